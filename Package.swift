@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Language rules that hold for every Swift target of the package.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+]
+
+/// An arrow of the design: a target may import only what stands in its own list.
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func example(_ name: String, _ folder: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["EvGateway"], path: "Examples/\(folder)", swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "evgateway",
+    products: [
+        .executable(name: "evgateway", targets: ["evgateway"]),
+        .library(name: "EvGateway", targets: ["EvGateway"]),
+        .library(name: "EvPython", type: .dynamic, targets: ["EvPython"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    ],
+    targets: [
+        // C stands only where Swift cannot: libev's macros, fork, Python's macros, the byte scanner of the head.
+        .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
+        .target(name: "CHTTPParser"),
+        .systemLibrary(name: "CPython", pkgConfig: "python3", providers: [.apt(["python3-dev"])]),
+        .target(name: "CPythonBridge", dependencies: ["CPython"]),
+
+        library("EvLoop", ["CEvLoop"]),
+        library("HTTP1", ["CHTTPParser"]),
+        library("EvServer", ["EvLoop", "HTTP1", httpTypes, logging]),
+        library("EvSupervisor", ["EvLoop", logging]),
+        library("EvGateway", ["EvSupervisor", "EvServer", "EvLoop", argumentParser, httpTypes, logging]),
+        .target(
+            name: "EvPython", dependencies: ["EvGateway", "EvServer", "HTTP1", "CPythonBridge", logging],
+            resources: [.copy("python")], swiftSettings: strict),
+        .executableTarget(
+            name: "evgateway", dependencies: ["EvGateway", argumentParser], swiftSettings: strict),
+
+        example("example-hello", "hello"),
+        example("example-longpoll-chat", "longpoll-chat"),
+        example("example-server-sent-events", "server-sent-events"),
+
+        .target(name: "EvTestSupport", dependencies: ["EvLoop"], path: "Tests/Support", swiftSettings: strict),
+        tests("EvLoopTests", ["EvLoop", "EvTestSupport"]),
+        tests("HTTP1Tests", ["HTTP1"]),
+        tests("EvServerTests", ["EvServer", "EvLoop", "HTTP1", "EvTestSupport", httpTypes, logging]),
+        tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
+        tests("EvGatewayTests", ["EvGateway"]),
+    ]
+)

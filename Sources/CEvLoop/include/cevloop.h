@@ -1,0 +1,88 @@
+/* libev's macro API made callable from Swift, and the few socket calls whose flags or structs Swift sees badly.
+ * Every call returns -errno on failure. Nothing here decides anything, and nothing allocates per event.
+ * A watcher's address must not change while it is active; its owner is Swift. */
+#ifndef EVG_CEVLOOP_H
+#define EVG_CEVLOOP_H
+
+#include <ev.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "evg_fork.h"
+#include "evg_scoreboard.h"
+
+typedef struct ev_loop evg_loop;
+typedef void (*evg_callback)(void *context, int events);
+
+enum { EVG_READ = 1, EVG_WRITE = 2 };
+
+typedef struct { ev_io watcher; evg_callback callback; void *context; } evg_io;
+typedef struct { ev_timer watcher; evg_callback callback; void *context; } evg_timer;
+typedef struct { ev_signal watcher; evg_callback callback; void *context; } evg_signal;
+typedef struct { ev_async watcher; evg_callback callback; void *context; } evg_async;
+typedef struct { ev_prepare watcher; evg_callback callback; void *context; } evg_prepare;
+
+/* An epoll loop, or NULL. `backend` receives the epoll descriptor. */
+evg_loop *evg_loop_new(int *backend);
+void evg_loop_destroy(evg_loop *loop);
+/* Forgets a loop inherited over fork: closes its descriptors and leaves the shared epoll set alone. */
+void evg_loop_abandon(evg_loop *loop);
+void evg_loop_run(evg_loop *loop);
+void evg_loop_run_nowait(evg_loop *loop);
+void evg_loop_stop(evg_loop *loop);
+/* Called right before and right after the poll, and nowhere else. */
+void evg_loop_set_poll_hooks(evg_loop *loop, void (*release)(void), void (*acquire)(void));
+/* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */
+double evg_monotonic(void);
+double evg_monotonic_coarse(void);
+
+void evg_io_init(evg_io *io, int fd, int events, evg_callback callback, void *context);
+void evg_io_start(evg_loop *loop, evg_io *io);
+void evg_io_stop(evg_loop *loop, evg_io *io);
+/* Changes what an active or inactive watcher waits for; no events stops it. */
+void evg_io_set(evg_loop *loop, evg_io *io, int events);
+
+void evg_timer_init(evg_timer *timer, evg_callback callback, void *context);
+void evg_timer_start(evg_loop *loop, evg_timer *timer, double after, double every);
+void evg_timer_stop(evg_loop *loop, evg_timer *timer);
+
+void evg_signal_init(evg_signal *signal, int number, evg_callback callback, void *context);
+void evg_signal_start(evg_loop *loop, evg_signal *signal);
+void evg_signal_stop(evg_loop *loop, evg_signal *signal);
+
+void evg_async_init(evg_async *async, evg_callback callback, void *context);
+void evg_async_start(evg_loop *loop, evg_async *async);
+void evg_async_stop(evg_loop *loop, evg_async *async);
+/* The one call that other threads may make. */
+void evg_async_send(evg_loop *loop, evg_async *async);
+
+void evg_prepare_init(evg_prepare *prepare, evg_callback callback, void *context);
+void evg_prepare_start(evg_loop *loop, evg_prepare *prepare);
+void evg_prepare_stop(evg_loop *loop, evg_prepare *prepare);
+
+/* A peer's address: the family (AF_INET, AF_INET6, else 0), the port, and 4 or 16 bytes in network order. */
+typedef struct { uint16_t family; uint16_t port; uint8_t bytes[16]; } evg_peer;
+
+/* accept4(2) non-blocking and close-on-exec, with TCP_NODELAY and keep-alive probes on TCP sockets. */
+int evg_accept(int listener, evg_peer *peer);
+/* The text form of a peer, NUL-terminated; empty for other families. */
+void evg_peer_text(const evg_peer *peer, char out[46]);
+ssize_t evg_read(int fd, void *bytes, size_t count);
+/* send(2) with MSG_NOSIGNAL, with MSG_MORE when `more` says that further bytes follow at once. */
+ssize_t evg_send(int fd, const void *bytes, size_t count, int more);
+ssize_t evg_send2(int fd, const void *first, size_t first_count, const void *second, size_t second_count);
+ssize_t evg_sendfile(int fd, int file, int64_t *offset, size_t count);
+/* poll(2) for one descriptor; restarts after EINTR with what is left of the time. 1 ready, 0 timed out. */
+int evg_poll(int fd, int events, double seconds);
+int evg_set_nonblocking(int fd);
+/* Closes so that the peer is reset instead of told of an orderly end. */
+void evg_close_reset(int fd);
+/* An unlinked temporary file in `directory`, open for reading and writing. */
+int evg_temporary_file(const char *directory);
+/* dup3(2) with close-on-exec: `to` becomes another name of `from`. */
+int evg_replace_descriptor(int from, int to);
+/* Gives unused heap back to the system, as far as the C library can. */
+void evg_trim_heap(void);
+
+#endif

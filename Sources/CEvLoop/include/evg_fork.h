@@ -1,0 +1,12 @@
+// fork(2) for a prefork master: the child starts with the signal handling of a fresh process.
+#pragma once
+
+#include <sys/types.h>
+
+/// Forks with every signal blocked. In the child, caught signals go back to their default (ignored ones stay
+/// ignored, as across exec) before the mask is emptied, so no handler of the master ever runs there: libev's would
+/// wake the master through the shared eventfd. The parent's mask is restored. Returns as fork(2), errno included.
+pid_t evg_fork(void);
+
+/// The caught signals back to their default, and an empty mask.
+void evg_reset_signals(void);

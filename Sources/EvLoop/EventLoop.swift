@@ -1,0 +1,81 @@
+// One libev loop over epoll. It belongs to the thread that made it; only `LoopExecutor` is woken from others.
+// Order of one turn: due timers and ready descriptors call back, then `beforePoll` runs, then the poll.
+
+import CEvLoop
+
+/// A libev event loop. Watchers keep it alive; it is not `Sendable`.
+package final class EventLoop {
+    let handle: OpaquePointer
+    /// The epoll descriptor, for another loop to watch; -1 when it could not be told.
+    package let backendFileDescriptor: Int32
+    private var prepare: UnsafeMutablePointer<evg_prepare>
+    private(set) var isRunning = false
+    private var abandoned = false
+
+    /// Runs after the callbacks of a turn and before the poll, in this order: the executor's jobs, then the rest.
+    private var hooks: [() -> Void] = []
+
+    /// - Throws: `SystemError` when the process is out of descriptors or memory.
+    package init() throws(SystemError) {
+        var backend: Int32 = -1
+        guard let handle = evg_loop_new(&backend) else { throw SystemError("epoll_create1") }
+        self.handle = handle
+        backendFileDescriptor = backend
+        prepare = .allocate(capacity: 1)
+        evg_prepare_init(
+            prepare, { context, _ in
+                guard let context else { return }
+                let loop = Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue()
+                for hook in loop.hooks { hook() }
+            }, Unmanaged.passUnretained(self).toOpaque())
+        evg_prepare_start(handle, prepare)
+    }
+
+    deinit {
+        if !abandoned {
+            evg_prepare_stop(handle, prepare)
+            evg_loop_destroy(handle)
+        }
+        prepare.deallocate()
+    }
+
+    /// Serves events until `stop()`.
+    package func run() {
+        isRunning = true
+        evg_loop_run(handle)
+        isRunning = false
+    }
+
+    /// Serves what is ready now, without waiting.
+    package func runNonBlocking() {
+        isRunning = true
+        evg_loop_run_nowait(handle)
+        isRunning = false
+    }
+
+    /// Makes `run()` return after the current turn.
+    package func stop() { evg_loop_stop(handle) }
+
+    /// Adds work for the moment before each poll. Hooks run in the order in which they were added.
+    package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(hook) }
+
+    /// Calls around the poll only, e.g. to let go of an interpreter's lock while nothing happens.
+    package func setPollHooks(release: @escaping @convention(c) () -> Void, acquire: @escaping @convention(c) () -> Void) {
+        evg_loop_set_poll_hooks(handle, release, acquire)
+    }
+
+    /// In a forked child: drops the parent's loop. Its epoll set is shared with the parent and stays as it is.
+    /// Watchers must have been stopped; none of them may be used afterwards.
+    package func abandonAfterFork() {
+        guard !abandoned else { return }
+        abandoned = true
+        hooks = []
+        evg_prepare_stop(handle, prepare)
+        evg_loop_abandon(handle)
+    }
+
+    /// Seconds of the monotonic clock, which no change of the wall clock moves.
+    package static func monotonicNow() -> Double { evg_monotonic() }
+    /// The same clock at a resolution of some milliseconds and a tenth of the price.
+    package static func coarseNow() -> Double { evg_monotonic_coarse() }
+}

@@ -1,0 +1,91 @@
+// Listening sockets: made by the master before it forks, shared by the workers, never made twice.
+// A socket file that a living server listens on is left alone; one that nobody answers on is replaced.
+import Glibc
+
+/// A socket that accepts connections, non-blocking and close-on-exec. A copy refers to the same descriptor.
+package struct ListeningSocket: Sendable {
+    package let fileDescriptor: Int32
+    /// What was asked for.
+    package let address: BindAddress
+    /// The literal address, or the path (`@NAME` when abstract) of a unix socket.
+    package let localAddress: String
+    /// The port in use, also when the kernel chose it; 0 for unix sockets.
+    package let port: UInt16
+    package let isUnix: Bool
+    /// The socket file that this process has made.
+    private let file: FileIdentity?
+
+    /// For a descriptor that listens already, e.g. in a test.
+    package init(fileDescriptor: Int32, address: BindAddress, localAddress: String, port: UInt16, isUnix: Bool) {
+        self.init(fileDescriptor, address, SocketName(localAddress, port, isUnix: isUnix), file: nil)
+    }
+
+    init(_ fileDescriptor: Int32, _ address: BindAddress, _ name: SocketName, file: FileIdentity?) {
+        self.fileDescriptor = fileDescriptor
+        self.address = address
+        localAddress = name.address
+        port = name.port
+        isUnix = name.isUnix
+        self.file = file
+    }
+
+    /// Opens, binds and listens.
+    ///
+    /// - Parameters:
+    ///   - backlog: the connections that the kernel queues for accept(2); it caps them at `somaxconn`.
+    ///   - reusePort: sets SO_REUSEPORT, so that one address can have several sockets. TCP only.
+    /// - Throws: why the address cannot be used, ready to be shown.
+    package static func open(
+        _ address: BindAddress, backlog: Int32, reusePort: Bool = false
+    ) throws(BindAddressError) -> ListeningSocket {
+        switch address {
+        case .tcp(let host, let port):
+            try openTCP(address, host: host, port: port, backlog: backlog, reusePort: reusePort)
+        case .unix(let path):
+            try openUnix(address, path: path, backlog: backlog)
+        case .abstract(let name):
+            try openAbstract(address, name: name, backlog: backlog)
+        case .inherited(let fileDescriptor):
+            try adopt(address, fileDescriptor)
+        }
+    }
+
+    /// A further socket on the same address and port, where ``open(_:backlog:reusePort:)`` had `reusePort`.
+    package func openSibling(backlog: Int32) throws(BindAddressError) -> ListeningSocket {
+        let sibling = try Self.open(.tcp(host: localAddress, port: port), backlog: backlog, reusePort: true)
+        return ListeningSocket(
+            sibling.fileDescriptor, address, SocketName(localAddress, port, isUnix: false), file: nil)
+    }
+
+    /// Closes this process's copy. An inherited socket is the giver's to close.
+    package func close() {
+        if case .inherited = address { return }
+        Socket.close(fileDescriptor)
+    }
+
+    /// Removes the socket file, unless something else stands in its place by now.
+    package func removeFile() {
+        guard let file, case .unix(let path) = address, FileIdentity(of: path) == file else { return }
+        unlink(path)
+    }
+}
+
+extension ListeningSocket: CustomStringConvertible {
+    /// As it stands in the log, with the port in use: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
+    package var description: String {
+        isUnix ? "unix:\(localAddress)" : BindAddress.tcp(host: localAddress, port: port).description
+    }
+}
+
+/// Which file a path names, so that a file that has taken its place is told apart.
+struct FileIdentity: Equatable {
+    let device: UInt
+    let inode: UInt
+
+    init?(of path: String) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        device = UInt(status.st_dev)
+        inode = UInt(status.st_ino)
+    }
+}

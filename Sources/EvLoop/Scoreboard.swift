@@ -1,0 +1,144 @@
+// What workers tell the master, and each other: one slot per worker in one shared anonymous mapping.
+// Every field is a relaxed atomic written by one process, so nobody waits for anybody. The layout is evg_scoreboard.h.
+import CEvLoop
+import Glibc
+
+/// One worker's record. A copy refers to the same record.
+package struct ScoreboardSlot: Sendable {
+    /// How far the worker has come.
+    package enum State: UInt32, Sendable {
+        case empty, booting, ready, draining
+    }
+
+    // The pointer goes between isolations freely: behind it are only atomics, and the memory is never unmapped
+    // while a slot can be reached.
+    nonisolated(unsafe) private let record: UnsafeMutablePointer<evg_slot>
+
+    fileprivate init(_ record: UnsafeMutablePointer<evg_slot>) {
+        self.record = record
+    }
+
+    /// A slot of its own, for a worker that no master watches. It lives as long as the process.
+    package static func local() -> ScoreboardSlot {
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<evg_slot>.size, alignment: 64)
+        let record = memory.bindMemory(to: evg_slot.self, capacity: 1)
+        record.initialize(to: evg_slot())
+        return ScoreboardSlot(record)
+    }
+
+    /// The instant of the worker's last sign of life, in monotonic seconds (``EventLoop/monotonicNow()``).
+    package var heartbeat: Double {
+        get { evg_slot_heartbeat(record) }
+        nonmutating set { evg_slot_set_heartbeat(record, newValue) }
+    }
+
+    package var state: State {
+        get { State(rawValue: evg_slot_state(record)) ?? .empty }
+        nonmutating set { evg_slot_set_state(record, newValue.rawValue) }
+    }
+
+    /// Connections held, whatever they do.
+    package var open: UInt32 {
+        get { evg_slot_open(record) }
+        nonmutating set { evg_slot_set_open(record, newValue) }
+    }
+
+    /// Connections with a request in progress.
+    package var active: UInt32 {
+        get { evg_slot_active(record) }
+        nonmutating set { evg_slot_set_active(record, newValue) }
+    }
+
+    /// Connections kept alive between two requests.
+    package var idle: UInt32 {
+        get { evg_slot_idle(record) }
+        nonmutating set { evg_slot_set_idle(record, newValue) }
+    }
+
+    /// Requests begun since the worker started.
+    package var requests: UInt64 {
+        get { evg_slot_requests(record) }
+        nonmutating set { evg_slot_set_requests(record, newValue) }
+    }
+
+    /// Whether the worker takes new connections at the moment.
+    package var isAccepting: Bool {
+        get { evg_slot_accepting(record) != 0 }
+        nonmutating set { evg_slot_set_accepting(record, newValue ? 1 : 0) }
+    }
+
+    package var processIdentifier: Int32 {
+        get { evg_slot_pid(record) }
+        nonmutating set { evg_slot_set_pid(record, newValue) }
+    }
+
+    /// The worker's ordinal among all that this master has ever started, from 1.
+    package var age: UInt32 {
+        get { evg_slot_age(record) }
+        nonmutating set { evg_slot_set_age(record, newValue) }
+    }
+
+    /// Notes the request that the worker entered last.
+    ///
+    /// - Parameters:
+    ///   - line: what to say of it, usually method and target; cut to 160 bytes.
+    ///   - startedAt: monotonic seconds.
+    package func setCurrentRequest(_ line: UnsafeRawBufferPointer, startedAt: Double) {
+        evg_line_set(evg_slot_current(record), line.baseAddress, line.count, startedAt)
+    }
+
+    package func clearCurrentRequest() {
+        evg_line_clear(evg_slot_current(record))
+    }
+
+    /// Notes the request that has run longest among those in progress; an empty line when there is none.
+    package func setLongestRequest(_ line: UnsafeRawBufferPointer, startedAt: Double) {
+        evg_line_set(evg_slot_longest(record), line.baseAddress, line.count, startedAt)
+    }
+
+    /// The line as received, repaired where it is not UTF-8; it may hold control characters.
+    package var currentRequest: (line: String, startedAt: Double)? { Self.read(evg_slot_current(record)) }
+
+    /// As ``currentRequest``, for the request that has run longest.
+    package var longestRequest: (line: String, startedAt: Double)? { Self.read(evg_slot_longest(record)) }
+
+    /// Empties the record for its next worker.
+    package func reset() {
+        evg_slot_reset(record)
+    }
+
+    private static func read(_ line: UnsafePointer<evg_line>?) -> (line: String, startedAt: Double)? {
+        guard let line else { return nil }
+        return withUnsafeTemporaryAllocation(byteCount: Int(EVG_LINE_BYTES), alignment: 8) { bytes in
+            var startedAt = 0.0
+            let count = evg_line_get(line, bytes.baseAddress, &startedAt)
+            guard count > 0 else { return nil }
+            return (String(decoding: bytes[..<count], as: UTF8.self), startedAt)
+        }
+    }
+}
+
+/// The mapping with all slots; made by the master before it forks.
+package final class Scoreboard: Sendable {
+    package let count: Int
+    nonisolated(unsafe) private let records: UnsafeMutablePointer<evg_slot>
+
+    /// Maps `capacity` empty slots, at least one. Pages that no worker writes to cost nothing.
+    package init(capacity: Int) throws(SystemError) {
+        count = max(capacity, 1)
+        let size = count * MemoryLayout<evg_slot>.stride
+        let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else { throw SystemError("mmap") }
+        records = memory.bindMemory(to: evg_slot.self, capacity: count)
+    }
+
+    deinit {
+        munmap(records, count * MemoryLayout<evg_slot>.stride)
+    }
+
+    /// The slot at `index`, which must be below ``count``.
+    package subscript(index: Int) -> ScoreboardSlot {
+        precondition(index >= 0 && index < count)
+        return ScoreboardSlot(records + index)
+    }
+}

@@ -1,0 +1,73 @@
+// The socket calls of a worker, thin over the shim. A negative result is -errno; `SocketError` names the ones that matter.
+
+import CEvLoop
+import Glibc
+
+/// The address of a connection's other end, kept as bytes and made text when somebody asks.
+package struct PeerAddress: Sendable {
+    var record = evg_peer()
+
+    package init() {}
+
+    /// The IPv4 or IPv6 address; empty for a unix socket.
+    package var host: String {
+        var record = record
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 46) { text in
+            evg_peer_text(&record, text.baseAddress)
+            return text.baseAddress.map { String(cString: $0) } ?? ""
+        }
+    }
+    package var port: UInt16 { record.port }
+    package var isUnix: Bool { record.family == 0 }
+}
+
+/// Error numbers as the calls of `Socket` return them: negative.
+package enum SocketError {
+    @inlinable package static var wouldBlock: Int { -11 }
+    package static func isOutOfDescriptors(_ result: Int32) -> Bool {
+        result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM
+    }
+    /// The connection died between the handshake and accept(2), or a signal came: the next one may be fine.
+    package static func isTransientAccept(_ result: Int32) -> Bool {
+        [ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+            ENETUNREACH, ETIMEDOUT].contains(-result)
+    }
+}
+
+package enum Socket {
+    package static func accept(_ listener: Int32, peer: inout PeerAddress) -> Int32 {
+        evg_accept(listener, &peer.record)
+    }
+    package static func read(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        evg_read(fd, buffer.baseAddress, buffer.count)
+    }
+    package static func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Int {
+        evg_send(fd, bytes.baseAddress, bytes.count, more ? 1 : 0)
+    }
+    package static func send(_ fd: Int32, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
+        evg_send2(fd, first.baseAddress, first.count, second.baseAddress, second.count)
+    }
+    package static func sendFile(_ fd: Int32, from file: Int32, offset: inout Int64, count: Int) -> Int {
+        evg_sendfile(fd, file, &offset, count)
+    }
+    /// Waits in poll(2), blocking the thread. Whether the descriptor became ready in time.
+    package static func waitBlocking(_ fd: Int32, for events: IOEvents, seconds: Double) -> Bool {
+        evg_poll(fd, events.rawValue, seconds) > 0
+    }
+    package static func shutdownWriting(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
+    package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
+    /// Closes with a reset, so that the peer cannot take what it got for a complete answer.
+    package static func closeWithReset(_ fd: Int32) { evg_close_reset(fd) }
+    /// Limits what the kernel buffers for a peer that does not read.
+    package static func setNonBlocking(_ fd: Int32) -> Bool { evg_set_nonblocking(fd) == 0 }
+}
+
+/// A file without a name, gone with its last descriptor.
+package enum TemporaryFile {
+    /// - Returns: an open descriptor, owned by the caller.
+    package static func open(in directory: String) throws(SystemError) -> Int32 {
+        let fd = evg_temporary_file(directory)
+        guard fd >= 0 else { throw SystemError("temporary file in \(directory)", errno: -fd) }
+        return fd
+    }
+}
