@@ -1,0 +1,344 @@
+import HTTP1
+import Testing
+
+@Suite struct ResponseEncoderTests {
+    // MARK: framing
+
+    @Test func knownLengthIsAnnounced() {
+        let wire = respond { $0.body("hello") }
+        #expect(wire.text == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: D\r\nServer: S\r\n\r\nhello")
+        #expect(wire.ended && !wire.mustClose && !wire.overran)
+    }
+
+    @Test func unknownLengthIsChunkedForHTTP11() {
+        let wire = respond(length: nil) {
+            $0.body("hello")
+            $0.body("")
+            $0.body(String(repeating: "x", count: 26))
+        }
+        #expect(wire.head.contains("Transfer-Encoding: chunked\r\n"))
+        #expect(wire.body == "5\r\nhello\r\n1a\r\n\(String(repeating: "x", count: 26))\r\n0\r\n\r\n")
+        #expect(wire.ended && !wire.mustClose)
+    }
+
+    @Test func unknownLengthEndsWithTheConnectionForHTTP10() {
+        let wire = respond(version: .http10, length: nil) { $0.body("hello") }
+        #expect(wire.text == "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: D\r\nServer: S\r\n\r\nhello")
+        #expect(wire.ended && wire.mustClose)
+    }
+
+    @Test func headHasTheLengthButNoBody() {
+        let wire = respond(head: true) { $0.body("hello") }
+        #expect(wire.head.contains("Content-Length: 5\r\n"))
+        #expect(wire.body == "")
+        #expect(wire.ended && !wire.mustClose && !wire.overran)
+    }
+
+    @Test func headKeepsTheAppsLength() {
+        let wire = respond(head: true, fields: [("Content-Length", "77")], length: 0) { _ in }
+        #expect(wire.head.contains("Content-Length: 77\r\n"))
+        #expect(wire.ended && !wire.mustClose)
+    }
+
+    @Test func headWithoutKnowledgeOfABodySaysNoLength() {
+        for length in [UInt64?.none, 0] {
+            let wire = respond(head: true, length: length) { _ in }
+            #expect(wire.text == "HTTP/1.1 200 OK\r\nDate: D\r\nServer: S\r\n\r\n")
+            #expect(!wire.mustClose)
+        }
+    }
+
+    @Test func headOfHTTP10StaysOpenWithoutALength() {
+        let wire = respond(head: true, version: .http10, length: nil) { $0.body("hello") }
+        #expect(wire.text == "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nDate: D\r\nServer: S\r\n\r\n")
+        #expect(!wire.mustClose)
+    }
+
+    @Test(arguments: [100, 101, 103, 204])
+    func noLengthWhereNoContentCanBe(_ status: Int) {
+        let wire = respond(status: status, fields: [("Content-Length", "5")]) { $0.body("hello") }
+        #expect(!wire.head.contains("Content-Length"))
+        #expect(!wire.head.contains("Transfer-Encoding"))
+        #expect(wire.body == "")
+        #expect(wire.ended && !wire.mustClose)
+    }
+
+    @Test func notModifiedKeepsTheLengthButNoBody() {
+        let wire = respond(status: 304, fields: [("Content-Length", "5")]) { $0.body("hello") }
+        #expect(wire.head.contains("Content-Length: 5\r\n"))
+        #expect(wire.body == "")
+        let bare = respond(status: 304, length: nil) { _ in }
+        #expect(bare.text == "HTTP/1.1 304 Not Modified\r\nDate: D\r\nServer: S\r\n\r\n")
+    }
+
+    @Test func resetContentIsEmpty() {
+        let wire = respond(status: 205, length: nil) { $0.body("hello") }
+        #expect(wire.head.contains("Content-Length: 0\r\n"))
+        #expect(wire.body == "" && wire.ended && wire.overran)
+    }
+
+    // MARK: length kept
+
+    @Test func longBodyIsCutAtTheAnnouncedLength() {
+        let wire = respond(fields: [("Content-Length", "5")], length: nil) {
+            $0.body("hel")
+            $0.body("lo, HTTP/1.1 200 OK\r\n\r\n")
+            $0.body("more")
+        }
+        #expect(wire.body == "hello")
+        #expect(wire.overran && wire.ended && !wire.mustClose)
+    }
+
+    @Test func shortBodyClosesTheConnection() {
+        let wire = respond(fields: [("Content-Length", "5")], length: 3) { $0.body("hel") }
+        #expect(wire.head.contains("Content-Length: 5\r\n"))
+        #expect(!wire.ended && wire.mustClose)
+    }
+
+    @Test func lengthGivenTwiceMustAgree() {
+        let wire = respond(fields: [("Content-Length", "5"), ("content-length", "5")], length: nil) { $0.body("hello") }
+        #expect(wire.text.components(of: "Content-Length") == 1)
+        #expect(failure([("Content-Length", "5"), ("Content-Length", "6")]) == .responseContentLength)
+    }
+
+    @Test(arguments: ["", "+5", "5,5", "0x5", " 5", "-1", "9223372036854775808", "five"])
+    func lengthIsDigits(_ value: String) {
+        #expect(failure([("Content-Length", value)]) == .responseContentLength)
+    }
+
+    @Test func prefixAndSuffixFrameBytesSentElsewhere() {
+        let chunked = respond(length: nil) { run in
+            let due = run.encoder.bodyPrefix(count: 4096, into: &run.output)
+            #expect(due == 4096)
+            run.encoder.bodySuffix(into: &run.output)
+        }
+        #expect(chunked.body == "1000\r\n\r\n0\r\n\r\n")
+        let length = respond(length: 10) { run in
+            let due = run.encoder.bodyPrefix(count: 4096, into: &run.output)
+            #expect(due == 10)
+            run.encoder.bodySuffix(into: &run.output)
+            let more = run.encoder.bodyPrefix(count: 1, into: &run.output)
+            #expect(more == 0)
+        }
+        #expect(length.body == "" && length.overran && length.ended)
+        let none = respond(head: true) { run in
+            let due = run.encoder.bodyPrefix(count: 5, into: &run.output)
+            #expect(due == 0)
+        }
+        #expect(none.body == "")
+    }
+
+    @Test func nothingFollowsTheEnd() {
+        let wire = respond(length: nil) { run in
+            run.body("a")
+            let first = run.encoder.end(into: &run.output)
+            run.body("b")
+            let second = run.encoder.end(into: &run.output)
+            #expect(first && second)
+        }
+        #expect(wire.body == "1\r\na\r\n0\r\n\r\n")
+    }
+
+    // MARK: connection
+
+    @Test func connectionFieldFollowsWhatHappens() {
+        let rows: [(HTTPVersion, keep: Bool, app: String?, want: String?, closes: Bool)] = [
+            (.http11, true, nil, nil, false), (.http11, false, nil, "close", true),
+            (.http11, true, "close", "close", true), (.http11, true, "Close", "close", true),
+            (.http11, true, "keep-alive", nil, false), (.http11, false, "keep-alive", "close", true),
+            (.http10, true, nil, "keep-alive", false), (.http10, false, nil, "close", true),
+            (.http10, true, "close", "close", true), (.http10, true, "keep-alive, close", "close", true),
+        ]
+        for row in rows {
+            let fields = row.app.map { [("Connection", $0)] } ?? []
+            let wire = respond(version: row.0, keepAlive: row.keep, fields: fields) { $0.body("hello") }
+            #expect(wire.text.components(of: "Connection") == (row.want == nil ? 0 : 1), "\(row)")
+            if let want = row.want { #expect(wire.head.contains("\r\nConnection: \(want)\r\n"), "\(row)") }
+            #expect(wire.mustClose == row.closes, "\(row)")
+        }
+    }
+
+    @Test(arguments: [
+        "Transfer-Encoding", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "transfer-encoding",
+    ])
+    func hopByHopFieldsAreRefused(_ name: String) {
+        #expect(failure([(name, "chunked")]) == .responseHopByHop)
+    }
+
+    @Test func connectionOptionsOtherThanOursAreRefused() {
+        #expect(failure([("Connection", "X-Foo")]) == .responseHopByHop)
+        #expect(failure([("Connection", "close, X-Foo")]) == .responseHopByHop)
+        #expect(failure([("Connection", "upgrade")]) == .responseHopByHop)
+    }
+
+    @Test func upgradeGoesWithItsStatuses() {
+        let fields = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+        let switching = respond(status: 101, fields: fields, length: nil) { _ in }
+        #expect(switching.head.contains("Connection: upgrade\r\n") && switching.head.contains("Upgrade: websocket\r\n"))
+        let required = respond(keepAlive: false, status: 426, fields: fields) { $0.body("hello") }
+        #expect(required.head.contains("Connection: upgrade, close\r\n"))
+    }
+
+    // MARK: what an app may not say
+
+    @Test(arguments: [-1, 0, 99, 1000, Int.max])
+    func statusHasThreeDigits(_ status: Int) {
+        #expect(failure(status: status) == .responseStatus)
+    }
+
+    @Test func reasonIsText() {
+        for bad in ["a\rb", "a\nb", "a\0b", "a\u{7f}b", "\u{1b}[2J", "OK\r\nX: y"] {
+            #expect(failure(reason: bad) == .responseReason, "\(bad.debugDescription)")
+        }
+        #expect(failure(reason: "Très\tbien") == nil)
+        #expect(respond(status: 299, length: 0) { _ in }.text.hasPrefix("HTTP/1.1 299 \r\n"))
+        #expect(respond(reason: "Fine", length: 0) { _ in }.text.hasPrefix("HTTP/1.1 200 Fine\r\n"))
+    }
+
+    @Test(arguments: ["", "a b", "a:", "a\r\nb", "a\n", "é", "a\0", "(a)", " a", "a "])
+    func fieldNameIsAToken(_ name: String) {
+        #expect(failure([(name, "v")]) == .responseFieldName)
+    }
+
+    @Test(arguments: ["a\rb", "a\nb", "a\r\n b", "\0", "a\u{7f}", "\u{b}", "a\r\n\r\nHTTP/1.1 200 OK", "aaaaaaaa\n"])
+    func fieldValueIsText(_ value: String) {
+        #expect(failure([("X-A", value)]) == .responseFieldValue)
+        #expect(failure([("Content-Length", value)]) == .responseFieldValue)
+    }
+
+    @Test func errorsOfTheAppHint500() {
+        for code in HTTP1Error.Code.allCases where "\(code)".hasPrefix("response") {
+            #expect(HTTP1Error(code).statusHint == 500)
+        }
+    }
+
+    // MARK: Date and Server
+
+    @Test func dateAndServerYieldToTheApps() {
+        let wire = respond(fields: [("date", "then"), ("SERVER", "mine")]) { $0.body("hello") }
+        #expect(wire.text.lowercased().components(of: "date: ") == 1 && wire.head.contains("date: then\r\n"))
+        #expect(wire.text.lowercased().components(of: "server: ") == 1 && wire.head.contains("SERVER: mine\r\n"))
+    }
+
+    @Test func serverCanBeLeftOut() {
+        #expect(!respond(server: nil) { $0.body("hello") }.text.contains("Server"))
+    }
+
+    @Test func fieldsKeepOrderAndSpelling() {
+        let wire = respond(fields: [("X-b", "1"), ("Set-Cookie", "a"), ("Set-Cookie", "b")]) { $0.body("hello") }
+        #expect(wire.head.contains("X-b: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n"))
+    }
+
+    @Test func interimResponseIsComplete() {
+        #expect("\(ResponseEncoder.continueResponse)" == "HTTP/1.1 100 Continue\r\n\r\n")
+    }
+}
+
+// MARK: - A response as text
+
+private struct Run: ~Copyable {
+    var encoder: ResponseEncoder
+    var output = ByteWriter()
+
+    mutating func body(_ text: String) {
+        var text = text
+        text.withUTF8 { encoder.body(UnsafeRawBufferPointer($0), into: &output) }
+    }
+
+    mutating func head(
+        _ status: Int, _ reason: String?, _ fields: [(String, String)], _ length: UInt64?, _ server: String?
+    ) throws(HTTP1Error) {
+        let reason = reason.map { Array($0.utf8) }
+        if let reason {
+            try reason.withBytes { bytes throws(HTTP1Error) in
+                try encoder.start(status: status, reason: bytes, into: &output)
+            }
+        } else {
+            try encoder.start(status: status, reason: nil, into: &output)
+        }
+        for (name, value) in fields {
+            try Array(name.utf8).withBytes { name throws(HTTP1Error) in
+                try Array(value.utf8).withBytes { value throws(HTTP1Error) in
+                    try encoder.field(name: name, value: value, into: &output)
+                }
+            }
+        }
+        try Array("D".utf8).withBytes { date throws(HTTP1Error) in
+            try Array((server ?? "").utf8).withBytes { bytes throws(HTTP1Error) in
+                try encoder.finishHead(
+                    body: length.map { .known($0) } ?? .unknown, date: date, server: server == nil ? nil : bytes,
+                    into: &output)
+            }
+        }
+    }
+}
+
+private struct Wire {
+    let text: String
+    let ended, mustClose, overran: Bool
+    private var split: Int { text.components(separatedOnceBy: "\r\n\r\n") }
+    var head: String { String(text.prefix(split)) }
+    var body: String { String(text.dropFirst(split)) }
+
+    init(text: String, ended: Bool, mustClose: Bool, overran: Bool) {
+        self.text = text
+        self.ended = ended
+        self.mustClose = mustClose
+        self.overran = overran
+    }
+}
+
+private func respond(
+    head: Bool = false, version: HTTPVersion = .http11, keepAlive: Bool = true, status: Int = 200,
+    reason: String? = nil, fields: [(String, String)] = [], length: UInt64? = 5, server: String? = "S",
+    _ body: (inout Run) -> Void
+) -> Wire {
+    var run = Run(encoder: ResponseEncoder(requestIsHead: head, requestVersion: version, keepAlive: keepAlive))
+    do throws(HTTP1Error) {
+        try run.head(status, reason, fields, length, server)
+    } catch {
+        Issue.record("\(error)")
+    }
+    body(&run)
+    let ended = run.encoder.end(into: &run.output)
+    let text = run.output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    return Wire(text: text, ended: ended, mustClose: run.encoder.mustClose, overran: run.encoder.overran)
+}
+
+private func failure(
+    _ fields: [(String, String)] = [], status: Int = 200, reason: String? = nil
+) -> HTTP1Error.Code? {
+    var run = Run(encoder: ResponseEncoder(requestIsHead: false, requestVersion: .http11, keepAlive: true))
+    do throws(HTTP1Error) {
+        try run.head(status, reason, fields, 0, nil)
+        return nil
+    } catch {
+        let text = run.output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        #expect(!text.contains("\r\n\r\n"), "a refused head was finished")
+        return error.code
+    }
+}
+
+extension Array where Element == UInt8 {
+    fileprivate func withBytes<Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        try withUnsafeBufferPointer { buffer throws(Failure) in try body(UnsafeRawBufferPointer(buffer)) }
+    }
+}
+
+extension String {
+    /// How often `part` occurs.
+    fileprivate func components(of part: String) -> Int {
+        let bytes = Array(utf8)
+        return bytes.indices.count { bytes[$0...].starts(with: part.utf8) }
+    }
+
+    /// Characters up to the end of the first `separator`.
+    fileprivate func components(separatedOnceBy separator: String) -> Int {
+        let characters = Array(self)
+        let wanted = Array(separator)
+        let start = characters.indices.first { characters[$0...].starts(with: wanted) }
+        return start.map { $0 + wanted.count } ?? characters.count
+    }
+}
