@@ -1,0 +1,92 @@
+// The access log's line as a value: a format in gunicorn's `%(x)s` notation is compiled once into atoms, and a
+// record is rendered by walking them. What a client sent is escaped here, so a line is one line and a quoted
+// field ends where its quote is. No I/O and no clock.
+
+/// Why an access log format cannot be used.
+package struct AccessLogFormatError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+}
+
+/// A compiled access log format.
+package struct AccessLogFormat: Equatable, Sendable {
+    /// The combined log format, gunicorn's default.
+    package static let combined = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
+
+    enum Atom: Equatable, Sendable {
+        case literal([UInt8])
+        case remoteAddress, user, time, requestLine, method, path, query, version, status, bytes, bytesOrDash
+        case seconds, milliseconds, microseconds, decimalSeconds, process, dash
+        /// Names are in lower case.
+        case requestField([UInt8])
+        case responseField([UInt8])
+    }
+
+    let atoms: [Atom]
+
+    /// Compiles `text`: `%(x)s` with an atom of gunicorn's (`h l u t r m U q H s B b f a T M D L p {name}i {name}o
+    /// {name}e`), and `%%` for a percent sign. Atoms that are not known print `-`.
+    package init(parsing text: String) throws(AccessLogFormatError) {
+        var atoms: [Atom] = []
+        var literal: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                // A line break inside a format would let one request write two lines.
+                guard byte >= 0x20 || byte == 0x09 else {
+                    throw AccessLogFormatError(description: "the format has a control character")
+                }
+                literal.append(byte)
+                continue
+            }
+            if rest.first == UInt8(ascii: "%") {
+                rest.removeFirst()
+                literal.append(byte)
+                continue
+            }
+            guard rest.first == UInt8(ascii: "("), let close = rest.firstIndex(of: UInt8(ascii: ")")),
+                rest.index(after: close) < rest.endIndex, rest[rest.index(after: close)] == UInt8(ascii: "s")
+            else {
+                let column = rest.startIndex
+                throw AccessLogFormatError(description: "the '%' at column \(column) does not begin '%(name)s'")
+            }
+            if !literal.isEmpty { atoms.append(.literal(literal)) }
+            literal = []
+            atoms.append(Self.atom(Array(rest[rest.index(after: rest.startIndex)..<close])))
+            rest = rest[(close + 2)...]
+        }
+        if !literal.isEmpty { atoms.append(.literal(literal)) }
+        self.atoms = atoms
+    }
+
+    private static func atom(_ name: [UInt8]) -> Atom {
+        if name.first == UInt8(ascii: "{"), name.count > 3, name[name.count - 2] == UInt8(ascii: "}") {
+            let field = name[1..<(name.count - 2)].map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }
+            switch name.last {
+            case UInt8(ascii: "i"): return .requestField(field)
+            case UInt8(ascii: "o"): return .responseField(field)
+            default: return .dash
+            }
+        }
+        switch String(decoding: name, as: UTF8.self) {
+        case "h": return .remoteAddress
+        case "u": return .user
+        case "t": return .time
+        case "r": return .requestLine
+        case "m": return .method
+        case "U": return .path
+        case "q": return .query
+        case "H": return .version
+        case "s": return .status
+        case "B": return .bytes
+        case "b": return .bytesOrDash
+        case "f": return .requestField(Array("referer".utf8))
+        case "a": return .requestField(Array("user-agent".utf8))
+        case "T": return .seconds
+        case "M": return .milliseconds
+        case "D": return .microseconds
+        case "L": return .decimalSeconds
+        case "p": return .process
+        default: return .dash
+        }
+    }
+}

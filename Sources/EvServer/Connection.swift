@@ -1,0 +1,402 @@
+// One connection, read as a loop: bytes come in, heads become exchanges one at a time, answers go out, and then it is
+// idle again or closes. It owns the socket; it decides nothing about HTTP that `HTTP1` decides. An idle connection
+// holds no buffer, no task and no exchange.
+
+import EvLoop
+import Glibc
+import HTTP1
+import Logging
+
+@LoopActor
+final class Connection {
+    // MARK: per connection
+    let fileDescriptor: Int32
+    let peer: PeerAddress
+    let listener: Listener
+    unowned let worker: Worker
+    private(set) var node: WaitNode!
+    private var watcher: IOWatcher!
+
+    // MARK: per message
+    /// A head that has begun and not ended.
+    private var partial: PartialHead?
+    /// Later requests, waiting for the present one to be answered.
+    private var pending: [UInt8] = []
+    /// The rest of a body that nobody read and that is short enough to swallow.
+    private var unread: BodyDecoder?
+    private(set) var exchange: Exchange?
+
+    // MARK: output
+    var output = OutputQueue()
+    private var writeNode: WaitNode?
+    private var isUnflushed = false
+
+    // MARK: how it ends
+    private enum Ending { case none, afterOutput(linger: Bool), lingering, closed }
+    private var ending = Ending.none
+    private(set) var isHalfClosed = false
+    private var isParsing = false
+
+    init(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker) {
+        self.fileDescriptor = fileDescriptor
+        self.peer = peer
+        self.listener = listener
+        self.worker = worker
+        node = WaitNode(self)
+        watcher = IOWatcher(worker.loop, fileDescriptor: fileDescriptor, events: .read) { [unowned self] events in
+            self.ready(events)
+        }
+    }
+
+    /// The connection keeps itself alive until it closes.
+    func start() {
+        _ = Unmanaged.passRetained(self)
+        worker.deadlines.begin(.head, node)
+        watcher.start()
+    }
+
+    var isClosed: Bool { if case .closed = ending { true } else { false } }
+    private var isEnding: Bool { if case .none = ending { false } else { true } }
+
+    private func ready(_ events: IOEvents) {
+        // The last reference may go with a close inside these calls.
+        withExtendedLifetime(self) {
+            if events.contains(.write), output.isWaiting || exchange?.waitsForSocket == true { writable() }
+            if events.contains(.read), !isClosed { readable() }
+        }
+    }
+
+    // MARK: reading
+
+    private func readable() {
+        let count = Socket.read(fileDescriptor, into: worker.readBuffer)
+        if count > 0 {
+            received(UnsafeRawBufferPointer(rebasing: worker.readBuffer[..<count]))
+        } else if count == 0 {
+            endOfInput()
+        } else if count != SocketError.wouldBlock {
+            gone()
+        }
+    }
+
+    private func received(_ bytes: UnsafeRawBufferPointer) {
+        if isEnding { return }
+        var bytes = bytes
+        if let exchange {
+            bytes = exchange.receiveBody(bytes)
+            pending.append(contentsOf: bytes)
+            return updateInterest()
+        }
+        if unread != nil {
+            bytes = swallow(bytes)
+            if isEnding || unread != nil { return }
+        }
+        if let partial {
+            self.partial = nil
+            partial.bytes.append(contentsOf: bytes)
+            partial.bytes.withUnsafeBytes { parseRequests($0, continuing: partial.parser) }
+        } else {
+            parseRequests(bytes, continuing: nil)
+        }
+    }
+
+    /// Starts the requests in these bytes, each after the one before it has been answered.
+    private func parseRequests(_ bytes: UnsafeRawBufferPointer, continuing begun: RequestParser?) {
+        var parser = begun ?? worker.parser
+        var isContinued = begun != nil
+        var bytes = bytes
+        isParsing = true
+        defer { isParsing = false }
+        while exchange == nil, unread == nil, !isEnding, !bytes.isEmpty {
+            switch parser.parse(bytes) {
+            case .head(let head, let consumed):
+                bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+                parser = worker.parser
+                isContinued = false
+                begin(head, &bytes)
+                if unread != nil { bytes = swallow(bytes) }
+            case .needMoreData:
+                partial = PartialHead(parser, bytes)
+                bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+                // The time of a head counts from its first byte and not from each.
+                if !isContinued { worker.deadlines.begin(.head, node) }
+            case .failure(let error):
+                return refuse(error)
+            }
+        }
+        if isEnding { return }
+        if exchange != nil {
+            pending.append(contentsOf: bytes)
+        } else if partial == nil, unread == nil {
+            worker.deadlines.begin(.keepAlive, node)
+        }
+        updateInterest()
+    }
+
+    private func begin(_ head: RequestHead, _ bytes: inout UnsafeRawBufferPointer) {
+        let exchange = Exchange(head, self)
+        self.exchange = exchange
+        bytes = exchange.receiveBody(bytes)
+        exchange.run()
+        // A request that was answered inside `run` leaves the connection in the list it was in.
+        if self.exchange === exchange { worker.deadlines.begin(.active, node) }
+    }
+
+    private func swallow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard var decoder = unread else { return bytes }
+        var offset = 0
+        do throws(HTTP1Error) {
+            while case .data = try decoder.next(bytes, from: &offset) {}
+        } catch {
+            close(linger: true)
+            return bytes
+        }
+        unread = decoder.isComplete ? nil : decoder
+        if unread == nil, !isParsing { worker.deadlines.begin(.keepAlive, node) }
+        return UnsafeRawBufferPointer(rebasing: bytes[offset...])
+    }
+
+    /// What a client still owes or sends too early decides whether the socket is read.
+    func updateInterest() {
+        guard !isClosed else { return }
+        var events: IOEvents = output.isWaiting || exchange?.waitsForSocket == true ? .write : []
+        let isFull = pending.count >= worker.configuration.inputBuffer || exchange?.hasFullBuffer == true
+        if !isHalfClosed, !isFull { events.insert(.read) }
+        watcher.setEvents(events)
+    }
+
+    /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
+    private func endOfInput() {
+        guard let exchange, !isEnding else {
+            if case .afterOutput = ending {
+                isHalfClosed = true
+                return updateInterest()
+            }
+            return closeNow()
+        }
+        isHalfClosed = true
+        updateInterest()
+        worker.deadlines.begin(.halfClose, node)
+        exchange.inputEnded()
+    }
+
+    // MARK: the end of a response
+
+    /// The exchange has been answered; what follows on this connection is decided here.
+    func responseFinished(_ exchange: Exchange, mustClose: Bool) {
+        guard self.exchange === exchange else { return }
+        self.exchange = nil
+        if mustClose || isHalfClosed {
+            // Only a client that asked for the close and has sent all it announced is known to send nothing more.
+            return close(linger: !(isHalfClosed || (!exchange.head.keepAlive && exchange.isBodyComplete && pending.isEmpty)))
+        }
+        if !exchange.isBodyComplete {
+            guard let decoder = exchange.unreadBody, (decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
+            else { return close(linger: true) }
+            unread = decoder
+            worker.deadlines.begin(.linger, node)
+        }
+        guard !isParsing else { return }
+        if unread == nil { worker.deadlines.begin(.keepAlive, node) }
+        // The next request must not run inside the task of this one.
+        if pending.isEmpty { updateInterest() } else { LoopExecutor.shared.later { [self] in self.parsePending() } }
+    }
+
+    private func parsePending() {
+        // A peer that sends requests and reads no answers gets no further ones made.
+        guard exchange == nil, !isEnding, !pending.isEmpty, output.count < worker.configuration.highWaterMark else {
+            return updateInterest()
+        }
+        let bytes = pending
+        pending = []
+        bytes.withUnsafeBytes { received($0) }
+    }
+
+    /// Answers a head that cannot be served and closes; its bytes are never looked at again.
+    private func refuse(_ error: HTTP1Error) {
+        worker.logger.debug("Refused a request", metadata: ["status": "\(error.statusHint)", "reason": "\(error.detail)", "peer": "\(peer.host)"])
+        sendBareResponse(status: Int(error.statusHint))
+        close(linger: true)
+    }
+
+    private func sendBareResponse(status: Int) {
+        worker.writer.removeAll(keepingCapacity: true)
+        var encoder = ResponseEncoder(requestIsHead: false, requestVersion: .http11, keepAlive: false)
+        do throws(HTTP1Error) {
+            _ = try worker.encodeError(status, with: &encoder)
+        } catch { return }
+        transmitWriter()
+    }
+
+    // MARK: writing
+
+    /// Sends what the worker's writer holds, and `body` after it, as far as the socket takes them, and keeps the rest.
+    func transmitWriter(_ body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
+        guard !isClosed else { return }
+        let result = worker.writer.withUnsafeBytes { output.send($0, body, to: fileDescriptor) }
+        settle(result)
+    }
+
+    /// Keeps what the worker's writer holds for the next bytes, or for the end of this turn.
+    func deferWriter() {
+        guard !isClosed else { return }
+        worker.writer.withUnsafeBytes { output.append($0) }
+        guard !isUnflushed, !output.isWaiting else { return }
+        isUnflushed = true
+        worker.unflushed.append(self)
+    }
+
+    func flushDeferred() {
+        isUnflushed = false
+        guard !isClosed, !output.isWaiting else { return }
+        settle(output.flush(to: fileDescriptor))
+    }
+
+    private func writable() {
+        let before = output.count
+        let result = output.flush(to: fileDescriptor)
+        if output.count < before, let writeNode { worker.deadlines.begin(.write, writeNode) }
+        settle(result)
+        guard !isClosed else { return }
+        if output.count <= worker.configuration.highWaterMark / 2 { exchange?.outputDrained() }
+        if exchange == nil, !pending.isEmpty { parsePending() }
+    }
+
+    private func settle(_ result: OutputQueue.Result) {
+        switch result {
+        case .sent:
+            if let writeNode, !output.isWaiting { worker.deadlines.remove(writeNode) }
+            if case .afterOutput(let linger) = ending, !isUnflushed { return endOutput(linger: linger) }
+        case .waiting:
+            waitForWriting()
+        case .failed:
+            return gone()
+        }
+        updateInterest()
+    }
+
+    /// The socket takes no more; its peer has so long to read something.
+    func waitForWriting() {
+        let node = writeNode ?? WaitNode(self)
+        writeNode = node
+        if node.wait == nil { worker.deadlines.begin(.write, node) }
+        updateInterest()
+    }
+
+    func stopWaitingForWriting() {
+        if let writeNode, !output.isWaiting { worker.deadlines.remove(writeNode) }
+        updateInterest()
+    }
+
+    // MARK: closing
+
+    /// Closes when the output is out. With `linger`, what the client still sends is swallowed for a while, because
+    /// closing on unread bytes resets the connection and may cost the client the answer.
+    func close(linger: Bool) {
+        guard !isEnding else { return }
+        partial = nil
+        pending = []
+        unread = nil
+        ending = .afterOutput(linger: linger)
+        if output.isEmpty { endOutput(linger: linger) } else if !output.isWaiting { flushDeferred() }
+    }
+
+    private func endOutput(linger: Bool) {
+        guard linger, !isHalfClosed else { return closeNow() }
+        ending = .lingering
+        Socket.shutdownWriting(fileDescriptor)
+        worker.deadlines.begin(.linger, node)
+        updateInterest()
+    }
+
+    /// The peer is not there any more, or must not get an end that looks like a good one.
+    func gone(reset: Bool = false) {
+        guard !isClosed else { return }
+        let exchange = exchange
+        self.exchange = nil
+        closeNow(reset: reset)
+        exchange?.clientLeft()
+    }
+
+    /// A response that cannot be completed: the connection closes without anything that looks like its end.
+    func breakOff(reset: Bool) {
+        exchange = nil
+        if reset { closeNow(reset: true) } else { close(linger: true) }
+    }
+
+    /// As `writable`, for a loop that is blocked in an app's synchronous write.
+    func writableWhileBlocked() { writable() }
+
+    /// Ends everything at once.
+    func abort() { gone(reset: exchange?.isUntilClose == true) }
+
+    private func closeNow(reset: Bool = false) {
+        guard !isClosed else { return }
+        ending = .closed
+        watcher.stop()
+        worker.deadlines.remove(node)
+        if let writeNode { worker.deadlines.remove(writeNode) }
+        output = OutputQueue()
+        pending = []
+        partial = nil
+        if reset { Socket.closeWithReset(fileDescriptor) } else { Socket.close(fileDescriptor) }
+        Unmanaged.passUnretained(self).release()
+        worker.connectionClosed()
+    }
+
+    /// Closes an idle connection unless its next request has just arrived; that one is served instead.
+    func closeIfStillIdle() -> Bool {
+        guard exchange == nil, !isClosed else { return false }
+        let count = Socket.read(fileDescriptor, into: worker.readBuffer)
+        if count > 0 {
+            worker.deadlines.begin(.active, node)
+            received(UnsafeRawBufferPointer(rebasing: worker.readBuffer[..<count]))
+            return isClosed
+        }
+        closeNow()
+        return true
+    }
+
+    // MARK: time
+
+    /// A wait of this connection has lasted as long as it may; the node is in no list now.
+    func expired(_ wait: Wait) {
+        switch wait {
+        case .head:
+            guard partial?.parser.hasSeenBytes == true else { return closeNow() }
+            sendBareResponse(status: 408)
+            close(linger: true)
+        case .body:
+            guard let exchange else { return closeNow() }
+            worker.deadlines.begin(exchange.bodyWindowExpired() ? .body : .active, node)
+        case .keepAlive:
+            _ = closeIfStillIdle()
+        case .halfClose:
+            guard let exchange else { return closeNow() }
+            // A streamed answer whose reader takes bytes proves that somebody is there.
+            if exchange.hasWrittenSinceLastCheck { worker.deadlines.begin(.halfClose, node) } else { gone() }
+        case .linger:
+            closeNow()
+        case .write:
+            worker.logger.info("Closed a connection whose peer reads nothing", metadata: ["peer": "\(peer.host)", "bytes": "\(output.count)"])
+            gone(reset: true)
+        case .active:
+            break
+        }
+    }
+
+    /// Somebody waits for the body from now on: it has to make progress.
+    func bodyIsAwaited() {
+        if node.wait == .active { worker.deadlines.begin(.body, node) }
+    }
+}
+
+/// A head of which the end is still missing: its bytes so far, and the parser that knows how far it has looked.
+final class PartialHead {
+    var bytes: [UInt8]
+    let parser: RequestParser
+    init(_ parser: RequestParser, _ bytes: UnsafeRawBufferPointer) {
+        self.parser = parser
+        self.bytes = Array(bytes)
+    }
+}

@@ -1,0 +1,173 @@
+// The request body on its way from the connection to the app: decoded as it arrives, held up to a bound, handed over
+// in pieces or collected. A body that does not come whole is an error to whoever reads it, never an end.
+
+package import EvLoop
+import Glibc
+package import HTTP1
+
+/// Why a request body could not be read to its end.
+package enum RequestBodyError: Error, Equatable, Sendable {
+    /// The framing is broken.
+    case malformed(HTTP1Error)
+    /// The client closed, or left, before the end.
+    case truncated
+    /// More than the configured limit.
+    case tooLarge
+    /// Too few bytes arrived in too long a time.
+    case tooSlow
+    /// It could not be spooled to a file.
+    case spoolFailed(SystemError)
+
+    /// The status of the answer, when one can still be given.
+    package var statusHint: Int {
+        switch self {
+        case .malformed(let error): Int(error.statusHint)
+        case .truncated: 400
+        case .tooLarge: 413
+        case .tooSlow: 408
+        case .spoolFailed(let error): error.errno == ENOSPC ? 507 : 500
+        }
+    }
+}
+
+/// A whole request body.
+package enum CollectedBody {
+    case empty
+    case bytes([UInt8])
+    /// In an unlinked file, at offset 0; the descriptor is the receiver's to close.
+    case file(fileDescriptor: Int32, count: Int)
+}
+
+extension Exchange {
+    package var isBodyComplete: Bool { decoder.isComplete }
+    /// The decoder of a body that has not been received to its end.
+    var unreadBody: BodyDecoder? { bodyError == nil ? decoder : nil }
+    var hasFullBuffer: Bool { buffered.count >= worker.configuration.inputBuffer }
+
+    /// Takes the body's bytes and returns those after its end.
+    func receiveBody(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard !decoder.isComplete, bodyError == nil, !bytes.isEmpty else {
+            return bodyError == nil ? bytes : UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        var offset = 0
+        do throws(HTTP1Error) {
+            while case .data(let range) = try decoder.next(bytes, from: &offset) {
+                bodyReceived += UInt64(range.count)
+                windowReceived += UInt64(range.count)
+                if let limit = worker.configuration.bodyLimit, bodyReceived > limit {
+                    bodyFailed(.tooLarge)
+                    return UnsafeRawBufferPointer(start: nil, count: 0)
+                }
+                buffered.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[range]))
+            }
+        } catch {
+            bodyFailed(.malformed(error))
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        if bodyWaiter != nil, !buffered.isEmpty || decoder.isComplete { wakeBodyReader() }
+        return UnsafeRawBufferPointer(rebasing: bytes[offset...])
+    }
+
+    func inputEnded() {
+        if !decoder.isComplete { bodyFailed(.truncated) }
+    }
+
+    private func bodyFailed(_ error: RequestBodyError) {
+        if bodyError == nil { bodyError = error }
+        wakeBodyReader()
+    }
+
+    func wakeBodyReader() {
+        guard let waiter = bodyWaiter else { return }
+        bodyWaiter = nil
+        waiter.resume()
+    }
+
+    /// A window of the body's time limit is over. Whether a next one begins.
+    func bodyWindowExpired() -> Bool {
+        let due = worker.configuration.bodyMinimumRate * worker.configuration.bodyTimeout
+        let isTooSlow = windowReceived == 0 || Double(windowReceived) < due
+        windowReceived = 0
+        guard bodyWaiter != nil else { return false }
+        if isTooSlow { bodyFailed(.tooSlow) }
+        return !isTooSlow
+    }
+
+    /// The next bytes of the body, as many as have arrived; nil at its end.
+    /// - Throws: `RequestBodyError`; `CancellationError` when the task is cancelled.
+    package func nextBodyChunk() async throws -> [UInt8]? {
+        hasReadBody = true
+        while true {
+            if !buffered.isEmpty {
+                let chunk = buffered
+                buffered = []
+                connection?.updateInterest()
+                return chunk
+            }
+            if let bodyError { throw bodyError }
+            if decoder.isComplete { return nil }
+            guard let connection else { throw RequestBodyError.truncated }
+            sendContinueIfAsked()
+            connection.bodyIsAwaited()
+            await withTaskCancellationHandler {
+                await withUnsafeContinuation { continuation in bodyWaiter = continuation }
+            } onCancel: {
+                LoopExecutor.shared.submit { LoopActor.assumeIsolated { self.wakeBodyReader() } }
+            }
+            try Task.checkCancellation()
+        }
+    }
+
+    /// RFC 9110 section 10.1.1: not when the body is on its way already, nor when the answer has begun.
+    private func sendContinueIfAsked() {
+        guard head.expectsContinue, !hasSentContinue, !headWasSent, bodyReceived == 0 else { return }
+        hasSentContinue = true
+        worker.writer.removeAll(keepingCapacity: true)
+        worker.writer.append(ResponseEncoder.continueResponse)
+        connection?.transmitWriter()
+    }
+
+    /// The whole body: in memory up to `spoolAbove` bytes, beyond that in an unlinked temporary file.
+    /// - Throws: `RequestBodyError`; `CancellationError`.
+    package func collectBody(spoolAbove threshold: Int) async throws -> CollectedBody {
+        guard !decoder.isComplete || !buffered.isEmpty else { return .empty }
+        var bytes: [UInt8] = []
+        var file: Int32 = -1
+        var count = 0
+        do {
+            while let chunk = try await nextBodyChunk() {
+                count += chunk.count
+                if file < 0, count > threshold {
+                    do throws(SystemError) {
+                        file = try TemporaryFile.open(in: worker.configuration.temporaryDirectory)
+                        try Self.append(bytes, to: file)
+                    } catch { throw RequestBodyError.spoolFailed(error) }
+                    bytes = []
+                }
+                if file < 0 {
+                    if bytes.isEmpty { bytes = chunk } else { bytes.append(contentsOf: chunk) }
+                } else {
+                    do throws(SystemError) { try Self.append(chunk, to: file) } catch {
+                        throw RequestBodyError.spoolFailed(error)
+                    }
+                }
+            }
+        } catch {
+            if file >= 0 { Socket.close(file) }
+            throw error
+        }
+        guard file >= 0 else { return count == 0 ? .empty : .bytes(bytes) }
+        lseek(file, 0, SEEK_SET)
+        return .file(fileDescriptor: file, count: count)
+    }
+
+    private static func append(_ bytes: [UInt8], to file: Int32) throws(SystemError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress.map { $0 + written }, $0.count - written) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw SystemError("spooling a request body") }
+            written += count
+        }
+    }
+}

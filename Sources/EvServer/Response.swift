@@ -1,0 +1,88 @@
+public import HTTPTypes
+
+/// The answer to a request: a status, fields, and a body that is there already or is written as it comes.
+public struct Response: Sendable {
+    public var status: HTTPResponse.Status
+    public var headerFields: HTTPFields
+    public var body: ResponseBody
+
+    public init(status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: ResponseBody = .empty) {
+        self.status = status
+        self.headerFields = headerFields
+        self.body = body
+    }
+
+    /// A text, as `text/plain` in UTF-8.
+    public init(_ text: String, status: HTTPResponse.Status = .ok) {
+        self.init(status: status, headerFields: Self.plainText, body: .string(text))
+    }
+
+    /// A body that a closure writes, with back-pressure. It begins when the closure writes first, and ends with it.
+    ///
+    /// - Parameters:
+    ///   - contentLength: bytes that will be written, when they are known; nil sends chunks.
+    ///   - write: is cancelled when the client leaves. An error that it throws breaks the response off visibly.
+    public init(
+        status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], contentLength: Int? = nil,
+        streaming write: @escaping ResponseStream
+    ) {
+        self.init(
+            status: status, headerFields: headerFields, body: ResponseBody(.stream(contentLength: contentLength, write)))
+    }
+
+    private static let plainText: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
+}
+
+/// Writes the body of a streamed response; the response ends when it returns.
+public typealias ResponseStream = nonisolated(nonsending) @Sendable (ResponseWriter) async throws -> Void
+
+/// The bytes of a response.
+public struct ResponseBody: Sendable {
+    enum Content: Sendable {
+        case bytes([UInt8])
+        case string(String)
+        case staticString(StaticString)
+        case stream(contentLength: Int?, ResponseStream)
+    }
+    let content: Content
+
+    init(_ content: Content) { self.content = content }
+
+    public static var empty: ResponseBody { ResponseBody(.staticString("")) }
+    public static func bytes(_ bytes: [UInt8]) -> ResponseBody { ResponseBody(.bytes(bytes)) }
+    /// In UTF-8.
+    public static func string(_ string: String) -> ResponseBody { ResponseBody(.string(string)) }
+    /// A literal, sent from where the program keeps it.
+    public static func staticString(_ string: StaticString) -> ResponseBody { ResponseBody(.staticString(string)) }
+}
+
+/// Where a streaming response body is written.
+public struct ResponseWriter: Sendable {
+    let exchange: Exchange
+
+    /// Sends bytes; suspends while the client has not taken enough of the earlier ones.
+    /// - Throws: `CancellationError` when the client has left.
+    public nonisolated(nonsending) func write(_ bytes: [UInt8]) async throws {
+        try await bytes.withUnsafeBytesInPieces { try await exchange.writeAndDrain($0) }
+    }
+
+    /// Sends a string in UTF-8; suspends while the client has not taken enough of the earlier bytes.
+    /// - Throws: `CancellationError` when the client has left.
+    public nonisolated(nonsending) func write(_ string: String) async throws {
+        try await write(Array(string.utf8))
+    }
+}
+
+extension [UInt8] {
+    /// What is written between two looks at how much the client has taken.
+    private static var piece: Int { 65_536 }
+
+    nonisolated(nonsending) func withUnsafeBytesInPieces(_ body: (ArraySlice<UInt8>) async throws -> Void) async throws {
+        var start = 0
+        repeat {
+            let end = Swift.min(start + Self.piece, count)
+            try await body(self[start..<end])
+            start = end
+        } while start < count
+    }
+}

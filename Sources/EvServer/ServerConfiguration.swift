@@ -1,0 +1,45 @@
+package import HTTP1
+
+/// What a worker allows and how long it waits. Times are seconds; 0 turns a limit in time off.
+package struct ServerConfiguration: Sendable {
+    /// Open connections at once.
+    package var connections = 1000
+    /// Bounds on the request line, the header fields and the framing of chunked bodies.
+    package var limits = HTTPLimits()
+    /// The largest request body in bytes; nil for no bound.
+    package var bodyLimit: UInt64?
+
+    /// From the first byte of a head, or from accept, to its end.
+    package var headTimeout = 15.0
+    /// The window in which a body that somebody waits for must make progress.
+    package var bodyTimeout = 15.0
+    /// Bytes per second that a body must make over each window.
+    package var bodyMinimumRate = 500.0
+    /// How long an idle keep-alive connection stays open.
+    package var keepAliveTimeout = 75.0
+    /// How long a peer may take not a single byte of what waits for it.
+    package var writeTimeout = 60.0
+    /// How long a request outlives the client's FIN.
+    package var halfCloseGrace = 0.5
+    /// How long a closing connection swallows what the client still sends, so that it can read the answer.
+    package var lingerTimeout = 2.0
+    /// How long idle keep-alive connections may still send a request to a worker that is leaving.
+    package var drainIdleGrace = 1.0
+
+    /// Requests after which the worker retires, 0 for never, and the random extra on top.
+    package var maxRequests = 0
+    package var maxRequestsJitter = 0
+
+    /// The value of the `Server` field; nil sends none.
+    package var serverHeader: String? = "evgateway"
+    /// Where large request bodies are spooled.
+    package var temporaryDirectory = "/tmp"
+    /// Bytes of output that wait for a slow reader before the app is suspended.
+    package var highWaterMark = 65_536
+    /// Bytes of a request body that wait for the app, and of later requests that wait for their turn.
+    package var inputBuffer = 65_536
+    /// Bytes of an unread body that are swallowed to keep a connection alive.
+    package var drainLimit = 65_536
+
+    package init() {}
+}

@@ -1,0 +1,249 @@
+// One worker: the loop's thread owns it and all it reaches. It opens connections, starts requests, and ends in order.
+// Leaving is `drain` (finish what runs) or `quit` (cancel it); both end in `onFinished`, exactly once.
+
+package import EvLoop
+import Glibc
+import HTTP1
+package import Logging
+
+@LoopActor
+package final class Worker {
+    package let configuration: ServerConfiguration
+    package let logger: Logger
+    let loop: EventLoop
+    let application: any Application
+    let slot: ScoreboardSlot
+    let accessLog: AccessLog?
+
+    /// Bytes just read; a connection takes what it needs before its callback ends.
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+    /// The response head or chunk that is being put together.
+    var writer = ByteWriter()
+    var clock = ResponseClock()
+    /// A parser that has seen nothing, copied for each head.
+    let parser: RequestParser
+    /// The value of the `Server` field, for as long as the worker lives.
+    let serverHeader: UnsafeRawBufferPointer?
+    private(set) var deadlines: Deadlines!
+    private var acceptor: Acceptor!
+    private var heartbeat: TimerWatcher?
+    private var drainTimer: TimerWatcher?
+    /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
+    var unflushed: [Connection] = []
+
+    package private(set) var openConnections = 0
+    private(set) var runningTasks = 0
+    private(set) var requests = 0
+    private var requestsUntilRetirement: Int
+    private(set) var isDraining = false
+    private var isFinished = false
+
+    /// The worker has ended: nothing is open and no task runs, or its time was up.
+    package var onFinished: (() -> Void)?
+    /// As many requests as `maxRequests` allows have been started.
+    package var onMaxRequests: (() -> Void)?
+
+    /// - Parameters:
+    ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
+    ///   - accessLog: nil writes no access log.
+    package init(
+        loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
+        application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
+        accessLog: AccessLog? = nil, logger: Logger
+    ) {
+        self.loop = loop
+        self.configuration = configuration
+        self.application = application
+        self.slot = slot
+        self.accessLog = accessLog
+        self.logger = logger
+        serverHeader = configuration.serverHeader.map { value in
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: value.utf8.count, alignment: 1)
+            bytes.copyBytes(from: value.utf8)
+            return UnsafeRawBufferPointer(bytes)
+        }
+        parser = RequestParser(limits: configuration.limits)
+        let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
+        requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
+        deadlines = Deadlines(loop, configuration) { connection, wait in connection.expired(wait) }
+        acceptor = Acceptor(self, listeners: listeners, siblings: siblings)
+        LoopExecutor.shared.afterJobs { [weak self] in
+            guard let self else { return }
+            LoopActor.assumeIsolated { self.endTurn() }
+        }
+    }
+
+    isolated deinit {
+        readBuffer.deallocate()
+        serverHeader?.deallocate()
+    }
+
+    /// Begins to accept and to beat.
+    package func start() {
+        beat()
+        let heartbeat = TimerWatcher(loop) { [unowned self] in self.beat() }
+        self.heartbeat = heartbeat
+        heartbeat.start(after: 1, every: 1)
+        acceptor.start()
+        slot.state = .ready
+    }
+
+    /// Takes over a connected socket, as if it had been accepted from `listener`. For tests over socket pairs.
+    package func adopt(_ fileDescriptor: Int32, listener: ListeningSocket) {
+        open(fileDescriptor, PeerAddress(), Listener(listener))
+    }
+
+    // MARK: leaving
+
+    /// Stops accepting, lets what runs finish, and cancels what still runs after `timeout` seconds.
+    package func drain(timeout: Double) {
+        guard !isDraining, !isFinished else { return }
+        isDraining = true
+        slot.state = .draining
+        acceptor.drainAndStop()
+        // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
+        deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
+        deadlines.forEach(.keepAlive) { connection in deadlines.begin(.keepAlive, connection.node) }
+        let timer = TimerWatcher(loop) { [unowned self] in
+            if self.runningTasks > 0 {
+                self.logger.warning("Graceful timeout: requests still running are cancelled", metadata: ["requests": "\(self.runningTasks)"])
+            }
+            self.quit()
+        }
+        drainTimer = timer
+        timer.start(after: timeout)
+        finishIfDone()
+    }
+
+    /// Cancels every request, closes every connection and ends.
+    package func quit() {
+        guard !isFinished else { return }
+        isDraining = true
+        slot.state = .draining
+        acceptor.stop()
+        for wait in Wait.allCases where wait != .write {
+            deadlines.forEach(wait) { connection in connection.abort() }
+        }
+        // Cancelled tasks run once more, to let go of what they hold; one that does not listen is left behind.
+        guard runningTasks > 0, !isFinished else { return finish() }
+        let timer = TimerWatcher(loop) { [unowned self] in self.finish() }
+        drainTimer = timer
+        timer.start(after: 0.25)
+    }
+
+    private func finishIfDone() {
+        if isDraining, openConnections == 0, runningTasks == 0 { finish() }
+    }
+
+    private func finish() {
+        guard !isFinished else { return }
+        isFinished = true
+        heartbeat?.stop()
+        drainTimer?.stop()
+        deadlines.stop()
+        accessLog?.flush()
+        onFinished?()
+    }
+
+    // MARK: bookkeeping for connections and requests
+
+    func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
+        openConnections += 1
+        slot.open = UInt32(clamping: openConnections)
+        Connection(fileDescriptor, peer, listener, self).start()
+    }
+
+    func connectionClosed() {
+        openConnections -= 1
+        slot.open = UInt32(clamping: openConnections)
+        acceptor.connectionClosed()
+        finishIfDone()
+    }
+
+    func requestBegins(_ exchange: Exchange) {
+        requests += 1
+        runningTasks += 1
+        slot.requests = UInt64(requests)
+        slot.active = UInt32(clamping: runningTasks)
+        exchange.head.withRequestLine { slot.setCurrentRequest($0, startedAt: exchange.startedAt) }
+        requestsUntilRetirement -= 1
+        if requestsUntilRetirement == 0 { onMaxRequests?() }
+    }
+
+    func taskEnded() {
+        runningTasks -= 1
+        slot.active = UInt32(clamping: runningTasks)
+        if runningTasks == 0 { slot.clearCurrentRequest() }
+        finishIfDone()
+    }
+
+    /// Closes the keep-alive connection that has been idle longest. Whether there was one.
+    func evictIdleConnection() -> Bool {
+        while let connection = deadlines.first(of: .keepAlive) {
+            if connection.closeIfStillIdle() { return true }
+        }
+        return false
+    }
+
+    /// Completes the head in `writer` with the fields that are the server's.
+    func finishHead(_ length: ResponseEncoder.ContentLength, with encoder: inout ResponseEncoder) throws(HTTP1Error) {
+        clock.refresh()
+        try clock.withDate { date throws(HTTP1Error) in
+            try encoder.finishHead(body: length, date: date, server: serverHeader, into: &writer)
+        }
+    }
+
+    /// Puts a whole plain-text error response into `writer`; returns the bytes of its body.
+    func encodeError(_ status: Int, with encoder: inout ResponseEncoder) throws(HTTP1Error) -> Int {
+        let reason = StatusPhrase.reason(for: status)
+        try encoder.start(status: status, reason: nil, into: &writer)
+        for (name, value) in [("Content-Type", "text/plain; charset=utf-8")] as [(StaticString, StaticString)] {
+            try encoder.field(name: name.bytes, value: value.bytes, into: &writer)
+        }
+        try finishHead(.known(UInt64(reason.utf8CodeUnitCount + 1)), with: &encoder)
+        encoder.body(reason.bytes, into: &writer)
+        encoder.body(("\n" as StaticString).bytes, into: &writer)
+        _ = encoder.end(into: &writer)
+        return encoder.framing == .none ? 0 : reason.utf8CodeUnitCount + 1
+    }
+
+    private func beat() {
+        slot.heartbeat = EventLoop.monotonicNow()
+        slot.idle = UInt32(clamping: deadlines.count(of: .keepAlive))
+        // The list keeps the order in which requests began, but for those that waited for their bodies.
+        if let longest = deadlines.first(of: .active)?.exchange {
+            longest.head.withRequestLine { slot.setLongestRequest($0, startedAt: longest.startedAt) }
+        } else {
+            slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)
+        }
+    }
+
+    private func endTurn() {
+        if !unflushed.isEmpty {
+            let connections = unflushed
+            unflushed.removeAll(keepingCapacity: true)
+            for connection in connections { connection.flushDeferred() }
+        }
+        accessLog?.flush()
+    }
+}
+
+extension StaticString {
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: utf8Start, count: utf8CodeUnitCount) }
+}
+
+/// A listening socket shared by the connections that came from it.
+final class Listener: Sendable {
+    let socket: ListeningSocket
+    init(_ socket: ListeningSocket) { self.socket = socket }
+}
+
+extension RequestHead {
+    /// The request line without its line end.
+    func withRequestLine(_ body: (UnsafeRawBufferPointer) -> Void) {
+        bytes.withUnsafeBytes { bytes in
+            let end = bytes.firstIndex(of: 13) ?? bytes.count
+            body(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// A worker on the process's loop and clients on the other ends of socket pairs: real bytes, no ports.
+
+import EvLoop
+import EvServer
+import EvTestSupport
+import Glibc
+import HTTP1
+import HTTPTypes
+import Logging
+
+/// A client's end: blocking calls, with a limit so that a broken server fails a test instead of hanging it.
+final class Client: Sendable {
+    let fileDescriptor: Int32
+    init(_ fileDescriptor: Int32) {
+        self.fileDescriptor = fileDescriptor
+        var limit = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(fileDescriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(fileDescriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+    deinit { Glibc.close(fileDescriptor) }
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+    func send(_ bytes: [UInt8]) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes { Glibc.send(fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            guard count > 0 else { return }
+            sent += count
+        }
+    }
+
+    func receive(_ limit: Int = 65_536) -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: limit)
+        let count = recv(fileDescriptor, &buffer, limit, 0)
+        return Array(buffer.prefix(max(count, 0)))
+    }
+
+    /// Everything up to the server's close.
+    func receiveToEnd() -> String {
+        var all: [UInt8] = []
+        while true {
+            let bytes = receive()
+            if bytes.isEmpty { return String(decoding: all, as: UTF8.self) }
+            all += bytes
+        }
+    }
+
+    /// Everything up to and including a text.
+    func receive(until marker: String) -> String {
+        var all: [UInt8] = []
+        while !String(decoding: all, as: UTF8.self).contains(marker) {
+            let bytes = receive()
+            if bytes.isEmpty { break }
+            all += bytes
+        }
+        return String(decoding: all, as: UTF8.self)
+    }
+
+    func shutdownWriting() { shutdown(fileDescriptor, Int32(SHUT_WR)) }
+}
+
+/// A worker under test.
+final class TestServer: Sendable {
+    let finished = Signal()
+    private let listener: ListeningSocket
+    @LoopActor private(set) var worker: Worker!
+    /// Connections outlive a test's own reference to its server, as they do in a process.
+    @LoopActor private static var workers: [Worker] = []
+
+    convenience init(_ handler: @escaping RequestHandler) async throws {
+        try await self.init({ _ in }, handler)
+    }
+
+    init(_ configure: (inout ServerConfiguration) -> Void, _ handler: @escaping RequestHandler) async throws {
+        SharedLoop.ensure()
+        var configuration = ServerConfiguration()
+        configuration.drainIdleGrace = 0.05
+        configure(&configuration)
+        listener = ListeningSocket(
+            fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
+        try await make(configuration, handler)
+    }
+
+    @LoopActor private func make(_ configuration: ServerConfiguration, _ handler: @escaping RequestHandler) throws {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        worker = Worker(
+            loop: try SharedLoop.current, configuration: configuration, listeners: [],
+            application: SwiftApplication(handler), slot: .local(), logger: logger)
+        worker.onFinished = { [finished] in finished.signal() }
+        worker.start()
+        Self.workers.append(worker)
+    }
+
+    /// A new connection, on which bytes may wait already when the server gets it.
+    func connect(sending text: String = "") async -> Client {
+        var ends: [Int32] = [0, 0]
+        socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends)
+        let server = ends[1]
+        _ = Socket.setNonBlocking(server)
+        let client = Client(ends[0])
+        client.send(text)
+        await adopt(server)
+        return client
+    }
+
+    @LoopActor private func adopt(_ fileDescriptor: Int32) { worker.adopt(fileDescriptor, listener: listener) }
+    @LoopActor func drain(timeout: Double = 10) { worker.drain(timeout: timeout) }
+    @LoopActor func quit() { worker.quit() }
+    @LoopActor var openConnections: Int { worker.openConnections }
+}
+
+let getHello = "GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"
+
+/// The shared test app: paths name what they do.
+let testApp: RequestHandler = { request in
+    switch request.path {
+    case "/echo":
+        return Response(body: .bytes(try await request.body.collect(upTo: 1 << 20)))
+    case "/target":
+        return Response(request.target)
+    case "/large":
+        return Response(body: .bytes([UInt8](repeating: 120, count: 8 << 20)))
+    case "/stream":
+        return Response { writer in
+            for part in ["one", "two", "three"] { try await writer.write(part) }
+        }
+    case "/broken-stream":
+        return Response { writer in
+            try await writer.write("begun")
+            throw CancellationError()
+        }
+    case "/throw":
+        throw SystemError("app", errno: EIO)
+    default:
+        return Response("Hello, World!")
+    }
+}

@@ -1,0 +1,189 @@
+import EvLoop
+import EvServer
+import EvTestSupport
+import Glibc
+import HTTP1
+import HTTPTypes
+import Testing
+
+/// How connections, requests and workers end.
+@Suite struct LifetimeTests {
+    @Test func cancelsTheTaskOfAClientThatLeaves() async throws {
+        let begun = Signal()
+        let cancelled = Signal()
+        let server = try await TestServer { _ in
+            begun.signal()
+            do { try await Task.sleep(for: .seconds(3600), clock: .loop) } catch {
+                cancelled.signal()
+                throw error
+            }
+            return Response("never")
+        }
+        var client: Client? = await server.connect()
+        client?.send(getHello)
+        #expect(begun.wait())
+        client = nil
+        #expect(cancelled.wait())
+    }
+
+    @Test func answersAClientThatHasClosedItsSendingSide() async throws {
+        let client = try await TestServer(testApp).connect()
+        client.send(getHello)
+        client.shutdownWriting()
+        #expect(client.receiveToEnd().hasSuffix("Hello, World!"))
+    }
+
+    @Test func cancelsAHalfClosedRequestAfterItsGrace() async throws {
+        let cancelled = Signal()
+        let server = try await TestServer({ $0.halfCloseGrace = 0.05 }) { _ in
+            do { try await Task.sleep(for: .seconds(3600), clock: .loop) } catch {
+                cancelled.signal()
+                throw error
+            }
+            return Response("never")
+        }
+        let client = await server.connect()
+        client.send(getHello)
+        client.shutdownWriting()
+        #expect(cancelled.wait())
+        #expect(client.receiveToEnd().isEmpty)
+    }
+
+    @Test func holdsAFastWriterBackForASlowReader() async throws {
+        let written = Signal()
+        let server = try await TestServer { _ in
+            Response { writer in
+                for _ in 0..<64 { try await writer.write([UInt8](repeating: 120, count: 65_536)) }
+                written.signal()
+            }
+        }
+        let client = await server.connect()
+        client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        _ = client.receive(1)
+        // Another client is served meanwhile, and the loop has turned often enough for a writer that does not wait.
+        let other = await server.connect()
+        for _ in 0..<10 {
+            other.send("GET /held HTTP/1.1\r\nHost: test\r\n")
+            await LoopTurn.pass()
+        }
+        var entry = pollfd(fd: client.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&entry, 1, 0) == 1)
+        #expect(client.receiveToEnd().utf8.count > 64 * 65_536)
+        #expect(written.wait())
+    }
+
+    @Test func sendsALargeBodyWhole() async throws {
+        let client = try await TestServer(testApp).connect()
+        client.send("GET /large HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        let answer = client.receiveToEnd()
+        let body = try #require(answer.ranges(of: "\r\n\r\n").first).upperBound
+        #expect(answer[body...].utf8.count == 8 << 20)
+    }
+
+    @Test func closesAHeadThatTakesTooLong() async throws {
+        let server = try await TestServer({ $0.headTimeout = 0.05 }, testApp)
+        let silent = await server.connect()
+        #expect(silent.receiveToEnd().isEmpty)
+        let slow = await server.connect(sending: "GET / HT")
+        #expect(slow.receiveToEnd().hasPrefix("HTTP/1.1 408 "))
+    }
+
+    @Test func closesABodyThatMakesNoProgress() async throws {
+        let server = try await TestServer({ $0.bodyTimeout = 0.05 }, testApp)
+        let client = await server.connect()
+        client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nab")
+        #expect(client.receiveToEnd().hasPrefix("HTTP/1.1 408 "))
+    }
+
+    @Test func closesAnIdleConnection() async throws {
+        let server = try await TestServer({ $0.keepAliveTimeout = 0.05 }, testApp)
+        let client = await server.connect()
+        client.send(getHello)
+        #expect(client.receiveToEnd().hasSuffix("World!"))
+    }
+
+    @Test func dropsAPeerThatReadsNothing() async throws {
+        let server = try await TestServer({ $0.writeTimeout = 0.05 }, testApp)
+        let client = await server.connect()
+        client.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
+        while await server.openConnections > 0 { await LoopTurn.pass() }
+        #expect(client.receiveToEnd().utf8.count < 8 << 20)
+    }
+
+    @Test func finishesWhatRunsWhenItDrains() async throws {
+        let begun = Signal()
+        let release = AsyncStream<Void>.makeStream()
+        let server = try await TestServer { _ in
+            begun.signal()
+            for await _ in release.stream { break }
+            return Response("finished")
+        }
+        let client = await server.connect()
+        client.send(getHello)
+        #expect(begun.wait())
+        await server.drain()
+        release.continuation.finish()
+        let answer = client.receiveToEnd()
+        #expect(answer.contains("Connection: close\r\n"))
+        #expect(answer.hasSuffix("finished"))
+        #expect(server.finished.wait())
+    }
+
+    @Test func stillAnswersAnIdleClientWhenItDrains() async throws {
+        let server = try await TestServer({ $0.drainIdleGrace = 5 }, testApp)
+        let client = await server.connect()
+        client.send(getHello)
+        _ = client.receive(until: "World!")
+        await server.drain()
+        client.send(getHello)
+        let answer = client.receiveToEnd()
+        #expect(answer.contains("Connection: close\r\n"))
+        #expect(answer.hasSuffix("World!"))
+        #expect(server.finished.wait())
+    }
+
+    @Test func cancelsWhatOutlivesTheGracefulTimeout() async throws {
+        let begun = Signal()
+        let server = try await TestServer { _ in
+            begun.signal()
+            try await Task.sleep(for: .seconds(3600), clock: .loop)
+            return Response("never")
+        }
+        let client = await server.connect()
+        client.send(getHello)
+        #expect(begun.wait())
+        await server.drain(timeout: 0.05)
+        #expect(server.finished.wait())
+        #expect(!client.receiveToEnd().contains("never"))
+    }
+
+    @Test func endsAtOnceWhenToldToQuit() async throws {
+        let server = try await TestServer(testApp)
+        let idle = await server.connect()
+        idle.send(getHello)
+        _ = idle.receive(until: "World!")
+        await server.quit()
+        #expect(server.finished.wait())
+        #expect(idle.receiveToEnd().isEmpty)
+        #expect(await server.openConnections == 0)
+    }
+
+    @Test func answersRequestsThatWaitBehindABigAnswer() async throws {
+        let client = try await TestServer(testApp).connect()
+        client.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n" + getHello)
+        client.send("GET /hello HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        let answers = client.receiveToEnd()
+        #expect(answers.components("HTTP/1.1 200 OK") == 3)
+        #expect(answers.hasSuffix("World!"))
+    }
+}
+
+enum LoopTurn {
+    /// Lets the loop run once.
+    static func pass() async { try? await Task.sleep(for: .milliseconds(2), clock: .loop) }
+}
+
+extension String {
+    /// How often a text occurs.
+    func components(_ text: String) -> Int { ranges(of: text).count }
+}
