@@ -1,0 +1,120 @@
+// Every line that the master's decisions leave in the log.
+import Glibc
+package import Logging
+
+/// Something worth a line in the log.
+package enum Notice: Equatable {
+    case handling(signal: Int32)
+    case unsupported(signal: Int32)
+    case booting(pid: Int32)
+    case ready(pid: Int32)
+    case exiting(pid: Int32)
+    case died(pid: Int32, ExitStatus)
+    case diedBooting(pid: Int32, ExitStatus)
+    case neverReady(pid: Int32, seconds: Double)
+    case killed(pid: Int32, KillReason)
+    case nextStart(index: Int, delay: Double, failures: Int)
+    case spawnFailed(reason: String, delay: Double)
+    case haltedByBootFailure(code: Int32)
+    case reloading
+    case reloadQueued
+    case reloaded
+    case reloadAborted(kept: Int)
+    case workers(Int)
+    case workerLimit(Int)
+    case stoodStill(seconds: Double)
+}
+
+/// Why the master sends SIGKILL.
+package enum KillReason: Equatable {
+    case hung
+    case gracefulTimeout
+    case quickStop
+    case demanded
+}
+
+extension Notice {
+    package var level: Logger.Level {
+        switch self {
+        case .handling, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
+        case .ready: .debug
+        case .unsupported, .nextStart, .workerLimit, .stoodStill: .warning
+        case .killed(_, .quickStop), .killed(_, .demanded): .warning
+        case .haltedByBootFailure: .critical
+        case .died, .diedBooting, .neverReady, .killed, .spawnFailed, .reloadAborted: .error
+        }
+    }
+
+    package var text: String {
+        switch self {
+        case .handling(let signal): "Handling signal: \(signalName(signal).dropFirst(3).lowercased())"
+        case .unsupported(let signal): "Ignoring signal: \(signalName(signal).dropFirst(3).lowercased())"
+        case .booting(let pid): "Booting worker with pid: \(pid)"
+        case .ready(let pid): "Worker ready (pid: \(pid))"
+        case .exiting(let pid): "Worker exiting (pid: \(pid))"
+        case .died(let pid, .signaled(SIGKILL, _)):
+            "Worker (pid: \(pid)) was killed by SIGKILL, which the master did not send; out of memory?"
+        case .died(let pid, let status): "Worker (pid: \(pid)) \(status)"
+        case .diedBooting(let pid, let status): "Worker (pid: \(pid)) \(status) before it was ready"
+        case .neverReady(let pid, let seconds):
+            "Worker (pid: \(pid)) was not ready after \(rounded(seconds)) s and is aborted"
+        case .killed(let pid, .hung): "Worker (pid: \(pid)) outlived SIGABRT and was sent SIGKILL"
+        case .killed(let pid, .gracefulTimeout):
+            "Worker (pid: \(pid)) did not end within the graceful timeout and was sent SIGKILL"
+        case .killed(let pid, .quickStop): "Worker (pid: \(pid)) did not quit and was sent SIGKILL"
+        case .killed(let pid, .demanded): "Worker (pid: \(pid)) was sent SIGKILL"
+        case .nextStart(let index, let delay, let failures):
+            "Worker \(index) has ended early \(failures) time(s) in a row; next start in \(rounded(delay)) s"
+        case .spawnFailed(let reason, let delay):
+            "Cannot start a worker: \(reason); next attempt in \(rounded(delay)) s"
+        case .haltedByBootFailure(ExitCode.appLoadFailed): "The app failed to load"
+        case .haltedByBootFailure: "A worker failed to boot"
+        case .reloading: "Reloading: workers are replaced one by one"
+        case .reloadQueued: "A reload is in progress; another one follows it"
+        case .reloaded: "Reloaded"
+        case .reloadAborted(let kept):
+            "Reload aborted: a new worker failed to boot; \(kept) worker(s) of before go on serving"
+        case .workers(let count): "Number of workers: \(count)"
+        case .workerLimit(let count): "Number of workers stays at \(count), the most there is room for"
+        case .stoodStill(let seconds):
+            "The master stood still for \(rounded(seconds)) s; workers are granted as much"
+        }
+    }
+}
+
+/// The line of the watchdog: which worker, for how long, and what it was doing.
+package func hangReport(
+    pid: Int32, silence: Double, now: Double, current: (line: String, startedAt: Double)?,
+    longest: (line: String, startedAt: Double)?
+) -> String {
+    func named(_ request: (line: String, startedAt: Double)) -> String {
+        "\"\(escapingControls(request.line))\" for \(rounded(max(0, now - request.startedAt))) s"
+    }
+    var text = "Worker (pid: \(pid)) has stood still for \(rounded(silence)) s and is aborted"
+    text += current.map { "; it is in \(named($0))" } ?? "; it is in no request"
+    if let longest, longest.line != current?.line || longest.startedAt != current?.startedAt {
+        text += "; its longest is \(named(longest))"
+    }
+    return text
+}
+
+/// Bytes of a client must not forge lines of the log, nor speak to the terminal that shows it.
+package func escapingControls(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+        if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar == "\"" || scalar == "\\" {
+            let digits = String(scalar.value, radix: 16)
+            result += scalar.value < 0x10 ? "\\x0\(digits)" : "\\x\(digits)"
+        } else {
+            result.unicodeScalars.append(scalar)
+        }
+    }
+    return result
+}
+
+/// One digit after the point.
+func rounded(_ seconds: Double) -> String {
+    guard seconds.isFinite, abs(seconds) < 1e9 else { return "\(seconds)" }
+    let tenths = Int((seconds * 10).rounded())
+    return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(abs(tenths % 10))"
+}

@@ -1,0 +1,54 @@
+// The file that tells init scripts whom to signal. Never half written, and never the file of another live master.
+import Glibc
+
+package struct PIDFile {
+    package let path: String
+
+    /// Writes this process's id.
+    ///
+    /// - Throws: when the file names another process that lives, or cannot be written.
+    package init(claiming path: String) throws(SupervisorError) {
+        self.path = path
+        // In a container a restarted master often has the id that its predecessor left in the file.
+        if let other = Self.read(path), other != getpid(), kill(other, 0) == 0 || errno == EPERM {
+            throw SupervisorError("The pid file \(path) names process \(other), which is running")
+        }
+        var template = Array("\(path).XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else { throw Self.failure(path) }
+        defer { close(descriptor) }
+        let text = "\(getpid())\n"
+        // rename(2) shows readers the old file or the new one and nothing between.
+        guard fchmod(descriptor, 0o644) == 0,
+            text.withCString({ write(descriptor, $0, strlen($0)) }) == text.utf8.count,
+            rename(template, path) == 0
+        else {
+            let failure = Self.failure(path)
+            unlink(template)
+            throw failure
+        }
+    }
+
+    /// Removes the file if it still names this process.
+    package func remove() {
+        if Self.read(path) == getpid() { unlink(path) }
+    }
+
+    /// The id in the file; nil when there is no file, or no id in it.
+    private static func read(_ path: String) -> Int32? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { bytes in
+            let count = Glibc.read(descriptor, bytes.baseAddress, bytes.count)
+            guard count > 0 else { return nil }
+            let digits = bytes[..<count].prefix { ($0 >= 0x30) && ($0 <= 0x39) }
+            guard let pid = Int32(String(decoding: digits, as: UTF8.self)), pid > 0 else { return nil }
+            return pid
+        }
+    }
+
+    private static func failure(_ path: String) -> SupervisorError {
+        SupervisorError("Cannot write the pid file \(path): \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,134 @@
+// Where processes begin and end: fork, what a child closes, control sockets, waitpid.
+import EvLoop
+import Glibc
+import Logging
+
+extension Supervisor {
+    /// The master's side of a worker.
+    struct Child {
+        let slotIndex: Int
+        /// The master's end of the control socket. Its closing, or the master's death, is end of file for the worker.
+        let control: Int32
+        let watcher: IOWatcher
+    }
+
+    // MARK: begin
+
+    func spawn(age: Int, index: Int, slotIndex: Int) {
+        guard let slot = scoreboard?[slotIndex], let loop, listeners != nil else { return }
+        checkThreads(isFatal: false)
+        let sockets: [ListeningSocket]
+        do throws(BindAddressError) {
+            sockets = try listeners?.sockets(forWorker: index) ?? []
+        } catch {
+            return feed(.spawnFailed(age: age, reason: error.description))
+        }
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
+            return feed(.spawnFailed(age: age, reason: SystemError("socketpair").description))
+        }
+        let (control, workerEnd) = (ends[0], ends[1])
+        slot.reset()
+        slot.state = .booting
+        slot.age = UInt32(truncatingIfNeeded: age)
+        slot.heartbeat = EventLoop.monotonicNow()
+        let pid: Int32?
+        forkHooks.before()
+        do throws(SystemError) {
+            pid = try Fork.fork()
+        } catch {
+            forkHooks.inParent()
+            close(control)
+            close(workerEnd)
+            slot.reset()
+            return feed(.spawnFailed(age: age, reason: error.description))
+        }
+        guard let pid else {
+            forkHooks.inChild()
+            close(control)
+            leaveMaster(index: index)
+            slot.processIdentifier = getpid()
+            let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
+            let context = WorkerContext(
+                index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
+                controlFileDescriptor: workerEnd, gracefulTimeout: configuration.gracefulTimeout)
+            Fork.exitChild(worker(context))
+        }
+        forkHooks.inParent()
+        close(workerEnd)
+        slot.processIdentifier = pid
+        let watcher = IOWatcher(loop, fileDescriptor: control, events: .read) { [unowned self] _ in
+            readControl(of: pid)
+        }
+        watcher.start()
+        children[pid] = Child(slotIndex: slotIndex, control: control, watcher: watcher)
+        feed(.spawned(age: age, pid: pid))
+    }
+
+    /// In the child: lets go of all that is the master's. The epoll set is shared with it, so watchers are forgotten
+    /// and the descriptor closed, with no epoll_ctl(2), which would disarm the master's own.
+    private func leaveMaster(index: Int) {
+        stopWatching()
+        loop?.abandonAfterFork()
+        loop = nil
+        // A copy of a sibling's control socket would hide the master's death from that sibling.
+        for child in children.values { close(child.control) }
+        children = [:]
+        inbox = []
+        listeners?.keepOnly(index: index)
+    }
+
+    /// Whether the process may fork, which is safe with one thread only. A preloaded app, or a host that has started
+    /// a thread since, is worth one warning.
+    @discardableResult
+    func checkThreads(isFatal: Bool) -> Bool {
+        guard !hasWarnedOfThreads, let count = Fork.threadCount(), count > 1 else { return true }
+        hasWarnedOfThreads = true
+        guard isFatal else {
+            logger.warning("The master has \(count) threads, so a worker may start with locks that stay locked")
+            return true
+        }
+        logger.critical("The master has \(count) threads and cannot fork safely")
+        return false
+    }
+
+    // MARK: end
+
+    /// Collects every child that has ended, also those that the master did not start (as process 1 of a container).
+    func reap() {
+        while true {
+            var status: Int32 = 0
+            let pid = waitpid(-1, &status, WNOHANG)
+            if pid < 0, errno == EINTR { continue }
+            guard pid > 0 else { return }
+            // What it wrote last comes before its end.
+            readControl(of: pid)
+            if let child = children.removeValue(forKey: pid) {
+                child.watcher.stop()
+                close(child.control)
+            }
+            enqueue(.childExited(pid: pid, ExitStatus(waitStatus: status)))
+        }
+    }
+
+    private func readControl(of pid: Int32) {
+        guard let child = children[pid] else { return }
+        withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { bytes in
+            while true {
+                let count = read(child.control, bytes.baseAddress, bytes.count)
+                if count < 0, errno == EINTR { continue }
+                // End of file alone says nothing: a worker's death is told by SIGCHLD.
+                if count == 0 { child.watcher.stop() }
+                guard count > 0 else { return }
+                for byte in bytes[..<count] {
+                    switch ControlMessage(rawValue: byte) {
+                    case .ready: enqueue(.workerReady(pid: pid))
+                    case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
+                    case nil: continue
+                    }
+                }
+            }
+        }
+    }
+}

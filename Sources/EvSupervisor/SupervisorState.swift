@@ -1,0 +1,306 @@
+// Everything that decides which workers exist is in this value: events in, actions out. No I/O and no clock; instants
+// are monotonic seconds and come in as arguments. The driver is `Supervisor`.
+import Glibc
+
+package struct SupervisorState {
+    package enum Event: Equatable {
+        case start
+        /// Answers `.spawn`, before any other event.
+        case spawned(age: Int, pid: Int32)
+        case spawnFailed(age: Int, reason: String)
+        case workerReady(pid: Int32)
+        case workerWantsReplacement(pid: Int32)
+        case childExited(pid: Int32, ExitStatus)
+        case signal(Int32)
+        /// At least once per second: each worker's heartbeat by the number of its slot.
+        case tick(heartbeats: [Int: Double])
+    }
+
+    package enum Action: Equatable {
+        case spawn(age: Int, index: Int, slot: Int)
+        case signal(pid: Int32, Int32)
+        /// The worker of this slot is gone.
+        case releaseSlot(Int)
+        case closeListeners
+        /// No worker will have this index any more, for now.
+        case closeSockets(index: Int)
+        case reopenLogs
+        case reportHang(pid: Int32, slot: Int, silence: Double)
+        case log(Notice)
+        case halt(code: Int32)
+    }
+
+    /// All in seconds.
+    package struct Limits: Equatable {
+        package var timeout = 30.0
+        package var gracefulTimeout = 30.0
+        /// What a worker may be late after the graceful timeout, which it keeps itself.
+        package var gracefulSlack = 1.5
+        /// From SIGQUIT to SIGKILL.
+        package var quickTimeout = 1.5
+        /// From SIGABRT to SIGKILL: time for a trace and a core.
+        package var abortTimeout = 2.0
+        /// A worker that lived longer has not died early.
+        package var earlyDeath = 5.0
+        package var shortestPause = 0.1
+        package var longestPause = 5.0
+        /// How often a healthy worker's heartbeat changes; so much silence says nothing.
+        package var heartbeatPeriod = 1.0
+        /// How late a tick may come before the master itself must have stood still.
+        package var longestTick = 2.0
+        /// The shortest such gap that is worth a line.
+        package var notableGap = 1.0
+        /// Booting is importing the app, which has no heartbeat and may take its time.
+        package var shortestBootLimit = 60.0
+
+        package init() {}
+    }
+
+    struct Worker: Equatable {
+        enum Phase: Equatable { case booting, ready, retiring }
+
+        let age: Int
+        let index: Int
+        let slot: Int
+        let startedAt: Double
+        /// Whether it takes the place of a worker that still serves.
+        var isSuccessor: Bool
+        var pid: Int32?
+        var phase = Phase.booting
+        var wasReady = false
+        /// Whether it has asked for a successor.
+        var isStale = false
+        /// SIGUSR1 would kill a worker that is not ready, so it waits.
+        var owesReopen = false
+        var lastBeat = 0.0
+        /// How long the heartbeat has not changed, without the time in which the master stood still itself.
+        var silence = 0.0
+        var isHung = false
+        var killAt: Double?
+        var killReason = KillReason.hung
+        var wasKilled = false
+    }
+
+    /// What an index has gone through; kept over its workers.
+    struct History: Equatable {
+        var failures = 0
+        var pausedUntil = 0.0
+    }
+
+    struct Stop: Equatable {
+        var isQuick: Bool
+        let code: Int32
+        var isOver = false
+    }
+
+    let limits: Limits
+    /// Room on the scoreboard. A reload or a long drain needs more slots than there are workers.
+    let slots: Int
+    let firstGeneration: Int
+    var target: Int
+    var workers: [Worker] = []
+    var histories: [Int: History] = [:]
+    var nextAge = 1
+    var someoneWasReady = false
+    /// While reloading: workers below this age are to be replaced.
+    var reloadBarrier: Int?
+    var isReloadQueued = false
+    var stop: Stop?
+    var lastTick: Double?
+    var actions: [Action] = []
+
+    /// - Parameter slots: at least twice `workers`.
+    package init(workers: Int, slots: Int, limits: Limits = Limits()) {
+        self.limits = limits
+        self.slots = slots
+        target = max(1, workers)
+        firstGeneration = target
+    }
+
+    /// The next instant at which a tick is due, if something waits for one.
+    package var nextDeadline: Double? {
+        let kills = workers.compactMap(\.killAt)
+        guard stop == nil else { return kills.min() }
+        let starts = (0..<target).filter { index in holder(of: index).map(needsSuccessor) ?? true }
+            .compactMap { histories[$0]?.pausedUntil }.filter { $0 > lastTick ?? 0 }
+        return (kills + starts).min()
+    }
+
+    /// Takes one event and says what is to be done, in order.
+    package mutating func handle(_ event: Event, at now: Double) -> [Action] {
+        actions.removeAll(keepingCapacity: true)
+        switch event {
+        case .start: lastTick = now
+        case .spawned(let age, let pid): spawned(age, pid)
+        case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
+        case .workerReady(let pid): workerReady(pid, now)
+        case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .childExited(let pid, let status): childExited(pid, status, now)
+        case .signal(let number): handleSignal(number, now)
+        case .tick(let heartbeats): tick(heartbeats, now)
+        }
+        settle(now)
+        return actions
+    }
+
+    // MARK: what should be
+
+    /// Brings what is towards what should be.
+    private mutating func settle(_ now: Double) {
+        if stop != nil {
+            finishStop()
+            return
+        }
+        for index in 0..<target where holder(of: index) == nil && isDue(index, now) {
+            spawn(index, asSuccessor: false, now)
+        }
+        finishReload()
+        // One at a time: a reload costs the memory of one more worker, and code that does not boot costs one attempt.
+        guard !workers.contains(where: { $0.isSuccessor }) else { return }
+        if let old = workers.first(where: { needsSuccessor($0) && isDue($0.index, now) }) {
+            spawn(old.index, asSuccessor: true, now)
+        }
+    }
+
+    private func isDue(_ index: Int, _ now: Double) -> Bool {
+        now >= histories[index]?.pausedUntil ?? 0
+    }
+
+    /// The worker that has this index and is not on its way out.
+    private func holder(of index: Int) -> Worker? {
+        workers.first { $0.index == index && $0.phase != .retiring }
+    }
+
+    private func needsSuccessor(_ worker: Worker) -> Bool {
+        worker.phase != .retiring && !worker.isSuccessor && (worker.isStale || worker.age < reloadBarrier ?? 0)
+    }
+
+    private mutating func spawn(_ index: Int, asSuccessor: Bool, _ now: Double) {
+        // With all slots taken by draining workers, the next to end makes room.
+        guard let slot = (0..<slots).first(where: { slot in !workers.contains { $0.slot == slot } }) else { return }
+        let age = nextAge
+        nextAge += 1
+        workers.append(Worker(age: age, index: index, slot: slot, startedAt: now, isSuccessor: asSuccessor))
+        actions.append(.spawn(age: age, index: index, slot: slot))
+    }
+
+    // MARK: a worker's life
+
+    private mutating func spawned(_ age: Int, _ pid: Int32) {
+        guard let position = workers.firstIndex(where: { $0.age == age }) else { return }
+        workers[position].pid = pid
+        log(.booting(pid: pid))
+    }
+
+    private mutating func spawnFailed(_ age: Int, _ reason: String, _ now: Double) {
+        guard let position = workers.firstIndex(where: { $0.age == age }) else { return }
+        let worker = workers.remove(at: position)
+        let delay = pause(worker.index, now)
+        log(.spawnFailed(reason: reason, delay: delay))
+    }
+
+    private mutating func workerReady(_ pid: Int32, _ now: Double) {
+        guard let position = workers.firstIndex(where: { $0.pid == pid }), !workers[position].wasReady else { return }
+        someoneWasReady = true
+        workers[position].wasReady = true
+        workers[position].silence = 0
+        log(.ready(pid: pid))
+        if workers[position].owesReopen {
+            workers[position].owesReopen = false
+            actions.append(.signal(pid: pid, SIGUSR1))
+        }
+        guard workers[position].phase == .booting else { return }
+        workers[position].phase = .ready
+        guard workers[position].isSuccessor else { return }
+        workers[position].isSuccessor = false
+        let (age, index) = (workers[position].age, workers[position].index)
+        retire(now) { $0.index == index && $0.age != age }
+    }
+
+    private mutating func childExited(_ pid: Int32, _ status: ExitStatus, _ now: Double) {
+        // An unknown child: as process 1 of a container the master inherits every orphan.
+        guard let position = workers.firstIndex(where: { $0.pid == pid }) else { return }
+        let worker = workers.remove(at: position)
+        actions.append(.releaseSlot(worker.slot))
+        if worker.phase == .retiring {
+            retiredWorkerExited(worker, pid, status)
+        } else if worker.wasReady {
+            workerDied(worker, pid, status, now)
+        } else {
+            workerFailedToBoot(worker, pid, status, now)
+        }
+    }
+
+    private mutating func retiredWorkerExited(_ worker: Worker, _ pid: Int32, _ status: ExitStatus) {
+        switch status {
+        // Told to go before it could listen to the signal; a terminal sends SIGINT to workers too.
+        case .signaled(SIGTERM, _) where !worker.wasReady: log(.exiting(pid: pid))
+        case .signaled(SIGINT, _) where !worker.wasReady: log(.exiting(pid: pid))
+        case .exited(code: 0): log(.exiting(pid: pid))
+        case .signaled(SIGKILL, _) where worker.wasKilled: log(.exiting(pid: pid))
+        default: log(.died(pid: pid, status))
+        }
+    }
+
+    private mutating func workerDied(_ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double) {
+        if status == .exited(code: 0) {
+            // It has had enough of its own accord; the pause only bounds how often a worker can come and go.
+            log(.exiting(pid: pid))
+            histories[worker.index, default: History()].pausedUntil = worker.startedAt + limits.shortestPause
+            return
+        }
+        if !(worker.wasKilled && worker.isHung) { log(.died(pid: pid, status)) }
+        if now - worker.startedAt >= limits.earlyDeath {
+            histories[worker.index] = nil
+        } else {
+            let delay = pause(worker.index, now)
+            logPause(worker.index, delay)
+        }
+    }
+
+    private mutating func workerFailedToBoot(
+        _ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double
+    ) {
+        log(.diedBooting(pid: pid, status))
+        if case .exited(let code) = status,
+            code == ExitCode.workerBootFailed || code == ExitCode.appLoadFailed,
+            worker.age <= firstGeneration || !someoneWasReady, stop == nil
+        {
+            // At the start nobody is served yet: better no server than one that tries for ever.
+            log(.haltedByBootFailure(code: code))
+            beginStop(quick: true, code: code, now)
+            return
+        }
+        let delay = pause(worker.index, now)
+        if worker.isSuccessor, reloadBarrier != nil {
+            abortReload(now)
+        } else {
+            logPause(worker.index, delay)
+        }
+    }
+
+    /// Lets the next start of this index wait, twice as long each time, and returns the seconds.
+    private mutating func pause(_ index: Int, _ now: Double) -> Double {
+        var history = histories[index] ?? History()
+        let doublings = min(history.failures, 20)
+        history.failures += 1
+        let delay = min(limits.longestPause, limits.shortestPause * Double(1 << doublings))
+        history.pausedUntil = now + delay
+        histories[index] = history
+        return delay
+    }
+
+    private mutating func logPause(_ index: Int, _ delay: Double) {
+        guard stop == nil, index < target else { return }
+        log(.nextStart(index: index, delay: delay, failures: histories[index]?.failures ?? 1))
+    }
+
+    // MARK: helpers
+
+    mutating func log(_ notice: Notice) { actions.append(.log(notice)) }
+
+    mutating func update(_ pid: Int32, _ change: (inout Worker) -> Void) {
+        guard let position = workers.firstIndex(where: { $0.pid == pid }) else { return }
+        change(&workers[position])
+    }
+}

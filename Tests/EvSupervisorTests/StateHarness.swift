@@ -1,0 +1,100 @@
+import EvSupervisor
+import Glibc
+
+typealias Action = SupervisorState.Action
+
+/// Drives a `SupervisorState` by hand: answers each `.spawn` with the next process id, and keeps the time.
+struct StateHarness {
+    var state: SupervisorState
+    var now = 1000.0
+    /// Process ids in the order in which they were given; the worker of age n has id 100 + n.
+    private(set) var running: Set<Int32> = []
+    /// Slots by process id.
+    private(set) var slots: [Int32: Int] = [:]
+    /// The reason for the next forks to fail, if they shall.
+    var forkFailure: String?
+
+    init(workers: Int = 2, slots: Int = 64, limits: SupervisorState.Limits = .init(), start: Bool = true) {
+        state = SupervisorState(workers: workers, slots: slots, limits: limits)
+        if start { startReady() }
+    }
+
+    /// Starts and lets every worker become ready.
+    mutating func startReady() {
+        send(.start)
+        for pid in running.sorted() { send(.workerReady(pid: pid)) }
+    }
+
+    /// Sends an event and returns all that it led to, the answers to `.spawn` included.
+    @discardableResult
+    mutating func send(_ event: SupervisorState.Event) -> [Action] {
+        var seen: [Action] = []
+        for action in state.handle(event, at: now) {
+            seen.append(action)
+            guard case .spawn(let age, _, let slot) = action else { continue }
+            if let forkFailure {
+                seen += send(.spawnFailed(age: age, reason: forkFailure))
+            } else {
+                let pid = Int32(100 + age)
+                running.insert(pid)
+                slots[pid] = slot
+                seen += send(.spawned(age: age, pid: pid))
+            }
+        }
+        return seen
+    }
+
+    @discardableResult
+    mutating func exit(_ pid: Int32, _ status: ExitStatus = .exited(code: 0)) -> [Action] {
+        running.remove(pid)
+        slots[pid] = nil
+        return send(.childExited(pid: pid, status))
+    }
+
+    /// Lets time pass in ticks of at most a second. Workers beat at each tick but those in `silent`.
+    @discardableResult
+    mutating func pass(_ seconds: Double, silent: Set<Int32> = []) -> [Action] {
+        var seen: [Action] = []
+        let end = now + seconds
+        while now < end - 1e-9 {
+            now = min(end, now + 1, max(state.nextDeadline ?? .infinity, now + 1e-6))
+            seen += tick(silent: silent)
+        }
+        return seen
+    }
+
+    /// One tick, however long ago the last one was.
+    @discardableResult
+    mutating func tick(silent: Set<Int32> = []) -> [Action] {
+        var beats: [Int: Double] = [:]
+        for (pid, slot) in slots where !silent.contains(pid) { beats[slot] = now }
+        return send(.tick(heartbeats: beats))
+    }
+}
+
+extension [Action] {
+    /// The signals sent, e.g. `["101 SIGTERM"]`.
+    var signals: [String] {
+        compactMap { action in
+            guard case .signal(let pid, let number) = action else { return nil }
+            let names = [
+                SIGTERM: "SIGTERM", SIGQUIT: "SIGQUIT", SIGKILL: "SIGKILL", SIGABRT: "SIGABRT", SIGUSR1: "SIGUSR1",
+            ]
+            return "\(pid) \(names[number] ?? String(number))"
+        }
+    }
+
+    /// The indices for which a worker was started.
+    var spawned: [Int] {
+        compactMap { action in
+            if case .spawn(_, let index, _) = action { index } else { nil }
+        }
+    }
+
+    func contains(notice: Notice) -> Bool { contains(.log(notice)) }
+
+    var haltCode: Int32? {
+        for case .halt(let code) in self { return code }
+        return nil
+    }
+}
