@@ -1,0 +1,115 @@
+// What the gateway asks of whoever hosts the app. The order in a process is: `check` or `preload` in the master,
+// then in each worker `makeApplication` and what it still prepares, requests, `shutdown`.
+
+import EvLoop
+package import EvServer
+package import Logging
+
+/// The app could not be had, with the exit code that says so.
+package struct ApplicationError: Error, Equatable, CustomStringConvertible {
+    /// A worker failed to boot for another reason than its app.
+    package static let bootFailure: Int32 = 3
+    /// The app failed to load.
+    package static let loadFailure: Int32 = 4
+
+    /// One line, without a trailing full stop.
+    package let reason: String
+    package let exitCode: Int32
+    /// Lines that explain it, a traceback as a rule; written to the error log before the reason.
+    package let details: String?
+
+    package init(_ reason: String, exitCode: Int32 = ApplicationError.loadFailure, details: String? = nil) {
+        self.reason = reason
+        self.exitCode = exitCode
+        self.details = details
+    }
+
+    package var description: String { reason }
+}
+
+/// What a worker lends to the app's host.
+package struct WorkerEnvironment {
+    package let logger: Logger
+    package let errorLog: ErrorLog
+    /// The place among the workers, from 0.
+    package let index: Int
+    /// How many workers the master had started before this one.
+    package let age: Int
+}
+
+/// An app that is ready to answer, or will be once its preparation has returned.
+package struct LoadedApplication {
+    enum Source {
+        case ready(any Application)
+        case preparing(@LoopActor () async throws -> any Application)
+    }
+
+    let source: Source
+    /// For the start-up line: what the app is and how it is called.
+    package let description: String
+
+    package init(application: any Application, description: String) {
+        source = .ready(application)
+        self.description = description
+    }
+
+    /// - Parameter prepare: runs on the loop before the worker accepts; its error is a failure to load.
+    package init(description: String, preparing prepare: @escaping @LoopActor () async throws -> any Application) {
+        source = .preparing(prepare)
+        self.description = description
+    }
+}
+
+/// What the host does around the master's `fork`.
+package struct ForkHooks {
+    package var before: () -> Void
+    package var inParent: () -> Void
+    package var inChild: () -> Void
+
+    package init(
+        before: @escaping () -> Void = {}, inParent: @escaping () -> Void = {}, inChild: @escaping () -> Void = {}
+    ) {
+        self.before = before
+        self.inParent = inParent
+        self.inChild = inChild
+    }
+}
+
+/// C functions called around the loop's wait for events, and around nothing else: Python gives its lock away there.
+package struct PollHooks {
+    package let release: @convention(c) () -> Void
+    package let acquire: @convention(c) () -> Void
+
+    package init(release: @escaping @convention(c) () -> Void, acquire: @escaping @convention(c) () -> Void) {
+        self.release = release
+        self.acquire = acquire
+    }
+}
+
+/// The program that holds the app: a Swift executable, or a Python interpreter.
+package protocol ApplicationHost: AnyObject {
+    var kind: AppKind { get }
+    /// For the master's first line.
+    var name: String { get }
+    var forkHooks: ForkHooks { get }
+    var pollHooks: PollHooks? { get }
+
+    /// `--check-config`: loads the app as far as that is possible without serving it.
+    func check(_ configuration: GatewayConfiguration) throws(ApplicationError)
+    /// `--preload`, in the master.
+    func preload(_ configuration: GatewayConfiguration) throws(ApplicationError)
+    /// In the worker, after the fork, outside of any Task.
+    @LoopActor func makeApplication(
+        _ configuration: GatewayConfiguration, worker: WorkerEnvironment
+    ) throws(ApplicationError) -> LoadedApplication
+    /// In the worker, when its loop has ended.
+    func shutdown()
+}
+
+extension ApplicationHost {
+    package var forkHooks: ForkHooks { ForkHooks() }
+    package var pollHooks: PollHooks? { nil }
+    package func check(_ configuration: GatewayConfiguration) throws(ApplicationError) {}
+    package func preload(_ configuration: GatewayConfiguration) throws(ApplicationError) {}
+    package func shutdown() {}
+}

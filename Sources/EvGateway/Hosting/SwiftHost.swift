@@ -1,0 +1,28 @@
+// Hosts a Swift handler: the program that links this library is the app.
+
+import EvLoop
+import EvServer
+
+final class SwiftHost: ApplicationHost {
+    enum Handler {
+        case ready(RequestHandler)
+        case made(by: @Sendable () async throws -> RequestHandler)
+    }
+
+    let kind = AppKind.swift
+    let name = "Swift"
+    private let handler: Handler
+
+    init(_ handler: Handler) { self.handler = handler }
+
+    @LoopActor func makeApplication(
+        _ configuration: GatewayConfiguration, worker: WorkerEnvironment
+    ) throws(ApplicationError) -> LoadedApplication {
+        switch handler {
+        case .ready(let handler):
+            LoadedApplication(application: SwiftApplication(handler), description: "Swift handler")
+        case .made(let make):
+            LoadedApplication(description: "Swift handler") { SwiftApplication(try await make()) }
+        }
+    }
+}

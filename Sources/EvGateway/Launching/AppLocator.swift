@@ -1,0 +1,130 @@
+// What APP names: a Python module or file, or a Swift executable. A word that could be both is Python first.
+// Nothing is imported here; the interpreter is asked only about a bare word that no file answers for.
+
+/// Where an app was found.
+package enum AppLocation: Equatable, Sendable {
+    /// APP is for the interpreter at this path.
+    case python(interpreter: String)
+    /// APP is the executable at this path.
+    case swift(executable: String)
+}
+
+/// Finds an app. All folders are absolute.
+package struct AppLocator {
+    /// The folder the launcher was started in.
+    package var startFolder: String
+    /// `--chdir`, absolute; nil when not given.
+    package var changeFolder: String?
+    package var pythonPath: [String]
+    /// `--python`
+    package var python: String?
+    package var environment: EnvironmentLookup
+    /// Whether the interpreter has a module of this name that is not in a folder the locator looks in.
+    package var interpreterHasModule: (_ interpreter: String, _ module: String, _ folders: [String]) -> Bool
+
+    package init(
+        startFolder: String, configuration: GatewayConfiguration, environment: @escaping EnvironmentLookup,
+        interpreterHasModule: @escaping (String, String, [String]) -> Bool = InterpreterProbe.hasModule
+    ) {
+        self.startFolder = startFolder
+        changeFolder = configuration.changeDirectory.map { FilePath.absolute($0, in: startFolder) }
+        pythonPath = configuration.pythonPath
+        python = configuration.python
+        self.environment = environment
+        self.interpreterHasModule = interpreterHasModule
+    }
+
+    /// The folder in which the app will run.
+    private var folder: String { changeFolder ?? startFolder }
+
+    /// Where Python looks before its own path.
+    private var moduleFolders: [String] { [folder] + pythonPath.map { FilePath.absolute($0, in: folder) } }
+
+    package func locate(_ app: String) throws(ConfigurationError) -> AppLocation {
+        // The attribute may be a call with literals, so anything can follow the first colon.
+        let parts = app.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let name = String(parts[0])
+        guard !name.isEmpty else { throw ConfigurationError(reason: "APP '\(app)' names no module before the ':'") }
+        if name.hasSuffix(".py") { return try pythonFile(name) }
+        if name.contains("/") {
+            guard parts.count == 1 else {
+                throw ConfigurationError(
+                    reason: "APP '\(app)': '\(name)' is not a .py file, and only Python apps have attributes")
+            }
+            return try executable(at: name)
+        }
+        if parts.count == 2 { return .python(interpreter: try interpreter()) }
+        return try bareWord(name)
+    }
+
+    private func pythonFile(_ name: String) throws(ConfigurationError) -> AppLocation {
+        let path = FilePath.absolute(name, in: folder)
+        guard FilePath.isFile(path) else { throw ConfigurationError(reason: "no such file: \(path)") }
+        return .python(interpreter: try interpreter())
+    }
+
+    private func executable(at name: String) throws(ConfigurationError) -> AppLocation {
+        var tried: [String] = []
+        for folder in [folder, startFolder] {
+            let path = FilePath.absolute(name, in: folder)
+            guard !tried.contains(path) else { continue }
+            tried.append(path)
+            guard FilePath.isFile(path) else { continue }
+            guard FilePath.isExecutable(path), AppMarker.isApp(path) else {
+                throw ConfigurationError(reason: "\(path) is neither a .py file nor a program that links EvGateway")
+            }
+            return .swift(executable: path)
+        }
+        throw ConfigurationError(reason: "no such file: \(tried.joined(separator: " or "))")
+    }
+
+    private func bareWord(_ word: String) throws(ConfigurationError) -> AppLocation {
+        var tried: [String] = []
+        let module = word.split(separator: ".", omittingEmptySubsequences: false).joined(separator: "/")
+        for folder in moduleFolders {
+            let files = ["\(folder)/\(module).py", "\(folder)/\(module)/__init__.py"]
+            if files.contains(where: FilePath.isFile) { return .python(interpreter: try interpreter()) }
+            tried.append("\(folder)/\(module).py")
+            tried.append("\(folder)/\(module)/")
+        }
+        // An interpreter that was asked for by name must be there.
+        let interpreter = python == nil ? try? interpreter() : try interpreter()
+        if let interpreter {
+            // The top package alone: finding a submodule would run the package's code.
+            let top = String(word.prefix { $0 != "." })
+            if interpreterHasModule(interpreter, top, moduleFolders) { return .python(interpreter: interpreter) }
+            tried.append("the modules of \(interpreter)")
+        } else {
+            tried.append("no Python interpreter")
+        }
+        let folders = (changeFolder.map { [$0] } ?? []) + [startFolder] + searchPath
+        for folder in folders {
+            let path = "\(folder)/\(word)"
+            if FilePath.isExecutableFile(path), AppMarker.isApp(path) { return .swift(executable: path) }
+        }
+        tried.append("a Swift app in \(folders.joined(separator: ":"))")
+        throw ConfigurationError(reason: "no app '\(word)'; tried \(tried.joined(separator: ", "))")
+    }
+
+    private var searchPath: [String] {
+        (environment("PATH") ?? "").split(separator: ":").map { FilePath.absolute(String($0), in: startFolder) }
+    }
+
+    /// `--python`, else the virtual environment's, else the first python3 on PATH.
+    package func interpreter() throws(ConfigurationError) -> String {
+        if let python {
+            let isPath = python.contains("/")
+            let candidates =
+                isPath ? [FilePath.absolute(python, in: startFolder)] : searchPath.map { "\($0)/\(python)" }
+            if let found = candidates.first(where: FilePath.isExecutableFile) { return found }
+            throw ConfigurationError("--python", reason: "no such interpreter: '\(python)'")
+        }
+        var candidates = searchPath.map { "\($0)/python3" }
+        if let environment = environment("VIRTUAL_ENV"), !environment.isEmpty {
+            candidates.insert(FilePath.absolute("\(environment)/bin/python3", in: startFolder), at: 0)
+        }
+        if let found = candidates.first(where: FilePath.isExecutableFile) { return found }
+        throw ConfigurationError(
+            reason: "no Python interpreter: no $VIRTUAL_ENV/bin/python3 and no python3 on PATH; name one with --python")
+    }
+}

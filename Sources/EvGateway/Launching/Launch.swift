@@ -1,0 +1,50 @@
+// The launcher as one function; `main` of the executable calls it and nothing else.
+
+import Glibc
+
+/// Becomes the host of the app that the command line names. Returns only the exit code of a process that does not:
+/// after `--help`, or when something is wrong.
+///
+/// - Parameter arguments: the command line without the program's name.
+package func launch(arguments: [String]) -> Int32 {
+    do {
+        switch try GatewayOptions.read(arguments) {
+        case .answer(let text):
+            print(text)
+            return 0
+        case .run(let options):
+            let configuration = try GatewayConfiguration(options, environment: processEnvironment)
+            let locator = AppLocator(
+                startFolder: FilePath.workingFolder(), configuration: configuration, environment: processEnvironment)
+            if let folder = locator.changeFolder, access(folder, X_OK) != 0 {
+                throw ConfigurationError.cannotChange(to: folder)
+            }
+            let command = try HostCommand(
+                arguments: arguments, configuration: configuration, locator: locator,
+                programFolder: FilePath.programFolder() ?? ".")
+            for (name, value) in command.environment { setenv(name, value, 1) }
+            _ = withCStrings(command.arguments) { execv(command.path, $0) }
+            throw ConfigurationError(reason: "cannot start \(command.path): \(String(cString: strerror(errno)))")
+        }
+    } catch {
+        return report(error)
+    }
+}
+
+/// Prints the one line that a failure ends with and returns its exit code.
+func report(_ error: any Error) -> Int32 {
+    guard let error = error as? ApplicationError else {
+        printError("evgateway: \(error)")
+        return 1
+    }
+    if let details = error.details { printError(details) }
+    printError("evgateway: \(error)")
+    return error.exitCode
+}
+
+extension ConfigurationError {
+    /// From `errno`, after a call on the folder failed.
+    static func cannotChange(to folder: String) -> ConfigurationError {
+        ConfigurationError("--chdir", reason: "cannot change to '\(folder)': \(String(cString: strerror(errno)))")
+    }
+}

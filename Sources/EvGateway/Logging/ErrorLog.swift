@@ -1,0 +1,93 @@
+// The error log in gunicorn's line form. A message is one line whatever it holds: control characters are escaped.
+// The calendar is worked out once per second, the rest of a line is appended bytes.
+
+package import EvLoop
+import Glibc
+package import Logging
+import Synchronization
+
+/// The sink that all loggers of a process share. Any thread may log.
+package final class ErrorLog: Sendable {
+    private struct State: ~Copyable {
+        let file: LogFile
+        var stampSecond = Int.min
+        var stamp: [UInt8] = []
+        var line: [UInt8] = []
+    }
+
+    private let state: Mutex<State>
+
+    /// Opens the log.
+    ///
+    /// - Parameter path: a file, or `-` for standard error.
+    package init(path: String) throws(SystemError) {
+        state = Mutex(State(file: try LogFile(path: path, standard: STDERR_FILENO)))
+    }
+
+    /// Writes that did not reach the log.
+    package var lostWrites: Int { state.withLock { $0.file.lostWrites } }
+
+    /// Opens the path anew; the old file stays in use when that fails.
+    package func reopen() throws(SystemError) {
+        let failure: SystemError? = state.withLock { state in
+            do throws(SystemError) {
+                try state.file.reopen()
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
+    package func write(_ bytes: UnsafeRawBufferPointer) {
+        let copy = [UInt8](bytes)
+        state.withLock { state in copy.withUnsafeBytes { state.file.write($0) } }
+    }
+
+    /// A logger that writes here.
+    package func makeLogger(label: String, level: Logger.Level) -> Logger {
+        Logger(label: label) { _ in GatewayLogHandler(log: self, logLevel: level) }
+    }
+
+    func write(level: Logger.Level, message: String, metadata: [(key: String, value: String)]) {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        state.withLock { state in
+            if state.stampSecond != now.tv_sec {
+                state.stampSecond = now.tv_sec
+                state.stamp.removeAll(keepingCapacity: true)
+                LocalTime(secondsSinceEpoch: now.tv_sec).appendISO(to: &state.stamp)
+            }
+            // A master and its workers share the file, so the id is asked for each line: it is cheap and never stale.
+            LogLine.append(
+                stamp: state.stamp, processIdentifier: getpid(), level: level, message: message, metadata: metadata,
+                to: &state.line)
+            state.line.withUnsafeBytes { state.file.write($0) }
+            state.line.removeAll(keepingCapacity: state.line.capacity <= 16_384)
+        }
+    }
+}
+
+/// swift-log's handler over an `ErrorLog`.
+struct GatewayLogHandler: LogHandler {
+    let log: ErrorLog
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var all = metadata
+        if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
+        if let own = event.metadata { all.merge(own) { _, new in new } }
+        if let error = event.error { all["error"] = "\(error)" }
+        let pairs = all.isEmpty ? [] : all.map { (key: $0.key, value: "\($0.value)") }.sorted { $0.key < $1.key }
+        log.write(level: event.level, message: event.message.description, metadata: pairs)
+    }
+}

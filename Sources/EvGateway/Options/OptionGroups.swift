@@ -1,0 +1,161 @@
+// The command line as it was typed, in the groups that `--help` shows. Names are gunicorn's.
+// Values are text here; what they mean, and whether they are allowed, is decided in `GatewayConfiguration`.
+
+import ArgumentParser
+
+struct BindingOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("b", allowingJoined: true), .long],
+        help: ArgumentHelp(
+            "HOST:PORT, [::1]:PORT, :PORT, unix:PATH, unix:@NAME or fd://N; repeatable.",
+            discussion: "Default: 127.0.0.1:8000, or 0.0.0.0:$PORT when PORT is set.", valueName: "address"))
+    var bind: [String] = []
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("Connections the kernel may queue.", valueName: "int"))
+    var backlog = "2048"
+
+    @Flag(help: "One socket per worker, with SO_REUSEPORT, in place of one that all share.")
+    var reusePort = false
+}
+
+struct WorkerOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("w", allowingJoined: true), .long], parsing: .unconditional,
+        help: ArgumentHelp("Worker processes. (default: $WEB_CONCURRENCY, else 1)", valueName: "int"))
+    var workers: String?
+
+    @Option(
+        name: [.long, .customLong("worker-connections")], parsing: .unconditional,
+        help: ArgumentHelp("Open connections a worker holds at most.", valueName: "int"))
+    var connections = "1000"
+
+    @Option(
+        name: [.customShort("k", allowingJoined: true), .long],
+        help: ArgumentHelp("How the app is called: auto, inline (WSGI) or swift.", valueName: "name"))
+    var workerClass = "auto"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Requests after which a worker is replaced; 0: never.", valueName: "int"))
+    var maxRequests = "0"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Random surplus on --max-requests, at most this.", valueName: "int"))
+    var maxRequestsJitter = "0"
+}
+
+struct TimeLimitOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("t", allowingJoined: true), .long], parsing: .unconditional,
+        help: ArgumentHelp("A worker silent for this long is killed and replaced; 0: never.", valueName: "seconds"))
+    var timeout = "30"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("What a stopping worker gets to finish its requests.", valueName: "seconds"))
+    var gracefulTimeout = "30"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Wait for the next request on an idle connection; 0: close.", valueName: "seconds"))
+    var keepAlive = "75"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("For a request's head to arrive whole; 0: no limit.", valueName: "seconds"))
+    var headerTimeout = "15"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Pause in a request body that counts as stuck; 0: no limit.", valueName: "seconds"))
+    var bodyTimeout = "15"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Rate a request body keeps up on average, in bytes/s; 0: any.", valueName: "int"))
+    var bodyMinRate = "500"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("For a peer that takes nothing of a response; 0: no limit.", valueName: "seconds"))
+    var writeTimeout = "60"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("A client that shut its sending side counts as gone after this.", valueName: "seconds"))
+    var halfCloseGrace = "0.5"
+}
+
+struct SizeLimitOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Bytes of a request line; 0: the whole head's limit.", valueName: "int"))
+    var limitRequestLine = "4094"
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("Header fields of a request.", valueName: "int"))
+    var limitRequestFields = "100"
+
+    @Option(
+        name: [.customLong("limit-request-field_size"), .customLong("limit-request-field-size")],
+        parsing: .unconditional,
+        help: ArgumentHelp("Bytes of one header field; 0: the whole head's limit.", valueName: "int"))
+    var limitRequestFieldSize = "8190"
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("Bytes of a request body; 0: no limit.", valueName: "int"))
+    var limitRequestBody = "0"
+}
+
+struct ApplicationOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Change to this folder before the app is loaded.", valueName: "folder"))
+    var chdir: String?
+
+    @Option(help: ArgumentHelp("Folders to add to Python's path, separated by commas.", valueName: "folders"))
+    var pythonpath: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The interpreter of a Python app. (default: $VIRTUAL_ENV/bin/python3, else python3 on PATH)",
+            valueName: "path"))
+    var python: String?
+
+    @Flag(help: "Load the app once, in the master, before workers are forked.")
+    var preload = false
+}
+
+struct LoggingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("Where requests are logged; '-': standard output. (default: nowhere)", valueName: "file"))
+    var accessLogfile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The access log's line, in gunicorn's %(x)s atoms. (default: combined)",
+            discussion: "h l u t r m U q H s B b f a T M D L p {name}i {name}o; others print '-'.",
+            valueName: "format"))
+    var accessLogformat: String?
+
+    @Option(
+        name: [.long, .customLong("log-file")],
+        help: ArgumentHelp("Where all else is logged; '-': standard error.", valueName: "file"))
+    var errorLogfile = "-"
+
+    @Option(help: ArgumentHelp("debug, info, warning, error or critical.", valueName: "level"))
+    var logLevel = "info"
+}
+
+struct ProcessOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("p", allowingJoined: true), .long],
+        help: ArgumentHelp("File that holds the master's process id.", valueName: "file"))
+    var pid: String?
+
+    @Flag(inversion: .prefixedNo, help: "Send the Server header.")
+    var serverHeader = true
+
+    @Flag(help: "Check options and app, print the result and exit.")
+    var checkConfig = false
+
+    @Flag(name: [.customShort("v"), .long], help: "Print the version and exit.")
+    var version = false
+}

@@ -1,0 +1,69 @@
+// What the tests of this target share: command lines to configurations, and folders that go away.
+
+import EvGateway
+import Glibc
+import Testing
+
+/// The configuration of a command line, in an environment of its own.
+func configuration(_ words: [String], environment: [String: String] = [:]) throws -> GatewayConfiguration {
+    guard case .run(let options) = try GatewayOptions.read(words) else {
+        throw ConfigurationError(reason: "the command line asks for text")
+    }
+    return try GatewayConfiguration(options, environment: { environment[$0] })
+}
+
+/// The one line that a command line fails with; empty when it does not.
+func failure(_ words: [String], environment: [String: String] = [:]) -> String {
+    do {
+        _ = try configuration(words, environment: environment)
+        return ""
+    } catch {
+        return "\(error)"
+    }
+}
+
+/// A folder that lives as long as this object.
+final class TemporaryFolder {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/evgateway-tests-XXXXXX".utf8CString)
+        path = mkdtemp(&template).map { String(cString: $0) } ?? "/nonexistent"
+    }
+
+    deinit { remove(path) }
+
+    @discardableResult
+    func file(_ name: String, _ text: String = "", mode: mode_t = 0o644) -> String {
+        let full = "\(path)/\(name)"
+        for slash in name.indices where name[slash] == "/" { _ = mkdir("\(path)/\(name[..<slash])", 0o755) }
+        let descriptor = open(full, O_WRONLY | O_CREAT | O_TRUNC, mode)
+        let bytes = Array(text.utf8)
+        _ = write(descriptor, bytes, bytes.count)
+        _ = fchmod(descriptor, mode)
+        _ = close(descriptor)
+        return full
+    }
+
+    func text(_ name: String) -> String {
+        let descriptor = open("\(path)/\(name)", O_RDONLY)
+        guard descriptor >= 0 else { return "" }
+        defer { _ = close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        let count = read(descriptor, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    private func remove(_ folder: String) {
+        guard let directory = opendir(folder) else { return }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name != ".", name != ".." else { continue }
+            if unlink("\(folder)/\(name)") != 0 { remove("\(folder)/\(name)") }
+        }
+        closedir(directory)
+        rmdir(folder)
+    }
+}
