@@ -1,0 +1,213 @@
+/* One call of the WSGI app and of what it returned. Law: a block is handed out before the next is asked for; close()
+ * is called exactly once; no exception stays pending; every entry into the app runs in the request's own context. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Blocks of a list up to this sum are joined into one body: the app has nothing left to do between them. */
+static const size_t joined_limit = 262144;
+
+static evg_py_call *spare;
+
+static evg_py_call *call_new(void *exchange) {
+    evg_py_call *call = spare;
+    spare = NULL;
+    if (!call) {
+        call = calloc(1, sizeof *call);
+        if (!call || evg_py_callables_make(call)) {
+            if (call) evg_py_callables_drop(call);
+            free(call);
+            return NULL;
+        }
+    }
+    call->exchange = exchange;
+    call->content_length = -1;
+    call->started = call->head_sent = false;
+    return call;
+}
+
+static void call_free(evg_py_call *call) {
+    call->exchange = NULL;
+    Py_CLEAR(call->method);
+    Py_CLEAR(call->target);
+    Py_CLEAR(call->context);
+    if (!spare && call->start_response && evg_py_callables_are_free(call)) {
+        spare = call;
+        return;
+    }
+    evg_py_callables_drop(call);
+    free(call);
+}
+
+static evg_py_outcome failed(evg_py_call *call, const char *what) {
+    evg_py_report(call, what);
+    return EVG_PY_FAILED;
+}
+
+static evg_py_outcome refuse(evg_py_call *call, PyObject *type, const char *text) {
+    PyErr_SetString(type, text);
+    return failed(call, "in its response");
+}
+
+static evg_py_outcome refuse_block(evg_py_call *call, PyObject *block) {
+    PyErr_Format(PyExc_TypeError, "the body must consist of bytes, not %R", (PyObject *)Py_TYPE(block));
+    return failed(call, "in its response");
+}
+
+static const char unstarted[] = "the app returned a body without calling start_response";
+
+/* Takes the reference to block. */
+static evg_py_outcome hand_out(evg_py_call *call, evg_py_result *result, PyObject *block, evg_py_outcome outcome) {
+    if (!call->started) {
+        Py_DECREF(block);
+        return refuse(call, PyExc_RuntimeError, unstarted);
+    }
+    call->block = block;
+    call->head_sent = true;
+    result->block.base = (const uint8_t *)PyBytes_AsString(block);
+    result->block.count = (size_t)PyBytes_Size(block);
+    result->content_length = call->content_length;
+    return outcome;
+}
+
+static evg_py_outcome next_block(evg_py_call *call, evg_py_result *result) {
+    for (;;) {
+        PyObject *block = PyIter_Next(call->iterator);
+        if (!block) {
+            if (PyErr_Occurred()) return failed(call, "iterating its response");
+            if (!call->started) return refuse(call, PyExc_RuntimeError, unstarted);
+            result->content_length = call->content_length;
+            return EVG_PY_END;
+        }
+        if (!PyBytes_Check(block)) {
+            evg_py_outcome outcome = refuse_block(call, block);
+            Py_DECREF(block);
+            return outcome;
+        }
+        if (PyBytes_Size(block) > 0) return hand_out(call, result, block, EVG_PY_BLOCK);
+        Py_DECREF(block);
+    }
+}
+
+/* The bytes of a list or tuple as one object; NULL without an exception when they are to be sent one by one. */
+static PyObject *joined(PyObject *sequence, bool list) {
+    Py_ssize_t count = list ? PyList_Size(sequence) : PyTuple_Size(sequence);
+    size_t sum = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *item = list ? PyList_GetItem(sequence, i) : PyTuple_GetItem(sequence, i);
+        if (!PyBytes_Check(item)) return NULL;
+        if (count == 1) {
+            Py_INCREF(item);
+            return item;
+        }
+        sum += (size_t)PyBytes_Size(item);
+        if (sum > joined_limit) return NULL;
+    }
+    PyObject *whole = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)sum);
+    char *at = whole ? PyBytes_AsString(whole) : NULL;
+    for (Py_ssize_t i = 0; whole && i < count; i++) {
+        PyObject *item = list ? PyList_GetItem(sequence, i) : PyTuple_GetItem(sequence, i);
+        size_t size = (size_t)PyBytes_Size(item);
+        if (size) memcpy(at, PyBytes_AsString(item), size);
+        at += size;
+    }
+    return whole;
+}
+
+/* A file_wrapper over a real file is sent by descriptor; anything else (no descriptor, a pipe) is iterated. */
+static bool regular_file(PyObject *wrapper, evg_py_result *result) {
+    PyObject *place = PyObject_CallMethod(wrapper, "descriptor", NULL);   /* (fd, offset) or None */
+    bool regular = false;
+    int file;
+    long long offset;
+    struct stat status;
+    if (place && place != Py_None && PyArg_ParseTuple(place, "iL", &file, &offset)
+        && fstat(file, &status) == 0 && S_ISREG(status.st_mode) && offset >= 0) {
+        result->file = file;
+        result->file_offset = offset;
+        result->file_count = status.st_size > offset ? status.st_size - offset : 0;
+        regular = true;
+    }
+    PyErr_Clear();
+    Py_XDECREF(place);
+    return regular;
+}
+
+static evg_py_outcome first_block(evg_py_call *call, evg_py_result *result) {
+    PyObject *body = call->result;
+    bool list = PyList_CheckExact(body);
+    if (list || PyTuple_CheckExact(body)) {
+        PyObject *whole = joined(body, list);
+        if (whole) return hand_out(call, result, whole, EVG_PY_WHOLE);
+        if (PyErr_Occurred()) return failed(call, "in its response");
+    } else if ((PyObject *)Py_TYPE(body) == evg_py_file_wrapper && regular_file(body, result)) {
+        if (!call->started) return refuse(call, PyExc_RuntimeError, unstarted);
+        call->head_sent = true;
+        result->content_length = call->content_length;
+        return EVG_PY_FILE;
+    }
+    call->iterator = PyObject_GetIter(body);
+    return call->iterator ? next_block(call, result) : failed(call, "iterating its response");
+}
+
+evg_py_outcome evg_py_call_app(const evg_py_request *request, evg_py_result *result) {
+    evg_py_call *call = call_new(request->exchange);
+    result->call = call;
+    if (!call) {
+        PyErr_NoMemory();
+        return failed(NULL, "preparing the call");
+    }
+    PyObject *environ = evg_py_environ_build(request, call);
+    if (!environ) return failed(call, "preparing the environ");
+    /* Streams of several requests take turns on one thread; what they set in context variables must not mix. */
+    call->context = PyContext_CopyCurrent();
+    if (!call->context || PyContext_Enter(call->context)) {
+        Py_DECREF(environ);
+        return failed(call, "preparing the context");
+    }
+    call->result = PyObject_CallFunctionObjArgs(evg_py_app, environ, call->start_response, NULL);
+    Py_DECREF(environ);
+    evg_py_outcome outcome = call->result ? first_block(call, result) : failed(call, "in the app");
+    PyContext_Exit(call->context);
+    return outcome;
+}
+
+evg_py_outcome evg_py_call_next(evg_py_call *call, evg_py_result *result) {
+    Py_CLEAR(call->block);
+    if (PyContext_Enter(call->context)) return failed(call, "entering the context");
+    evg_py_outcome outcome = next_block(call, result);
+    PyContext_Exit(call->context);
+    return outcome;
+}
+
+static void close_result(evg_py_call *call) {
+    PyObject *body = call->result;
+    call->result = NULL;
+    if (!body) return;
+    if (!PyList_CheckExact(body) && !PyTuple_CheckExact(body)) {
+        PyObject *close = PyObject_GetAttr(body, evg_py_name.close);
+        if (close) {
+            PyObject *answer = PyObject_CallFunctionObjArgs(close, NULL);
+            Py_DECREF(close);
+            if (!answer) evg_py_report(call, "closing its response");
+            Py_XDECREF(answer);
+        } else {
+            PyErr_Clear();
+        }
+    }
+    Py_DECREF(body);
+}
+
+void evg_py_call_close(evg_py_call *call) {
+    if (!call) return;
+    call->exchange = NULL;   /* what the app still sends from close() is refused */
+    Py_CLEAR(call->block);
+    bool entered = call->context && (call->result || call->iterator) && PyContext_Enter(call->context) == 0;
+    close_result(call);
+    Py_CLEAR(call->iterator);
+    if (entered) PyContext_Exit(call->context);
+    PyErr_Clear();
+    call_free(call);
+}

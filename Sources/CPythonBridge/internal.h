@@ -1,0 +1,67 @@
+/* What the bridge's own files share. */
+#ifndef EVG_BRIDGE_INTERNAL_H
+#define EVG_BRIDGE_INTERNAL_H
+
+#define Py_LIMITED_API 0x03090000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "cpythonbridge.h"
+
+/* In the stable ABI since 3.10 only, but exported with this signature by 3.9 too. */
+#if Py_LIMITED_API + 0 < 0x030A0000
+PyAPI_FUNC(const char *) PyUnicode_AsUTF8AndSize(PyObject *text, Py_ssize_t *count);
+#endif
+/* Outside the stable ABI, exported unchanged since 3.7.1. */
+PyAPI_FUNC(PyObject *) PyContext_CopyCurrent(void);
+PyAPI_FUNC(int) PyContext_Enter(PyObject *context);
+PyAPI_FUNC(int) PyContext_Exit(PyObject *context);
+
+struct evg_py_environ {
+    PyObject *constants;     /* copied for every request */
+    char *script_name;       /* "" or "/prefix" */
+    size_t script_name_count;
+};
+
+struct evg_py_call {
+    void *exchange;          /* NULL once the response is over */
+    PyObject *handle, *start_response, *write;  /* what the app may keep: the handle points back here until close */
+    PyObject *method, *target;                  /* for the error log */
+    PyObject *context, *result, *iterator, *block;
+    int64_t content_length;
+    bool started, head_sent;
+};
+
+/* Keys and values that every request uses. */
+typedef struct evg_py_names {
+    PyObject *request_method, *path_info, *query_string, *raw_uri, *remote_addr, *remote_port, *server_protocol;
+    PyObject *content_length, *http_host, *wsgi_input;
+    PyObject *empty, *slash, *get, *head, *post, *http10, *close;
+} evg_py_names;
+
+extern evg_py_names evg_py_name;
+extern PyObject *evg_py_app;            /* the WSGI callable */
+extern PyObject *evg_py_host;           /* the Python module evgateway.host */
+extern PyObject *evg_py_file_wrapper;   /* the class evgateway.host.FileWrapper */
+
+int evg_py_names_init(void);
+int evg_py_field_keys_init(void);
+int evg_py_input_init(void);
+int evg_py_start_response_init(void);
+int evg_py_callables_make(evg_py_call *call);
+bool evg_py_callables_are_free(const evg_py_call *call);
+void evg_py_callables_drop(evg_py_call *call);
+
+PyObject *evg_py_environ_build(const evg_py_request *request, evg_py_call *call);
+void evg_py_field_keys_begin(void);
+int evg_py_field_set(PyObject *environ, const uint8_t *bytes, const evg_py_field *field, bool skip_host);
+PyObject *evg_py_input_new(const evg_py_request *request);
+
+/* Logs the pending exception, with the request's line, and clears it. what says where it happened. */
+void evg_py_report(const evg_py_call *call, const char *what);
+
+static inline PyObject *evg_py_latin1(const uint8_t *base, size_t count) {
+    return PyUnicode_DecodeLatin1((const char *)base, (Py_ssize_t)count, NULL);
+}
+
+#endif

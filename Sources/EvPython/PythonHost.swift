@@ -1,0 +1,68 @@
+// The app's own Python interpreter as the gateway's host. Law: the master never imports the app unless it is told to
+// preload it; a worker that leaves says farewell to the app (atexit), but never finalises the interpreter: _exit
+// follows, and the threads of an app cannot be relied upon to end.
+
+import CPythonBridge
+import EvGateway
+import EvLoop
+import EvServer
+import Glibc
+
+final class PythonHost: ApplicationHost {
+    let kind = AppKind.python
+
+    var name: String {
+        "CPython " + String(cString: evg_py_version()).prefix { $0 != " " }
+    }
+
+    var forkHooks: ForkHooks {
+        ForkHooks(
+            before: { evg_py_before_fork() },
+            inParent: { evg_py_after_fork_in_parent() },
+            inChild: { evg_py_after_fork_in_child() })
+    }
+
+    var pollHooks: PollHooks? {
+        PollHooks(release: { evg_py_gil_release() }, acquire: { evg_py_gil_acquire() })
+    }
+
+    func check(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+        try load(configuration)
+    }
+
+    func preload(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+        try load(configuration)
+    }
+
+    @LoopActor func makeApplication(
+        _ configuration: GatewayConfiguration, worker: WorkerEnvironment
+    ) throws(ApplicationError) -> LoadedApplication {
+        ErrorSink.install(worker)
+        // A worker that is killed for hanging, or crashes, shows its Python stacks there.
+        evg_py_worker_started(STDERR_FILENO)
+        try load(configuration)
+        let application = WSGIApplication(multiprocess: configuration.workers > 1, errors: worker.logger)
+        return LoadedApplication(
+            application: application, description: "WSGI app \(configuration.application ?? ""), called inline")
+    }
+
+    func shutdown() {
+        evg_py_worker_ended()
+    }
+
+    private func load(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+        guard let locator = configuration.application else {
+            throw ApplicationError("APP is missing: module:attribute or path/file.py", exitCode: 1)
+        }
+        var failure = evg_py_load_failure()
+        let path = configuration.pythonPath.joined(separator: ",")
+        let isLoaded = withCStrings(configuration.applicationArguments) { arguments in
+            evg_py_load_app(locator, path, arguments, &failure)
+        }
+        if isLoaded { return }
+        let traceback = String(cString: failure.traceback)
+        throw ApplicationError(
+            String(cString: failure.message), exitCode: failure.exit_code,
+            details: traceback.isEmpty ? nil : traceback)
+    }
+}

@@ -1,0 +1,273 @@
+// A WSGI callable as an Application, called on the loop's thread (worker class `inline`). Law: the body is complete
+// before the call; a block is on its way before the next is asked for; evg_py_call_close follows every call, on every
+// path; Python is never called while Swift holds an access open, which is why the C structs live on the heap.
+
+import CPythonBridge
+import EvGateway
+import EvLoop
+import EvServer
+import Glibc
+import HTTP1
+import Logging
+
+@LoopActor
+final class WSGIApplication: Application {
+    /// Request bodies above this many bytes are spooled to a file.
+    private static let spoolThreshold = 1 << 20
+
+    private let multiprocess: Bool
+    private let logger: Logger
+    private let scriptName: String
+    /// Filled anew for every call of the bridge; nothing in them outlives a suspension.
+    private let request = UnsafeMutablePointer<evg_py_request>.allocate(capacity: 1)
+    private let result = UnsafeMutablePointer<evg_py_result>.allocate(capacity: 1)
+    private var environs: [(listener: Int32, environ: OpaquePointer)] = []
+
+    init(multiprocess: Bool, errors logger: Logger) {
+        self.multiprocess = multiprocess
+        self.logger = logger
+        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+        request.initialize(to: evg_py_request())
+        result.initialize(to: evg_py_result())
+    }
+
+    func respond(to exchange: Exchange) async {
+        var body = CollectedBody.empty
+        if exchange.head.framing != .none {
+            do {
+                body = try await exchange.collectBody(spoolAbove: Self.spoolThreshold)
+            } catch {
+                return exchange.refuseBody(error)
+            }
+        }
+        let outcome = callApp(exchange, body)
+        let call = result.pointee.call
+        switch outcome {
+        case EVG_PY_WHOLE:
+            sendWhole(exchange)
+        case EVG_PY_BLOCK:
+            await stream(exchange, call)
+        case EVG_PY_FILE:
+            await sendFile(exchange)
+        case EVG_PY_END:
+            exchange.end()
+        default:
+            exchange.breakOff()
+        }
+        evg_py_call_close(call)
+    }
+
+    // MARK: - The call
+
+    private func callApp(_ exchange: Exchange, _ body: CollectedBody) -> evg_py_outcome {
+        let head = exchange.head
+        guard let environ = environ(of: exchange.local) else {
+            result.pointee.call = nil
+            body.discard()
+            return EVG_PY_FAILED
+        }
+        request.pointee.exchange = Unmanaged.passUnretained(exchange).toOpaque()
+        request.pointee.environ = environ
+        request.pointee.method = evg_py_range(head.method)
+        request.pointee.target = evg_py_range(head.target)
+        request.pointee.path = evg_py_range(head.path)
+        request.pointee.query = evg_py_range(head.query)
+        request.pointee.authority = evg_py_range(head.authority)
+        request.pointee.http10 = head.version == .http10
+        request.pointee.length_from_body = head.framing == .chunked
+        request.pointee.remote_port = exchange.remotePort
+        var address = exchange.remoteAddress
+        return address.withUTF8 { address in
+            request.pointee.remote_address = evg_py_text(base: address.baseAddress, count: address.count)
+            return head.bytes.withUnsafeBufferPointer { bytes in
+                request.pointee.bytes = bytes.baseAddress
+                return head.fields.withUnsafeBufferPointer { fields in
+                    fields.withMemoryRebound(to: evg_py_field.self) { fields in
+                        request.pointee.fields = fields.baseAddress
+                        request.pointee.field_count = fields.count
+                        return callApp(with: body)
+                    }
+                }
+            }
+        }
+    }
+
+    private func callApp(with body: CollectedBody) -> evg_py_outcome {
+        request.pointee.body = nil
+        request.pointee.body_count = 0
+        request.pointee.body_file = -1
+        switch body {
+        case .empty:
+            return evg_py_call_app(request, result)
+        case .bytes(let bytes):
+            return bytes.withUnsafeBufferPointer { bytes in
+                request.pointee.body = bytes.baseAddress
+                request.pointee.body_count = bytes.count
+                return evg_py_call_app(request, result)
+            }
+        case .file(let descriptor, let count):
+            request.pointee.body_file = descriptor
+            request.pointee.body_count = count
+            return evg_py_call_app(request, result)
+        }
+    }
+
+    /// One template for each listening socket. The names of a Unix socket are no host and port: they get stand-ins,
+    /// since neither may be empty (PEP 3333).
+    private func environ(of listener: ListeningSocket) -> OpaquePointer? {
+        for known in environs where known.listener == listener.fileDescriptor { return known.environ }
+        let name = listener.isUnix ? "localhost" : listener.localAddress
+        let port = listener.isUnix ? "80" : "\(listener.port)"
+        let environ = name.withCString { name in
+            port.withCString { port in
+                "evgateway/\(GatewayVersion.string)".withCString { software in
+                    scriptName.withCString { script in
+                        var options = evg_py_environ_options(
+                            server_name: name, server_port: port, server_software: software, script_name: script,
+                            multiprocess: multiprocess)
+                        return evg_py_environ_new(&options)
+                    }
+                }
+            }
+        }
+        if let environ { environs.append((listener.fileDescriptor, environ)) }
+        return environ
+    }
+
+    // MARK: - The response
+
+    /// The block that the bridge handed out last.
+    private var block: UnsafeRawBufferPointer { UnsafeRawBufferPointer(result.pointee.block) }
+
+    private func sendWhole(_ exchange: Exchange) {
+        exchange.sendWhole(block)
+    }
+
+    private func stream(_ exchange: Exchange, _ call: OpaquePointer?) async {
+        // The usual response of a framework: one block of the length that it announced. It leaves in one write, and
+        // the iterable is asked for its end afterwards.
+        if result.pointee.content_length == Int64(block.count), !exchange.headWasSent {
+            exchange.sendWhole(block)
+            if evg_py_call_next(call, result) == EVG_PY_BLOCK { warnOfOverrun(exchange) }
+            return
+        }
+        guard exchange.sendHeadUnlessSent(contentLength: nil) else { return exchange.breakOff() }
+        var turn = Turn()
+        while true {
+            let count = block.count
+            switch exchange.write(block) {
+            case .gone:
+                return exchange.breakOff()
+            case .full:
+                do { try await exchange.drained() } catch { return exchange.breakOff() }
+                turn = Turn()
+            case .ok where turn.isOver(after: count):
+                await Task.yield()
+                turn = Turn()
+            case .ok:
+                break
+            }
+            switch evg_py_call_next(call, result) {
+            case EVG_PY_BLOCK:
+                continue
+            case EVG_PY_END:
+                return exchange.finish()
+            default:
+                return exchange.breakOff()
+            }
+        }
+    }
+
+    private func sendFile(_ exchange: Exchange) async {
+        let file = result.pointee.file
+        let offset = Int(result.pointee.file_offset)
+        var count = result.pointee.file_count
+        if result.pointee.content_length >= 0 { count = min(count, result.pointee.content_length) }
+        guard exchange.sendHeadUnlessSent(contentLength: UInt64(clamping: count)) else { return exchange.breakOff() }
+        do {
+            try await exchange.sendFile(fileDescriptor: file, offset: offset, count: Int(count))
+            exchange.finish()
+        } catch {
+            exchange.breakOff()
+        }
+    }
+
+    private func warnOfOverrun(_ exchange: Exchange) {
+        let head = exchange.head
+        guard !head.isHead else { return }
+        logger.warning(
+            "The app sent more bytes than its Content-Length; the rest is dropped",
+            metadata: ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"])
+    }
+}
+
+/// A stretch of a stream without a pause. A generator that a fast reader keeps going, or that sleeps between its
+/// blocks, would else keep the loop from every other connection, and from its heartbeat.
+private struct Turn {
+    private static let bytes = 1 << 20
+    private static let seconds = 0.01
+
+    private let startedAt = EventLoop.coarseNow()
+    private var sent = 0
+
+    mutating func isOver(after count: Int) -> Bool {
+        sent += count
+        return sent > Self.bytes || EventLoop.coarseNow() - startedAt > Self.seconds
+    }
+}
+
+// MARK: - Endings
+
+extension Exchange {
+    /// The response is over, and nothing more is to come.
+    fileprivate func end() {
+        if headWasSent { finish() } else { sendWhole(UnsafeRawBufferPointer(start: nil, count: 0)) }
+    }
+
+    fileprivate func sendWhole(_ body: UnsafeRawBufferPointer) {
+        if headWasSent {
+            _ = write(body)
+            return finish()
+        }
+        do throws(HTTP1Error) {
+            try sendComplete(body: body)
+        } catch {
+            breakOff()
+        }
+    }
+
+    /// False when there is no head to send.
+    fileprivate func sendHeadUnlessSent(contentLength: UInt64?) -> Bool {
+        guard !headWasSent else { return true }
+        do throws(HTTP1Error) {
+            try sendHead(contentLength: contentLength)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// The app failed: an error response while that is possible, else an end that nobody takes for a complete body.
+    fileprivate func breakOff() {
+        if !headWasSent { abandonResponse() }
+        fail(status: 500)
+    }
+
+    /// The app never sees a body that is not whole. After a cancellation the client has left or is cut off.
+    fileprivate func refuseBody(_ error: any Error) {
+        fail(status: (error as? RequestBodyError)?.statusHint ?? 503)
+    }
+}
+
+extension CollectedBody {
+    /// Closes what it owns.
+    fileprivate func discard() {
+        if case .file(let descriptor, _) = self { _ = close(descriptor) }
+    }
+}
+
+extension evg_py_range {
+    fileprivate init(_ slice: ByteSlice) {
+        self.init(start: slice.start, count: slice.count)
+    }
+}

@@ -1,0 +1,1 @@
+"""The Python side of the gateway: finds the app, starts the extension module, and reports what goes wrong."""

@@ -1,0 +1,136 @@
+"""What the extension module asks of Python: the WSGI helpers, reports of exceptions, and a worker's beginning and end."""
+import atexit
+import faulthandler
+import sys
+import traceback
+
+import _evgateway
+
+from . import locator
+
+
+class ErrorStream:
+    """wsgi.errors: whole lines go to the error log as they are completed, the rest at flush()."""
+
+    encoding = "utf-8"
+
+    def __init__(self):
+        self._pending = ""
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
+        head, newline, tail = (self._pending + text).rpartition("\n")
+        self._pending = tail
+        if newline:
+            _evgateway.log_text(head + newline)
+        return len(text)
+
+    def writelines(self, lines):
+        self.write("".join(lines))
+
+    def flush(self):
+        pending, self._pending = self._pending, ""
+        if pending:
+            _evgateway.log_text(pending + "\n")
+
+    def isatty(self):
+        return False
+
+
+errors = ErrorStream()
+
+
+class FileWrapper:
+    """wsgi.file_wrapper (PEP 3333, "Optional Platform-Specific File Handling"): by sendfile when it can be."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+
+    def descriptor(self):
+        """(descriptor, offset) of the file, or None when it has no descriptor of its own."""
+        try:
+            descriptor = self.filelike.fileno()
+            return descriptor, self.filelike.tell()
+        except (AttributeError, OSError, ValueError):
+            return None
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if data:
+            return data
+        raise StopIteration
+
+    def close(self):
+        close = getattr(self.filelike, "close", None)
+        if close is not None:
+            close()
+
+
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+
+
+def escaped(text):
+    """One printable line: control characters, and what is not ASCII, as escapes."""
+    return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def report(method, target, what, exception):
+    """An entry of the error log, the request's line and where it went wrong, and the traceback below it."""
+    request = f": {escaped(method)} {escaped(target)}" if method is not None else ""
+    _evgateway.log_error(f"Error {what}{request}")
+    if exception is not None:
+        lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
+        _evgateway.log_text("".join(lines).translate(CONTROLS))
+
+
+def load(text, pythonpath, arguments):
+    """(app, exit code, message, traceback): the code is 0 and app the callable, or message says why not in a line."""
+    sys.argv = [text.partition(":")[0], *arguments]
+    try:
+        return locator.load(text, pythonpath), 0, b"", b""
+    except locator.LoadError as error:
+        return None, error.exit_code, _encoded(error.message), _encoded(error.traceback)
+
+
+def _encoded(text):
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace")
+
+
+_fault_stream = None
+
+
+def worker_started(descriptor):
+    """In a worker, after the fork: a worker that is killed with ABRT, or crashes, shows where its threads stood."""
+    global _fault_stream
+    _fault_stream = descriptor
+    try:
+        faulthandler.enable(file=descriptor, all_threads=True)
+    except (OSError, ValueError):
+        pass  # no standard error: nothing to write to
+
+
+def worker_ended(_):
+    """A worker leaves by _exit, so that nothing of the master's runs twice; the app's own farewell is said here."""
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        flush()
+
+
+def before_fork(_):
+    """What is buffered would be written once by every child."""
+    flush()
+
+
+def flush():
+    errors.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed, or never there

@@ -1,0 +1,207 @@
+"""APP on the command line -> the WSGI callable.
+
+    module  module:attr  module:package.attr  module:factory()  module:factory('literal', key=1)  path/file.py[:attr]
+
+Law: whatever goes wrong ends in one LoadError whose message is a single line that names what was looked for.
+"""
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback as tracebacks
+
+DEFAULT_ATTRIBUTES = ("application", "app")
+FACTORIES = ("create_app", "make_app", "get_wsgi_application")
+
+
+BOOT_FAILURE = 3  # the module is missing, or the app's own code raised: gunicorn's "worker failed to boot"
+LOAD_FAILURE = 4  # the module is there, what was asked of it is not: gunicorn's "app failed to load"
+
+
+class LoadError(Exception):
+    """The app cannot be loaded: message is one line; traceback is the app's own, or empty."""
+
+    def __init__(self, message, exit_code=LOAD_FAILURE, traceback=""):
+        super().__init__(message)
+        self.message = " ".join(message.split())
+        self.exit_code = exit_code
+        self.traceback = traceback
+
+
+def load(text, pythonpath=""):
+    """The callable that text names. Entries of pythonpath (separated by commas) and the directory come first."""
+    extend_path(pythonpath)
+    module_text, colon, attribute = split(text)
+    module = load_module(module_text)
+    if colon:
+        app = load_attribute(module, module_text, attribute)
+    else:
+        app = load_default(module, module_text)
+    return checked(app, text)
+
+
+def extend_path(pythonpath):
+    entries = [os.path.abspath(entry) for entry in pythonpath.split(",") if entry]
+    for entry in reversed(entries + [os.getcwd()]):
+        if entry in sys.path:
+            sys.path.remove(entry)
+        sys.path.insert(0, entry)
+
+
+def split(text):
+    """(module, ":" or "", attribute); a path may not contain a colon, an attribute's literals may."""
+    module, colon, attribute = text.partition(":")
+    if not module or (colon and not attribute):
+        raise LoadError(f"{text!r} is not of the form module, module:attribute or path/file.py[:attribute]")
+    return module, colon, attribute
+
+
+def is_path(text):
+    return text.endswith(".py") or os.sep in text
+
+
+def load_module(text):
+    try:
+        return load_file(text) if is_path(text) else importlib.import_module(text)
+    except LoadError:
+        raise
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not is_path(text) and (text == missing or text.startswith(missing + ".")) and missing:
+            raise LoadError(missing_module(text, missing), BOOT_FAILURE) from None
+        raise LoadError(
+            f"cannot load {text!r}: it imports {missing!r}, and there is no such module",
+            BOOT_FAILURE, current_traceback(),
+        ) from None
+    except BaseException as error:
+        raise LoadError(f"cannot load {text!r}: {one_line(error)}", BOOT_FAILURE, current_traceback()) from None
+
+
+def missing_module(text, missing):
+    message = f"no module named {missing!r}" + (f" (wanted: {text!r})" if missing != text else "")
+    candidate = text.replace(".", os.sep) + ".py"
+    if text.endswith("py") and os.path.exists(text):
+        message += f"; did you mean the file ./{text}?"
+    elif os.path.exists(candidate):
+        message += f"; {candidate} exists, but one of its directories is no package"
+    places = ", ".join(entry or "." for entry in sys.path)
+    return f"{message}; looked in {places}"
+
+
+def load_file(path):
+    """A file as the module that it is in its package, so that relative imports work; its root comes on sys.path."""
+    full = os.path.abspath(path)
+    if not os.path.isfile(full):
+        raise LoadError(f"no such file: {path}", BOOT_FAILURE)
+    directory, file = os.path.split(full)
+    names = [os.path.splitext(file)[0]]
+    while os.path.isfile(os.path.join(directory, "__init__.py")):
+        directory, package = os.path.split(directory)
+        names.insert(0, package)
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    if len(names) > 1:
+        importlib.import_module(".".join(names[:-1]))
+    name = ".".join(names)
+    spec = importlib.util.spec_from_file_location(name, full)
+    if spec is None or spec.loader is None:
+        raise LoadError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_default(module, text):
+    for name in DEFAULT_ATTRIBUTES:
+        if hasattr(module, name):
+            return getattr(module, name)
+    message = f"{text!r} has no attribute 'application' or 'app'"
+    factories = [name for name in FACTORIES if callable(getattr(module, name, None))]
+    if factories:
+        message += f"; did you mean {text}:{factories[0]}()?"
+    else:
+        message += near(module, "application") or near(module, "app")
+    raise LoadError(message)
+
+
+def load_attribute(module, module_text, attribute):
+    try:
+        node = ast.parse(attribute, mode="eval").body
+    except (SyntaxError, ValueError):
+        raise LoadError(f"{attribute!r} is neither an attribute nor a call with literal arguments") from None
+    if not isinstance(node, ast.Call):
+        return look_up(module, module_text, node, attribute)
+    factory = look_up(module, module_text, node.func, attribute)
+    if not callable(factory):
+        raise LoadError(f"{module_text}:{ast.unparse(node.func)} is not callable, it is {a(factory)}")
+    try:
+        positional = [ast.literal_eval(argument) for argument in node.args]
+        named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
+        if len(named) != len(node.keywords):
+            raise ValueError("**")
+    except ValueError:
+        raise LoadError(f"the arguments of {attribute!r} must be literals") from None
+    try:
+        return factory(*positional, **named)
+    except BaseException as error:
+        mismatch = isinstance(error, TypeError) and error.__traceback__.tb_next is None
+        code = LOAD_FAILURE if mismatch else BOOT_FAILURE
+        raise LoadError(f"{module_text}:{attribute} failed: {one_line(error)}", code, current_traceback()) from None
+
+
+def look_up(module, module_text, node, attribute):
+    """A name, or names with dots between them, starting at the module."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.insert(0, node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        raise LoadError(f"{attribute!r} is neither an attribute nor a call with literal arguments")
+    names.insert(0, node.id)
+    found, path = module, module_text
+    for name in names:
+        try:
+            found, path = getattr(found, name), f"{path}:{name}" if found is module else f"{path}.{name}"
+        except AttributeError:
+            raise LoadError(f"{path!r} has no attribute {name!r}{near(found, name)}") from None
+    return found
+
+
+def near(owner, name):
+    public = [candidate for candidate in dir(owner) if not candidate.startswith("__")]
+    close = difflib.get_close_matches(name, public, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def checked(app, text):
+    """Refuses what no worker class of this version can call."""
+    if not callable(app):
+        raise LoadError(f"{text!r} is not callable, it is {a(app)}")
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(type(app), "__call__", None)):
+        raise LoadError(f"{text!r} is an ASGI app; only WSGI apps are supported yet")
+    return app
+
+
+def a(value):
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
+
+
+def one_line(error):
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def current_traceback():
+    """The traceback in flight, without the frames of this file and of importlib at its top."""
+    kind, error, traceback = sys.exc_info()
+    while traceback and (
+        traceback.tb_frame.f_code.co_filename == __file__
+        or traceback.tb_frame.f_globals.get("__name__", "").startswith("importlib")
+    ):
+        traceback = traceback.tb_next
+    return "".join(tracebacks.format_exception(kind, error, traceback))

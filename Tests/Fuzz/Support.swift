@@ -1,0 +1,46 @@
+// What both fuzzers share. An input is two bytes that choose limits and cuts, then what is received. The oracle is that
+// a cut changes nothing: whole and in three pieces, the same bytes come to the same end.
+
+struct Input {
+    let limits: HTTPLimits
+    let received: UnsafeBufferPointer<UInt8>
+    /// The ends of the three pieces, in order.
+    let cuts: [Int]
+
+    init?(_ bytes: UnsafeBufferPointer<UInt8>) {
+        guard bytes.count >= 2 else { return nil }
+        received = UnsafeBufferPointer(rebasing: bytes[2...])
+        // Small limits are near enough for a fuzzer to run into.
+        limits =
+            bytes[0] & 1 == 0
+            ? HTTPLimits()
+            : HTTPLimits(
+                requestLine: 24, fieldCount: 4, fieldSize: 32, headSize: 96, chunkLine: 16, chunkExtensions: 24)
+        let first = Int(bytes[0]) * (received.count + 1) / 256
+        let second = Int(bytes[1]) * (received.count + 1) / 256
+        cuts = [min(first, second), max(first, second), received.count]
+    }
+}
+
+/// Gives `body` a heap block of exactly these bytes, which AddressSanitizer guards on both sides.
+func exactly<Result>(
+    _ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) -> Result
+) -> Result {
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+    defer { block.deallocate() }
+    block.copyBytes(from: bytes)
+    return body(UnsafeRawBufferPointer(block))
+}
+
+func describe(_ head: RequestHead) -> String {
+    var text = "\(head.version) \(head.framing) \(head.keepAlive) \(head.expectsContinue) \(head.upgrade)"
+    for slice in [head.method, head.target, head.path, head.query, head.authority] {
+        text += " <\(head.string(slice))>"
+    }
+    for field in head.fields { text += " [\(head.string(field.name)):\(head.string(field.value))]" }
+    return text
+}
+
+func check(_ holds: Bool, _ message: @autoclosure () -> String) {
+    if !holds { fatalError(message()) }
+}

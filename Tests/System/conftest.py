@@ -1,0 +1,97 @@
+"""Fixtures of the system tests: real servers on kernel-chosen ports, waited for by their log, all ended by pid."""
+
+import pathlib
+import resource
+import sys
+
+import pytest
+
+from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+
+PYTHON = ROOT / ".venv" / "bin" / "python3"
+OTHER_PYTHON = ROOT / ".venv-other" / "bin" / "python3"
+PYTHONS = [PYTHON] + ([OTHER_PYTHON] if OTHER_PYTHON.exists() else [])
+
+
+def pytest_configure(config):
+    # The tests hold more connections than the soft limit of a fresh login allows; children inherit it.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if not LAUNCHER.exists():
+        raise pytest.UsageError(f"{LAUNCHER} is not there: run scripts/build first")
+
+
+def pytest_report_header(config):
+    names = ", ".join(str(path.relative_to(ROOT).parts[0]) + " " + _version(path) for path in PYTHONS)
+    return f"evgateway: {BUILD}; CPython: {names}" + ("" if len(PYTHONS) > 1 else " (no second one on this machine)")
+
+
+def _version(python):
+    for line in (python.parent.parent / "pyvenv.cfg").read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in ("version", "version_info"):
+            return value.strip()
+    return "?"
+
+
+@pytest.fixture(params=PYTHONS, ids=lambda path: path.relative_to(ROOT).parts[0].lstrip("."))
+def python(request):
+    """Each CPython in turn; for tests that depend on the interpreter. Others run on the first alone."""
+    return request.param
+
+
+@pytest.fixture
+def gateway():
+    """Factory: `gateway(app, *flags)` starts a server and returns it ready to answer.
+
+    `app` is a locator (`contract:app` finds Tests/System/apps), or the path of a built Swift example. Without a
+    --bind the port is the kernel's. `wait=False` returns at once, for servers that should not come up; `limits` is
+    shell text run before exec, for example `ulimit -n 64`; `arguments` follow `--` to the app.
+    """
+    started = []
+
+    def start(app, *flags, python=None, cwd=None, env=None, wait=True, limits=None, arguments=()):
+        flags = [str(flag) for flag in flags]
+        if not any(flag == "-b" or flag.startswith("--bind") for flag in flags):
+            flags += ["--bind", "127.0.0.1:0"]
+        if not pathlib.Path(str(app)).is_absolute():
+            path = [str(APPS)]
+            if "--pythonpath" in flags:
+                path.insert(0, flags.pop(flags.index("--pythonpath") + 1))
+                flags.remove("--pythonpath")
+            flags += ["--python", str(python or PYTHON), "--pythonpath", ",".join(path)]
+        server = Gateway([*flags, app, *(["--", *arguments] if arguments else [])], cwd=cwd, env=env, limits=limits)
+        started.append(server)
+        return server.wait_until_ready(_workers(flags)) if wait else server
+
+    yield start
+    problems = []
+    for server in started:
+        if leftover := server.clean_up():
+            problems.append(f"processes {leftover} were left by {server.command}\n{server.error_log()}")
+        else:
+            sys.stderr.write(f"--- log of {' '.join(server.command)}\n{server.error_log()}\n")
+    assert not problems, "\n".join(problems)
+
+
+def _workers(flags):
+    for name in ("-w", "--workers"):
+        if name in flags:
+            return int(flags[flags.index(name) + 1])
+    return 1
+
+
+@pytest.fixture
+def contract(gateway):
+    """One worker of the WSGI app that the protocol tests talk to, with short limits in time left alone."""
+    return gateway("contract:app")
+
+
+@pytest.fixture(scope="session")
+def example():
+    """The path of a built Swift example: `example("hello")`."""
+    def path(name):
+        binary = BUILD / f"example-{name}"
+        assert binary.exists(), f"{binary} is not there: run scripts/build first"
+        return binary
+    return path

@@ -1,0 +1,75 @@
+"""nginx in front of a server: one worker in the foreground, everything it writes in a directory of the test."""
+
+import os
+import shutil
+import subprocess
+
+from . import wait, wire
+
+CONFIGURATION = """
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log info;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    client_max_body_size 200m;
+    upstream app {{
+        server {upstream};
+        keepalive 8;
+    }}
+    server {{
+        listen unix:{directory}/front;
+        location / {{
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For 192.0.2.7;
+            proxy_buffering {buffering};
+            proxy_request_buffering {request_buffering};
+            proxy_next_upstream off;
+        }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """Listens on a unix socket, `address`, so that no port is guessed."""
+
+    def __init__(self, directory, upstream, buffering="on", request_buffering="on"):
+        binary = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        assert binary, "nginx is not installed: scripts/setup tests"
+        self.directory, self.address = directory, str(directory / "front")
+        (directory / "nginx.conf").write_text(CONFIGURATION.format(
+            directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering))
+        self.process = subprocess.Popen(
+            [binary, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def __enter__(self):
+        wait.until(self._answers, "nginx listens")
+        return self
+
+    def _answers(self):
+        assert self.process.poll() is None, self.process.stderr.read().decode()
+        try:
+            wire.Wire(self.address).close()
+            return True
+        except OSError:
+            return False
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stderr.close()
+
+    def error_log(self):
+        return (self.directory / "error.log").read_text()
