@@ -74,6 +74,7 @@ EVG_TRAMPOLINE(async)
 EVG_TRAMPOLINE(prepare)
 
 _Static_assert(EVG_READ == EV_READ && EVG_WRITE == EV_WRITE, "the events of the shim are libev's");
+_Static_assert(EVG_READ == 1 && EVG_WRITE == 2, "IOEvents writes the two flags as numbers");
 
 void evg_io_init(evg_io *io, int fd, int events, evg_callback callback, void *context) {
     ev_io_init(&io->watcher, io_fired, fd, events);

@@ -1,5 +1,5 @@
-// The request head: lines are found first, each byte once, then split. A line is judged only when it is complete, but a
-// control byte or a broken limit is refused as soon as it is seen, so the verdict never depends on how the bytes arrive.
+// The request head: lines are found first, each byte once, then split. A line is judged when it is complete, but a
+// control byte or a broken limit is refused as soon as it is seen: the verdict never depends on how the bytes arrive.
 #include "chttpparser.h"
 #include "classes.h"
 

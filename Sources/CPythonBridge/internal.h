@@ -6,6 +6,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <pthread.h>
+
 #include "cpythonbridge.h"
 
 /* In the stable ABI since 3.10 only, but exported with this signature by 3.9 too. */
@@ -40,6 +42,7 @@ typedef struct evg_py_names {
 } evg_py_names;
 
 extern evg_py_names evg_py_name;
+extern pthread_t evg_py_loop_thread;
 extern PyObject *evg_py_app;            /* the WSGI callable */
 extern PyObject *evg_py_host;           /* the Python module evgateway.host */
 extern PyObject *evg_py_file_wrapper;   /* the class evgateway.host.FileWrapper */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 PyObject *evg_py_app, *evg_py_host, *evg_py_file_wrapper;
+pthread_t evg_py_loop_thread;
 
 static PyObject *report_exception;   /* evgateway.host.report */
 static PyThreadState *released;
@@ -136,7 +137,11 @@ static void call_host(const char *name, int argument) {
     Py_XDECREF(answer);
 }
 
-void evg_py_worker_started(int fault_fd) { call_host("worker_started", fault_fd); }
+void evg_py_worker_started(int fault_fd) {
+    evg_py_loop_thread = pthread_self();
+    call_host("worker_started", fault_fd);
+}
+
 void evg_py_worker_ended(void) { call_host("worker_ended", 0); }
 
 void evg_py_before_fork(void) {

@@ -16,6 +16,10 @@ static PyTypeObject *handle_type;
 
 static evg_py_call *call_of(PyObject *object) {
     evg_py_call *call = ((handle *)object)->call;
+    if (!pthread_equal(pthread_self(), evg_py_loop_thread)) {
+        PyErr_SetString(PyExc_RuntimeError, "start_response and write belong to the thread that called the app");
+        return NULL;
+    }
     if (call && call->exchange) return call;
     PyErr_SetString(PyExc_RuntimeError, "the response of this request is over");
     return NULL;

@@ -14,6 +14,8 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
 
     /// Jobs run per turn of the loop, so that a storm of them cannot keep descriptors and timers waiting.
     static let batch = 4096
+    /// Rounds of jobs that enqueue jobs, per turn: tasks that only yield to each other leave the loop its turns.
+    static let rounds = 64
 
     private enum Entry {
         case job(UnownedJob)
@@ -105,10 +107,14 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     private func drain() {
         takeInbox()
         var budget = Self.batch
+        var rounds = Self.rounds
         repeat {
-            while !(local.isEmpty && deferred.isEmpty) && budget > 0 { budget -= runRound() }
+            while !(local.isEmpty && deferred.isEmpty) && budget > 0 && rounds > 0 {
+                budget -= runRound()
+                rounds -= 1
+            }
             for work in afterJobs { work() }
-        } while !(local.isEmpty && deferred.isEmpty) && budget > 0
+        } while !(local.isEmpty && deferred.isEmpty) && budget > 0 && rounds > 0
         if !(local.isEmpty && deferred.isEmpty), let loop { evg_async_send(loop.handle, async) }
     }
 

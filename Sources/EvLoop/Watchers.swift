@@ -4,11 +4,23 @@
 import CEvLoop
 
 /// What a descriptor is ready for, or what is waited for.
-package struct IOEvents: OptionSet, Sendable {
+///
+/// A set of two flags, inlined everywhere: as a generic option set it showed up in profiles of a request.
+@frozen
+package struct IOEvents: Equatable, Sendable, ExpressibleByArrayLiteral {
     package let rawValue: Int32
-    package init(rawValue: Int32) { self.rawValue = rawValue }
-    package static let read = IOEvents(rawValue: Int32(EVG_READ))
-    package static let write = IOEvents(rawValue: Int32(EVG_WRITE))
+    @inlinable package init(rawValue: Int32) { self.rawValue = rawValue }
+    @inlinable package init(arrayLiteral elements: IOEvents...) {
+        rawValue = elements.reduce(0) { $0 | $1.rawValue }
+    }
+    @inlinable package static var none: IOEvents { IOEvents(rawValue: 0) }
+    @inlinable package static var read: IOEvents { IOEvents(rawValue: 1) }
+    @inlinable package static var write: IOEvents { IOEvents(rawValue: 2) }
+    @inlinable package static var both: IOEvents { IOEvents(rawValue: 3) }
+    @inlinable package var isEmpty: Bool { rawValue == 0 }
+    @inlinable package func contains(_ other: IOEvents) -> Bool { rawValue & other.rawValue == other.rawValue }
+    @inlinable package func union(_ other: IOEvents) -> IOEvents { IOEvents(rawValue: rawValue | other.rawValue) }
+    @inlinable package static func == (left: IOEvents, right: IOEvents) -> Bool { left.rawValue == right.rawValue }
 }
 
 /// Waits for a descriptor to become readable or writable. An error or hang-up counts as both.
@@ -30,7 +42,7 @@ package final class IOWatcher {
             record, fileDescriptor, events.rawValue, { context, events in
                 guard let context else { return }
                 let watcher = Unmanaged<IOWatcher>.fromOpaque(context).takeUnretainedValue()
-                watcher.callback(IOEvents(rawValue: events).intersection([.read, .write]))
+                watcher.callback(IOEvents(rawValue: events & IOEvents.both.rawValue))
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 

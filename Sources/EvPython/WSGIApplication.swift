@@ -60,7 +60,6 @@ final class WSGIApplication: Application {
     // MARK: - The call
 
     private func callApp(_ exchange: Exchange, _ body: CollectedBody) -> evg_py_outcome {
-        let head = exchange.head
         guard let environ = environ(of: exchange.local) else {
             result.pointee.call = nil
             body.discard()
@@ -68,6 +67,16 @@ final class WSGIApplication: Application {
         }
         request.pointee.exchange = Unmanaged.passUnretained(exchange).toOpaque()
         request.pointee.environ = environ
+        request.pointee.remote_port = exchange.remotePort
+        return Self.call(request, result, exchange.head, exchange.remoteAddress, body)
+    }
+
+    /// Lends the head and the body to the bridge. Isolated to nothing, because the runtime would check the isolation
+    /// of every closure below.
+    private nonisolated static func call(
+        _ request: UnsafeMutablePointer<evg_py_request>, _ result: UnsafeMutablePointer<evg_py_result>,
+        _ head: RequestHead, _ remoteAddress: String, _ body: CollectedBody
+    ) -> evg_py_outcome {
         request.pointee.method = evg_py_range(head.method)
         request.pointee.target = evg_py_range(head.target)
         request.pointee.path = evg_py_range(head.path)
@@ -75,8 +84,7 @@ final class WSGIApplication: Application {
         request.pointee.authority = evg_py_range(head.authority)
         request.pointee.http10 = head.version == .http10
         request.pointee.length_from_body = head.framing == .chunked
-        request.pointee.remote_port = exchange.remotePort
-        var address = exchange.remoteAddress
+        var address = remoteAddress
         return address.withUTF8 { address in
             request.pointee.remote_address = evg_py_text(base: address.baseAddress, count: address.count)
             return head.bytes.withUnsafeBufferPointer { bytes in
@@ -85,14 +93,17 @@ final class WSGIApplication: Application {
                     fields.withMemoryRebound(to: evg_py_field.self) { fields in
                         request.pointee.fields = fields.baseAddress
                         request.pointee.field_count = fields.count
-                        return callApp(with: body)
+                        return call(request, result, body)
                     }
                 }
             }
         }
     }
 
-    private func callApp(with body: CollectedBody) -> evg_py_outcome {
+    private nonisolated static func call(
+        _ request: UnsafeMutablePointer<evg_py_request>, _ result: UnsafeMutablePointer<evg_py_result>,
+        _ body: CollectedBody
+    ) -> evg_py_outcome {
         request.pointee.body = nil
         request.pointee.body_count = 0
         request.pointee.body_file = -1
@@ -267,7 +278,7 @@ extension CollectedBody {
 }
 
 extension evg_py_range {
-    fileprivate init(_ slice: ByteSlice) {
+    fileprivate nonisolated init(_ slice: ByteSlice) {
         self.init(start: slice.start, count: slice.count)
     }
 }

@@ -14,6 +14,7 @@ final class Acceptor {
     private var pauseTimer: TimerWatcher?
     private var pause: Pause?
     private var isStopped = false
+    private var isQueueEmpty = false
     private var hasReportedDescriptors = false
     /// Connections to take although this worker has more than its share, because nobody else took them.
     private var allowance = 0
@@ -36,7 +37,9 @@ final class Acceptor {
 
     func start() {
         watchers = listeners.map { listener in
-            IOWatcher(worker.loop, fileDescriptor: listener.socket.fileDescriptor, events: .read) { [unowned self] _ in
+            // An inherited socket may still block, and accept would then hold up the loop.
+            _ = Socket.setNonBlocking(listener.socket.fileDescriptor)
+            return IOWatcher(worker.loop, fileDescriptor: listener.socket.fileDescriptor, events: .read) { [unowned self] _ in
                 self.accept(from: listener)
             }
         }
@@ -44,17 +47,26 @@ final class Acceptor {
         resume()
     }
 
+    /// Stops for good. The worker's own copies of the sockets are closed: one that nobody accepts from must not
+    /// go on completing handshakes.
     func stop() {
+        guard !isStopped else { return }
         isStopped = true
         pauseTimer?.stop()
         watchers.forEach { $0.stop() }
+        watchers = []
+        for listener in listeners { Socket.close(listener.socket.fileDescriptor) }
         worker.slot.isAccepting = false
     }
 
-    /// Takes what already waits in the queue, for its clients have connected, and stops.
+    /// Takes what already waits in the queues, for its clients have connected, and stops.
     func drainAndStop() {
-        if !isStopped, siblings.allSatisfy({ !$0.isAccepting }) {
-            for listener in listeners { accept(from: listener) }
+        guard !isStopped else { return }
+        pause = nil
+        for listener in listeners {
+            // A queue that is refilled as fast as it is emptied must not keep the worker from leaving.
+            isQueueEmpty = false
+            for _ in 0..<Self.batch where pause == nil && !isQueueEmpty { accept(from: listener) }
         }
         stop()
     }
@@ -96,9 +108,11 @@ final class Acceptor {
             var peer = PeerAddress()
             let accepted = Socket.accept(listener.socket.fileDescriptor, peer: &peer)
             if accepted >= 0 {
+                isQueueEmpty = false
                 hasReportedDescriptors = false
                 worker.open(accepted, peer, listener)
             } else if accepted == -EAGAIN {
+                isQueueEmpty = true
                 return
             } else if SocketError.isOutOfDescriptors(accepted) {
                 if !hasReportedDescriptors {

@@ -13,7 +13,7 @@ final class Connection {
     let fileDescriptor: Int32
     let peer: PeerAddress
     let listener: Listener
-    unowned let worker: Worker
+    let worker: Worker
     private(set) var node: WaitNode!
     private var watcher: IOWatcher!
 
@@ -159,10 +159,10 @@ final class Connection {
     /// What a client still owes or sends too early decides whether the socket is read.
     func updateInterest() {
         guard !isClosed else { return }
-        var events: IOEvents = output.isWaiting || exchange?.waitsForSocket == true ? .write : []
-        let isFull = pending.count >= worker.configuration.inputBuffer || exchange?.hasFullBuffer == true
-        if !isHalfClosed, !isFull { events.insert(.read) }
-        watcher.setEvents(events)
+        let isFull = pending.count >= worker.inputBuffer || exchange?.hasFullBuffer == true
+        let reading: IOEvents = isHalfClosed || isFull ? .none : .read
+        let writing: IOEvents = output.isWaiting || exchange?.waitsForSocket == true ? .write : .none
+        watcher.setEvents(reading.union(writing))
     }
 
     /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
@@ -253,10 +253,9 @@ final class Connection {
     }
 
     private func writable() {
-        let before = output.count
-        let result = output.flush(to: fileDescriptor)
-        if output.count < before, let writeNode { worker.deadlines.begin(.write, writeNode) }
-        settle(result)
+        // The socket has room again, so the peer has read something: its time starts anew.
+        if let writeNode { worker.deadlines.begin(.write, writeNode) }
+        settle(output.flush(to: fileDescriptor))
         guard !isClosed else { return }
         if output.count <= worker.configuration.highWaterMark / 2 { exchange?.outputDrained() }
         if exchange == nil, !pending.isEmpty { parsePending() }
@@ -265,7 +264,7 @@ final class Connection {
     private func settle(_ result: OutputQueue.Result) {
         switch result {
         case .sent:
-            if let writeNode, !output.isWaiting { worker.deadlines.remove(writeNode) }
+            if let writeNode, exchange?.waitsForSocket != true { worker.deadlines.remove(writeNode) }
             if case .afterOutput(let linger) = ending, !isUnflushed { return endOutput(linger: linger) }
         case .waiting:
             waitForWriting()
@@ -374,7 +373,9 @@ final class Connection {
         case .halfClose:
             guard let exchange else { return closeNow() }
             // A streamed answer whose reader takes bytes proves that somebody is there.
-            if exchange.hasWrittenSinceLastCheck { worker.deadlines.begin(.halfClose, node) } else { gone() }
+            guard exchange.hasWrittenSinceLastCheck else { return gone() }
+            exchange.hasWrittenSinceLastCheck = false
+            worker.deadlines.begin(.halfClose, node)
         case .linger:
             closeNow()
         case .write:

@@ -42,7 +42,7 @@ extension Exchange {
     package var isBodyComplete: Bool { decoder.isComplete }
     /// The decoder of a body that has not been received to its end.
     var unreadBody: BodyDecoder? { bodyError == nil ? decoder : nil }
-    var hasFullBuffer: Bool { buffered.count >= worker.configuration.inputBuffer }
+    var hasFullBuffer: Bool { buffered.count >= worker.inputBuffer }
 
     /// Takes the body's bytes and returns those after its end.
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {

@@ -14,7 +14,7 @@ package final class Exchange {
     package let startedAt: Double
     package let peer: PeerAddress
     let listener: Listener
-    unowned let worker: Worker
+    let worker: Worker
     private(set) var connection: Connection?
     private var task: Task<Void, Never>?
     private var hasEnded = false
@@ -160,7 +160,9 @@ package final class Exchange {
 
     /// Another request may follow, as far as the request and this worker's state go.
     private var mayKeepAlive: Bool {
-        guard head.keepAlive, !worker.isDraining, bodyError == nil, connection?.isHalfClosed == false else { return false }
+        guard head.keepAlive, worker.configuration.keepAliveTimeout > 0, !worker.isDraining, bodyError == nil,
+            connection?.isHalfClosed == false
+        else { return false }
         if decoder.isComplete || hasReadBody { return true }
         // Nobody has asked for the body yet. A short one can be swallowed; one that the client holds back cannot.
         if head.expectsContinue && !hasSentContinue { return false }

@@ -15,7 +15,7 @@ package struct ServerConfiguration: Sendable {
     package var bodyTimeout = 15.0
     /// Bytes per second that a body must make over each window.
     package var bodyMinimumRate = 500.0
-    /// How long an idle keep-alive connection stays open.
+    /// How long an idle keep-alive connection stays open; 0 closes each connection after its first answer.
     package var keepAliveTimeout = 75.0
     /// How long a peer may take not a single byte of what waits for it.
     package var writeTimeout = 60.0

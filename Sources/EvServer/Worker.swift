@@ -14,6 +14,7 @@ package final class Worker {
     let application: any Application
     let slot: ScoreboardSlot
     let accessLog: AccessLog?
+    let inputBuffer: Int
 
     /// Bytes just read; a connection takes what it needs before its callback ends.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
@@ -56,6 +57,7 @@ package final class Worker {
         self.application = application
         self.slot = slot
         self.accessLog = accessLog
+        inputBuffer = configuration.inputBuffer
         self.logger = logger
         serverHeader = configuration.serverHeader.map { value in
             let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: value.utf8.count, alignment: 1)

@@ -2,8 +2,8 @@
 internal import Glibc
 
 package struct ByteWriter: ~Copyable {
-    @usableFromInline package private(set) var base: UnsafeMutableRawPointer
-    @usableFromInline package private(set) var capacity: Int
+    private var base: UnsafeMutableRawPointer
+    package private(set) var capacity: Int
     /// Bytes written and not removed.
     package private(set) var count = 0
 
@@ -25,8 +25,13 @@ package struct ByteWriter: ~Copyable {
     }
 
     /// Room for `extra` more bytes; at least doubles when it grows.
+    @inline(__always)
     package mutating func reserve(_ extra: Int) {
-        guard capacity - count < extra else { return }
+        if capacity - count < extra { grow(extra) }
+    }
+
+    @inline(never)
+    private mutating func grow(_ extra: Int) {
         let wanted = max(capacity * 2, count + extra)
         let grown = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 1)
         grown.copyMemory(from: base, byteCount: count)
@@ -58,27 +63,35 @@ package struct ByteWriter: ~Copyable {
     }
 
     package mutating func append(decimal value: UInt64) {
-        append(value, radix: 10)
+        var digits = 1
+        var rest = value
+        while rest >= 10 {
+            digits += 1
+            rest /= 10
+        }
+        rest = value
+        fill(digits) {
+            defer { rest /= 10 }
+            return UInt8(truncatingIfNeeded: rest % 10)
+        }
     }
 
     /// Lower case, no prefix.
     package mutating func append(hex value: UInt64) {
-        append(value, radix: 16)
+        var rest = value
+        fill(max((67 - value.leadingZeroBitCount) / 4, 1)) {
+            defer { rest >>= 4 }
+            return UInt8(truncatingIfNeeded: rest & 15)
+        }
     }
 
-    private mutating func append(_ value: UInt64, radix: UInt64) {
-        var digits = 1
-        var rest = value / radix
-        while rest > 0 {
-            digits += 1
-            rest /= radix
-        }
+    /// Digits come last one first.
+    @inline(__always)
+    private mutating func fill(_ digits: Int, _ next: () -> UInt8) {
         reserve(digits)
-        rest = value
         for index in stride(from: count + digits - 1, through: count, by: -1) {
-            let digit = UInt8(truncatingIfNeeded: rest % radix)
+            let digit = next()
             base.storeBytes(of: digit + (digit < 10 ? 0x30 : 0x57), toByteOffset: index, as: UInt8.self)
-            rest /= radix
         }
         count += digits
     }

@@ -1,5 +1,5 @@
-// The corpus is data, in Tests/Corpus/*.json, so that the tests here and the comparison with other parsers read the same
-// cases. Characters are bytes (U+0000...U+00FF), and {{text*3}} stands for "texttexttext".
+// The corpus is data, in Tests/Corpus/*.json, so that the tests here, the comparison with other parsers and the fuzzers
+// read the same cases. Characters are bytes (U+0000...U+00FF), and {{text*3}} stands for "texttexttext".
 import Foundation
 
 /// One head: `want` is "ok METHOD TARGET VERSION FRAMING keep|close AUTHORITY [continue] [upgrade]", where TARGET is

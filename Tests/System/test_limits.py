@@ -77,7 +77,8 @@ def test_out_of_descriptors_the_worker_stays_and_recovers(gateway):
     time.sleep(2.0)
     share = (procfs.cpu_seconds(worker) - before) / (time.monotonic() - start)
     assert share < 0.25, f"the worker spins at {share:.0%}"
-    assert held[0].get("/").status == 200
+    # The ones that were served were idle and may have made room; this one was accepted and has asked nothing yet.
+    assert held[20].get("/").status == 200
     for client in held:
         client.close()
     assert server.get("/").status == 200

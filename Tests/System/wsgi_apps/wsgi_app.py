@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import urllib.parse
 import wsgiref.validate
 
@@ -332,6 +333,48 @@ def stale(environ, start_response, q):
         except RuntimeError as error:
             said.append(str(error))
     return json_body(start_response, said)
+
+
+@route
+def other_thread(environ, start_response, q):
+    """Tries start_response and write on a thread of its own."""
+    import threading
+    said = []
+
+    def attempt():
+        for call in (lambda: start_response("200 OK", TEXT), lambda: write(b"x")):
+            try:
+                call()
+            except RuntimeError as error:
+                said.append(str(error))
+    write = start_response("200 OK", TEXT)
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return [json.dumps(said).encode()]
+
+
+@route
+def background(environ, start_response, q):
+    """A thread that goes on after the request, and writes to the error log once the loop sleeps."""
+    import threading
+    threading.Thread(target=lambda: (time.sleep(0.2), print("from behind", file=environ["wsgi.errors"]))).start()
+    start_response("200 OK", TEXT)
+    return [b"ok"]
+
+
+@route
+def at_exit(environ, start_response, q):
+    import atexit
+    atexit.register(lambda: open(q["file"], "w").write("farewell"))
+    start_response("200 OK", TEXT)
+    return [b"ok"]
+
+
+@route
+def hang(environ, start_response, q):
+    while True:
+        time.sleep(0.01)
 
 
 # Files
