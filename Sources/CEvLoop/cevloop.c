@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -224,6 +226,39 @@ int evg_temporary_file(const char *directory) {
     if (fd < 0) return -errno;
     unlink(path);
     return fd;
+}
+
+int evg_eventfd(void) {
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void evg_eventfd_wake(int fd) {
+    uint64_t one = 1;
+    ssize_t written;
+    do written = write(fd, &one, sizeof one); while (written < 0 && errno == EINTR);
+}
+
+void evg_eventfd_drain(int fd) {
+    uint64_t count;
+    ssize_t got;
+    do got = read(fd, &count, sizeof count); while (got < 0 && errno == EINTR);
+}
+
+int evg_timerfd(void) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int evg_timerfd_set(int fd, double seconds) {
+    struct itimerspec setting = {0};
+    if (seconds >= 0) {
+        setting.it_value.tv_sec = (time_t)seconds;
+        setting.it_value.tv_nsec = (long)((seconds - (double)setting.it_value.tv_sec) * 1e9);
+        /* Zero would disarm it. */
+        if (!setting.it_value.tv_sec && !setting.it_value.tv_nsec) setting.it_value.tv_nsec = 1;
+    }
+    return timerfd_settime(fd, 0, &setting, NULL) < 0 ? -errno : 0;
 }
 
 int evg_replace_descriptor(int from, int to) { return dup3(from, to, O_CLOEXEC) < 0 ? -errno : 0; }

@@ -158,7 +158,7 @@ void evg_py_gil_acquire(void) { PyEval_RestoreThread(released); }
 static PyMethodDef functions[] = {
     {"main", run_main, METH_O, "main(arguments) -> exit code"},
     {"log_error", log_error, METH_O, "log_error(line): one entry of the error log"},
-    {"log_text", log_text, METH_O, "log_text(text): text for the error log, as it is"},
+    {"log_text", log_text, METH_O, "log_text(text): whole lines, as they are"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,5 +1,6 @@
 // One libev loop over epoll. It belongs to the thread that made it; only `LoopExecutor` is woken from others.
 // Order of one turn: due timers and ready descriptors call back, then `beforePoll` runs, then the poll.
+// As a guest it is driven by another loop, which watches its epoll descriptor and calls `pump` when that is readable.
 
 import CEvLoop
 
@@ -11,6 +12,7 @@ package final class EventLoop {
     private var prepare: UnsafeMutablePointer<evg_prepare>
     private(set) var isRunning = false
     private var abandoned = false
+    private(set) var guest: GuestSupport?
 
     /// Runs after the callbacks of a turn and before the poll, in this order: the executor's jobs, then the rest.
     private var hooks: [() -> Void] = []
@@ -32,12 +34,15 @@ package final class EventLoop {
     }
 
     deinit {
+        guest = nil
         if !abandoned {
             evg_prepare_stop(handle, prepare)
             evg_loop_destroy(handle)
         }
         prepare.deallocate()
     }
+
+    func setGuest(_ support: GuestSupport) { guest = support }
 
     /// Serves events until `stop()`.
     package func run() {

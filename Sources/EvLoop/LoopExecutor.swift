@@ -50,8 +50,11 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         loop.beforePoll { [unowned self] in self.drain() }
         let handle = UInt(bitPattern: loop.handle)
         let record = UInt(bitPattern: async)
+        let event = loop.guest?.event
         inbox.withLock {
-            $0.wake = { evg_async_send(OpaquePointer(bitPattern: handle), UnsafeMutablePointer(bitPattern: record)) }
+            // An ev_async writes only while the loop polls, and a guest is polled by somebody else.
+            $0.wake = { if let event { return evg_eventfd_wake(event) }
+                evg_async_send(OpaquePointer(bitPattern: handle), UnsafeMutablePointer(bitPattern: record)) }
         }
         thread.store(pthread_self(), ordering: .releasing)
     }
@@ -76,7 +79,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         guard isOnLoopThread else { return post(.job(job)) }
         local.append(job)
         // Inside a turn the drain before the poll takes it; outside of one, somebody else must be told to run us.
-        if let loop, !loop.isRunning, local.count == 1 { evg_async_send(loop.handle, async) }
+        if local.count == 1 { wakeFromOutside() }
     }
 
     /// Runs a closure on the loop's thread: now when called there, else in its next turn.
@@ -87,7 +90,12 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     /// Runs a closure on the loop's thread after the jobs that wait now, in no task's context. Only for that thread.
     package func later(_ work: @escaping () -> Void) {
         deferred.append(work)
-        if let loop, !loop.isRunning { evg_async_send(loop.handle, async) }
+        wakeFromOutside()
+    }
+
+    private func wakeFromOutside() {
+        guard let loop else { return }
+        if loop.isGuest { loop.noteChange() } else if !loop.isRunning { evg_async_send(loop.handle, async) }
     }
 
     /// Adds what is to be done when no job is left, before each poll. What it enqueues runs before the poll too.
@@ -115,7 +123,9 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
             }
             for work in afterJobs { work() }
         } while !(local.isEmpty && deferred.isEmpty) && budget > 0 && rounds > 0
-        if !(local.isEmpty && deferred.isEmpty), let loop { evg_async_send(loop.handle, async) }
+        if !(local.isEmpty && deferred.isEmpty), let loop {
+            if loop.isGuest { loop.noteChange() } else { evg_async_send(loop.handle, async) }
+        }
     }
 
     /// Runs what waits now; what that enqueues waits for the next round.

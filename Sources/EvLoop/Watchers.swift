@@ -69,6 +69,7 @@ package final class IOWatcher {
         self.events = events
         isActive = true
         evg_io_set(loop.handle, record, events.rawValue)
+        loop.noteChange()
     }
 }
 
@@ -78,7 +79,9 @@ package final class TimerWatcher {
     private let record: UnsafeMutablePointer<evg_timer>
     private let callback: () -> Void
     package private(set) var isActive = false
-    private var repeats = false
+    private var interval = 0.0
+    /// Monotonic seconds of the next call.
+    private(set) var due = 0.0
 
     package init(_ loop: EventLoop, _ callback: @escaping () -> Void) {
         self.loop = loop
@@ -88,8 +91,7 @@ package final class TimerWatcher {
             record, { context, _ in
                 guard let context else { return }
                 let watcher = Unmanaged<TimerWatcher>.fromOpaque(context).takeUnretainedValue()
-                if !watcher.repeats { watcher.isActive = false }
-                watcher.callback()
+                watcher.fired()
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
@@ -98,17 +100,26 @@ package final class TimerWatcher {
         record.deallocate()
     }
 
+    private func fired() {
+        if interval > 0 { due = EventLoop.monotonicNow() + interval } else { stop() }
+        callback()
+    }
+
     /// (Re)starts the timer. - Parameters: seconds until the first call; seconds between further ones, 0 for none.
     package func start(after: Double, every: Double = 0) {
+        stop()
         isActive = true
-        repeats = every > 0
-        evg_timer_start(loop.handle, record, max(0, after), max(0, every))
+        interval = max(0, every)
+        due = EventLoop.monotonicNow() + max(0, after)
+        evg_timer_start(loop.handle, record, max(0, after), interval)
+        loop.guest?.began(self)
     }
 
     package func stop() {
         guard isActive else { return }
         isActive = false
         evg_timer_stop(loop.handle, record)
+        loop.guest?.ended(self)
     }
 }
 

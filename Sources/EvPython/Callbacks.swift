@@ -1,5 +1,5 @@
-// What C calls, from inside the app, on the loop's thread: start_response, write, the log. Law: an exchange is only
-// reached while its task is inside evg_py_call_app, _next or _close, so that the pointer is valid and nothing else runs.
+// What C calls from inside the app: start_response, write, the log. Law: an exchange is only reached while its task is
+// inside evg_py_call_app or _next, on the loop's thread, so that the pointer is valid and nothing else runs.
 
 public import CPythonBridge
 import EvGateway

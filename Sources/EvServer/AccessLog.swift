@@ -20,6 +20,8 @@ package final class AccessLog {
 
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
         let head = exchange.head
+        // Before the next poll the lines are written; a guest has to be told that there is one.
+        if buffer.isEmpty { exchange.worker.loop.noteChange() }
         head.bytes.withUnsafeBytes { bytes in
             func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer {
                 UnsafeRawBufferPointer(rebasing: bytes[slice.range])

@@ -5,15 +5,18 @@ package protocol Application: AnyObject, Sendable {
     /// Answers one request. It never throws: what goes wrong in the app it reports by `exchange.fail`.
     @LoopActor func respond(to exchange: Exchange) async
 
-    /// Starts the request's task. The default starts it inside the caller, isolated to the loop.
-    @LoopActor func begin(_ exchange: Exchange) -> Task<Void, Never>
+    /// Starts a request, and sees to it that `exchange.taskEnded()` is called once at its end. The default starts a
+    /// task inside the caller, isolated to the loop. An app that runs requests in something else than a Swift task
+    /// (a greenlet, a thread) hands them over here and listens to the exchange's observers.
+    @LoopActor func begin(_ exchange: Exchange)
 }
 
 extension Application {
-    @LoopActor package func begin(_ exchange: Exchange) -> Task<Void, Never> {
-        Task.immediate {
-            await self.respond(to: exchange)
-            exchange.taskEnded()
-        }
+    @LoopActor package func begin(_ exchange: Exchange) {
+        exchange.attach(
+            Task.immediate {
+                await self.respond(to: exchange)
+                exchange.taskEnded()
+            })
     }
 }

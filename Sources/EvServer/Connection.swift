@@ -244,6 +244,7 @@ final class Connection {
         guard !isUnflushed, !output.isWaiting else { return }
         isUnflushed = true
         worker.unflushed.append(self)
+        worker.loop.noteChange()
     }
 
     func flushDeferred() {

@@ -64,7 +64,7 @@ extension Exchange {
             bodyFailed(.malformed(error))
             return UnsafeRawBufferPointer(start: nil, count: 0)
         }
-        if bodyWaiter != nil, !buffered.isEmpty || decoder.isComplete { wakeBodyReader() }
+        if bodyWaiter != nil || onBody != nil, !buffered.isEmpty || decoder.isComplete { wakeBodyReader() }
         return UnsafeRawBufferPointer(rebasing: bytes[offset...])
     }
 
@@ -78,6 +78,7 @@ extension Exchange {
     }
 
     func wakeBodyReader() {
+        onBody?()
         guard let waiter = bodyWaiter else { return }
         bodyWaiter = nil
         waiter.resume()
@@ -88,27 +89,48 @@ extension Exchange {
         let due = worker.configuration.bodyMinimumRate * worker.configuration.bodyTimeout
         let isTooSlow = windowReceived == 0 || Double(windowReceived) < due
         windowReceived = 0
-        guard bodyWaiter != nil else { return false }
+        guard bodyWaiter != nil || onBody != nil else { return false }
         if isTooSlow { bodyFailed(.tooSlow) }
         return !isTooSlow
+    }
+
+    /// What can be said of the body now.
+    package enum BodyTake {
+        /// Bytes that have arrived, never empty.
+        case bytes([UInt8])
+        case end
+        /// Nothing yet; `onBody` will tell. The client has been told to go on if it waits for that.
+        case wait
+        case failed(RequestBodyError)
+    }
+
+    /// Takes the bytes of the body that have arrived.
+    package func takeBody() -> BodyTake {
+        hasReadBody = true
+        if !buffered.isEmpty {
+            let bytes = buffered
+            buffered = []
+            connection?.updateInterest()
+            return .bytes(bytes)
+        }
+        if let bodyError { return .failed(bodyError) }
+        if decoder.isComplete { return .end }
+        guard let connection else { return .failed(.truncated) }
+        sendContinueIfAsked()
+        connection.bodyIsAwaited()
+        return .wait
     }
 
     /// The next bytes of the body, as many as have arrived; nil at its end.
     /// - Throws: `RequestBodyError`; `CancellationError` when the task is cancelled.
     package func nextBodyChunk() async throws -> [UInt8]? {
-        hasReadBody = true
         while true {
-            if !buffered.isEmpty {
-                let chunk = buffered
-                buffered = []
-                connection?.updateInterest()
-                return chunk
+            switch takeBody() {
+            case .bytes(let bytes): return bytes
+            case .end: return nil
+            case .failed(let error): throw error
+            case .wait: break
             }
-            if let bodyError { throw bodyError }
-            if decoder.isComplete { return nil }
-            guard let connection else { throw RequestBodyError.truncated }
-            sendContinueIfAsked()
-            connection.bodyIsAwaited()
             await withTaskCancellationHandler {
                 await withUnsafeContinuation { continuation in bodyWaiter = continuation }
             } onCancel: {

@@ -18,12 +18,17 @@ package final class Exchange {
     private(set) var connection: Connection?
     private var task: Task<Void, Never>?
     private var hasEnded = false
+    /// Called once when the client leaves, or the worker gives the request up, before its response is finished. For
+    /// apps that do not run in a Swift task, which would be cancelled.
+    package var onClientLeft: (() -> Void)?
 
     // MARK: its body
     var decoder: BodyDecoder
     var buffered: [UInt8] = []
     var bodyError: RequestBodyError?
     var bodyWaiter: UnsafeContinuation<Void, Never>?
+    /// Called when `takeBody` has something new to say after it said `.wait`.
+    package var onBody: (() -> Void)?
     var bodyReceived: UInt64 = 0
     var windowReceived: UInt64 = 0
     var hasReadBody = false
@@ -36,6 +41,8 @@ package final class Exchange {
     var status = 0
     var bodySent: UInt64 = 0
     var drainWaiter: UnsafeContinuation<Void, Never>?
+    /// Called when enough of the output has been taken after `write` returned `.full`, and when the client leaves.
+    package var onDrained: (() -> Void)?
     /// Somebody waits for the socket itself to take bytes again, not for the queue to drain.
     var waitsForSocket = false
     var hasWrittenSinceLastCheck = false
@@ -69,7 +76,11 @@ package final class Exchange {
             fail(status: 413)
             return taskEnded()
         }
-        let task = worker.application.begin(self)
+        worker.application.begin(self)
+    }
+
+    /// Keeps the task that is to be cancelled when the client leaves.
+    package func attach(_ task: Task<Void, Never>) {
         if !hasEnded { self.task = task }
     }
 
@@ -78,6 +89,9 @@ package final class Exchange {
         guard !hasEnded else { return }
         hasEnded = true
         task = nil
+        onClientLeft = nil
+        onBody = nil
+        onDrained = nil
         if !isFinished, !isGone {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
             fail()
@@ -96,6 +110,7 @@ package final class Exchange {
         wakeBodyReader()
         wakeWriter()
         task?.cancel()
+        onClientLeft?()
     }
 
     var requestMetadata: Logger.Metadata {
@@ -199,6 +214,11 @@ package final class Exchange {
         return isGone ? .gone : connection.output.count >= worker.configuration.highWaterMark ? .full : .ok
     }
 
+    /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
+    package var isDrained: Bool {
+        connection.map { $0.output.count <= worker.configuration.highWaterMark / 2 } ?? true
+    }
+
     /// Waits until the client has taken enough of what was written.
     /// - Throws: `CancellationError` when the task is cancelled or the client has left.
     package func drained() async throws {
@@ -277,6 +297,7 @@ package final class Exchange {
 
     private func wakeWriter() {
         waitsForSocket = false
+        onDrained?()
         guard let waiter = drainWaiter else { return }
         drainWaiter = nil
         waiter.resume()

@@ -16,10 +16,10 @@ package final class SwiftApplication: Application {
 
     package init(_ handler: @escaping RequestHandler) { self.handler = handler }
 
-    @LoopActor package func begin(_ exchange: Exchange) -> Task<Void, Never> {
+    @LoopActor package func begin(_ exchange: Exchange) {
         let handler = handler
         let request = Request(exchange, head: exchange.head)
-        return Task.immediate(executorPreference: LoopExecutor.shared) { @concurrent in
+        let task = Task.immediate(executorPreference: LoopExecutor.shared) { @concurrent in
             let result: Result<Response, any Error>
             do { result = .success(try await handler(request)) } catch { result = .failure(error) }
             if LoopExecutor.shared.isOnLoopThread {
@@ -28,9 +28,10 @@ package final class SwiftApplication: Application {
             }
             await exchange.deliverStreaming(result)
         }
+        exchange.attach(task)
     }
 
-    @LoopActor package func respond(to exchange: Exchange) async { await begin(exchange).value }
+    @LoopActor package func respond(to exchange: Exchange) async { begin(exchange) }
 }
 
 extension Exchange {

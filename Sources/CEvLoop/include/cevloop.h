@@ -80,6 +80,13 @@ int evg_set_nonblocking(int fd);
 void evg_close_reset(int fd);
 /* An unlinked temporary file in `directory`, open for reading and writing. */
 int evg_temporary_file(const char *directory);
+/* An eventfd, its wake from any thread, and taking the wakes back. */
+int evg_eventfd(void);
+void evg_eventfd_wake(int fd);
+void evg_eventfd_drain(int fd);
+/* A timerfd on the monotonic clock, and its one expiry in `seconds`; a negative number disarms it. */
+int evg_timerfd(void);
+int evg_timerfd_set(int fd, double seconds);
 /* dup3(2) with close-on-exec: `to` becomes another name of `from`. */
 int evg_replace_descriptor(int from, int to);
 /* Gives unused heap back to the system, as far as the C library can. */

@@ -19,7 +19,8 @@ settings.configure(
 django.setup()
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.http import FileResponse, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse  # noqa: E402
+from django.http import (  # noqa: E402
+    FileResponse, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse)
 from django.urls import path  # noqa: E402
 
 
@@ -57,7 +58,8 @@ def download(request, size):
             piece = block[:left]
             left -= len(piece)
             yield piece
-    return StreamingHttpResponse(blocks(), content_type="application/octet-stream", headers={"Content-Length": str(size)})
+    return StreamingHttpResponse(
+        blocks(), content_type="application/octet-stream", headers={"Content-Length": str(size)})
 
 
 def send_file(request):
@@ -66,7 +68,8 @@ def send_file(request):
 
 def stream(request, word):
     size = int(request.GET.get("size", "1"))
-    return StreamingHttpResponse((word * size + "\n" for _ in range(int(request.GET["count"]))), content_type="text/plain")
+    lines = (word * size + "\n" for _ in range(int(request.GET["count"])))
+    return StreamingHttpResponse(lines, content_type="text/plain")
 
 
 def redirect(request):

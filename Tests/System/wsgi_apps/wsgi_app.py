@@ -1,33 +1,16 @@
 """A WSGI app of the standard library alone: each route exercises one point of PEP 3333.
 
-`app` is bare, `validated` the same behind wsgiref.validate. Calls of close() are counted by the `id` of the query and
-read back from /closed?id=..., blocks given out from /given?id=...
+`app` is bare, `validated` the same behind wsgiref.validate.
 """
-import collections
 import hashlib
-import io
-import json
-import os
 import sys
-import tempfile
-import time
-import urllib.parse
 import wsgiref.validate
 
-CLOSED = collections.Counter()
-GIVEN = collections.Counter()
+import wsgi_bodies  # noqa: F401  (registers its routes)
+import wsgi_failures  # noqa: F401
+from wsgi_routes import ROUTES, TEXT, json_body, query, route
+
 KEPT = {}
-TEXT = [("Content-Type", "text/plain")]
-ROUTES = {}
-
-
-def route(function):
-    ROUTES["/" + function.__name__.replace("_", "-")] = function
-    return function
-
-
-def query(environ):
-    return dict(urllib.parse.parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
 
 
 def app(environ, start_response):
@@ -36,30 +19,6 @@ def app(environ, start_response):
 
 
 validated = wsgiref.validate.validator(app)
-
-
-def json_body(start_response, value):
-    body = json.dumps(value).encode()
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-    return [body]
-
-
-class Counted:
-    """An iterable that knows how far it was asked and how often it was closed."""
-
-    def __init__(self, name, blocks):
-        self.name, self.blocks = name, iter(blocks)
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        block = next(self.blocks)
-        GIVEN[self.name] += 1
-        return block
-
-    def close(self):
-        CLOSED[self.name] += 1
 
 
 # What the environ says
@@ -134,77 +93,6 @@ def closed_input(environ, start_response, q):
 
 
 # The response
-
-
-def blocks(start_response, q, values, headers=TEXT):
-    start_response("200 OK", list(headers))
-    return Counted(q.get("id", "-"), values)
-
-
-@route
-def generator(environ, start_response, q):
-    start_response("200 OK", TEXT)
-    return (b"block %d\n" % i for i in range(int(q.get("count", "3"))))
-
-
-@route
-def empty_blocks(environ, start_response, q):
-    return blocks(start_response, q, [b"", b"", b"a", b"", b"b", b""])
-
-
-@route
-def nothing(environ, start_response, q):
-    start_response("200 OK", TEXT)
-    return {"list": [], "tuple": (), "generator": (x for x in ()), "empty": [b""], "empties": iter([b"", b""])}[q["as"]]
-
-
-@route
-def sequence(environ, start_response, q):
-    start_response("200 OK", TEXT)
-    values = [b"one ", b"two ", b"three"]
-    return {"list": values, "tuple": tuple(values), "iter": iter(values), "set": dict.fromkeys(values),
-            "bytearray": [bytearray(b"x")], "str": "text", "long": [b"x" * 100_000] * 5}[q["as"]]
-
-
-@route
-def many(environ, start_response, q):
-    """`count` blocks of `size` bytes."""
-    block = b"y" * int(q["size"])
-    return blocks(start_response, q, (block for _ in range(int(q["count"]))))
-
-
-@route
-def endless(environ, start_response, q):
-    block = b"z" * 65536
-    return blocks(start_response, q, iter(lambda: block, None))
-
-
-@route
-def steps(environ, start_response, q):
-    """Gives a block, then waits until a file appears before the next: whoever holds blocks back never sees one."""
-    def body():
-        yield b"first\n"
-        while not os.path.exists(q["file"]):
-            pass
-        yield b"second\n"
-    return blocks(start_response, q, body())
-
-
-@route
-def late_start(environ, start_response, q):
-    def body():
-        start_response("200 OK", TEXT + [("X-Late", "yes")])
-        yield b""
-        yield b"late"
-    return body()
-
-
-@route
-def length(environ, start_response, q):
-    """Announces `announced` and gives `given` bytes, `as` a list or a generator."""
-    start_response("200 OK", TEXT + [("Content-Length", q["announced"])])
-    body = b"k" * int(q["given"])
-    return [body] if q["as"] == "list" else Counted(q.get("id", "-"), [body[:5], body[5:]])
 
 
 @route
@@ -333,170 +221,3 @@ def stale(environ, start_response, q):
         except RuntimeError as error:
             said.append(str(error))
     return json_body(start_response, said)
-
-
-@route
-def other_thread(environ, start_response, q):
-    """Tries start_response and write on a thread of its own."""
-    import threading
-    said = []
-
-    def attempt():
-        for call in (lambda: start_response("200 OK", TEXT), lambda: write(b"x")):
-            try:
-                call()
-            except RuntimeError as error:
-                said.append(str(error))
-    write = start_response("200 OK", TEXT)
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    thread.join()
-    return [json.dumps(said).encode()]
-
-
-@route
-def background(environ, start_response, q):
-    """A thread that goes on after the request, and writes to the error log once the loop sleeps."""
-    import threading
-    threading.Thread(target=lambda: (time.sleep(0.2), print("from behind", file=environ["wsgi.errors"]))).start()
-    start_response("200 OK", TEXT)
-    return [b"ok"]
-
-
-@route
-def at_exit(environ, start_response, q):
-    import atexit
-    atexit.register(lambda: open(q["file"], "w").write("farewell"))
-    start_response("200 OK", TEXT)
-    return [b"ok"]
-
-
-@route
-def hang(environ, start_response, q):
-    while True:
-        time.sleep(0.01)
-
-
-# Files
-
-
-def big_file(size):
-    name = os.path.join(tempfile.gettempdir(), f"evgateway-test-{os.getuid()}-{os.getpid()}-{size}")
-    file = open(name, "w+b")
-    os.unlink(name)
-    block = bytes(range(256)) * 256
-    while size >= len(block):
-        size -= file.write(block)
-    file.write(block[:size])
-    file.seek(0)
-    return file
-
-
-class CountedFile:
-    """A file whose close() is counted, and whose descriptor can be hidden."""
-
-    def __init__(self, file, name, hidden=False):
-        self.file, self.name = file, name
-        self.read, self.tell = file.read, file.tell
-        if not hidden:
-            self.fileno = file.fileno
-
-    def close(self):
-        CLOSED[self.name] += 1
-        self.file.close()
-
-
-@route
-def file(environ, start_response, q):
-    body = big_file(int(q["size"]))
-    body.seek(int(q.get("offset", "0")))
-    if q.get("read"):
-        body.read(int(q["read"]))
-    if q.get("kind") == "memory":
-        body = io.BytesIO(body.read())
-    start_response("200 OK", TEXT + ([("Content-Length", q["length"])] if "length" in q else []))
-    return environ["wsgi.file_wrapper"](CountedFile(body, q.get("id", "-"), q.get("kind") == "hidden"), 4096)
-
-
-@route
-def pipe(environ, start_response, q):
-    reader, writer = os.pipe()
-    os.write(writer, b"through a pipe")
-    os.close(writer)
-    start_response("200 OK", TEXT)
-    return environ["wsgi.file_wrapper"](os.fdopen(reader, "rb"))
-
-
-# What goes wrong
-
-
-@route
-def boom(environ, start_response, q):
-    if q.get("when") == "started":
-        start_response("200 OK", TEXT + [("X-Secret", "1")])
-    kind = {"ValueError": ValueError, "SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt,
-            "GeneratorExit": GeneratorExit, "MemoryError": MemoryError}[q.get("kind", "ValueError")]
-    raise kind("the secret of the app")
-
-
-@route
-def boom_later(environ, start_response, q):
-    def body():
-        for index in range(int(q["after"])):
-            yield b"block\n"
-        raise ValueError("the secret of the app")
-    return blocks(start_response, q, body())
-
-
-@route
-def boom_in_close(environ, start_response, q):
-    class Body(Counted):
-        def close(self):
-            super().close()
-            raise ValueError("the secret of close")
-    start_response("200 OK", TEXT)
-    return Body(q.get("id", "-"), [b"whole"])
-
-
-@route
-def text_block(environ, start_response, q):
-    return blocks(start_response, q, [b"bytes", "text"] if q.get("second") else ["text"])
-
-
-@route
-def none(environ, start_response, q):
-    start_response("200 OK", TEXT)
-
-
-# What others see
-
-
-@route
-def closed(environ, start_response, q):
-    return json_body(start_response, CLOSED[q["id"]])
-
-
-@route
-def given(environ, start_response, q):
-    return json_body(start_response, GIVEN[q["id"]])
-
-
-@route
-def objects(environ, start_response, q):
-    """What a leak would show in: the objects that the collector knows, the interpreter's blocks, open descriptors."""
-    import gc
-    gc.collect()
-    return json_body(start_response, [len(gc.get_objects()), sys.getallocatedblocks(), len(os.listdir("/proc/self/fd"))])
-
-
-@route
-def errors(environ, start_response, q):
-    stream = environ["wsgi.errors"]
-    stream.write("one line\nhalf a ")
-    stream.write("line\n")
-    stream.writelines(["listed ", "lines\n"])
-    stream.write("flushed")
-    stream.flush()
-    print("printed", file=stream)
-    start_response("200 OK", TEXT)
-    return [b"ok"]

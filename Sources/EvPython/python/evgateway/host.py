@@ -1,4 +1,4 @@
-"""What the extension module asks of Python: the WSGI helpers, reports of exceptions, and a worker's beginning and end."""
+"""What the extension module asks of Python: WSGI helpers, reports of exceptions, a worker's beginning and end."""
 import atexit
 import faulthandler
 import sys
@@ -89,7 +89,7 @@ def report(method, target, what, exception):
 
 
 def load(text, pythonpath, arguments):
-    """(app, exit code, message, traceback): the code is 0 and app the callable, or message says why not in a line."""
+    """(app, exit code, message, traceback): the code is 0 and app callable, or message says why not."""
     sys.argv = [text.partition(":")[0], *arguments]
     try:
         return locator.load(text, pythonpath), 0, b"", b""

@@ -1,0 +1,113 @@
+// A loop as the guest of another one (gevent's hub, asyncio): the other watches our epoll descriptor. Everything that
+// must make us run therefore has to make that descriptor readable: sockets do, another thread's wake does, the next
+// timer does through a timerfd in the same set, and a change made outside of a pump does through an eventfd, because
+// libev tells epoll about changed watchers only at its next run. (An ev_async is no help: it writes only while polled.)
+
+import CEvLoop
+import Glibc
+
+/// What a loop needs beside its watchers to be driven from outside.
+final class GuestSupport {
+    private unowned(unsafe) let loop: EventLoop
+    private let timer: Int32
+    private var timerWatcher: IOWatcher?
+    /// Readable from a wake until the next pump.
+    let event: Int32
+    private var eventWatcher: IOWatcher?
+    private var isWoken = false
+    /// Timers that run. A guest has a handful, so they are looked through.
+    private var timers: [Unmanaged<TimerWatcher>] = []
+    private var armedFor = Double.infinity
+    /// Something changed during the pump: it has to run once more before the descriptor can be trusted.
+    fileprivate var isDirty = false
+
+    init(_ loop: EventLoop) throws(SystemError) {
+        self.loop = loop
+        timer = evg_timerfd()
+        event = evg_eventfd()
+        guard timer >= 0, event >= 0 else { throw SystemError("timerfd_create and eventfd", errno: -min(timer, event)) }
+    }
+
+    deinit {
+        timerWatcher = nil
+        eventWatcher = nil
+        if timer >= 0 { close(timer) }
+        if event >= 0 { close(event) }
+    }
+
+    func start() {
+        let timer = timer
+        let watcher = IOWatcher(loop, fileDescriptor: timer, events: .read) { _ in
+            var expirations: UInt64 = 0
+            _ = read(timer, &expirations, MemoryLayout<UInt64>.size)
+        }
+        timerWatcher = watcher
+        watcher.start()
+        let event = event
+        let wakes = IOWatcher(loop, fileDescriptor: event, events: .read) { _ in evg_eventfd_drain(event) }
+        eventWatcher = wakes
+        wakes.start()
+    }
+
+    func changed() {
+        if loop.isRunning {
+            isDirty = true
+        } else if !isWoken {
+            isWoken = true
+            evg_eventfd_wake(event)
+        }
+    }
+
+    fileprivate func beginPump() {
+        isWoken = false
+        isDirty = false
+    }
+
+    func began(_ timer: TimerWatcher) {
+        timers.append(Unmanaged.passUnretained(timer))
+        changed()
+    }
+
+    func ended(_ timer: TimerWatcher) {
+        let reference = Unmanaged.passUnretained(timer).toOpaque()
+        timers.removeAll { $0.toOpaque() == reference }
+    }
+
+    /// Sets the timerfd to the earliest of the timers, when that is not what it is set to.
+    fileprivate func arm() {
+        let next = timers.reduce(Double.infinity) { min($0, $1._withUnsafeGuaranteedRef { $0.due }) }
+        let now = EventLoop.monotonicNow()
+        guard next < armedFor || armedFor <= now else { return }
+        armedFor = next
+        // The extra millisecond keeps libev from finding the timer not quite due.
+        _ = evg_timerfd_set(timer, next.isFinite ? max(next - now, 0) + 0.001 : -1)
+    }
+}
+
+extension EventLoop {
+    /// Makes the loop drivable from outside. To be called before any timer starts.
+    /// - Throws: `SystemError` when there is no descriptor for the timer, or the epoll descriptor is not known.
+    package func becomeGuest() throws(SystemError) {
+        guard backendFileDescriptor >= 0 else { throw SystemError("finding the epoll descriptor", errno: EBADF) }
+        guard guest == nil else { return }
+        let support = try GuestSupport(self)
+        setGuest(support)
+        support.start()
+    }
+
+    /// Serves what is ready, without waiting, until nothing is left that only another run could see.
+    package func pump() {
+        guard let guest else { return runNonBlocking() }
+        repeat {
+            guest.beginPump()
+            runNonBlocking()
+        } while guest.isDirty
+        guest.arm()
+    }
+
+    /// Whether another loop drives this one.
+    package var isGuest: Bool { guest != nil }
+
+    /// A watcher was changed, or work was left for the moment before the poll.
+    package func noteChange() { guest?.changed() }
+}

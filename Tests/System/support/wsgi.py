@@ -1,0 +1,36 @@
+"""What the WSGI tests share: the app's locators, and short ways to ask."""
+
+import hashlib
+
+import requests
+
+APP = "Tests/System/wsgi_apps/wsgi_app.py:app"
+VALIDATED = "Tests/System/wsgi_apps/wsgi_app.py:validated"
+SECRET = "the secret of the app"
+
+
+def ask(server, target, method="GET", **more):
+    return requests.request(method, server.base_url + target, timeout=60, allow_redirects=False, **more)
+
+
+def chunked(data, size):
+    return (data[start:start + size] for start in range(0, len(data), size))
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def settled(value, same=20):
+    """The value once it has been the same many times in a row."""
+    last, count = value(), 0
+    while count < same:
+        now = value()
+        last, count = now, count + 1 if now == last else 0
+    return last
+
+
+def raw(server, request):
+    """Sends bytes and reads one response."""
+    with server.connect() as wire:
+        return wire.send(request).read()

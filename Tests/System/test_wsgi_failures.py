@@ -1,0 +1,133 @@
+"""A WSGI app that raises, leaks, hangs or leaves: what the client, the log and the worker see of it."""
+
+import http.client
+
+import pytest
+import requests
+
+from support import wait
+from support.wsgi import APP, SECRET, ask
+
+
+@pytest.fixture
+def server(gateway, python):
+    return gateway(APP, python=python)
+
+
+# Failures
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "MemoryError"])
+@pytest.mark.parametrize("when", ["called", "started"])
+def test_exception_is_a_500_and_its_traceback_goes_to_the_log_alone(server, kind, when):
+    workers = server.worker_pids()
+    answer = ask(server, f"/boom?kind={kind}&when={when}%1b[31m")
+    assert answer.status_code == 500 and SECRET not in answer.text and "Traceback" not in answer.text
+    assert "X-Secret" not in answer.headers
+    log = server.error_log()
+    assert "Traceback (most recent call last)" in log and f"{kind}: {SECRET}" in log
+    assert f"GET /boom?kind={kind}" in log and "\x1b" not in log
+    assert ask(server, "/unread").content == b"ok" and server.worker_pids() == workers
+
+
+def test_exception_after_the_head_breaks_the_response_visibly(server):
+    for version in ("1.1", "1.0"):
+        with server.connect() as wire:
+            wire.request("GET", "/boom-later?after=2", version=version)
+            wire.read_head()
+            try:
+                rest = wire.read_until_close()
+            except ConnectionResetError:
+                rest = b""
+            assert not rest.endswith(b"0\r\n\r\n")
+            assert version == "1.1" or rest == b""   # without framing only the reset tells
+    assert SECRET in server.error_log()
+
+
+def test_exception_before_the_first_block_is_a_500(server):
+    assert ask(server, "/boom-later?after=0").status_code == 500
+    assert ask(server, "/text-block").status_code == 500
+    assert ask(server, "/none").status_code == 500
+
+
+def test_exception_in_close_leaves_the_response_whole(server):
+    with server.connect() as wire:
+        assert wire.get("/boom-in-close").body == b"whole"
+        assert wire.get("/unread").body == b"ok"
+    server.wait_for_log("the secret of close")
+
+
+def test_errors_stream_goes_to_the_error_log(gateway, tmp_path):
+    log = tmp_path / "error.log"
+    server = gateway(APP, "--error-logfile", log, wait=False)
+    wait.until(lambda: log.exists() and "Worker ready" in log.read_text(), "the worker is ready")
+    port = int(log.read_text().split("Listening at: http://127.0.0.1:")[1].split()[0])
+    assert requests.get(f"http://127.0.0.1:{port}/errors", timeout=30).content == b"ok"
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if not line.startswith("[")] == [
+        "one line", "half a line", "listed lines", "flushed", "printed"]
+    server.stop()
+
+
+def test_requests_leave_nothing_behind(server):
+    targets = ["/unread", "/generator", "/empty-blocks?id=l", "/boom", "/boom-later?after=1", "/file?size=10",
+               "/written", "/error-page", "/bad-start?kind=nul", "/headers", "/length?announced=3&given=9&as=generator"]
+    session = http.client.HTTPConnection(server.host, server.port, timeout=60)
+
+    def turn(times):
+        for _ in range(times):
+            for target in targets:
+                session.request("POST" if target == "/unread" else "GET", target, body=b"x" * 10)
+                try:
+                    session.getresponse().read()
+                except http.client.HTTPException:
+                    session.close()
+        session.close()
+        return ask(server, "/objects").json()
+
+    counts = [turn(100) for _ in range(6)]
+    growth = [[after - before for before, after in zip(*pair)] for pair in zip(counts, counts[1:])]
+    # One object kept by each request of one kind would be 100 in every step; caches fill up, and then stop growing.
+    assert all(min(step[kind] for step in growth) < 60 for kind in (0, 1)), growth
+    assert counts[-1][2] <= counts[0][2], counts
+
+
+# Threads, and the end of a worker
+
+
+def test_start_response_on_another_thread_is_refused(server):
+    said = ask(server, "/other-thread").json()
+    assert len(said) == 2 and all("thread" in text for text in said)
+    assert ask(server, "/unread").content == b"ok"
+
+
+def test_threads_of_the_app_run_while_the_loop_sleeps(server):
+    assert ask(server, "/background").content == b"ok"
+    server.wait_for_log("from behind")
+
+
+def test_exit_handlers_of_the_app_run_in_the_worker(server, tmp_path):
+    assert ask(server, f"/at-exit?file={tmp_path / 'exit'}").content == b"ok"
+    assert server.stop() == 0
+    assert (tmp_path / "exit").read_text() == "farewell"
+
+
+def test_worker_that_hangs_shows_its_python_stack(gateway, python):
+    server = gateway(APP, "--timeout", "1", python=python)
+    with server.connect() as wire:
+        wire.request("GET", "/hang")
+        server.wait_for_log("Fatal Python error: Aborted")
+        server.wait_for_log(r"wsgi_app\.py.* in hang")
+        server.wait_for_log("Worker ready", count=2)
+    assert ask(server, "/unread").content == b"ok"
+
+
+@pytest.mark.parametrize("name", ["asgi", "asgi_object"])
+def test_asgi_app_is_refused_in_one_line(gateway, tmp_path, name):
+    (tmp_path / "later.py").write_text("async def asgi(scope, receive, send): pass\n"
+                                       "class App:\n    async def __call__(self, *a): pass\n"
+                                       "asgi_object = App()\n")
+    server = gateway(f"later:{name}", cwd=tmp_path, wait=False)
+    assert server.wait() == 4
+    server.log.thread.join(10)
+    assert f"'later:{name}' is an ASGI app" in server.error_log()
