@@ -31,7 +31,8 @@ static PyObject *log_text(PyObject *self, PyObject *text) {
 
 static int prepare(void) {
     if (evg_py_host) return 0;
-    if (evg_py_names_init() || evg_py_field_keys_init() || evg_py_input_init() || evg_py_start_response_init()) return -1;
+    if (evg_py_names_init() || evg_py_field_keys_init()) return -1;
+    if (evg_py_input_init() || evg_py_start_response_init()) return -1;
     PyObject *host = PyImport_ImportModule("evgateway.host");
     if (!host) return -1;
     report_exception = PyObject_GetAttrString(host, "report");

@@ -173,7 +173,7 @@ final class WSGIApplication: Application {
                 do { try await exchange.drained() } catch { return exchange.breakOff() }
                 turn = Turn()
             case .ok where turn.isOver(after: count):
-                await Task.yield()
+                await Turn.end()
                 turn = Turn()
             case .ok:
                 break
@@ -220,6 +220,13 @@ private struct Turn {
 
     private let startedAt = EventLoop.coarseNow()
     private var sent = 0
+
+    /// Lets the loop look at its other connections. `Task.yield()` would go through the runtime's own threads.
+    @LoopActor static func end() async {
+        await withUnsafeContinuation { continuation in
+            LoopExecutor.shared.later { continuation.resume() }
+        }
+    }
 
     mutating func isOver(after count: Int) -> Bool {
         sent += count

@@ -55,6 +55,8 @@ final class Connection {
         watcher.start()
     }
 
+    /// No byte of a request has come.
+    var isSilent: Bool { partial?.parser.hasSeenBytes != true }
     var isClosed: Bool { if case .closed = ending { true } else { false } }
     private var isEnding: Bool { if case .none = ending { false } else { true } }
 
@@ -363,7 +365,7 @@ final class Connection {
     func expired(_ wait: Wait) {
         switch wait {
         case .head:
-            guard partial?.parser.hasSeenBytes == true else { return closeNow() }
+            if isSilent { return closeNow() }
             sendBareResponse(status: 408)
             close(linger: true)
         case .body:

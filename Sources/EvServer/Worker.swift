@@ -106,6 +106,10 @@ package final class Worker {
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { connection in deadlines.begin(.keepAlive, connection.node) }
+        // So may one that has connected and said nothing yet.
+        deadlines.forEach(.head) { connection in
+            if connection.isSilent { deadlines.begin(.keepAlive, connection.node) }
+        }
         let timer = TimerWatcher(loop) { [unowned self] in
             if self.runningTasks > 0 {
                 self.logger.warning("Graceful timeout: requests still running are cancelled", metadata: ["requests": "\(self.runningTasks)"])

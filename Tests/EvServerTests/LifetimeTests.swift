@@ -142,6 +142,14 @@ import Testing
         #expect(server.finished.wait())
     }
 
+    @Test func doesNotWaitForASilentConnectionWhenItDrains() async throws {
+        let server = try await TestServer({ $0.headTimeout = 3600 }, testApp)
+        let silent = await server.connect()
+        await server.drain(timeout: 3600)
+        #expect(server.finished.wait())
+        #expect(silent.receiveToEnd().isEmpty)
+    }
+
     @Test func cancelsWhatOutlivesTheGracefulTimeout() async throws {
         let begun = Signal()
         let server = try await TestServer { _ in

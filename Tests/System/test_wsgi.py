@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support import wait
 from support.wsgi import APP, VALIDATED, ask, chunked, raw, sha
 
 
@@ -190,10 +191,11 @@ def test_body_cut_short_never_reaches_the_app(server):
 
 def test_upload_of_100_mb_is_spooled(server):
     block = bytes(range(256)) * 4096
+    ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))   # what the runtime opens once is open now
     descriptors = ask(server, "/objects").json()[2]
     answer = ask(server, "/read-blocks?size=1048576", "POST", data=(block for _ in range(100))).json()
     assert answer == {"length": 100 << 20, "sha256": sha(block * 100)}
-    assert ask(server, "/objects").json()[2] <= descriptors
+    wait.until(lambda: ask(server, "/objects").json()[2] <= descriptors, "the spool file is closed")
 
 
 # start_response

@@ -117,7 +117,7 @@ def test_worker_that_hangs_shows_its_python_stack(gateway, python):
     with server.connect() as wire:
         wire.request("GET", "/hang")
         server.wait_for_log("Fatal Python error: Aborted")
-        server.wait_for_log(r"wsgi_app\.py.* in hang")
+        server.wait_for_log(r"wsgi_failures\.py.* in hang")
         server.wait_for_log("Worker ready", count=2)
     assert ask(server, "/unread").content == b"ok"
 
