@@ -47,7 +47,7 @@ final class Chat {
             await withTaskCancellationHandler {
                 await withCheckedContinuation { waiters[waiter] = Waiter(continuation: $0, deadline: deadline) }
             } onCancel: {
-                Task { @LoopActor in self.wake(waiter) }
+                Task(executorPreference: LoopActor.taskExecutor) { @LoopActor in self.wake(waiter) }
             }
             try Task.checkCancellation()
         }
@@ -62,7 +62,7 @@ final class Chat {
     private func endOverdueWaits() {
         guard !endsOverdueWaits else { return }
         endsOverdueWaits = true
-        Task { @LoopActor in
+        Task(executorPreference: LoopActor.taskExecutor) { @LoopActor [self] in
             while !waiters.isEmpty {
                 try? await Task.sleep(for: .milliseconds(100), clock: .loop)
                 let now = LoopClock().now

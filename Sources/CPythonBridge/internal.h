@@ -47,6 +47,12 @@ extern PyObject *evg_py_app;            /* the WSGI callable */
 extern PyObject *evg_py_host;           /* the Python module evgateway.host */
 extern PyObject *evg_py_file_wrapper;   /* the class evgateway.host.FileWrapper */
 
+/* Each adds what its file offers to Python to the extension module. */
+int evg_py_guest_ready(PyObject *module);
+int evg_py_gevent_ready(PyObject *module);
+int evg_py_asgi_ready(PyObject *module);
+int evg_py_threads_ready(PyObject *module);
+
 int evg_py_names_init(void);
 int evg_py_field_keys_init(void);
 int evg_py_input_init(void);

@@ -168,4 +168,12 @@ static struct PyModuleDef definition = {
     NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__evgateway(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__evgateway(void) {
+    PyObject *module = PyModule_Create(&definition);
+    if (!module || evg_py_guest_ready(module) || evg_py_gevent_ready(module) || evg_py_asgi_ready(module)
+        || evg_py_threads_ready(module)) {
+        Py_XDECREF(module);
+        return NULL;
+    }
+    return module;
+}

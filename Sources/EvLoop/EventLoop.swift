@@ -58,8 +58,14 @@ package final class EventLoop {
         isRunning = false
     }
 
-    /// Makes `run()` return after the current turn.
-    package func stop() { evg_loop_stop(handle) }
+    /// Makes `run()` return after the current turn, and tells whoever pumps the loop to end.
+    package func stop() {
+        isStopRequested = true
+        evg_loop_stop(handle)
+        noteChange()
+    }
+    /// Whether `stop()` has been called. Whoever drives a guest looks at it after each pump.
+    package private(set) var isStopRequested = false
 
     /// Adds work for the moment before each poll. Hooks run in the order in which they were added.
     package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(hook) }

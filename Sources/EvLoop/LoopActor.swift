@@ -6,6 +6,14 @@ public actor LoopActor {
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { LoopExecutor.shared.asUnownedSerialExecutor() }
 
+    /// The loop's thread as an executor to prefer. A task that an app starts by itself begins and resumes on threads of
+    /// the global pool wherever it is not isolated, unless it is told otherwise:
+    ///
+    ///     Task(executorPreference: LoopActor.taskExecutor) { ... }
+    ///
+    /// The tasks of requests prefer it already, and their child tasks with them.
+    public static var taskExecutor: any TaskExecutor { LoopExecutor.shared }
+
     /// Runs code in the actor's isolation from a synchronous callback that is known to be on the loop's thread.
     /// Traps elsewhere.
     package static func assumeIsolated<T>(_ body: @LoopActor () throws -> T) rethrows -> T {

@@ -40,17 +40,36 @@ final class PythonHost: ApplicationHost {
         ErrorSink.install(worker)
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
         evg_py_worker_started(STDERR_FILENO)
+        switch configuration.workerClass {
+        case .threads: return try loadThreads(configuration, worker)
+        case .gevent: return try loadGevent(configuration, worker)
+        case .asgi: return try loadASGI(configuration, worker)
+        case .auto, .inline, .swift: return try loadInline(configuration, worker)
+        }
+    }
+
+    @LoopActor private func loadInline(
+        _ configuration: GatewayConfiguration, _ worker: WorkerEnvironment
+    ) throws(ApplicationError) -> LoadedApplication {
         try load(configuration)
         let application = WSGIApplication(multiprocess: configuration.workers > 1, errors: worker.logger)
         return LoadedApplication(
             application: application, description: "WSGI app \(configuration.application ?? ""), called inline")
     }
 
+    func drivesLoop(of configuration: GatewayConfiguration) -> Bool {
+        configuration.workerClass == .gevent || configuration.workerClass == .asgi
+    }
+
+    func run(_ loop: EventLoop) {
+        if loop.isGuest { runGuest(loop) } else { loop.run() }
+    }
+
     func shutdown() {
         evg_py_worker_ended()
     }
 
-    private func load(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+    func load(_ configuration: GatewayConfiguration) throws(ApplicationError) {
         guard let locator = configuration.application else {
             throw ApplicationError("APP is missing: module:attribute or path/file.py", exitCode: 1)
         }

@@ -15,7 +15,7 @@ final class Acceptor {
     private var pause: Pause?
     private var isStopped = false
     private var isQueueEmpty = false
-    private var hasReportedDescriptors = false
+    private var reportedDescriptorsAt = -Double.infinity
     /// Connections to take although this worker has more than its share, because nobody else took them.
     private var allowance = 0
 
@@ -26,6 +26,8 @@ final class Acceptor {
     /// How long a worker that is ahead leaves new connections to the others, in seconds.
     private static let aheadPause = 0.005
     private static let descriptorPause = 0.25
+    /// Seconds between two log lines about descriptors.
+    private static let reportInterval = 10.0
     /// A sibling that has not beaten for so many seconds takes no part in the balance.
     private static let staleness = 2.5
 
@@ -98,8 +100,10 @@ final class Acceptor {
 
     private func accept(from listener: Listener) {
         for _ in 0..<Self.batch {
-            if worker.openConnections >= worker.configuration.connections, !worker.evictIdleConnection() {
-                return pause(.full, seconds: nil)
+            if worker.openConnections >= worker.configuration.connections {
+                // Room is made only for somebody who waits.
+                guard Socket.waitBlocking(listener.socket.fileDescriptor, for: .read, seconds: 0) else { return }
+                guard worker.evictIdleConnection() else { return pause(.full, seconds: nil) }
             }
             if isAhead {
                 guard allowance > 0 else { return pause(.ahead, seconds: Self.aheadPause) }
@@ -109,14 +113,14 @@ final class Acceptor {
             let accepted = Socket.accept(listener.socket.fileDescriptor, peer: &peer)
             if accepted >= 0 {
                 isQueueEmpty = false
-                hasReportedDescriptors = false
                 worker.open(accepted, peer, listener)
             } else if accepted == -EAGAIN {
                 isQueueEmpty = true
                 return
             } else if SocketError.isOutOfDescriptors(accepted) {
-                if !hasReportedDescriptors {
-                    hasReportedDescriptors = true
+                let now = EventLoop.coarseNow()
+                if now - reportedDescriptorsAt > Self.reportInterval {
+                    reportedDescriptorsAt = now
                     worker.logger.error(
                         "Out of descriptors or socket memory: not accepting for now",
                         metadata: ["error": "\(SystemError.message(-accepted))", "open": "\(worker.openConnections)"])

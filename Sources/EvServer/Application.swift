@@ -6,7 +6,7 @@ package protocol Application: AnyObject, Sendable {
     @LoopActor func respond(to exchange: Exchange) async
 
     /// Starts a request, and sees to it that `exchange.taskEnded()` is called once at its end. The default starts a
-    /// task inside the caller, isolated to the loop. An app that runs requests in something else than a Swift task
+    /// task that prefers the loop: one without that preference would resume on a thread of the global pool. An app that runs requests in something else than a Swift task
     /// (a greenlet, a thread) hands them over here and listens to the exchange's observers.
     @LoopActor func begin(_ exchange: Exchange)
 }
@@ -14,7 +14,7 @@ package protocol Application: AnyObject, Sendable {
 extension Application {
     @LoopActor package func begin(_ exchange: Exchange) {
         exchange.attach(
-            Task.immediate {
+            Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
                 await self.respond(to: exchange)
                 exchange.taskEnded()
             })

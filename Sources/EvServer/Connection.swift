@@ -109,7 +109,7 @@ final class Connection {
         var bytes = bytes
         isParsing = true
         defer { isParsing = false }
-        while exchange == nil, unread == nil, !isEnding, !bytes.isEmpty {
+        while exchange == nil, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
             switch parser.parse(bytes) {
             case .head(let head, let consumed):
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
@@ -127,21 +127,23 @@ final class Connection {
             }
         }
         if isEnding { return }
-        if exchange != nil {
-            pending.append(contentsOf: bytes)
-        } else if partial == nil, unread == nil {
-            worker.deadlines.begin(.keepAlive, node)
-        }
+        pending.append(contentsOf: bytes)
+        if exchange == nil, partial == nil, unread == nil { worker.deadlines.begin(.keepAlive, node) }
         updateInterest()
     }
+
+    /// A peer that sends requests and reads no answers gets no further ones made.
+    private var isOutputFull: Bool { output.count >= worker.highWaterMark }
 
     private func begin(_ head: RequestHead, _ bytes: inout UnsafeRawBufferPointer) {
         let exchange = Exchange(head, self)
         self.exchange = exchange
         bytes = exchange.receiveBody(bytes)
+        // A request that is answered inside `run` leaves the connection in the list it was in, but one whose body is
+        // still to come may be timed from the first line of the app.
+        if !exchange.isBodyComplete { worker.deadlines.begin(.active, node) }
         exchange.run()
-        // A request that was answered inside `run` leaves the connection in the list it was in.
-        if self.exchange === exchange { worker.deadlines.begin(.active, node) }
+        if self.exchange === exchange, node.wait != .body { worker.deadlines.begin(.active, node) }
     }
 
     private func swallow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
@@ -161,7 +163,8 @@ final class Connection {
     /// What a client still owes or sends too early decides whether the socket is read.
     func updateInterest() {
         guard !isClosed else { return }
-        let isFull = pending.count >= worker.inputBuffer || exchange?.hasFullBuffer == true
+        let isFull =
+            pending.count >= worker.inputBuffer || exchange?.hasFullBuffer == true || (exchange == nil && isOutputFull)
         let reading: IOEvents = isHalfClosed || isFull ? .none : .read
         let writing: IOEvents = output.isWaiting || exchange?.waitsForSocket == true ? .write : .none
         watcher.setEvents(reading.union(writing))
@@ -205,10 +208,7 @@ final class Connection {
     }
 
     private func parsePending() {
-        // A peer that sends requests and reads no answers gets no further ones made.
-        guard exchange == nil, !isEnding, !pending.isEmpty, output.count < worker.configuration.highWaterMark else {
-            return updateInterest()
-        }
+        guard exchange == nil, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
         let bytes = pending
         pending = []
         bytes.withUnsafeBytes { received($0) }
@@ -260,7 +260,7 @@ final class Connection {
         if let writeNode { worker.deadlines.begin(.write, writeNode) }
         settle(output.flush(to: fileDescriptor))
         guard !isClosed else { return }
-        if output.count <= worker.configuration.highWaterMark / 2 { exchange?.outputDrained() }
+        if output.count <= worker.highWaterMark / 2 { exchange?.outputDrained() }
         if exchange == nil, !pending.isEmpty { parsePending() }
     }
 

@@ -211,18 +211,18 @@ package final class Exchange {
             encoder.bodySuffix(into: &worker.writer)
             if !worker.writer.isEmpty { connection.deferWriter() }
         }
-        return isGone ? .gone : connection.output.count >= worker.configuration.highWaterMark ? .full : .ok
+        return isGone ? .gone : connection.output.count >= worker.highWaterMark ? .full : .ok
     }
 
     /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
     package var isDrained: Bool {
-        connection.map { $0.output.count <= worker.configuration.highWaterMark / 2 } ?? true
+        connection.map { $0.output.count <= worker.highWaterMark / 2 } ?? true
     }
 
     /// Waits until the client has taken enough of what was written.
     /// - Throws: `CancellationError` when the task is cancelled or the client has left.
     package func drained() async throws {
-        while let connection, connection.output.count > worker.configuration.highWaterMark / 2 {
+        while let connection, connection.output.count > worker.highWaterMark / 2 {
             try await waitForWriter()
         }
         guard !isGone, !Task.isCancelled else { throw CancellationError() }
@@ -233,7 +233,7 @@ package final class Exchange {
     package func flushBlocking() {
         guard let connection else { return }
         let limit = worker.configuration.writeTimeout > 0 ? worker.configuration.writeTimeout : 3600
-        while !isGone, connection.output.count > worker.configuration.highWaterMark / 2 {
+        while !isGone, connection.output.count > worker.highWaterMark / 2 {
             guard Socket.waitBlocking(connection.fileDescriptor, for: .write, seconds: limit) else {
                 return connection.gone(reset: true)
             }

@@ -15,6 +15,7 @@ package final class Worker {
     let slot: ScoreboardSlot
     let accessLog: AccessLog?
     let inputBuffer: Int
+    let highWaterMark: Int
 
     /// Bytes just read; a connection takes what it needs before its callback ends.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
@@ -58,6 +59,7 @@ package final class Worker {
         self.slot = slot
         self.accessLog = accessLog
         inputBuffer = configuration.inputBuffer
+        highWaterMark = configuration.highWaterMark
         self.logger = logger
         serverHeader = configuration.serverHeader.map { value in
             let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: value.utf8.count, alignment: 1)

@@ -111,7 +111,14 @@ void evg_py_after_fork_in_child(void);
 void evg_py_gil_release(void);
 void evg_py_gil_acquire(void);
 
+/* Runs the Python side of a guest loop (evgateway.guest.run) until the worker ends. */
+void evg_py_guest_run(void);
+
 /* Called by C, defined in Swift. */
+
+/* The epoll descriptor of the guest loop, and its pump: false when the worker is to end. */
+extern int32_t evg_swift_guest_descriptor(void);
+extern bool evg_swift_guest_pump(void);
 
 /* The gateway itself; arguments without the program's name. Returns the exit code. */
 extern int32_t evg_swift_main(int32_t count, const char *const *arguments);

@@ -1,7 +1,7 @@
 // What the gateway asks of whoever hosts the app. The order in a process is: `check` or `preload` in the master,
 // then in each worker `makeApplication` and what it still prepares, requests, `shutdown`.
 
-import EvLoop
+package import EvLoop
 package import EvServer
 package import Logging
 
@@ -102,6 +102,10 @@ package protocol ApplicationHost: AnyObject {
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication
+    /// Whether another loop (gevent's hub, asyncio) is to drive the worker's as its guest.
+    func drivesLoop(of configuration: GatewayConfiguration) -> Bool
+    /// In the worker: serves until `loop.stop()`. A host that drives the loop pumps it here.
+    func run(_ loop: EventLoop)
     /// In the worker, when its loop has ended.
     func shutdown()
 }
@@ -112,4 +116,6 @@ extension ApplicationHost {
     package func check(_ configuration: GatewayConfiguration) throws(ApplicationError) {}
     package func preload(_ configuration: GatewayConfiguration) throws(ApplicationError) {}
     package func shutdown() {}
+    package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
+    package func run(_ loop: EventLoop) { loop.run() }
 }

@@ -29,6 +29,7 @@ final class WorkerProcess {
     ) -> Int32 {
         do {
             let loop = try EventLoop()
+            if host.drivesLoop(of: configuration) { try loop.becomeGuest() }
             LoopExecutor.shared.bind(to: loop)
             // The child of a fork has one thread, and from here on that thread is the loop's.
             nonisolated(unsafe) let (host, logs) = (host, logs)
@@ -57,7 +58,7 @@ final class WorkerProcess {
         watchSignals()
         watchMaster()
         boot()
-        if exitCode == nil { loop.run() }
+        if exitCode == nil { host.run(loop) }
         host.shutdown()
         signals = []
         control = nil
@@ -72,22 +73,28 @@ final class WorkerProcess {
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Only now: while Python imports the app, its lock must stay where it is.
-            if let hooks = host.pollHooks { loop.setPollHooks(release: hooks.release, acquire: hooks.acquire) }
+            if !loop.isGuest, let hooks = host.pollHooks { loop.setPollHooks(release: hooks.release, acquire: hooks.acquire) }
             switch loaded.source {
             case .ready(let application):
                 serve(application, loaded.description)
             case .preparing(let prepare):
-                Task { @LoopActor in
-                    do {
-                        self.serve(try await prepare(), loaded.description)
-                    } catch {
-                        let failure = error as? ApplicationError
-                        self.failToLoad(failure ?? ApplicationError("the app failed to load: \(error)"))
-                    }
+                let description = loaded.description
+                Task(executorPreference: LoopActor.taskExecutor) {
+                    await self.serve(preparedBy: prepare, description)
                 }
             }
         } catch {
             failToLoad(error)
+        }
+    }
+
+    private func serve(
+        preparedBy prepare: @LoopActor () async throws -> any Application, _ description: String
+    ) async {
+        do {
+            serve(try await prepare(), description)
+        } catch {
+            failToLoad(error as? ApplicationError ?? ApplicationError("the app failed to load: \(error)"))
         }
     }
 

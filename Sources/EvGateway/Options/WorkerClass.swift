@@ -6,6 +6,12 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     case auto
     /// A WSGI callable on the loop's thread.
     case inline
+    /// A WSGI callable on a pool of Python threads.
+    case threads
+    /// A WSGI callable, a greenlet per request, the loop as a guest of gevent's hub.
+    case gevent
+    /// An ASGI callable, the loop as a guest of asyncio.
+    case asgi
     /// A Swift handler.
     case swift
 
@@ -32,6 +38,9 @@ package enum WorkerClass: String, CaseIterable, Sendable {
         switch (self, kind) {
         case (.auto, .python), (.inline, .python): return .inline
         case (.auto, .swift), (.swift, .swift): return .swift
+        case (.threads, .python), (.gevent, .python), (.asgi, .python): return self
+        case (.threads, .swift), (.gevent, .swift), (.asgi, .swift):
+            throw ConfigurationError("--worker-class", reason: "'\(rawValue)' is for Python apps; this one is Swift")
         case (.swift, .python):
             throw ConfigurationError("--worker-class", reason: "'swift' is for Swift apps; this one is Python")
         case (.inline, .swift):

@@ -1,0 +1,7 @@
+/* Worker class gevent: what Python's side needs of the extension module. */
+#include "internal.h"
+
+int evg_py_gevent_ready(PyObject *module) {
+    (void)module;
+    return 0;
+}
