@@ -23,6 +23,7 @@ static evg_py_call *call_new(void *exchange) {
         }
     }
     call->exchange = exchange;
+    call->thread = pthread_self();
     call->content_length = -1;
     call->started = call->head_sent = false;
     return call;
@@ -160,7 +161,10 @@ evg_py_outcome evg_py_call_app(const evg_py_request *request, evg_py_result *res
         return failed(NULL, "preparing the call");
     }
     PyObject *environ = evg_py_environ_build(request, call);
-    if (!environ) return failed(call, "preparing the environ");
+    if (!environ || (evg_py_responses.dress && evg_py_responses.dress(environ, request))) {
+        Py_XDECREF(environ);
+        return failed(call, "preparing the environ");
+    }
     /* Streams of several requests take turns on one thread; what they set in context variables must not mix. */
     call->context = PyContext_CopyCurrent();
     if (!call->context || PyContext_Enter(call->context)) {

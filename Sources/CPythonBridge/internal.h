@@ -30,9 +30,21 @@ struct evg_py_call {
     PyObject *handle, *start_response, *write;  /* what the app may keep: the handle points back here until close */
     PyObject *method, *target;                  /* for the error log */
     PyObject *context, *result, *iterator, *block;
+    pthread_t thread;        /* that which called the app */
     int64_t content_length;
     bool started, head_sent;
 };
+
+/* Where the responses of a worker's calls go; one for each worker class that calls in C. */
+typedef struct evg_py_sink {
+    const char *(*start)(void *exchange, int32_t status, evg_py_text reason, const evg_py_text_field *fields,
+                         size_t count, bool replacing);
+    bool (*write)(void *exchange, evg_py_text bytes);   /* true: flush is to be called, without the GIL */
+    void (*flush)(void *exchange);
+    int (*dress)(PyObject *environ, const evg_py_request *request);   /* adds what the class gives its apps; or NULL */
+} evg_py_sink;
+
+extern evg_py_sink evg_py_responses;
 
 /* Keys and values that every request uses. */
 typedef struct evg_py_names {
@@ -68,6 +80,9 @@ PyObject *evg_py_input_new(const evg_py_request *request);
 
 /* Logs the pending exception, with the request's line, and clears it. what says where it happened. */
 void evg_py_report(const evg_py_call *call, const char *what);
+
+/* Texts up to a NULL, as a list of str. */
+PyObject *evg_py_text_list(char *const *texts);
 
 static inline PyObject *evg_py_latin1(const uint8_t *base, size_t count) {
     return PyUnicode_DecodeLatin1((const char *)base, (Py_ssize_t)count, NULL);

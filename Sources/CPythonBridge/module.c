@@ -88,7 +88,7 @@ void evg_py_report(const evg_py_call *call, const char *what) {
     Py_XDECREF(traceback);
 }
 
-static PyObject *text_list(char *const *texts) {
+PyObject *evg_py_text_list(char *const *texts) {
     PyObject *list = PyList_New(0);
     for (; list && *texts; texts++) {
         PyObject *text = PyUnicode_DecodeFSDefault(*texts);
@@ -107,7 +107,7 @@ bool evg_py_load_app(const char *locator, const char *pythonpath, char *const *a
     if (evg_py_app) return true;
     PyObject *locator_text = PyUnicode_DecodeFSDefault(locator);
     PyObject *path_text = PyUnicode_DecodeFSDefault(pythonpath);
-    PyObject *list = text_list(arguments);
+    PyObject *list = evg_py_text_list(arguments);
     PyObject *answer = locator_text && path_text && list
         ? PyObject_CallMethod(evg_py_host, "load", "OOO", locator_text, path_text, list) : NULL;
     Py_XDECREF(locator_text);

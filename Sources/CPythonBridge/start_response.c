@@ -6,6 +6,8 @@
 
 enum { inline_fields = 32 };
 
+evg_py_sink evg_py_responses = {evg_swift_start, evg_swift_write, evg_swift_flush, NULL};
+
 /* What the app's two callables are bound to: outlives the call when the app keeps one of them. */
 typedef struct handle {
     PyObject_HEAD
@@ -16,7 +18,7 @@ static PyTypeObject *handle_type;
 
 static evg_py_call *call_of(PyObject *object) {
     evg_py_call *call = ((handle *)object)->call;
-    if (!pthread_equal(pthread_self(), evg_py_loop_thread)) {
+    if (call && !pthread_equal(pthread_self(), call->thread)) {
         PyErr_SetString(PyExc_RuntimeError, "start_response and write belong to the thread that called the app");
         return NULL;
     }
@@ -114,7 +116,7 @@ static int begin(evg_py_call *call, PyObject *status, PyObject *headers) {
         if (text_of(PyTuple_GetItem(pair, 1), &fields[i].value, &temporary, "a header's value")) goto done;
         if (is_content_length(fields[i].name)) content_length = parse_length(fields[i].value);
     }
-    const char *refused = evg_swift_start(call->exchange, code, reason, fields, (size_t)count, call->started);
+    const char *refused = evg_py_responses.start(call->exchange, code, reason, fields, (size_t)count, call->started);
     if (refused) {
         call->started = false;
         PyErr_Format(PyExc_ValueError, "refused response head: %s", refused);
@@ -167,9 +169,9 @@ static PyObject *write_body(PyObject *self, PyObject *data) {
     }
     call->head_sent = true;
     void *exchange = call->exchange;
-    if (evg_swift_write(exchange, bytes)) {
+    if (evg_py_responses.write(exchange, bytes)) {
         Py_BEGIN_ALLOW_THREADS
-        evg_swift_flush(exchange);
+        evg_py_responses.flush(exchange);
         Py_END_ALLOW_THREADS
     }
     Py_RETURN_NONE;

@@ -13,6 +13,9 @@ package enum Fork {
         return pid == 0 ? nil : pid
     }
 
+    /// In a child: it is killed when the thread that forked it, `parent`'s, has ended.
+    package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
+
     /// Ends a child: writes what C streams still hold, then leaves without the handlers that the parent registered.
     package static func exitChild(_ code: Int32) -> Never {
         fflush(nil)

@@ -11,6 +11,10 @@ public struct LoopClock: Clock {
     /// A point of the monotonic clock, counted from an arbitrary start.
     public struct Instant: InstantProtocol, Hashable, Sendable {
         let sinceStart: Duration
+        /// - Parameter seconds: of the monotonic clock, `EventLoop.monotonicNow()`.
+        package init(seconds: Double) { sinceStart = .seconds(seconds) }
+        package var seconds: Double { sinceStart / .seconds(1) }
+        init(sinceStart: Duration) { self.sinceStart = sinceStart }
         public func advanced(by duration: Duration) -> Instant { Instant(sinceStart: sinceStart + duration) }
         public func duration(to other: Instant) -> Duration { other.sinceStart - sinceStart }
         public static func < (left: Instant, right: Instant) -> Bool { left.sinceStart < right.sinceStart }
@@ -24,8 +28,7 @@ public struct LoopClock: Clock {
     /// Suspends until the deadline.
     /// - Throws: `CancellationError` as soon as the task is cancelled.
     public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
-        let left = now.duration(to: deadline).components
-        try await Sleeper().sleep(seconds: Double(left.seconds) + Double(left.attoseconds) * 1e-18)
+        try await Sleeper().sleep(seconds: now.duration(to: deadline).inSeconds)
     }
 }
 

@@ -138,7 +138,8 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         let count = spare.count
         spare.removeAll(keepingCapacity: count <= Self.batch)
         guard !deferred.isEmpty else { return count }
-        let works = exchange(&deferred, with: [])
+        let works = deferred.count > Self.batch ? Array(deferred[..<Self.batch]) : deferred
+        deferred.removeFirst(works.count)
         for work in works { work() }
         return count + works.count
     }

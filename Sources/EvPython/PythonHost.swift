@@ -73,6 +73,7 @@ final class PythonHost: ApplicationHost {
         guard let locator = configuration.application else {
             throw ApplicationError("APP is missing: module:attribute or path/file.py", exitCode: 1)
         }
+        expect(configuration)
         var failure = evg_py_load_failure()
         let path = configuration.pythonPath.joined(separator: ",")
         let isLoaded = withCStrings(configuration.applicationArguments) { arguments in
@@ -83,5 +84,14 @@ final class PythonHost: ApplicationHost {
         throw ApplicationError(
             String(cString: failure.message), exitCode: failure.exit_code,
             details: traceback.isEmpty ? nil : traceback)
+    }
+
+    /// What the worker class calls, unless the operator knows better than the looks of the app.
+    private func expect(_ configuration: GatewayConfiguration) {
+        switch configuration.workerClass {
+        case .asgi: evg_py_expect("asgi", configuration.interface != .auto)
+        case .inline, .threads, .gevent: evg_py_expect("wsgi", configuration.interface != .auto)
+        case .auto, .swift: evg_py_expect("", configuration.interface != .auto)
+        }
     }
 }

@@ -18,9 +18,24 @@ package final class Exchange {
     private(set) var connection: Connection?
     private var task: Task<Void, Never>?
     private var hasEnded = false
+    /// No task runs now; one will when what the request waits for has come.
+    var isParked = false {
+        didSet { if isParked { task = nil } }
+    }
     /// Called once when the client leaves, or the worker gives the request up, before its response is finished. For
     /// apps that do not run in a Swift task, which would be cancelled.
     package var onClientLeft: (() -> Void)?
+    /// Called once when the deadline has passed and the client has been answered, for apps that do not run in a Swift
+    /// task: what still runs is to be stopped. Where it is nil, `onClientLeft` is called instead.
+    package var onDeadline: (() -> Void)?
+    /// Monotonic seconds at which the request is given up; infinity for never. May be moved until the response ends.
+    package var deadline = Double.infinity {
+        didSet { if !isFinished { worker.requestDeadlines.update(self) } }
+    }
+    /// The deadline has passed.
+    package private(set) var isOverdue = false
+    /// The place among the requests with a deadline; -1 for none.
+    var deadlineIndex: Int32 = -1
 
     // MARK: its body
     var decoder: BodyDecoder
@@ -37,7 +52,9 @@ package final class Exchange {
     // MARK: the response
     var encoder: ResponseEncoder
     package internal(set) var headWasSent = false
-    var isFinished = false
+    var isFinished = false {
+        didSet { if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) } }
+    }
     var status = 0
     var bodySent: UInt64 = 0
     var drainWaiter: UnsafeContinuation<Void, Never>?
@@ -76,12 +93,13 @@ package final class Exchange {
             fail(status: 413)
             return taskEnded()
         }
+        if worker.configuration.requestTimeout > 0 { deadline = startedAt + worker.configuration.requestTimeout }
         worker.application.begin(self)
     }
 
     /// Keeps the task that is to be cancelled when the client leaves.
     package func attach(_ task: Task<Void, Never>) {
-        if !hasEnded { self.task = task }
+        if !hasEnded, !isParked { self.task = task }
     }
 
     /// The app has returned. A request that it left unanswered is answered here.
@@ -90,6 +108,7 @@ package final class Exchange {
         hasEnded = true
         task = nil
         onClientLeft = nil
+        onDeadline = nil
         onBody = nil
         onDrained = nil
         if !isFinished, !isGone {
@@ -111,6 +130,18 @@ package final class Exchange {
         wakeWriter()
         task?.cancel()
         onClientLeft?()
+    }
+
+    /// Gives the request up: the client is answered first, so that an app that does not listen cannot keep it waiting.
+    func deadlineExpired() {
+        guard !isFinished else { return }
+        isOverdue = true
+        worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
+        fail(status: 504)
+        task?.cancel()
+        (onDeadline ?? onClientLeft)?()
+        wakeBodyReader()
+        wakeWriter()
     }
 
     var requestMetadata: Logger.Metadata {

@@ -10,7 +10,7 @@ public import HTTPTypes
 /// ``headerFields`` asks for it.
 public struct Request: Sendable {
     let head: RequestHead
-    private let exchange: Exchange
+    let exchange: Exchange
 
     init(_ exchange: Exchange, head: RequestHead) {
         self.exchange = exchange

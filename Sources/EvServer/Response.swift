@@ -1,3 +1,4 @@
+public import EvLoop
 public import HTTPTypes
 
 /// The answer to a request: a status, fields, and a body that is there already or is written as it comes.
@@ -30,11 +31,28 @@ public struct Response: Sendable {
             status: status, headerFields: headerFields, body: ResponseBody(.stream(contentLength: contentLength, write)))
     }
 
+    /// A response that does not exist yet: the request is parked until `condition` is announced or the time is up, and
+    /// only then is the response made. No task, thread or buffer is held meanwhile; a parked request costs the
+    /// connection and a small record.
+    ///
+    /// - Parameters:
+    ///   - limit: the longest wait; nil waits without end.
+    ///   - respond: called with whether the condition was announced in time; may park the request again. It is not
+    ///     called when the client leaves first.
+    public init(
+        waitingFor condition: LoopCondition, atMost limit: Duration? = nil, then respond: @escaping ParkedResponse
+    ) {
+        self.init(body: ResponseBody(.parked(condition, limit, respond)))
+    }
+
     private static let plainText: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
 }
 
 /// Writes the body of a streamed response; the response ends when it returns.
 public typealias ResponseStream = nonisolated(nonsending) @Sendable (ResponseWriter) async throws -> Void
+
+/// Makes the response of a parked request, told whether what it waited for came in time.
+public typealias ParkedResponse = nonisolated(nonsending) @Sendable (Bool) async throws -> Response
 
 /// The bytes of a response.
 public struct ResponseBody: Sendable {
@@ -43,6 +61,7 @@ public struct ResponseBody: Sendable {
         case string(String)
         case staticString(StaticString)
         case stream(contentLength: Int?, ResponseStream)
+        case parked(LoopCondition, Duration?, ParkedResponse)
     }
     let content: Content
 

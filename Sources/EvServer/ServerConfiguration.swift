@@ -19,6 +19,8 @@ package struct ServerConfiguration: Sendable {
     package var keepAliveTimeout = 75.0
     /// How long a peer may take not a single byte of what waits for it.
     package var writeTimeout = 60.0
+    /// From the end of a request's head to the end of its response, unless the app moves the deadline.
+    package var requestTimeout = 0.0
     /// How long a request outlives the client's FIN.
     package var halfCloseGrace = 0.5
     /// How long a closing connection swallows what the client still sends, so that it can read the answer.

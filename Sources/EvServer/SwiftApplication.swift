@@ -10,6 +10,8 @@ import Logging
 /// logged.
 public typealias RequestHandler = nonisolated(nonsending) @Sendable (Request) async throws -> Response
 
+private typealias ResponseMaker = nonisolated(nonsending) @Sendable () async throws -> Response
+
 /// An app that is one Swift function.
 package final class SwiftApplication: Application {
     private let handler: RequestHandler
@@ -19,48 +21,79 @@ package final class SwiftApplication: Application {
     @LoopActor package func begin(_ exchange: Exchange) {
         let handler = handler
         let request = Request(exchange, head: exchange.head)
-        let task = Task.immediate(executorPreference: LoopExecutor.shared) { @concurrent in
-            let result: Result<Response, any Error>
-            do { result = .success(try await handler(request)) } catch { result = .failure(error) }
-            if LoopExecutor.shared.isOnLoopThread {
-                let streams = LoopActor.assumeIsolated { exchange.deliver(result) }
-                if !streams { return }
-            }
-            await exchange.deliverStreaming(result)
-        }
-        exchange.attach(task)
+        exchange.start { try await handler(request) }
     }
 
     @LoopActor package func respond(to exchange: Exchange) async { begin(exchange) }
 }
 
 extension Exchange {
-    /// Sends a response that is there as a whole. Whether one remains to be streamed.
-    fileprivate func deliver(_ result: Result<Response, any Error>) -> Bool {
-        switch result {
-        case .success(let response):
-            if case .stream = response.body.content { return true }
-            do throws(HTTP1Error) { try sendWhole(response) } catch { refuse(error) }
-        case .failure(let error):
-            failed(error)
-        }
-        taskEnded()
-        return false
+    /// Runs what makes the response, in a task of its own.
+    fileprivate func start(_ respond: @escaping ResponseMaker) {
+        attach(
+            Task.immediate(executorPreference: LoopExecutor.shared) { @concurrent in
+                // What lives across an await is paid by every held request, so little is kept here.
+                do {
+                    guard let stream = self.settle(try await respond()) else { return }
+                    await self.run(stream)
+                } catch {
+                    self.settle(error)
+                }
+            })
     }
 
-    fileprivate func deliverStreaming(_ result: Result<Response, any Error>) async {
-        guard deliver(result), case .success(let response) = result,
-            case .stream(let contentLength, let write) = response.body.content
-        else { return }
-        do {
-            do throws(HTTP1Error) {
+    /// `deliver` from the request's task, which runs on the loop's thread. Out of line, to keep the task's frame small.
+    @inline(never) fileprivate nonisolated func settle(_ response: Response) -> ResponseStream? {
+        LoopActor.assumeIsolated { deliver(response) }
+    }
+
+    @inline(never) fileprivate nonisolated func settle(_ error: any Error) {
+        LoopActor.assumeIsolated {
+            failed(error)
+            taskEnded()
+        }
+    }
+
+    /// Sends a response that is there as a whole, or the head of one that is streamed, and what streams it.
+    fileprivate func deliver(_ response: Response) -> ResponseStream? {
+        do throws(HTTP1Error) {
+            switch response.body.content {
+            case .stream(let contentLength, let write):
                 try startHead(response)
                 try sendHead(contentLength: contentLength.map { UInt64(clamping: $0) })
-            } catch {
-                refuse(error)
-                return taskEnded()
+                return write
+            case .parked(let condition, let limit, let respond):
+                park(condition, limit, respond)
+            default:
+                try sendWhole(response)
+                taskEnded()
             }
-            try await write(ResponseWriter(exchange: self))
+            return nil
+        } catch {
+            refuse(error)
+            taskEnded()
+            return nil
+        }
+    }
+
+    /// The task of the request ends here; another one begins when the wait does.
+    private func park(_ condition: LoopCondition, _ limit: Duration?, _ respond: @escaping ParkedResponse) {
+        guard !isGone else { return taskEnded() }
+        isParked = true
+        let parking = condition.park(atMost: limit) { came in
+            self.onClientLeft = nil
+            self.isParked = false
+            self.start { try await respond(came) }
+        }
+        onClientLeft = {
+            parking.giveUp()
+            self.taskEnded()
+        }
+    }
+
+    fileprivate func run(_ stream: ResponseStream) async {
+        do {
+            try await stream(ResponseWriter(exchange: self))
             finish()
         } catch {
             failed(error)
@@ -81,7 +114,7 @@ extension Exchange {
         case .string(var string):
             try startHead(response)
             try string.withContiguousBytes { bytes throws(HTTP1Error) in try sendComplete(body: bytes) }
-        case .stream:
+        case .stream, .parked:
             break
         }
     }

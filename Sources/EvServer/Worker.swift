@@ -27,6 +27,7 @@ package final class Worker {
     /// The value of the `Server` field, for as long as the worker lives.
     let serverHeader: UnsafeRawBufferPointer?
     private(set) var deadlines: Deadlines!
+    private(set) var requestDeadlines: RequestDeadlines!
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
@@ -70,6 +71,7 @@ package final class Worker {
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
         deadlines = Deadlines(loop, configuration) { connection, wait in connection.expired(wait) }
+        requestDeadlines = RequestDeadlines(loop)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings)
         LoopExecutor.shared.afterJobs { [weak self] in
             guard let self else { return }
@@ -149,6 +151,7 @@ package final class Worker {
         heartbeat?.stop()
         drainTimer?.stop()
         deadlines.stop()
+        requestDeadlines.stop()
         accessLog?.flush()
         onFinished?()
     }

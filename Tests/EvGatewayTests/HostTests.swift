@@ -30,7 +30,7 @@ private final class CheckedHost: ApplicationHost {
         let host = CheckedHost(.python)
         #expect(runGateway(host: host, arguments: ["--check-config", "-w", "3", "shop:app"]) == 0)
         #expect(host.checked.map(\.workers) == [3])
-        #expect(host.checked.map(\.workerClass) == [.inline])
+        #expect(host.checked.map(\.workerClass) == [.auto])
     }
 
     @Test(arguments: [ApplicationError.bootFailure, ApplicationError.loadFailure])

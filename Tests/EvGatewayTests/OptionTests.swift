@@ -10,6 +10,7 @@ import Testing
         #expect(configuration.workers == 1 && configuration.connections == 1000)
         #expect(configuration.workerClass == .auto)
         #expect(configuration.timeout == 30 && configuration.gracefulTimeout == 30)
+        #expect(configuration.requestTimeout == 0)
         #expect(configuration.keepAliveTimeout == 75)
         #expect(configuration.headerTimeout == 15 && configuration.bodyTimeout == 15)
         #expect(configuration.bodyMinimumRate == 500)
@@ -102,13 +103,11 @@ import Testing
             ["--log-level", "loud"],
             "--log-level: 'loud' is not a level: choose debug, info, warning, error or critical"
         ),
-        (["-k", "gevent"], "--worker-class: 'gevent' is not available in this version: choose auto, inline or swift"),
         (
-            ["-k", "uvicorn.workers.UvicornWorker"],
-            "--worker-class: 'uvicorn.workers.UvicornWorker' is not available in this version: "
-                + "choose auto, inline or swift"
+            ["-k", "sink"],
+            "--worker-class: 'sink' is not a worker class: choose auto, inline, threads, gevent, asgi or swift"
         ),
-        (["-k", "sink"], "--worker-class: 'sink' is not a worker class: choose auto, inline or swift"),
+        (["--request-timeout", "-1"], "--request-timeout: '-1' is not a number of seconds of 0 or more"),
         (["--chdir", ""], "--chdir: the value is empty"),
         (["--access-logformat", "%(h"], "--access-logformat: the '%' at column 1 does not begin '%(name)s'"),
     ])
@@ -133,7 +132,9 @@ import Testing
             Issue.record("--help asks for no text")
             return
         }
-        for title in ["BINDING", "WORKERS", "TIME LIMITS", "SIZE LIMITS", "APPLICATION", "LOGGING", "PROCESS"] {
+        for title in [
+            "BINDING", "WORKERS", "TIME LIMITS", "SIZE LIMITS", "APPLICATION", "PYTHON", "LOGGING", "PROCESS",
+        ] {
             #expect(text.contains("\n\(title):\n"), "\(title)")
         }
         #expect(text.contains("evgateway [OPTIONS] APP [-- APP ARGS]"))
@@ -147,13 +148,6 @@ import Testing
             return
         }
         #expect(text == "evgateway \(GatewayVersion.string)")
-    }
-
-    @Test func workerClassGoesWithTheKindOfApp() throws {
-        #expect(try WorkerClass.auto.resolved(for: .python) == .inline)
-        #expect(try WorkerClass.auto.resolved(for: .swift) == .swift)
-        #expect(throws: ConfigurationError.self) { try WorkerClass.swift.resolved(for: .python) }
-        #expect(throws: ConfigurationError.self) { try WorkerClass.inline.resolved(for: .swift) }
     }
 
     @Test(

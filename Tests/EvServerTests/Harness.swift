@@ -71,22 +71,28 @@ final class TestServer: Sendable {
         try await self.init({ _ in }, handler)
     }
 
-    init(_ configure: (inout ServerConfiguration) -> Void, _ handler: @escaping RequestHandler) async throws {
+    convenience init(
+        _ configure: (inout ServerConfiguration) -> Void, _ handler: @escaping RequestHandler
+    ) async throws {
+        try await self.init(configure, application: SwiftApplication(handler))
+    }
+
+    init(_ configure: (inout ServerConfiguration) -> Void, application: any Application) async throws {
         SharedLoop.ensure()
         var configuration = ServerConfiguration()
         configuration.drainIdleGrace = 0.05
         configure(&configuration)
         listener = ListeningSocket(
             fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
-        try await make(configuration, handler)
+        try await make(configuration, application)
     }
 
-    @LoopActor private func make(_ configuration: ServerConfiguration, _ handler: @escaping RequestHandler) throws {
+    @LoopActor private func make(_ configuration: ServerConfiguration, _ application: any Application) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         worker = Worker(
             loop: try SharedLoop.current, configuration: configuration, listeners: [],
-            application: SwiftApplication(handler), slot: .local(), logger: logger)
+            application: application, slot: .local(), logger: logger)
         worker.onFinished = { [finished] in finished.signal() }
         worker.start()
         Self.workers.append(worker)

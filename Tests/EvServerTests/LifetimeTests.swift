@@ -95,6 +95,25 @@ import Testing
         #expect(client.receiveToEnd().hasPrefix("HTTP/1.1 408 "))
     }
 
+    @Test func doesNotReadAheadOfAClientThatReadsNothing() async throws {
+        let server = try await TestServer({ $0.writeTimeout = 0 }, testApp)
+        let client = await server.connect()
+        var blocks = 0
+        let requests = Array(String(repeating: "GET /large HTTP/1.1\r\nHost: test\r\n\r\n", count: 4).utf8)
+        // What cannot be sent any more waits in the client: the server has stopped reading.
+        while blocks < 10_000, Glibc.send(client.fileDescriptor, requests, requests.count, Int32(MSG_DONTWAIT)) > 0 {
+            blocks += 1
+            await LoopTurn.pass()
+        }
+        #expect(blocks < 10_000)
+    }
+
+    @Test func timesABodyThatIsAwaitedAtOnce() async throws {
+        let server = try await TestServer({ $0.bodyTimeout = 0.05 }, application: CollectsAtOnce())
+        let client = await server.connect(sending: "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nab")
+        #expect(client.receiveToEnd().hasPrefix("HTTP/1.1 408 "))
+    }
+
     @Test func closesAnIdleConnection() async throws {
         let server = try await TestServer({ $0.keepAliveTimeout = 0.05 }, testApp)
         let client = await server.connect()
@@ -194,4 +213,15 @@ enum LoopTurn {
 extension String {
     /// How often a text occurs.
     func components(_ text: String) -> Int { ranges(of: text).count }
+}
+
+/// Waits for the body inside the call that begins the request.
+private final class CollectsAtOnce: Application {
+    @LoopActor func respond(to exchange: Exchange) async {
+        do {
+            _ = try await exchange.collectBody(spoolAbove: 1024)
+        } catch {
+            exchange.fail(status: (error as? RequestBodyError)?.statusHint ?? 500)
+        }
+    }
 }

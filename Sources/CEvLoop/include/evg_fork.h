@@ -8,5 +8,8 @@
 /// wake the master through the shared eventfd. The parent's mask is restored. Returns as fork(2), errno included.
 pid_t evg_fork(void);
 
+/// The calling child is killed when its parent has ended, also when that happened before the call.
+void evg_end_with_parent(pid_t parent);
+
 /// The caught signals back to their default, and an empty mask.
 void evg_reset_signals(void);

@@ -93,6 +93,17 @@ typedef struct evg_py_load_failure {
  * NULL) become sys.argv[1:]. True when the app is loaded. */
 bool evg_py_load_app(const char *locator, const char *pythonpath, char *const *arguments, evg_py_load_failure *failure);
 
+/* What evg_py_load_app is to find: "wsgi", "asgi", or "" for either; trusted: whatever the app looks like. */
+void evg_py_expect(const char *interface, bool trusted);
+
+/* Whether the app that is loaded looks like ASGI. */
+bool evg_py_app_is_asgi(void);
+
+/* In a process that ends afterwards: imports the app, unless asked says what it is, and answers as
+ * evgateway.choose.probe does. Returns the answer's length, 0 without one. */
+size_t evg_py_probe(const char *locator, const char *pythonpath, char *const *arguments, const char *asked,
+                    char *answer, size_t capacity);
+
 /* "3.11.2 (main, ...)". */
 const char *evg_py_version(void);
 

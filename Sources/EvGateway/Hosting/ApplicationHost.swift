@@ -98,6 +98,8 @@ package protocol ApplicationHost: AnyObject {
     func check(_ configuration: GatewayConfiguration) throws(ApplicationError)
     /// `--preload`, in the master.
     func preload(_ configuration: GatewayConfiguration) throws(ApplicationError)
+    /// In the master, after `preload`: what `auto` means for this app. The choice holds over reloads.
+    func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice
     /// In the worker, after the fork, outside of any Task.
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
@@ -115,6 +117,9 @@ extension ApplicationHost {
     package var pollHooks: PollHooks? { nil }
     package func check(_ configuration: GatewayConfiguration) throws(ApplicationError) {}
     package func preload(_ configuration: GatewayConfiguration) throws(ApplicationError) {}
+    package func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice {
+        WorkerClassChoice(configuration.workerClass)
+    }
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }

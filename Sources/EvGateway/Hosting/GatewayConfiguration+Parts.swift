@@ -16,6 +16,7 @@ extension GatewayConfiguration {
         server.keepAliveTimeout = keepAliveTimeout
         server.writeTimeout = writeTimeout
         server.halfCloseGrace = halfCloseGrace
+        server.requestTimeout = requestTimeout
         server.maxRequests = maxRequests
         server.maxRequestsJitter = maxRequestsJitter
         server.serverHeader = sendsServerHeader ? "evgateway" : nil

@@ -29,7 +29,8 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
     }
 }
 
-private func serve(_ host: any ApplicationHost, _ configuration: GatewayConfiguration) throws -> Int32 {
+private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) throws -> Int32 {
+    var configuration = asked
     if let folder = configuration.changeDirectory, chdir(folder) != 0 {
         throw ConfigurationError.cannotChange(to: folder)
     }
@@ -44,6 +45,9 @@ private func serve(_ host: any ApplicationHost, _ configuration: GatewayConfigur
     Gateway.install(logs.logger)
     if configuration.preload { try host.preload(configuration) }
     logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
+    let choice = host.chooseWorkerClass(for: configuration)
+    configuration.workerClass = choice.workerClass
+    logs.logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     let hooks = host.forkHooks
     let supervisor = Supervisor(
         configuration: configuration.supervisor,
@@ -51,7 +55,7 @@ private func serve(_ host: any ApplicationHost, _ configuration: GatewayConfigur
         forkHooks: EvSupervisor.ForkHooks(
             before: hooks.before, inParent: hooks.inParent, inChild: hooks.inChild),
         onReopenLogs: logs.reopen,
-        worker: { context in
+        worker: { [configuration] context in
             WorkerProcess.run(host: host, configuration: configuration, context: context, logs: logs)
         })
     let code = supervisor.run()

@@ -30,6 +30,8 @@ package struct GatewayConfiguration: Sendable {
     package var bodyMinimumRate: Int
     package var writeTimeout: Double
     package var halfCloseGrace: Double
+    /// 0: no limit.
+    package var requestTimeout: Double
 
     package var requestLineLimit: Int
     package var requestFieldsLimit: Int
@@ -41,6 +43,23 @@ package struct GatewayConfiguration: Sendable {
     package var pythonPath: [String]
     package var python: String?
     package var preload: Bool
+
+    /// Threads of a worker of class `threads`.
+    package var threads: Int
+    /// `--threads` was given, and is more than one.
+    package var asksForThreads: Bool
+    /// What a Python callable is taken for.
+    package var interface: AppInterface
+    /// Request bodies are handed over as they arrive.
+    package var streamRequestBody: Bool
+    /// gevent patches the standard library before the app is imported.
+    package var monkeyPatch: Bool
+    /// A greenlet whose client has left is ended by an exception.
+    package var cancelOnDisconnect: Bool
+    /// ASGI's `root_path`: empty, or beginning with a slash and not ending with one.
+    package var rootPath: String
+    package var lifespan: Lifespan
+    package var asgiLoop: ASGILoop
 
     package var accessLogFile: String?
     package var accessLogFormat: AccessLogFormat
@@ -57,7 +76,21 @@ package struct GatewayConfiguration: Sendable {
     package init(_ options: GatewayOptions, environment: EnvironmentLookup) throws(ConfigurationError) {
         application = try OptionValue.nonEmpty("APP", options.app)
         applicationArguments = options.appArguments
-        workerClass = try WorkerClass(parsing: options.workers.workerClass)
+        let pythonApps = options.pythonApps
+        let threadsAsked = try pythonApps.threads.map { text throws(ConfigurationError) in
+            try OptionValue.wholeNumber("--threads", text, in: 1...1024)
+        }
+        threads = threadsAsked ?? 8
+        asksForThreads = (threadsAsked ?? 1) > 1
+        workerClass = try WorkerClass(parsing: options.workers.workerClass, threads: threadsAsked)
+        interface = try OptionValue.choice("--interface", pythonApps.interface)
+        try workerClass.check(interface)
+        streamRequestBody = pythonApps.streamRequestBody
+        monkeyPatch = pythonApps.monkeyPatch
+        cancelOnDisconnect = pythonApps.cancelOnDisconnect
+        rootPath = try Self.rootPath(pythonApps.rootPath)
+        lifespan = try OptionValue.choice("--lifespan", pythonApps.lifespan)
+        asgiLoop = try OptionValue.choice("--asgi-loop", pythonApps.asgiLoop)
 
         binds = try Self.binds(options.binding.bind, port: environment("PORT"))
         backlog = Int32(clamping: try OptionValue.wholeNumber("--backlog", options.binding.backlog, in: 1...65_535))
@@ -78,6 +111,7 @@ package struct GatewayConfiguration: Sendable {
             "--body-min-rate", times.bodyMinRate, in: 0...Int(Int32.max))
         writeTimeout = try OptionValue.seconds("--write-timeout", times.writeTimeout)
         halfCloseGrace = try OptionValue.seconds("--half-close-grace", times.halfCloseGrace)
+        requestTimeout = try OptionValue.seconds("--request-timeout", times.requestTimeout)
 
         let sizes = options.sizes
         requestLineLimit = try OptionValue.wholeNumber("--limit-request-line", sizes.limitRequestLine, in: 0...65_536)
@@ -126,6 +160,16 @@ package struct GatewayConfiguration: Sendable {
         if let text { return try OptionValue.wholeNumber("--workers", text, in: 1...1024) }
         guard let concurrency, !concurrency.isEmpty else { return 1 }
         return try OptionValue.wholeNumber("WEB_CONCURRENCY", concurrency, in: 1...1024)
+    }
+
+    private static func rootPath(_ text: String) throws(ConfigurationError) -> String {
+        guard !text.isEmpty else { return "" }
+        guard text.hasPrefix("/") else {
+            throw ConfigurationError("--root-path", reason: "'\(text)' does not begin with '/'")
+        }
+        var path = text[...]
+        while path.hasSuffix("/") { path.removeLast() }
+        return String(path)
     }
 
     private static func accessLogFormat(_ text: String?) throws(ConfigurationError) -> AccessLogFormat {

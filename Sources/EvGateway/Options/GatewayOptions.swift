@@ -6,7 +6,7 @@ package import ArgumentParser
 package struct GatewayOptions: ParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "evgateway",
-        abstract: "Serves Python WSGI apps and native Swift apps, many connections per process.",
+        abstract: "Serves Python WSGI and ASGI apps and native Swift apps, many connections per process.",
         usage: "evgateway [OPTIONS] APP [-- APP ARGS]")
 
     @Argument(
@@ -23,6 +23,7 @@ package struct GatewayOptions: ParsableCommand {
     @OptionGroup(title: "Time limits") var times: TimeLimitOptions
     @OptionGroup(title: "Size limits") var sizes: SizeLimitOptions
     @OptionGroup(title: "Application") var application: ApplicationOptions
+    @OptionGroup(title: "Python") var pythonApps: PythonOptions
     @OptionGroup(title: "Logging") var logging: LoggingOptions
     @OptionGroup(title: "Process") var process: ProcessOptions
 

@@ -31,7 +31,10 @@ struct WorkerOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("k", allowingJoined: true), .long],
-        help: ArgumentHelp("How the app is called: auto, inline (WSGI) or swift.", valueName: "name"))
+        help: ArgumentHelp(
+            "How the app is called: auto, gevent, threads or inline (WSGI), asgi, or swift.",
+            discussion: "gunicorn's names are understood: sync, gthread, gevent, uvicorn.workers.UvicornWorker.",
+            valueName: "name"))
     var workerClass = "auto"
 
     @Option(
@@ -85,6 +88,13 @@ struct TimeLimitOptions: ParsableArguments {
         parsing: .unconditional,
         help: ArgumentHelp("A client that shut its sending side counts as gone after this; 0: never.", valueName: "seconds"))
     var halfCloseGrace = "0.5"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "For a request to be answered: 504 after it, or a visible break of what was begun; 0: no limit.",
+            discussion: "The app may set another deadline for a request of its own.", valueName: "seconds"))
+    var requestTimeout = "0"
 }
 
 struct SizeLimitOptions: ParsableArguments {
@@ -121,6 +131,35 @@ struct ApplicationOptions: ParsableArguments {
 
     @Flag(help: "Load the app once, in the master, before workers are forked.")
     var preload = false
+}
+
+/// How Python apps are called.
+struct PythonOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Threads of a worker of class threads. (default: 8)", valueName: "int"))
+    var threads: String?
+
+    @Option(help: ArgumentHelp("What a callable is taken for: auto, wsgi or asgi.", valueName: "name"))
+    var interface = "auto"
+
+    @Flag(help: "Hand request bodies over as they arrive, in place of whole.")
+    var streamRequestBody = false
+
+    @Flag(inversion: .prefixedNo, help: "With gevent: patch the standard library before the app is imported.")
+    var monkeyPatch = true
+
+    @Flag(help: "Raise in a greenlet whose client has left.")
+    var cancelOnDisconnect = false
+
+    @Option(help: ArgumentHelp("The path that a proxy strips, as ASGI's root_path.", valueName: "path"))
+    var rootPath = ""
+
+    @Option(help: ArgumentHelp("ASGI's lifespan events: auto, on or off.", valueName: "name"))
+    var lifespan = "auto"
+
+    @Option(help: ArgumentHelp("The event loop of ASGI apps: auto, asyncio or uvloop.", valueName: "name"))
+    var asgiLoop = "auto"
 }
 
 struct LoggingOptions: ParsableArguments {

@@ -43,6 +43,16 @@ enum OptionValue {
         return value
     }
 
+    /// One of a few words.
+    static func choice<Choice: CaseIterable & RawRepresentable<String>>(
+        _ option: String, _ text: String
+    ) throws(ConfigurationError) -> Choice {
+        if let choice = Choice(rawValue: text) { return choice }
+        let all = Choice.allCases.map(\.rawValue)
+        throw ConfigurationError(
+            option, reason: "'\(text)' is unknown: choose \(all.dropLast().joined(separator: ", ")) or \(all.last ?? "")")
+    }
+
     /// A path or word that must say something.
     static func nonEmpty(_ option: String, _ text: String?) throws(ConfigurationError) -> String? {
         guard let text else { return nil }

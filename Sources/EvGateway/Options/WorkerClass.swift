@@ -1,4 +1,4 @@
-// Worker classes: what exists, what gunicorn has besides, and which app goes with which.
+// Worker classes: what exists, what gunicorn calls it, and which app goes with which.
 
 /// How a worker calls its app.
 package enum WorkerClass: String, CaseIterable, Sendable {
@@ -16,29 +16,73 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     case swift
 
     /// Reads `--worker-class`.
-    package init(parsing text: String) throws(ConfigurationError) {
+    /// - Parameter threads: `--threads` as given; nil when it was not. More than one turn `sync` into `threads`.
+    package init(parsing text: String, threads: Int? = nil) throws(ConfigurationError) {
         if let known = WorkerClass(rawValue: text) {
             self = known
-            return
+        } else if let known = Self.gunicornNames[text] {
+            self = known == .inline && (threads ?? 1) > 1 ? .threads : known
+        } else {
+            throw ConfigurationError("--worker-class", reason: Self.refusal(of: text))
         }
-        let problem = Self.isKnownElsewhere(text) ? "is not available in this version" : "is not a worker class"
-        throw ConfigurationError("--worker-class", reason: "'\(text)' \(problem): choose auto, inline or swift")
     }
 
     /// Names that configurations of gunicorn carry, dotted paths and egg references among them.
-    private static func isKnownElsewhere(_ text: String) -> Bool {
-        let names: Set = [
-            "sync", "gthread", "gevent", "gevent_wsgi", "gevent_pywsgi", "tornado", "asgi", "eventlet", "threads",
-        ]
-        return names.contains(text) || text.contains(".") || text.hasPrefix("egg:")
+    private static let gunicornNames: [String: WorkerClass] = [
+        "sync": .inline, "egg:gunicorn#sync": .inline, "gunicorn.workers.sync.SyncWorker": .inline,
+        "gthread": .threads, "egg:gunicorn#gthread": .threads, "gunicorn.workers.gthread.ThreadWorker": .threads,
+        "gevent_wsgi": .gevent, "gevent_pywsgi": .gevent, "egg:gunicorn#gevent": .gevent,
+        "gunicorn.workers.ggevent.GeventWorker": .gevent, "gunicorn.workers.ggevent.GeventPyWSGIWorker": .gevent,
+        "geventwebsocket.gunicorn.workers.GeventWebSocketWorker": .gevent,
+        "gunicorn.workers.gasgi.ASGIWorker": .asgi,
+        "uvicorn.workers.UvicornWorker": .asgi, "uvicorn.workers.UvicornH11Worker": .asgi,
+        "uvicorn_worker.UvicornWorker": .asgi, "uvicorn_worker.UvicornH11Worker": .asgi,
+    ]
+
+    /// What serves the apps of a class that does not exist here.
+    private static func refusal(of text: String) -> String {
+        let name = text.lowercased()
+        let instead =
+            if name.contains("eventlet") {
+                "use gevent"
+            } else if name.contains("tornado") {
+                "use asgi for an ASGI app, threads for a WSGI app"
+            } else if name.contains("meinheld") || name.contains("bjoern") {
+                "use inline, or gevent for long requests"
+            } else if name.contains("uvicorn") || name.contains("aiohttp") || name.contains("hypercorn") {
+                "use asgi"
+            } else if name.contains(".") || name.hasPrefix("egg:") {
+                "use auto, inline, threads, gevent, asgi or swift"
+            } else {
+                ""
+            }
+        return instead.isEmpty
+            ? "'\(text)' is not a worker class: choose auto, inline, threads, gevent, asgi or swift"
+            : "'\(text)' is not available: \(instead)"
+    }
+
+    /// Refuses an `--interface` that the class cannot call.
+    func check(_ interface: AppInterface) throws(ConfigurationError) {
+        let called: AppInterface =
+            switch self {
+            case .auto: .auto
+            case .inline, .threads, .gevent: .wsgi
+            case .asgi: .asgi
+            case .swift: .auto
+            }
+        guard called == .auto || interface == .auto || called == interface else {
+            throw ConfigurationError(
+                "--interface", reason: "worker class '\(rawValue)' calls \(called.name) apps, not \(interface.name)")
+        }
     }
 
     /// The class that serves an app of `kind`, or why the one asked for cannot.
     package func resolved(for kind: AppKind) throws(ConfigurationError) -> WorkerClass {
         switch (self, kind) {
-        case (.auto, .python), (.inline, .python): return .inline
         case (.auto, .swift), (.swift, .swift): return .swift
-        case (.threads, .python), (.gevent, .python), (.asgi, .python): return self
+        // What `auto` means depends on the app, and the host looks at it.
+        case (.auto, .python), (.inline, .python), (.threads, .python), (.gevent, .python), (.asgi, .python):
+            return self
         case (.threads, .swift), (.gevent, .swift), (.asgi, .swift):
             throw ConfigurationError("--worker-class", reason: "'\(rawValue)' is for Python apps; this one is Swift")
         case (.swift, .python):
@@ -46,6 +90,18 @@ package enum WorkerClass: String, CaseIterable, Sendable {
         case (.inline, .swift):
             throw ConfigurationError("--worker-class", reason: "'inline' is for Python apps; this one is Swift")
         }
+    }
+}
+
+/// A worker class, and why it is this one when nobody asked for it by name.
+package struct WorkerClassChoice: Equatable, Sendable {
+    package let workerClass: WorkerClass
+    /// Words for the log; nil when there was nothing to choose.
+    package let reason: String?
+
+    package init(_ workerClass: WorkerClass, _ reason: String? = nil) {
+        self.workerClass = workerClass
+        self.reason = reason
     }
 }
 

@@ -88,11 +88,20 @@ def report(method, target, what, exception):
         _evgateway.log_text("".join(lines).translate(CONTROLS))
 
 
+_expected = ""
+
+
+def expect(interface, trusted):
+    """What the worker calls, "wsgi" or "asgi"; trusted says that the operator knows better than the looks of the app."""
+    global _expected
+    _expected = None if trusted else interface
+
+
 def load(text, pythonpath, arguments):
     """(app, exit code, message, traceback): the code is 0 and app callable, or message says why not."""
     sys.argv = [text.partition(":")[0], *arguments]
     try:
-        return locator.load(text, pythonpath), 0, b"", b""
+        return locator.load(text, pythonpath, _expected), 0, b"", b""
     except locator.LoadError as error:
         return None, error.exit_code, _encoded(error.message), _encoded(error.traceback)
 

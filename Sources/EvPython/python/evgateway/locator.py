@@ -1,4 +1,4 @@
-"""APP on the command line -> the WSGI callable.
+"""APP on the command line -> the callable.
 
     module  module:attr  module:package.attr  module:factory()  module:factory('literal', key=1)  path/file.py[:attr]
 
@@ -8,10 +8,11 @@ import ast
 import difflib
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import traceback as tracebacks
+
+from . import interface
 
 DEFAULT_ATTRIBUTES = ("application", "app")
 FACTORIES = ("create_app", "make_app", "get_wsgi_application")
@@ -31,8 +32,17 @@ class LoadError(Exception):
         self.traceback = traceback
 
 
-def load(text, pythonpath=""):
-    """The callable that text names. Entries of pythonpath (separated by commas) and the directory come first."""
+def load(text, pythonpath="", expected=""):
+    """The callable that text names; expected is "wsgi" or "asgi", "" for either, None for whatever it looks like."""
+    app = find(text, pythonpath)
+    problem = interface.mismatch(app, expected) if expected is not None else None
+    if problem:
+        raise LoadError(f"{text!r} {problem}")
+    return app
+
+
+def find(text, pythonpath=""):
+    """What text names, a callable. Entries of pythonpath (separated by commas) and the directory come first."""
     extend_path(pythonpath)
     module_text, colon, attribute = split(text)
     module = load_module(module_text)
@@ -40,7 +50,9 @@ def load(text, pythonpath=""):
         app = load_attribute(module, module_text, attribute)
     else:
         app = load_default(module, module_text)
-    return checked(app, text)
+    if not callable(app):
+        raise LoadError(f"{text!r} is not callable, it is {a(app)}")
+    return app
 
 
 def extend_path(pythonpath):
@@ -175,15 +187,6 @@ def near(owner, name):
     public = [candidate for candidate in dir(owner) if not candidate.startswith("__")]
     close = difflib.get_close_matches(name, public, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
-
-
-def checked(app, text):
-    """Refuses what no worker class of this version can call."""
-    if not callable(app):
-        raise LoadError(f"{text!r} is not callable, it is {a(app)}")
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(type(app), "__call__", None)):
-        raise LoadError(f"{text!r} is an ASGI app; only WSGI apps are supported yet")
-    return app
 
 
 def a(value):

@@ -1,0 +1,57 @@
+/* What the files of the ASGI side share. */
+#ifndef EVG_BRIDGE_ASGI_H
+#define EVG_BRIDGE_ASGI_H
+
+#include "internal.h"
+
+#include "evg_asgi.h"
+
+/* PyIter_Send and its slot: in the stable ABI since 3.10, where the first is not NULL. */
+enum { evg_send_return = 0, evg_send_error = -1, evg_send_next = 1, evg_slot_am_send = 81 };
+extern int PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result) __attribute__((weak));
+
+/* A request that runs: the coroutine that its asyncio task drives. It drives the app's in turn, so that the end of
+ * the app is seen without a callback. Kept alive by the list of those that run. */
+struct evg_asgi_request {
+    PyObject_HEAD
+    void *exchange;                     /* NULL when the app has ended */
+    PyObject *scope, *app, *task;       /* app: what it returned, as an iterator; NULL before the first step */
+    PyObject *headers;                  /* of http.response.start, until the first byte of the body */
+    PyObject *waiters;                  /* futures of receive and send, a list, or NULL */
+    evg_asgi_request *previous, *next;
+    uint32_t burst;                     /* bytes sent since the loop had its last turn */
+    int32_t status;                     /* of http.response.start; 0 before it */
+    int32_t file_error;
+    bool head_sent, complete, body_read, file_pending, event_pending, overdue;
+};
+
+extern PyTypeObject *evg_asgi_request_type;
+extern PyObject *evg_asgi_cancelled;        /* asyncio.CancelledError */
+extern PyObject *evg_asgi_disconnected;     /* evgateway's subclass of OSError */
+
+int evg_asgi_scope_init(void);
+int evg_py_asgi_scope_ready(PyObject *module);
+PyObject *evg_asgi_scope_build(const evg_asgi_head *head, evg_asgi_request *request);
+
+int evg_asgi_channel_init(void);
+PyObject *evg_asgi_make_receive(evg_asgi_request *request);
+PyObject *evg_asgi_make_send(evg_asgi_request *request);
+/* A new future of the loop, which the next evg_asgi_wake resolves. */
+PyObject *evg_asgi_wait(evg_asgi_request *request);
+/* Whoever waits in receive or send looks again. Runs nothing of the app. */
+void evg_asgi_wake(evg_asgi_request *request);
+
+/* One step of an iterator: evg_send_*. value may be NULL for None. */
+int evg_asgi_step(PyObject *iterator, PyObject *value, PyObject **result);
+/* The arguments of a coroutine's throw(), as the pending exception. */
+void evg_asgi_raise(PyObject *arguments);
+/* Turns what a step says into what send() and __next__ say. Takes result. */
+PyObject *evg_asgi_stepped(int outcome, PyObject *result);
+
+static inline void evg_asgi_free(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+#endif

@@ -1,0 +1,77 @@
+// A question that only a process of its own can answer, because finding out leaves traces: a child is forked, answers
+// through a pipe, and ends. The master stays as it was: no thread, nothing imported.
+
+package import EvLoop
+import Glibc
+
+package enum ForkedQuestion {
+    /// The most bytes of an answer.
+    private static let capacity = 4096
+
+    /// Runs `answer` in a child, which ends afterwards without running anybody's exit handlers.
+    ///
+    /// - Parameters:
+    ///   - timeout: seconds after which the child is killed; 0 waits for ever.
+    ///   - answer: fills the buffer and returns the bytes that it has written.
+    /// - Returns: nil when the child ended, or was ended, without an answer.
+    package static func ask(
+        _ hooks: ForkHooks, timeout: Double, _ answer: (UnsafeMutableRawBufferPointer) -> Int
+    ) throws(SystemError) -> [UInt8]? {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw SystemError("pipe") }
+        // Programs that the app starts must not hold the pipe open.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let parent = getpid()
+        hooks.before()
+        let child: Int32?
+        do throws(SystemError) {
+            child = try Fork.fork()
+        } catch {
+            hooks.inParent()
+            for end in ends { close(end) }
+            throw error
+        }
+        guard let child else {
+            Fork.endWithParent(parent)
+            hooks.inChild()
+            close(ends[0])
+            reply(to: ends[1], answer)
+            _exit(0)
+        }
+        hooks.inParent()
+        close(ends[1])
+        let bytes = receive(from: ends[0], timeout: timeout > 0 ? timeout : .infinity)
+        close(ends[0])
+        // What the app keeps running, or keeps waiting for, ends with the question.
+        kill(child, SIGKILL)
+        while waitpid(child, nil, 0) < 0, errno == EINTR {}
+        return bytes
+    }
+
+    /// An answer ends with a NUL: the end of file would not come while a process that the app has forked lives.
+    private static func reply(to descriptor: Int32, _ answer: (UnsafeMutableRawBufferPointer) -> Int) {
+        withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 1) { buffer in
+            let count = answer(UnsafeMutableRawBufferPointer(rebasing: buffer.dropLast()))
+            guard count > 0 else { return }
+            buffer[count] = 0
+            _ = write(descriptor, buffer.baseAddress, count + 1)
+        }
+    }
+
+    private static func receive(from descriptor: Int32, timeout: Double) -> [UInt8]? {
+        let deadline = EventLoop.monotonicNow() + timeout
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: capacity)
+        while bytes.last != 0 {
+            let left = min(deadline - EventLoop.monotonicNow(), 3600)
+            guard left > 0 else { return nil }
+            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&entry, 1, Int32(left * 1000) + 1) > 0 else { continue }
+            let count = read(descriptor, &buffer, capacity)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return nil }
+            bytes += buffer[..<count]
+        }
+        return bytes.dropLast()
+    }
+}

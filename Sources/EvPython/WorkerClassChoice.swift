@@ -1,0 +1,56 @@
+// `-k auto` for Python apps: an ASGI app -> asgi; a WSGI app -> gevent when it can be used, else threads. gevent must
+// patch the standard library before the app is imported, so the app is first imported in a process of its own. When
+// that fails no verdict is taken from it: a worker fails in the same way, and reports it in the usual one.
+
+import CPythonBridge
+import EvGateway
+
+extension PythonHost {
+    func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice {
+        guard configuration.workerClass == .auto else { return WorkerClassChoice(configuration.workerClass) }
+        if configuration.interface == .asgi { return WorkerClassChoice(.asgi, "--interface is asgi") }
+        if configuration.preload { return chooseForPreloaded(configuration) }
+        return settle(probe(configuration), configuration)
+    }
+
+    private func settle(
+        _ answer: (interface: AppInterface, gevent: String), _ configuration: GatewayConfiguration
+    ) -> WorkerClassChoice {
+        switch answer.interface {
+        case .asgi:
+            return WorkerClassChoice(.asgi, "an ASGI app")
+        case .wsgi where configuration.asksForThreads:
+            return WorkerClassChoice(.inline, "a WSGI app, and --threads is given")
+        case .wsgi where answer.gevent.hasPrefix("+"):
+            return WorkerClassChoice(.inline, "a WSGI app, and gevent \(answer.gevent.dropFirst()) is installed")
+        case .wsgi:
+            return WorkerClassChoice(.inline, "a WSGI app, and \(answer.gevent)")
+        case .auto:
+            return WorkerClassChoice(.inline, "the app could not be examined")
+        }
+    }
+
+    /// What has been imported is not patched any more: locks and sockets of before would block the hub.
+    private func chooseForPreloaded(_ configuration: GatewayConfiguration) -> WorkerClassChoice {
+        if configuration.interface == .auto, evg_py_app_is_asgi() { return WorkerClassChoice(.asgi, "an ASGI app") }
+        return WorkerClassChoice(.inline, "a WSGI app, which gevent cannot patch after --preload")
+    }
+
+    /// - Returns: `auto` for an app that cannot be imported; `gevent` as `evgateway.choose.gevent` says it.
+    private func probe(_ configuration: GatewayConfiguration) -> (interface: AppInterface, gevent: String) {
+        guard let locator = configuration.application else { return (.auto, "") }
+        let path = configuration.pythonPath.joined(separator: ",")
+        let asked = configuration.interface == .wsgi ? "wsgi" : ""
+        let bytes = try? ForkedQuestion.ask(forkHooks, timeout: configuration.timeout) { buffer in
+            withCStrings(configuration.applicationArguments) { arguments in
+                evg_py_probe(
+                    locator, path, arguments, asked, buffer.assumingMemoryBound(to: CChar.self).baseAddress,
+                    buffer.count)
+            }
+        }
+        guard let bytes else { return (.auto, "") }
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let interface = lines.first.flatMap { AppInterface(rawValue: String($0)) } ?? .auto
+        return (interface, lines.count > 1 ? String(lines[1]) : "")
+    }
+}
