@@ -13,7 +13,8 @@ package final class LogFile {
     /// Writes that did not reach the log, in part or in whole (disk full, reader of the pipe gone).
     package private(set) var lostWrites = 0
 
-    private let fileDescriptor: Int32
+    /// Stays the same number when the log is reopened.
+    package let fileDescriptor: Int32
     private let ownsDescriptor: Bool
     /// A write was cut short: the next one starts on a line of its own.
     private var isTorn = false

@@ -11,12 +11,31 @@ package struct PeerAddress: Sendable {
 
     /// The IPv4 or IPv6 address; empty for a unix socket.
     package var host: String {
+        if record.family == UInt16(AF_INET) { return ipv4 }
         var record = record
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 46) { text in
             evg_peer_text(&record, text.baseAddress)
             return text.baseAddress.map { String(cString: $0) } ?? ""
         }
     }
+    /// Written by hand, because inet_ntop formats through printf and this is asked for with every request.
+    private var ipv4: String {
+        String(unsafeUninitializedCapacity: 15) { text in
+            var count = 0
+            func append(_ byte: UInt8) {
+                text[count] = byte
+                count += 1
+            }
+            for (index, part) in [record.bytes.0, record.bytes.1, record.bytes.2, record.bytes.3].enumerated() {
+                if index > 0 { append(UInt8(ascii: ".")) }
+                if part >= 100 { append(UInt8(ascii: "0") + part / 100) }
+                if part >= 10 { append(UInt8(ascii: "0") + part / 10 % 10) }
+                append(UInt8(ascii: "0") + part % 10)
+            }
+            return count
+        }
+    }
+
     package var port: UInt16 { record.port }
     package var isUnix: Bool { record.family == 0 }
 }

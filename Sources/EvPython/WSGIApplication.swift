@@ -31,30 +31,50 @@ final class WSGIApplication: Application {
         result.initialize(to: evg_py_result())
     }
 
+    /// A request without a body is called at once, and when its answer is there as a whole it needs no task.
+    func begin(_ exchange: Exchange) {
+        guard exchange.head.framing == .none else { return start(exchange) { await self.respond(to: exchange) } }
+        answer(exchange, .empty)
+    }
+
     func respond(to exchange: Exchange) async {
-        var body = CollectedBody.empty
-        if exchange.head.framing != .none {
-            do {
-                body = try await exchange.collectBody(spoolAbove: Self.spoolThreshold)
-            } catch {
-                return exchange.refuseBody(error)
-            }
+        do {
+            answer(exchange, try await exchange.collectBody(spoolAbove: Self.spoolThreshold))
+        } catch {
+            exchange.refuseBody(error)
+            exchange.taskEnded()
         }
+    }
+
+    private func start(_ exchange: Exchange, _ body: @escaping @LoopActor () async -> Void) {
+        exchange.attach(Task.immediate(executorPreference: LoopActor.taskExecutor) { @LoopActor in await body() })
+    }
+
+    /// Calls the app and sends what is there; a task sends what takes longer. Ends the request's task in every case.
+    private func answer(_ exchange: Exchange, _ body: CollectedBody) {
         let outcome = callApp(exchange, body)
         let call = result.pointee.call
         switch outcome {
         case EVG_PY_WHOLE:
-            sendWhole(exchange)
+            exchange.sendWhole(block)
+        case EVG_PY_BLOCK where isWhole(exchange):
+            exchange.sendWhole(block)
+            if evg_py_call_next(call, result) == EVG_PY_BLOCK { warnOfOverrun(exchange) }
         case EVG_PY_BLOCK:
-            await stream(exchange, call)
+            return stream(exchange, call)
         case EVG_PY_FILE:
-            await sendFile(exchange)
+            return sendFile(exchange, call)
         case EVG_PY_END:
             exchange.end()
         default:
             exchange.breakOff()
         }
+        end(exchange, call)
+    }
+
+    private func end(_ exchange: Exchange, _ call: OpaquePointer?) {
         evg_py_call_close(call)
+        exchange.taskEnded()
     }
 
     // MARK: - The call
@@ -150,23 +170,33 @@ final class WSGIApplication: Application {
     /// The block that the bridge handed out last.
     private var block: UnsafeRawBufferPointer { UnsafeRawBufferPointer(result.pointee.block) }
 
-    private func sendWhole(_ exchange: Exchange) {
-        exchange.sendWhole(block)
+    /// The usual response of a framework: one block of the length that it announced. It leaves in one write, and the
+    /// iterable is asked for its end afterwards.
+    private func isWhole(_ exchange: Exchange) -> Bool {
+        result.pointee.content_length == Int64(block.count) && !exchange.headWasSent
     }
 
-    private func stream(_ exchange: Exchange, _ call: OpaquePointer?) async {
-        // The usual response of a framework: one block of the length that it announced. It leaves in one write, and
-        // the iterable is asked for its end afterwards.
-        if result.pointee.content_length == Int64(block.count), !exchange.headWasSent {
-            exchange.sendWhole(block)
-            if evg_py_call_next(call, result) == EVG_PY_BLOCK { warnOfOverrun(exchange) }
-            return
+    private func stream(_ exchange: Exchange, _ call: OpaquePointer?) {
+        guard exchange.sendHeadUnlessSent(contentLength: nil) else {
+            exchange.breakOff()
+            return end(exchange, call)
         }
-        guard exchange.sendHeadUnlessSent(contentLength: nil) else { return exchange.breakOff() }
+        // The bridge's result is every request's: what it holds is sent before anything else runs.
+        let first = (written: exchange.write(block), count: block.count)
+        start(exchange) {
+            await self.goOn(exchange, call, after: first.written, first.count)
+            self.end(exchange, call)
+        }
+    }
+
+    private func goOn(
+        _ exchange: Exchange, _ call: OpaquePointer?, after first: Exchange.WriteResult, _ firstCount: Int
+    ) async {
         var turn = Turn()
+        var written = first
+        var count = firstCount
         while true {
-            let count = block.count
-            switch exchange.write(block) {
+            switch written {
             case .gone:
                 return exchange.breakOff()
             case .full:
@@ -180,7 +210,8 @@ final class WSGIApplication: Application {
             }
             switch evg_py_call_next(call, result) {
             case EVG_PY_BLOCK:
-                continue
+                count = block.count
+                written = exchange.write(block)
             case EVG_PY_END:
                 return exchange.finish()
             default:
@@ -189,17 +220,23 @@ final class WSGIApplication: Application {
         }
     }
 
-    private func sendFile(_ exchange: Exchange) async {
+    private func sendFile(_ exchange: Exchange, _ call: OpaquePointer?) {
         let file = result.pointee.file
         let offset = Int(result.pointee.file_offset)
         var count = result.pointee.file_count
         if result.pointee.content_length >= 0 { count = min(count, result.pointee.content_length) }
-        guard exchange.sendHeadUnlessSent(contentLength: UInt64(clamping: count)) else { return exchange.breakOff() }
-        do {
-            try await exchange.sendFile(fileDescriptor: file, offset: offset, count: Int(count))
-            exchange.finish()
-        } catch {
+        guard exchange.sendHeadUnlessSent(contentLength: UInt64(clamping: count)) else {
             exchange.breakOff()
+            return end(exchange, call)
+        }
+        start(exchange) {
+            do {
+                try await exchange.sendFile(fileDescriptor: file, offset: offset, count: Int(count))
+                exchange.finish()
+            } catch {
+                exchange.breakOff()
+            }
+            self.end(exchange, call)
         }
     }
 

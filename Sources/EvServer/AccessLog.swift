@@ -13,9 +13,18 @@ package final class AccessLog {
     /// Lines are written early when so many bytes have gathered within a turn.
     private static let batch = 65_536
 
+    private let showsResponseFields: Bool
+
     package init(file: LogFile, format: AccessLogFormat) {
         self.file = file
         self.format = format
+        showsResponseFields = format.showsResponseFields
+    }
+
+    /// Copies the head that is in the worker's writer, if a line will want it.
+    func keepHead(of exchange: Exchange) {
+        guard showsResponseFields else { return }
+        exchange.sentHead = exchange.worker.writer.withUnsafeBytes { Array($0) }
     }
 
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
@@ -43,9 +52,27 @@ package final class AccessLog {
                 requestField: { name, use in
                     guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else { return }
                     use(slice(field.value))
+                },
+                responseField: { name, use in
+                    exchange.sentHead.withUnsafeBytes { head in Self.value(of: name, in: head).map(use) }
                 })
         }
         if buffer.count >= Self.batch { flush() }
+    }
+
+    /// The value of a field, found in a head that the encoder has written: lines of `Name: value` up to an empty one.
+    private static func value(of name: [UInt8], in head: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        var rest = UnsafeRawBufferPointer(rebasing: head[...])
+        while let end = rest.firstIndex(of: 13), end > 0 {
+            let line = UnsafeRawBufferPointer(rebasing: rest[..<end])
+            if line.count > name.count + 1, line[name.count] == UInt8(ascii: ":"),
+                UnsafeRawBufferPointer(rebasing: line[..<name.count]).equalsIgnoringCase(name)
+            {
+                return UnsafeRawBufferPointer(rebasing: line[(name.count + 1)...].drop { $0 == UInt8(ascii: " ") })
+            }
+            rest = UnsafeRawBufferPointer(rebasing: rest[min(end + 2, rest.count)...])
+        }
+        return nil
     }
 
     package func flush() {

@@ -23,6 +23,11 @@ package struct AccessLogFormat: Equatable, Sendable {
 
     let atoms: [Atom]
 
+    /// Whether a line needs to know the response's fields.
+    package var showsResponseFields: Bool {
+        atoms.contains { if case .responseField = $0 { true } else { false } }
+    }
+
     /// Compiles `text`: `%(x)s` with an atom of gunicorn's (`h l u t r m U q H s B b f a T M D L p {name}i {name}o
     /// {name}e`), and `%%` for a percent sign. Atoms that are not known print `-`.
     package init(parsing text: String) throws(AccessLogFormatError) {

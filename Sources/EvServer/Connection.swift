@@ -235,8 +235,14 @@ final class Connection {
     /// Sends what the worker's writer holds, and `body` after it, as far as the socket takes them, and keeps the rest.
     func transmitWriter(_ body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
         guard !isClosed else { return }
-        let result = worker.writer.withUnsafeBytes { output.send($0, body, to: fileDescriptor) }
-        settle(result)
+        if output.isEmpty, body.isEmpty {
+            // The usual answer, sent from where it was written.
+            let sent = worker.writer.withUnsafeBytes { Socket.send(fileDescriptor, $0) }
+            if sent == worker.writer.count { return settle(.sent) }
+            settle(worker.writer.withUnsafeBytes { output.keep($0, after: sent) })
+        } else {
+            settle(worker.writer.withUnsafeBytes { output.send($0, body, to: fileDescriptor) })
+        }
     }
 
     /// Keeps what the worker's writer holds for the next bytes, or for the end of this turn.

@@ -16,12 +16,14 @@ package final class Exchange {
     let listener: Listener
     let worker: Worker
     private(set) var connection: Connection?
-    private var task: Task<Void, Never>?
+    var task: Task<Void, Never>?
     private var hasEnded = false
     /// No task runs now; one will when what the request waits for has come.
     var isParked = false {
         didSet { if isParked { task = nil } }
     }
+    /// The client has left before the end of its response.
+    package private(set) var clientHasLeft = false
     /// Called once when the client leaves, or the worker gives the request up, before its response is finished. For
     /// apps that do not run in a Swift task, which would be cancelled.
     package var onClientLeft: (() -> Void)?
@@ -33,7 +35,7 @@ package final class Exchange {
         didSet { if !isFinished { worker.requestDeadlines.update(self) } }
     }
     /// The deadline has passed.
-    package private(set) var isOverdue = false
+    package internal(set) var isOverdue = false
     /// The place among the requests with a deadline; -1 for none.
     var deadlineIndex: Int32 = -1
 
@@ -56,6 +58,8 @@ package final class Exchange {
         didSet { if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) } }
     }
     var status = 0
+    /// The head that was sent, and maybe bytes after it; kept only for an access log that shows fields of it.
+    var sentHead: [UInt8] = []
     var bodySent: UInt64 = 0
     var drainWaiter: UnsafeContinuation<Void, Never>?
     /// Called when enough of the output has been taken after `write` returned `.full`, and when the client leaves.
@@ -122,6 +126,7 @@ package final class Exchange {
     func clientLeft() {
         if !isFinished {
             isFinished = true
+            clientHasLeft = true
             // 499 is what proxies log for a client that left before its answer began.
             worker.accessLog?.append(self, status: headWasSent ? status : 499, bodyBytes: bodySent)
         }
@@ -130,18 +135,6 @@ package final class Exchange {
         wakeWriter()
         task?.cancel()
         onClientLeft?()
-    }
-
-    /// Gives the request up: the client is answered first, so that an app that does not listen cannot keep it waiting.
-    func deadlineExpired() {
-        guard !isFinished else { return }
-        isOverdue = true
-        worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        fail(status: 504)
-        task?.cancel()
-        (onDeadline ?? onClientLeft)?()
-        wakeBodyReader()
-        wakeWriter()
     }
 
     var requestMetadata: Logger.Metadata {
@@ -155,14 +148,18 @@ package final class Exchange {
     package func startResponse(status: Int, reason: UnsafeRawBufferPointer? = nil) throws(HTTP1Error) {
         self.status = status
         worker.writer.removeAll(keepingCapacity: true)
-        encoder = ResponseEncoder(requestIsHead: head.isHead, requestVersion: head.version, keepAlive: mayKeepAlive)
-        try encoder.start(status: status, reason: reason, into: &worker.writer)
+        var encoder = ResponseEncoder(requestIsHead: head.isHead, requestVersion: head.version, keepAlive: mayKeepAlive)
+        try encoder.start(status: status, reason: reason, into: worker.writer)
+        self.encoder = encoder
     }
 
     /// Adds a field of the app's.
     /// - Throws: `HTTP1Error` for bytes that must not reach the wire and for fields that are the server's to write.
     package func addField(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws(HTTP1Error) {
-        try encoder.field(name: name, value: value, into: &worker.writer)
+        // On a copy: a call inside an access to a class's property is tracked at run time.
+        var encoder = encoder
+        try encoder.field(name: name, value: value, into: worker.writer)
+        self.encoder = encoder
     }
 
     /// Forgets a head that was begun and not sent.
@@ -180,28 +177,32 @@ package final class Exchange {
     /// Sends head, body and end in one write.
     package func sendComplete(body: UnsafeRawBufferPointer) throws(HTTP1Error) {
         try finishHead(.known(UInt64(body.count)))
-        let count = encoder.bodyPrefix(count: body.count, into: &worker.writer)
+        let writer = worker.writer
+        var encoder = encoder
+        let count = encoder.bodyPrefix(count: body.count, into: writer)
         bodySent = UInt64(count)
-        reportOverrun()
         let sent = UnsafeRawBufferPointer(rebasing: body[..<count])
-        if count <= Self.copyLimit {
-            worker.writer.append(sent)
-            if count > 0 { encoder.bodySuffix(into: &worker.writer) }
-            _ = encoder.end(into: &worker.writer)
-            connection?.transmitWriter()
+        let isCopied = count <= Self.copyLimit
+        if isCopied {
+            writer.append(sent)
         } else {
             connection?.transmitWriter(sent)
-            worker.writer.removeAll(keepingCapacity: true)
-            encoder.bodySuffix(into: &worker.writer)
-            _ = encoder.end(into: &worker.writer)
-            if !worker.writer.isEmpty { connection?.transmitWriter() }
+            writer.removeAll(keepingCapacity: true)
         }
+        if count > 0 { encoder.bodySuffix(into: writer) }
+        _ = encoder.end(into: writer)
+        self.encoder = encoder
+        reportOverrun()
+        if isCopied || !writer.isEmpty { connection?.transmitWriter() }
         end()
     }
 
     private func finishHead(_ length: ResponseEncoder.ContentLength) throws(HTTP1Error) {
+        var encoder = encoder
         try worker.finishHead(length, with: &encoder)
+        self.encoder = encoder
         headWasSent = true
+        worker.accessLog?.keepHead(of: self)
     }
 
     /// Another request may follow, as far as the request and this worker's state go.
@@ -227,19 +228,19 @@ package final class Exchange {
         guard headWasSent, !isFinished, let connection else { return .gone }
         hasWrittenSinceLastCheck = true
         worker.writer.removeAll(keepingCapacity: true)
-        let count = encoder.bodyPrefix(count: bytes.count, into: &worker.writer)
+        let count = encoder.bodyPrefix(count: bytes.count, into: worker.writer)
         reportOverrun()
         guard count > 0 else { return .ok }
         bodySent += UInt64(count)
         let sent = UnsafeRawBufferPointer(rebasing: bytes[..<count])
         if count <= Self.copyLimit {
             worker.writer.append(sent)
-            encoder.bodySuffix(into: &worker.writer)
+            encoder.bodySuffix(into: worker.writer)
             connection.transmitWriter()
         } else {
             connection.transmitWriter(sent)
             worker.writer.removeAll(keepingCapacity: true)
-            encoder.bodySuffix(into: &worker.writer)
+            encoder.bodySuffix(into: worker.writer)
             if !worker.writer.isEmpty { connection.deferWriter() }
         }
         return isGone ? .gone : connection.output.count >= worker.highWaterMark ? .full : .ok
@@ -277,7 +278,7 @@ package final class Exchange {
     package func sendFile(fileDescriptor: Int32, offset: Int, count: Int) async throws {
         guard headWasSent, !isFinished else { return }
         worker.writer.removeAll(keepingCapacity: true)
-        let count = encoder.bodyPrefix(count: count, into: &worker.writer)
+        let count = encoder.bodyPrefix(count: count, into: worker.writer)
         reportOverrun()
         guard count > 0 else { return }
         connection?.transmitWriter()
@@ -310,7 +311,7 @@ package final class Exchange {
         }
         connection?.stopWaitingForWriting()
         worker.writer.removeAll(keepingCapacity: true)
-        encoder.bodySuffix(into: &worker.writer)
+        encoder.bodySuffix(into: worker.writer)
         if !worker.writer.isEmpty { connection?.deferWriter() }
     }
 
@@ -326,7 +327,7 @@ package final class Exchange {
 
     func outputDrained() { wakeWriter() }
 
-    private func wakeWriter() {
+    func wakeWriter() {
         waitsForSocket = false
         onDrained?()
         guard let waiter = drainWaiter else { return }
@@ -338,7 +339,7 @@ package final class Exchange {
     package func finish() {
         guard headWasSent, !isFinished else { return }
         worker.writer.removeAll(keepingCapacity: true)
-        _ = encoder.end(into: &worker.writer)
+        _ = encoder.end(into: worker.writer)
         if !worker.writer.isEmpty { connection?.transmitWriter() }
         end()
     }
@@ -375,6 +376,7 @@ package final class Exchange {
             return
         }
         headWasSent = true
+        worker.accessLog?.keepHead(of: self)
         connection?.transmitWriter()
         end()
     }

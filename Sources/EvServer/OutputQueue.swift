@@ -41,6 +41,14 @@ struct OutputQueue {
         return .waiting
     }
 
+    /// Keeps what a send(2) of these bytes, whose result this is, has left over. Only for an empty queue.
+    mutating func keep(_ rest: UnsafeRawBufferPointer, after sent: Int) -> Result {
+        guard sent >= 0 || sent == SocketError.wouldBlock else { return .failed }
+        append(UnsafeRawBufferPointer(rebasing: rest[max(sent, 0)...]))
+        isWaiting = true
+        return .waiting
+    }
+
     mutating func flush(to fd: Int32) -> Result {
         guard !bytes.isEmpty else {
             isWaiting = false

@@ -20,7 +20,7 @@ package final class Worker {
     /// Bytes just read; a connection takes what it needs before its callback ends.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
     /// The response head or chunk that is being put together.
-    var writer = ByteWriter()
+    let writer = ByteWriter()
     var clock = ResponseClock()
     /// A parser that has seen nothing, copied for each head.
     let parser: RequestParser
@@ -200,21 +200,21 @@ package final class Worker {
     func finishHead(_ length: ResponseEncoder.ContentLength, with encoder: inout ResponseEncoder) throws(HTTP1Error) {
         clock.refresh()
         try clock.withDate { date throws(HTTP1Error) in
-            try encoder.finishHead(body: length, date: date, server: serverHeader, into: &writer)
+            try encoder.finishHead(body: length, date: date, server: serverHeader, into: writer)
         }
     }
 
     /// Puts a whole plain-text error response into `writer`; returns the bytes of its body.
     func encodeError(_ status: Int, with encoder: inout ResponseEncoder) throws(HTTP1Error) -> Int {
         let reason = StatusPhrase.reason(for: status)
-        try encoder.start(status: status, reason: nil, into: &writer)
+        try encoder.start(status: status, reason: nil, into: writer)
         for (name, value) in [("Content-Type", "text/plain; charset=utf-8")] as [(StaticString, StaticString)] {
-            try encoder.field(name: name.bytes, value: value.bytes, into: &writer)
+            try encoder.field(name: name.bytes, value: value.bytes, into: writer)
         }
         try finishHead(.known(UInt64(reason.utf8CodeUnitCount + 1)), with: &encoder)
-        encoder.body(reason.bytes, into: &writer)
-        encoder.body(("\n" as StaticString).bytes, into: &writer)
-        _ = encoder.end(into: &writer)
+        encoder.body(reason.bytes, into: writer)
+        encoder.body(("\n" as StaticString).bytes, into: writer)
+        _ = encoder.end(into: writer)
         return encoder.framing == .none ? 0 : reason.utf8CodeUnitCount + 1
     }
 

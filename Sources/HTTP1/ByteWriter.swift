@@ -1,19 +1,39 @@
 // A growable buffer of raw memory that is written at its end and reused: growing is the only thing that allocates.
 internal import Glibc
 
-package struct ByteWriter: ~Copyable {
-    private var base: UnsafeMutableRawPointer
-    package private(set) var capacity: Int
+package final class ByteWriter {
+    private struct State {
+        var base: UnsafeMutableRawPointer
+        var capacity: Int
+        var count = 0
+    }
+
+    /// Behind a pointer, because every access to a class's own property may be tracked at run time.
+    private let state: UnsafeMutablePointer<State>
+
+    private var base: UnsafeMutableRawPointer {
+        get { state.pointee.base }
+        set { state.pointee.base = newValue }
+    }
+    package private(set) var capacity: Int {
+        get { state.pointee.capacity }
+        set { state.pointee.capacity = newValue }
+    }
     /// Bytes written and not removed.
-    package private(set) var count = 0
+    package private(set) var count: Int {
+        get { state.pointee.count }
+        set { state.pointee.count = newValue }
+    }
 
     package init(capacity: Int = 512) {
-        self.capacity = max(capacity, 64)
-        base = .allocate(byteCount: self.capacity, alignment: 1)
+        let capacity = max(capacity, 64)
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(base: .allocate(byteCount: capacity, alignment: 1), capacity: capacity))
     }
 
     deinit {
-        base.deallocate()
+        state.pointee.base.deallocate()
+        state.deallocate()
     }
 
     package var isEmpty: Bool { count == 0 }
@@ -26,12 +46,12 @@ package struct ByteWriter: ~Copyable {
 
     /// Room for `extra` more bytes; at least doubles when it grows.
     @inline(__always)
-    package mutating func reserve(_ extra: Int) {
+    package func reserve(_ extra: Int) {
         if capacity - count < extra { grow(extra) }
     }
 
     @inline(never)
-    private mutating func grow(_ extra: Int) {
+    private func grow(_ extra: Int) {
         let wanted = max(capacity * 2, count + extra)
         let grown = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 1)
         grown.copyMemory(from: base, byteCount: count)
@@ -40,29 +60,29 @@ package struct ByteWriter: ~Copyable {
         capacity = wanted
     }
 
-    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    package func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         (base + count).copyMemory(from: source, byteCount: bytes.count)
         count += bytes.count
     }
 
-    package mutating func append(_ string: StaticString) {
+    package func append(_ string: StaticString) {
         append(UnsafeRawBufferPointer(start: string.utf8Start, count: string.utf8CodeUnitCount))
     }
 
-    package mutating func append(byte: UInt8) {
+    package func append(byte: UInt8) {
         reserve(1)
         base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
         count += 1
     }
 
-    package mutating func append(decimal value: Int) {
+    package func append(decimal value: Int) {
         if value < 0 { append(byte: UInt8(ascii: "-")) }
         append(decimal: UInt64(value.magnitude))
     }
 
-    package mutating func append(decimal value: UInt64) {
+    package func append(decimal value: UInt64) {
         var digits = 1
         var rest = value
         while rest >= 10 {
@@ -77,7 +97,7 @@ package struct ByteWriter: ~Copyable {
     }
 
     /// Lower case, no prefix.
-    package mutating func append(hex value: UInt64) {
+    package func append(hex value: UInt64) {
         var rest = value
         fill(max((67 - value.leadingZeroBitCount) / 4, 1)) {
             defer { rest >>= 4 }
@@ -87,7 +107,7 @@ package struct ByteWriter: ~Copyable {
 
     /// Digits come last one first.
     @inline(__always)
-    private mutating func fill(_ digits: Int, _ next: () -> UInt8) {
+    private func fill(_ digits: Int, _ next: () -> UInt8) {
         reserve(digits)
         for index in stride(from: count + digits - 1, through: count, by: -1) {
             let digit = next()
@@ -97,7 +117,7 @@ package struct ByteWriter: ~Copyable {
     }
 
     /// `write` gets room for `limit` bytes and returns how many it wrote; returns the same.
-    package mutating func append(
+    package func append(
         upTo limit: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int
     ) -> Int {
         reserve(limit)
@@ -107,14 +127,14 @@ package struct ByteWriter: ~Copyable {
     }
 
     /// Takes the first `prefix` bytes away, those that a partial write has sent.
-    package mutating func removeFirst(_ prefix: Int) {
+    package func removeFirst(_ prefix: Int) {
         let gone = min(max(prefix, 0), count)
         memmove(base, base + gone, count - gone)
         count -= gone
     }
 
     /// Without `keepingCapacity` no more than the smallest buffer stays.
-    package mutating func removeAll(keepingCapacity: Bool = false) {
+    package func removeAll(keepingCapacity: Bool = false) {
         count = 0
         guard !keepingCapacity, capacity > 512 else { return }
         base.deallocate()
@@ -123,7 +143,7 @@ package struct ByteWriter: ~Copyable {
     }
 
     /// Forgets what was written behind the first `length` bytes.
-    package mutating func truncate(to length: Int) {
+    package func truncate(to length: Int) {
         count = min(max(length, 0), count)
     }
 }

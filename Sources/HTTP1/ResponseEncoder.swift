@@ -56,7 +56,7 @@ package struct ResponseEncoder: Sendable {
 
     /// `reason` nil: the registered phrase. The version is the server's own (RFC 9110 2.5), whatever was asked with.
     package mutating func start(
-        status: Int, reason: UnsafeRawBufferPointer?, into output: inout ByteWriter
+        status: Int, reason: UnsafeRawBufferPointer?, into output: ByteWriter
     ) throws(HTTP1Error) {
         guard 100...999 ~= status else { throw HTTP1Error(.responseStatus) }
         if let reason, !Self.isText(reason) { throw HTTP1Error(.responseReason) }
@@ -75,7 +75,7 @@ package struct ResponseEncoder: Sendable {
     /// One field line of the app's. Content-Length and Connection are taken in, and written with the head's end;
     /// fields that are the connection's and not the app's are refused (RFC 9110 7.6.1).
     package mutating func field(
-        name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, into output: inout ByteWriter
+        name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, into output: ByteWriter
     ) throws(HTTP1Error) {
         let nameBytes = name.baseAddress?.assumingMemoryBound(to: UInt8.self)
         guard evg_is_token(nameBytes, name.count) else { throw HTTP1Error(.responseFieldName) }
@@ -105,12 +105,12 @@ package struct ResponseEncoder: Sendable {
     /// The framing fields, Connection, Date, Server and the empty line. `date` and `server` yield to the app's own.
     package mutating func finishHead(
         body: ContentLength, date: UnsafeRawBufferPointer, server: UnsafeRawBufferPointer?,
-        into output: inout ByteWriter
+        into output: ByteWriter
     ) throws(HTTP1Error) {
         if let server, !Self.isText(server) { throw HTTP1Error(.responseFieldValue) }
         guard Self.isText(date) else { throw HTTP1Error(.responseFieldValue) }
-        writeFraming(body, into: &output)
-        writeConnection(into: &output)
+        writeFraming(body, into: output)
+        writeConnection(into: output)
         if !hasDate && date.count > 0 {
             output.append("Date: ")
             output.append(date)
@@ -127,16 +127,16 @@ package struct ResponseEncoder: Sendable {
     // MARK: - Body
 
     /// Writes as much of `bytes` as the framing has room for.
-    package mutating func body(_ bytes: UnsafeRawBufferPointer, into output: inout ByteWriter) {
-        let count = bodyPrefix(count: bytes.count, into: &output)
+    package mutating func body(_ bytes: UnsafeRawBufferPointer, into output: ByteWriter) {
+        let count = bodyPrefix(count: bytes.count, into: output)
         guard count > 0 else { return }
         output.append(UnsafeRawBufferPointer(rebasing: bytes[0..<count]))
-        bodySuffix(into: &output)
+        bodySuffix(into: output)
     }
 
     /// For bytes that do not pass through `output`: writes what comes before them, and returns how many of them the
     /// caller is to send, 0 for none and then no suffix either.
-    package mutating func bodyPrefix(count: Int, into output: inout ByteWriter) -> Int {
+    package mutating func bodyPrefix(count: Int, into output: ByteWriter) -> Int {
         guard count > 0, !hasEnded else { return 0 }
         switch framing {
         case .none:
@@ -155,13 +155,13 @@ package struct ResponseEncoder: Sendable {
         }
     }
 
-    package mutating func bodySuffix(into output: inout ByteWriter) {
+    package mutating func bodySuffix(into output: ByteWriter) {
         if framing == .chunked { output.append("\r\n") }
     }
 
     /// The last chunk where there is one. False when fewer bytes were given than announced: the connection must close.
     /// Not called for a body that broke off: then nothing must look like an end (RFC 9112 8).
-    package mutating func end(into output: inout ByteWriter) -> Bool {
+    package mutating func end(into output: ByteWriter) -> Bool {
         guard !hasEnded else { return !isShort }
         hasEnded = true
         switch framing {
@@ -204,7 +204,7 @@ extension ResponseEncoder {
     }
 
     /// RFC 9112 6.1 to 6.3 and 9110 8.6, sender's side.
-    private mutating func writeFraming(_ body: ContentLength, into output: inout ByteWriter) {
+    private mutating func writeFraming(_ body: ContentLength, into output: ByteWriter) {
         var length = contentLength
         if case .known(let known) = body, length == nil { length = known }
         if status < 200 || status == 204 {
@@ -212,13 +212,13 @@ extension ResponseEncoder {
         } else if requestIsHead || status == 304 {
             // The length of what GET would have got. That nothing was given here says nothing about it.
             framing = .none
-            if let length, length > 0 || contentLength != nil { writeContentLength(length, into: &output) }
+            if let length, length > 0 || contentLength != nil { writeContentLength(length, into: output) }
         } else if status == 205 {
             framing = .length(0)
-            writeContentLength(0, into: &output)
+            writeContentLength(0, into: output)
         } else if let length {
             framing = .length(length)
-            writeContentLength(length, into: &output)
+            writeContentLength(length, into: output)
         } else if requestVersion == .http10 {
             framing = .untilClose
         } else {
@@ -227,14 +227,14 @@ extension ResponseEncoder {
         }
     }
 
-    private func writeContentLength(_ length: UInt64, into output: inout ByteWriter) {
+    private func writeContentLength(_ length: UInt64, into output: ByteWriter) {
         output.append("Content-Length: ")
         output.append(decimal: length)
         output.append("\r\n")
     }
 
     /// 1.1 stays open unless told otherwise, 1.0 closes (RFC 9112 9.3). An interim response says neither.
-    private func writeConnection(into output: inout ByteWriter) {
+    private func writeConnection(into output: ByteWriter) {
         if appUpgrades {
             output.append(status == 426 && mustClose ? "Connection: upgrade, close\r\n" : "Connection: upgrade\r\n")
         } else if status < 200 {

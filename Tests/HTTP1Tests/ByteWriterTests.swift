@@ -7,7 +7,7 @@ import Testing
     }
 
     @Test func numbersAreWritten() {
-        var writer = ByteWriter()
+        let writer = ByteWriter()
         for value in [0, 7, 10, 999, 1000, Int.max, -5, Int.min] {
             writer.append(decimal: value)
             writer.append(" ")
@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test func growsAndKeepsWhatWasWritten() {
-        var writer = ByteWriter(capacity: 1)
+        let writer = ByteWriter(capacity: 1)
         for index in 0..<10_000 { writer.append(byte: UInt8(truncatingIfNeeded: index)) }
         let count = writer.count
         #expect(count == 10_000)
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func truncatesAndRemoves() {
-        var writer = ByteWriter()
+        let writer = ByteWriter()
         writer.append("hello, world")
         writer.truncate(to: 100)
         #expect(text(writer) == "hello, world")
@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func capacityIsGivenBack() {
-        var writer = ByteWriter()
+        let writer = ByteWriter()
         for _ in 0..<1000 { writer.append("0123456789") }
         let grown = writer.capacity
         writer.removeAll(keepingCapacity: true)
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func bytesAreWrittenInPlace() {
-        var writer = ByteWriter()
+        let writer = ByteWriter()
         let written = writer.append(upTo: 300) { room in
             room.copyBytes(from: Array("abc".utf8))
             return 3

@@ -108,21 +108,21 @@ import Testing
 
     @Test func prefixAndSuffixFrameBytesSentElsewhere() {
         let chunked = respond(length: nil) { run in
-            let due = run.encoder.bodyPrefix(count: 4096, into: &run.output)
+            let due = run.encoder.bodyPrefix(count: 4096, into: run.output)
             #expect(due == 4096)
-            run.encoder.bodySuffix(into: &run.output)
+            run.encoder.bodySuffix(into: run.output)
         }
         #expect(chunked.body == "1000\r\n\r\n0\r\n\r\n")
         let length = respond(length: 10) { run in
-            let due = run.encoder.bodyPrefix(count: 4096, into: &run.output)
+            let due = run.encoder.bodyPrefix(count: 4096, into: run.output)
             #expect(due == 10)
-            run.encoder.bodySuffix(into: &run.output)
-            let more = run.encoder.bodyPrefix(count: 1, into: &run.output)
+            run.encoder.bodySuffix(into: run.output)
+            let more = run.encoder.bodyPrefix(count: 1, into: run.output)
             #expect(more == 0)
         }
         #expect(length.body == "" && length.overran && length.ended)
         let none = respond(head: true) { run in
-            let due = run.encoder.bodyPrefix(count: 5, into: &run.output)
+            let due = run.encoder.bodyPrefix(count: 5, into: run.output)
             #expect(due == 0)
         }
         #expect(none.body == "")
@@ -131,9 +131,9 @@ import Testing
     @Test func nothingFollowsTheEnd() {
         let wire = respond(length: nil) { run in
             run.body("a")
-            let first = run.encoder.end(into: &run.output)
+            let first = run.encoder.end(into: run.output)
             run.body("b")
-            let second = run.encoder.end(into: &run.output)
+            let second = run.encoder.end(into: run.output)
             #expect(first && second)
         }
         #expect(wire.body == "1\r\na\r\n0\r\n\r\n")
@@ -238,11 +238,11 @@ import Testing
 
 private struct Run: ~Copyable {
     var encoder: ResponseEncoder
-    var output = ByteWriter()
+    let output = ByteWriter()
 
     mutating func body(_ text: String) {
         var text = text
-        text.withUTF8 { encoder.body(UnsafeRawBufferPointer($0), into: &output) }
+        text.withUTF8 { encoder.body(UnsafeRawBufferPointer($0), into: output) }
     }
 
     mutating func head(
@@ -251,15 +251,15 @@ private struct Run: ~Copyable {
         let reason = reason.map { Array($0.utf8) }
         if let reason {
             try reason.withBytes { bytes throws(HTTP1Error) in
-                try encoder.start(status: status, reason: bytes, into: &output)
+                try encoder.start(status: status, reason: bytes, into: output)
             }
         } else {
-            try encoder.start(status: status, reason: nil, into: &output)
+            try encoder.start(status: status, reason: nil, into: output)
         }
         for (name, value) in fields {
             try Array(name.utf8).withBytes { name throws(HTTP1Error) in
                 try Array(value.utf8).withBytes { value throws(HTTP1Error) in
-                    try encoder.field(name: name, value: value, into: &output)
+                    try encoder.field(name: name, value: value, into: output)
                 }
             }
         }
@@ -267,7 +267,7 @@ private struct Run: ~Copyable {
             try Array((server ?? "").utf8).withBytes { bytes throws(HTTP1Error) in
                 try encoder.finishHead(
                     body: length.map { .known($0) } ?? .unknown, date: date, server: server == nil ? nil : bytes,
-                    into: &output)
+                    into: output)
             }
         }
     }
@@ -300,7 +300,7 @@ private func respond(
         Issue.record("\(error)")
     }
     body(&run)
-    let ended = run.encoder.end(into: &run.output)
+    let ended = run.encoder.end(into: run.output)
     let text = run.output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     return Wire(text: text, ended: ended, mustClose: run.encoder.mustClose, overran: run.encoder.overran)
 }
