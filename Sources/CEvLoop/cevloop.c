@@ -8,9 +8,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -115,6 +117,23 @@ void evg_signal_init(evg_signal *signal, int number, evg_callback callback, void
     signal->context = context;
 }
 void evg_signal_start(evg_loop *loop, evg_signal *signal) { ev_signal_start(loop, &signal->watcher); }
+
+/* libev wakes a loop for a signal only while it polls, and a guest is polled by somebody else. */
+static int guest_event = -1;
+static void signal_for_guest(int number) {
+    int saved = errno;
+    ev_feed_signal(number);
+    evg_eventfd_wake(guest_event);
+    errno = saved;
+}
+
+void evg_signal_wakes(evg_signal *signal, int event) {
+    struct sigaction action = {.sa_handler = signal_for_guest, .sa_flags = SA_RESTART};
+    sigfillset(&action.sa_mask);
+    guest_event = event;
+    sigaction(signal->watcher.signum, &action, NULL);
+}
+
 void evg_signal_stop(evg_loop *loop, evg_signal *signal) { ev_signal_stop(loop, &signal->watcher); }
 
 void evg_async_init(evg_async *async, evg_callback callback, void *context) {
@@ -133,6 +152,41 @@ void evg_prepare_init(evg_prepare *prepare, evg_callback callback, void *context
 }
 void evg_prepare_start(evg_loop *loop, evg_prepare *prepare) { ev_prepare_start(loop, &prepare->watcher); }
 void evg_prepare_stop(evg_loop *loop, evg_prepare *prepare) { ev_prepare_stop(loop, &prepare->watcher); }
+
+/* ---- the epoll set, which libev replaces at times ---- */
+
+static void remake_fired(evg_loop *loop, ev_fork *watcher, int events) {
+    (void)loop;
+    evg_remake *self = (evg_remake *)watcher;
+    self->callback(self->context, events);
+}
+
+void evg_remake_start(evg_loop *loop, evg_remake *remake, evg_callback callback, void *context) {
+    ev_fork_init(&remake->watcher, remake_fired);
+    remake->callback = callback;
+    remake->context = context;
+    ev_fork_start(loop, &remake->watcher);
+}
+void evg_remake_stop(evg_loop *loop, evg_remake *remake) { ev_fork_stop(loop, &remake->watcher); }
+
+int evg_remake_descriptor(int old) {
+    int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (probe < 0) return old;
+    close(probe);
+    return probe < old ? probe : old;
+}
+
+int evg_epoll(void) {
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int evg_epoll_add(int epoll, int fd) {
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+void evg_epoll_remove(int epoll, int fd) { epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL); }
 
 /* ---- sockets ---- */
 

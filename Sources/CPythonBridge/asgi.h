@@ -26,8 +26,15 @@ struct evg_asgi_request {
 };
 
 extern PyTypeObject *evg_asgi_request_type;
+extern PyTypeObject *evg_asgi_coroutine_type;
+extern evg_asgi_request *evg_asgi_first;    /* of those that run */
 extern PyObject *evg_asgi_cancelled;        /* asyncio.CancelledError */
 extern PyObject *evg_asgi_disconnected;     /* evgateway's subclass of OSError */
+
+int evg_asgi_request_init(void);
+evg_asgi_request *evg_asgi_request_new(void *exchange);
+/* Ends it, if it has not ended. The caller holds a reference and has no exception pending. */
+void evg_asgi_end(evg_asgi_request *request, bool failed);
 
 int evg_asgi_scope_init(void);
 int evg_py_asgi_scope_ready(PyObject *module);
@@ -35,7 +42,24 @@ PyObject *evg_asgi_scope_build(const evg_asgi_head *head, evg_asgi_request *requ
 
 int evg_asgi_channel_init(void);
 PyObject *evg_asgi_make_receive(evg_asgi_request *request);
+int evg_asgi_send_init(void);
 PyObject *evg_asgi_make_send(evg_asgi_request *request);
+
+typedef enum evg_asgi_wait_kind {
+    evg_asgi_wait_done,         /* nothing to wait for */
+    evg_asgi_wait_message,      /* the value is there */
+    evg_asgi_wait_receive,
+    evg_asgi_wait_drain,
+    evg_asgi_wait_turn,         /* for the loop's next turn */
+    evg_asgi_wait_file
+} evg_asgi_wait_kind;
+
+extern PyObject *evg_asgi_done;     /* the awaitable of every send that need not wait */
+PyObject *evg_asgi_waiting(evg_asgi_request *request, evg_asgi_wait_kind kind);
+bool evg_asgi_on_loop_thread(void);
+/* The exception of a send that comes too late; NULL. */
+PyObject *evg_asgi_say_disconnected(void);
+
 /* A new future of the loop, which the next evg_asgi_wake resolves. */
 PyObject *evg_asgi_wait(evg_asgi_request *request);
 /* Whoever waits in receive or send looks again. Runs nothing of the app. */

@@ -226,7 +226,8 @@ PyObject *evg_asgi_scope_build(const evg_asgi_head *head, evg_asgi_request *requ
 
 /* All keys stand in the template, so that the copy is one memcpy; the fillers make room for what frameworks add. */
 void *evg_asgi_scope_new(const char *server, int32_t port, const char *root_path) {
-    PyObject *root = *root_path ? PyUnicode_DecodeUTF8(root_path, (Py_ssize_t)strlen(root_path), "replace") : name.empty_text;
+    PyObject *root = name.empty_text;
+    if (*root_path) root = PyUnicode_DecodeUTF8(root_path, (Py_ssize_t)strlen(root_path), "replace");
     PyObject *host = PyUnicode_DecodeFSDefault(server);
     PyObject *number = port < 0 ? Py_None : PyLong_FromLong(port);
     PyObject *place = host && number ? PyTuple_Pack(2, host, number) : NULL;

@@ -43,6 +43,10 @@ static void call_free(evg_py_call *call) {
 }
 
 static evg_py_outcome failed(evg_py_call *call, const char *what) {
+    if (call && call->exchange && evg_py_responses.silences && evg_py_responses.silences(call->exchange)) {
+        PyErr_Clear();
+        return EVG_PY_FAILED;
+    }
     evg_py_report(call, what);
     return EVG_PY_FAILED;
 }

@@ -42,6 +42,8 @@ typedef struct evg_py_sink {
     bool (*write)(void *exchange, evg_py_text bytes);   /* true: flush is to be called, without the GIL */
     void (*flush)(void *exchange);
     int (*dress)(PyObject *environ, const evg_py_request *request);   /* adds what the class gives its apps; or NULL */
+    int (*wait)(void *exchange);       /* in place of flush, with the GIL; -1 with an exception; or NULL */
+    bool (*silences)(void *exchange);  /* whether the pending exception is an end that is meant; or NULL */
 } evg_py_sink;
 
 extern evg_py_sink evg_py_responses;

@@ -169,7 +169,10 @@ static PyObject *write_body(PyObject *self, PyObject *data) {
     }
     call->head_sent = true;
     void *exchange = call->exchange;
-    if (evg_py_responses.write(exchange, bytes)) {
+    bool is_full = evg_py_responses.write(exchange, bytes);
+    if (is_full && evg_py_responses.wait) {
+        if (evg_py_responses.wait(exchange)) return NULL;
+    } else if (is_full) {
         Py_BEGIN_ALLOW_THREADS
         evg_py_responses.flush(exchange);
         Py_END_ALLOW_THREADS

@@ -7,8 +7,10 @@ import CEvLoop
 /// A libev event loop. Watchers keep it alive; it is not `Sendable`.
 package final class EventLoop {
     let handle: OpaquePointer
-    /// The epoll descriptor, for another loop to watch; -1 when it could not be told.
-    package let backendFileDescriptor: Int32
+    /// libev's epoll descriptor as it was made; -1 when it could not be told.
+    let backend: Int32
+    /// The descriptor for another loop to watch; -1 when there is none.
+    package var backendFileDescriptor: Int32 { guest?.descriptor ?? backend }
     private var prepare: UnsafeMutablePointer<evg_prepare>
     private(set) var isRunning = false
     private var abandoned = false
@@ -22,10 +24,11 @@ package final class EventLoop {
         var backend: Int32 = -1
         guard let handle = evg_loop_new(&backend) else { throw SystemError("epoll_create1") }
         self.handle = handle
-        backendFileDescriptor = backend
+        self.backend = backend
         prepare = .allocate(capacity: 1)
         evg_prepare_init(
-            prepare, { context, _ in
+            prepare,
+            { context, _ in
                 guard let context else { return }
                 let loop = Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue()
                 for hook in loop.hooks { hook() }
@@ -71,7 +74,9 @@ package final class EventLoop {
     package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(hook) }
 
     /// Calls around the poll only, e.g. to let go of an interpreter's lock while nothing happens.
-    package func setPollHooks(release: @escaping @convention(c) () -> Void, acquire: @escaping @convention(c) () -> Void) {
+    package func setPollHooks(
+        release: @escaping @convention(c) () -> Void, acquire: @escaping @convention(c) () -> Void
+    ) {
         evg_loop_set_poll_hooks(handle, release, acquire)
     }
 

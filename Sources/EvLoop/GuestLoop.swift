@@ -18,6 +18,13 @@ final class GuestSupport {
     /// Timers that run. A guest has a handful, so they are looked through.
     private var timers: [Unmanaged<TimerWatcher>] = []
     private var armedFor = Double.infinity
+    /// What the other loop watches: an epoll set of ours around libev's. libev replaces its own when it hears of
+    /// descriptors that it has forgotten (a closed one that lives on in another process); who watched it would go deaf.
+    let descriptor: Int32
+    private let remake = UnsafeMutablePointer<evg_remake>.allocate(capacity: 1)
+    private var backend: Int32
+    private var isRemade = false
+    private var isWatchingRemakes = false
     /// Something changed during the pump: it has to run once more before the descriptor can be trusted.
     fileprivate var isDirty = false
 
@@ -25,12 +32,30 @@ final class GuestSupport {
         self.loop = loop
         timer = evg_timerfd()
         event = evg_eventfd()
-        guard timer >= 0, event >= 0 else { throw SystemError("timerfd_create and eventfd", errno: -min(timer, event)) }
+        descriptor = evg_epoll()
+        backend = loop.backend
+        let worst = min(timer, event, descriptor)
+        guard worst >= 0 else { throw SystemError("timerfd_create, eventfd and epoll_create", errno: -worst) }
+        let result = evg_epoll_add(descriptor, backend)
+        guard result == 0 else { throw SystemError("epoll_ctl", errno: -result) }
+        evg_remake_start(
+            loop.handle, remake,
+            { context, _ in
+                guard let context else { return }
+                let support = Unmanaged<GuestSupport>.fromOpaque(context).takeUnretainedValue()
+                evg_epoll_remove(support.descriptor, support.backend)
+                support.backend = evg_remake_descriptor(support.backend)
+                support.isRemade = true
+            }, Unmanaged.passUnretained(self).toOpaque())
+        isWatchingRemakes = true
     }
 
     deinit {
         timerWatcher = nil
         eventWatcher = nil
+        if isWatchingRemakes { evg_remake_stop(loop.handle, remake) }
+        remake.deallocate()
+        if descriptor >= 0 { close(descriptor) }
         if timer >= 0 { close(timer) }
         if event >= 0 { close(event) }
     }
@@ -73,6 +98,14 @@ final class GuestSupport {
         timers.removeAll { $0.toOpaque() == reference }
     }
 
+    /// After a run of the loop: watches libev's new epoll set in place of the one that is gone.
+    fileprivate func follow() {
+        guard isRemade else { return }
+        isRemade = false
+        _ = evg_epoll_add(descriptor, backend)
+        isDirty = true
+    }
+
     /// Sets the timerfd to the earliest of the timers, when that is not what it is set to.
     fileprivate func arm() {
         let next = timers.reduce(Double.infinity) { min($0, $1._withUnsafeGuaranteedRef { $0.due }) }
@@ -101,6 +134,7 @@ extension EventLoop {
         repeat {
             guest.beginPump()
             runNonBlocking()
+            guest.follow()
         } while guest.isDirty
         guest.arm()
     }

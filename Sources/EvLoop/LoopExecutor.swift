@@ -53,8 +53,10 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         let event = loop.guest?.event
         inbox.withLock {
             // An ev_async writes only while the loop polls, and a guest is polled by somebody else.
-            $0.wake = { if let event { return evg_eventfd_wake(event) }
-                evg_async_send(OpaquePointer(bitPattern: handle), UnsafeMutablePointer(bitPattern: record)) }
+            $0.wake = {
+                if let event { return evg_eventfd_wake(event) }
+                evg_async_send(OpaquePointer(bitPattern: handle), UnsafeMutablePointer(bitPattern: record))
+            }
         }
         thread.store(pthread_self(), ordering: .releasing)
     }
@@ -173,7 +175,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     package func isIsolatingCurrentContext() -> Bool? { isOnLoopThread }
 
     /// The loop that the executor is bound to. Only for the loop's thread.
-    var boundLoop: EventLoop? { isOnLoopThread ? loop : nil }
+    package var boundLoop: EventLoop? { isOnLoopThread ? loop : nil }
 }
 
 /// A value behind a mutex of the C library: ThreadSanitizer understands that one, and not `Synchronization.Mutex`.

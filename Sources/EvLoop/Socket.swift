@@ -48,8 +48,10 @@ package enum SocketError {
     }
     /// The connection died between the handshake and accept(2), or a signal came: the next one may be fine.
     package static func isTransientAccept(_ result: Int32) -> Bool {
-        [ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
-            ENETUNREACH, ETIMEDOUT].contains(-result)
+        [
+            ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+            ENETUNREACH, ETIMEDOUT,
+        ].contains(-result)
     }
 }
 

@@ -39,7 +39,8 @@ package final class IOWatcher {
         self.callback = callback
         record = .allocate(capacity: 1)
         evg_io_init(
-            record, fileDescriptor, events.rawValue, { context, events in
+            record, fileDescriptor, events.rawValue,
+            { context, events in
                 guard let context else { return }
                 let watcher = Unmanaged<IOWatcher>.fromOpaque(context).takeUnretainedValue()
                 watcher.callback(IOEvents(rawValue: events & IOEvents.both.rawValue))
@@ -88,7 +89,8 @@ package final class TimerWatcher {
         self.callback = callback
         record = .allocate(capacity: 1)
         evg_timer_init(
-            record, { context, _ in
+            record,
+            { context, _ in
                 guard let context else { return }
                 let watcher = Unmanaged<TimerWatcher>.fromOpaque(context).takeUnretainedValue()
                 watcher.fired()
@@ -135,7 +137,8 @@ package final class SignalWatcher {
         self.callback = callback
         record = .allocate(capacity: 1)
         evg_signal_init(
-            record, signal, { context, _ in
+            record, signal,
+            { context, _ in
                 guard let context else { return }
                 Unmanaged<SignalWatcher>.fromOpaque(context).takeUnretainedValue().callback()
             }, Unmanaged.passUnretained(self).toOpaque())
@@ -150,6 +153,7 @@ package final class SignalWatcher {
         guard !isActive else { return }
         isActive = true
         evg_signal_start(loop.handle, record)
+        if let guest = loop.guest { evg_signal_wakes(record, guest.event) }
     }
 
     package func stop() {

@@ -15,12 +15,12 @@ extension PythonHost {
         try load(configuration)
         var name: UnsafePointer<CChar>?
         let timeout = configuration.gracefulTimeout
+        let application = ASGIApplication(rootPath: configuration.rootPath, worker.logger)
+        ASGIApplication.current = application
         guard evg_asgi_prepare(configuration.asgiLoop.rawValue, configuration.lifespan.rawValue, timeout, &name) else {
             throw ApplicationError("the event loop for ASGI cannot be had", exitCode: ApplicationError.bootFailure)
         }
         let loop = name.map { String(cString: $0) } ?? "asyncio"
-        let application = ASGIApplication(rootPath: configuration.rootPath)
-        ASGIApplication.current = application
         return LoadedApplication(description: "ASGI app \(configuration.application ?? "") on \(loop)") {
             try await application.started()
             return application
@@ -33,8 +33,12 @@ final class ASGIApplication: Application {
     /// The one of this worker.
     static var current: ASGIApplication?
 
+    let logger: Logger
     private let rootPath: String
     private var scopes: [(listener: Int32, scope: UnsafeMutableRawPointer)] = []
+
+    /// Monotonic seconds at which the worker has to be gone.
+    private(set) var leavesBefore = Double.infinity
 
     private enum Startup {
         case pending(CheckedContinuation<Void, any Error>?)
@@ -42,14 +46,17 @@ final class ASGIApplication: Application {
     }
     private var startup = Startup.pending(nil)
 
-    init(rootPath: String) {
+    init(rootPath: String, _ logger: Logger) {
         self.rootPath = rootPath
+        self.logger = logger
     }
 
     func begin(_ exchange: Exchange) {
         if exchange.head.asksForWebSocket { return exchange.refuseWebSocket() }
         evg_asgi_accept(Unmanaged.passRetained(exchange).toOpaque())
     }
+
+    func workerLeaves(before deadline: Double) { leavesBefore = deadline }
 
     /// Never called: requests are not Swift tasks here.
     func respond(to exchange: Exchange) async { exchange.fail() }
@@ -128,7 +135,8 @@ extension RequestHead {
 extension Exchange {
     /// RFC 9110 section 15.5.22: the answer names a protocol that would do.
     fileprivate func refuseWebSocket() {
-        logger.warning("Refused a WebSocket: this server does not speak it", metadata: ["path": "\(head.string(head.path))"])
+        logger.warning(
+            "Refused a WebSocket: this server does not speak it", metadata: ["path": "\(head.string(head.path))"])
         let text: StaticString = "WebSocket is not available here\n"
         let fields: [(StaticString, StaticString)] = [
             ("Upgrade", "HTTP/1.1"), ("Connection", "upgrade"), ("Content-Type", "text/plain; charset=utf-8"),

@@ -7,6 +7,7 @@ import EvLoop
 import EvServer
 import Glibc
 import HTTP1
+import Logging
 
 private func exchange(_ pointer: UnsafeMutableRawPointer) -> Exchange {
     Unmanaged<Exchange>.fromOpaque(pointer).takeUnretainedValue()
@@ -134,7 +135,9 @@ public func asgiRespond(
 }
 
 @_cdecl("evg_swift_asgi_write")
-public func asgiWrite(_ pointer: UnsafeMutableRawPointer, _ body: evg_py_text, _ isLast: Bool) -> evg_asgi_send_outcome {
+public func asgiWrite(
+    _ pointer: UnsafeMutableRawPointer, _ body: evg_py_text, _ isLast: Bool
+) -> evg_asgi_send_outcome {
     nonisolated(unsafe) let (pointer, body) = (pointer, body)
     return LoopActor.assumeIsolated {
         let exchange = exchange(pointer)
@@ -239,4 +242,15 @@ public func asgiStarted(_ message: evg_py_text, _ details: evg_py_text) {
             reason, exitCode: ApplicationError.bootFailure, details: details.isEmpty ? nil : details)
         ASGIApplication.current?.startupEnded(reason.isEmpty ? nil : error)
     }
+}
+
+@_cdecl("evg_swift_asgi_time_left")
+public func asgiTimeLeft() -> Double {
+    LoopActor.assumeIsolated { (ASGIApplication.current?.leavesBefore ?? .infinity) - EventLoop.monotonicNow() }
+}
+
+@_cdecl("evg_swift_asgi_note")
+public func asgiNote(_ line: evg_py_text) {
+    let text = String(decoding: UnsafeRawBufferPointer(line), as: UTF8.self)
+    LoopActor.assumeIsolated { ASGIApplication.current?.logger.info("\(text)") }
 }

@@ -1,13 +1,308 @@
-// A WSGI callable on greenlets, the loop as a guest of gevent's hub.
+// A WSGI callable on greenlets, the loop as a guest of gevent's hub. Law: a request is only noted here; gevent.c starts
+// its greenlet when the pump is over. Nothing of Python's that could switch greenlets is called from Swift.
 
+import CPythonBridge
 import EvGateway
 import EvLoop
 import EvServer
+import Glibc
+import HTTP1
 
 extension PythonHost {
     @LoopActor func loadGevent(
         _ configuration: GatewayConfiguration, _ worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication {
-        throw ApplicationError("worker class '\(configuration.workerClass.rawValue)' is not available yet")
+        try prepareGevent(configuration)
+        try load(configuration)
+        guard let name = evg_py_gevent_open() else {
+            throw ApplicationError("gevent's hub cannot be had", exitCode: ApplicationError.bootFailure)
+        }
+        evg_py_gevent_cancel_on_disconnect(configuration.cancelOnDisconnect)
+        let description = "WSGI app \(configuration.application ?? ""), a greenlet per request, \(String(cString: name))"
+        return LoadedApplication(application: GeventApplication(configuration), description: description)
+    }
+
+    /// Before the app is imported, in whichever process does that.
+    func prepareGevent(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+        guard let problem = evg_py_gevent_prepare(configuration.monkeyPatch) else { return }
+        throw ApplicationError(String(cString: problem), exitCode: ApplicationError.bootFailure)
+    }
+}
+
+@LoopActor
+final class GeventApplication: Application {
+    let cancelsOnDisconnect: Bool
+    private let multiprocess: Bool
+    private let scriptName: String
+    private var environs: [(listener: Int32, environ: OpaquePointer)] = []
+
+    init(_ configuration: GatewayConfiguration) {
+        cancelsOnDisconnect = configuration.cancelOnDisconnect
+        multiprocess = configuration.workers > 1
+        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+    }
+
+    func begin(_ exchange: Exchange) {
+        GeventCall(exchange, self).begin()
+    }
+
+    /// Never called: requests are not Swift tasks here.
+    func respond(to exchange: Exchange) async { exchange.fail() }
+
+    /// One template for each listening socket. The names of a Unix socket are no host and port: they get stand-ins,
+    /// since neither may be empty (PEP 3333).
+    func environ(of listener: ListeningSocket) -> OpaquePointer? {
+        for known in environs where known.listener == listener.fileDescriptor { return known.environ }
+        let name = listener.isUnix ? "localhost" : listener.localAddress
+        let port = listener.isUnix ? "80" : "\(listener.port)"
+        let environ = name.withCString { name in
+            port.withCString { port in
+                "evgateway/\(GatewayVersion.string)".withCString { software in
+                    scriptName.withCString { script in
+                        var options = evg_py_environ_options(
+                            server_name: name, server_port: port, server_software: software, script_name: script,
+                            multiprocess: multiprocess)
+                        return evg_py_environ_new(&options)
+                    }
+                }
+            }
+        }
+        if let environ {
+            evg_py_gevent_dress(environ)
+            environs.append((listener.fileDescriptor, environ))
+        }
+        return environ
+    }
+}
+
+/// One request on its way to and from a greenlet.
+@LoopActor
+final class GeventCall {
+    /// Bodies up to this many bytes are read before a greenlet is started, so that a slow sender costs none.
+    private static let bodyLimit = 65_536
+
+    let exchange: Exchange
+    private let application: GeventApplication
+    /// What of the body has been read before the greenlet was started.
+    private var body: [UInt8] = []
+    /// The rest of the body is handed over as it arrives.
+    private(set) var streams = false
+    /// The greenlet's side, from `describe` to `ended`.
+    private var request: UnsafeMutableRawPointer?
+
+    init(_ exchange: Exchange, _ application: GeventApplication) {
+        self.exchange = exchange
+        self.application = application
+    }
+
+    // MARK: before the greenlet
+
+    func begin() {
+        switch exchange.head.framing {
+        case .none:
+            enqueue()
+        case .length(let length) where length > UInt64(Self.bodyLimit):
+            streams = true
+            enqueue()
+        default:
+            exchange.onBody = { [self] in LoopActor.assumeIsolated { collect() } }
+            collect()
+        }
+    }
+
+    private func collect() {
+        while true {
+            switch exchange.takeBody() {
+            case .bytes(let bytes):
+                if body.isEmpty { body = bytes } else { body.append(contentsOf: bytes) }
+                guard body.count <= Self.bodyLimit else {
+                    streams = true
+                    return enqueue()
+                }
+            case .end:
+                return enqueue()
+            case .wait:
+                return
+            case .failed(let error):
+                exchange.onBody = nil
+                exchange.fail(status: error.statusHint)
+                return exchange.taskEnded()
+            }
+        }
+    }
+
+    private func enqueue() {
+        exchange.onBody = nil
+        evg_py_gevent_enqueue(Unmanaged.passRetained(self).toOpaque())
+    }
+
+    // MARK: for the greenlet
+
+    /// Copies what the environ is made of into one block of memory: the arrays of Swift are lent only to closures.
+    func describe(
+        _ request: UnsafeMutableRawPointer, _ out: UnsafeMutablePointer<evg_py_request>
+    ) -> UnsafeMutableRawPointer? {
+        // A client that left before its request began gets no greenlet's work.
+        guard !exchange.isGone, let environ = application.environ(of: exchange.local) else {
+            if !exchange.isGone { exchange.fail() }
+            return nil
+        }
+        let head = exchange.head
+        // What has come of a streamed body is the first that `take` hands out.
+        guard let block = Self.copy(head, exchange.remoteAddress, streams ? [] : body, out) else {
+            exchange.fail(status: 503)
+            return nil
+        }
+        self.request = request
+        out.pointee.environ = environ
+        out.pointee.method = evg_py_range(start: head.method.start, count: head.method.count)
+        out.pointee.target = evg_py_range(start: head.target.start, count: head.target.count)
+        out.pointee.path = evg_py_range(start: head.path.start, count: head.path.count)
+        out.pointee.query = evg_py_range(start: head.query.start, count: head.query.count)
+        out.pointee.authority = evg_py_range(start: head.authority.start, count: head.authority.count)
+        out.pointee.http10 = head.version == .http10
+        out.pointee.remote_port = exchange.remotePort
+        out.pointee.body_file = -1
+        out.pointee.length_from_body = head.framing == .chunked && !streams
+        if !streams { body = [] }
+        if application.cancelsOnDisconnect { watchClient() }
+        if exchange.deadline.isFinite { watchDeadline() }
+        return block
+    }
+
+    private nonisolated static func copy(
+        _ head: RequestHead, _ address: String, _ body: [UInt8], _ out: UnsafeMutablePointer<evg_py_request>
+    ) -> UnsafeMutableRawPointer? {
+        var address = address
+        let fieldsSize = head.fields.count * MemoryLayout<evg_py_field>.stride
+        let total = fieldsSize + head.bytes.count + address.utf8.count + body.count
+        guard let block = malloc(max(total, 1)) else { return nil }
+        // The fields come first, for their alignment.
+        head.fields.withUnsafeBytes { if let base = $0.baseAddress { block.copyMemory(from: base, byteCount: fieldsSize) } }
+        out.pointee.fields = UnsafePointer(block.assumingMemoryBound(to: evg_py_field.self))
+        out.pointee.field_count = head.fields.count
+        var place = block + fieldsSize
+        func append(_ bytes: UnsafeRawBufferPointer) -> UnsafePointer<UInt8> {
+            let start = place
+            if let base = bytes.baseAddress { start.copyMemory(from: base, byteCount: bytes.count) }
+            place += bytes.count
+            return UnsafePointer(start.assumingMemoryBound(to: UInt8.self))
+        }
+        out.pointee.bytes = head.bytes.withUnsafeBytes(append)
+        out.pointee.remote_address = address.withUTF8 {
+            evg_py_text(base: append(UnsafeRawBufferPointer($0)), count: $0.count)
+        }
+        if !body.isEmpty {
+            out.pointee.body = body.withUnsafeBytes(append)
+            out.pointee.body_count = body.count
+        }
+        return block
+    }
+
+    /// The next of a body that is still arriving: bytes (none: the end), or nil and why there is nothing.
+    enum Taken { case bytes([UInt8]), wait, failed(status: Int) }
+
+    func take() -> Taken {
+        if !body.isEmpty {
+            let first = body
+            body = []
+            return .bytes(first)
+        }
+        switch exchange.takeBody() {
+        case .bytes(let bytes): return .bytes(bytes)
+        case .end: return .bytes([])
+        case .failed(let error): return .failed(status: error.statusHint)
+        case .wait:
+            // Only while somebody waits: a client is not to blame for the time in which the app does not read.
+            exchange.onBody = { [unowned self] in LoopActor.assumeIsolated { bodyArrived() } }
+            return .wait
+        }
+    }
+
+    private func bodyArrived() {
+        exchange.onBody = nil
+        notify(EVG_GEVENT_BODY)
+    }
+
+    func notify(_ event: evg_gevent_event) {
+        if let request { evg_py_gevent_notify(request, event) }
+    }
+
+    func start(
+        status: Int, reason: UnsafeRawBufferPointer?, _ fields: UnsafeBufferPointer<evg_py_text_field>
+    ) throws(HTTP1Error) {
+        // After a deadline the client has its answer, and this one goes nowhere.
+        guard !exchange.isGone else { return }
+        do throws(HTTP1Error) {
+            try exchange.startResponse(status: status, reason: reason)
+            for field in fields {
+                try exchange.addField(name: UnsafeRawBufferPointer(field.name), value: UnsafeRawBufferPointer(field.value))
+            }
+        } catch {
+            exchange.abandonResponse()
+            throw error
+        }
+        exchange.takeBegunHead { head in
+            if let request { evg_py_gevent_keep_head(request, head.baseAddress?.assumingMemoryBound(to: UInt8.self), head.count) }
+        }
+    }
+
+    func send(
+        head: UnsafeRawBufferPointer, _ block: UnsafeRawBufferPointer, length: UInt64?, whole: Bool
+    ) -> evg_gevent_sent {
+        guard !exchange.isGone else { return EVG_GEVENT_GONE }
+        do throws(HTTP1Error) {
+            if !exchange.headWasSent {
+                exchange.putBegunHead(head)
+                if whole {
+                    try exchange.sendComplete(body: block)
+                    return EVG_GEVENT_OK
+                }
+                try exchange.sendHead(contentLength: length)
+            }
+        } catch {
+            exchange.abandonResponse()
+            exchange.fail()
+            return EVG_GEVENT_GONE
+        }
+        let result = exchange.write(block)
+        if whole { exchange.finish() }
+        switch result {
+        case .ok: return EVG_GEVENT_OK
+        case .gone: return EVG_GEVENT_GONE
+        case .full:
+            if exchange.onDrained == nil, !whole {
+                exchange.onDrained = { [unowned self] in LoopActor.assumeIsolated { notify(EVG_GEVENT_DRAINED) } }
+            }
+            return EVG_GEVENT_FULL
+        }
+    }
+
+    /// The client has left, or was cut off. Not so when the response is over.
+    var hasLeft: Bool { exchange.clientHasLeft }
+
+    func watchClient() {
+        if exchange.onClientLeft == nil {
+            exchange.onClientLeft = { [unowned self] in LoopActor.assumeIsolated { notify(EVG_GEVENT_LEFT) } }
+        }
+    }
+
+    func watchDeadline() {
+        if exchange.onDeadline == nil {
+            exchange.onDeadline = { [unowned self] in LoopActor.assumeIsolated { notify(EVG_GEVENT_OVERDUE) } }
+        }
+    }
+
+    func overran() {
+        let head = exchange.head
+        guard !head.isHead else { return }
+        exchange.logger.warning(
+            "The app sent more bytes than its Content-Length; the rest is dropped",
+            metadata: ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"])
+    }
+
+    func ended() {
+        request = nil
+        exchange.taskEnded()
     }
 }

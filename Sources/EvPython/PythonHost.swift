@@ -22,15 +22,20 @@ final class PythonHost: ApplicationHost {
             inChild: { evg_py_after_fork_in_child() })
     }
 
+    /// The pool's threads run Python, and the loop's does not.
+    var servesOnThreads = false
+
     var pollHooks: PollHooks? {
-        PollHooks(release: { evg_py_gil_release() }, acquire: { evg_py_gil_acquire() })
+        servesOnThreads ? nil : PollHooks(release: { evg_py_gil_release() }, acquire: { evg_py_gil_acquire() })
     }
 
     func check(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+        if configuration.workerClass == .gevent { try prepareGevent(configuration) }
         try load(configuration)
     }
 
     func preload(_ configuration: GatewayConfiguration) throws(ApplicationError) {
+        if configuration.workerClass == .gevent { try prepareGevent(configuration) }
         try load(configuration)
     }
 
@@ -39,7 +44,7 @@ final class PythonHost: ApplicationHost {
     ) throws(ApplicationError) -> LoadedApplication {
         ErrorSink.install(worker)
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
-        evg_py_worker_started(STDERR_FILENO)
+        evg_py_worker_started(worker.errorLog.fileDescriptor)
         switch configuration.workerClass {
         case .threads: return try loadThreads(configuration, worker)
         case .gevent: return try loadGevent(configuration, worker)
@@ -62,7 +67,7 @@ final class PythonHost: ApplicationHost {
     }
 
     func run(_ loop: EventLoop) {
-        if loop.isGuest { runGuest(loop) } else { loop.run() }
+        if loop.isGuest { runGuest(loop) } else if servesOnThreads { runBesideThreads(loop) } else { loop.run() }
     }
 
     func shutdown() {

@@ -10,30 +10,25 @@ extension PythonHost {
         guard configuration.workerClass == .auto else { return WorkerClassChoice(configuration.workerClass) }
         if configuration.interface == .asgi { return WorkerClassChoice(.asgi, "--interface is asgi") }
         if configuration.preload { return chooseForPreloaded(configuration) }
-        return settle(probe(configuration), configuration)
-    }
-
-    private func settle(
-        _ answer: (interface: AppInterface, gevent: String), _ configuration: GatewayConfiguration
-    ) -> WorkerClassChoice {
+        let answer = probe(configuration)
         switch answer.interface {
         case .asgi:
             return WorkerClassChoice(.asgi, "an ASGI app")
         case .wsgi where configuration.asksForThreads:
-            return WorkerClassChoice(.inline, "a WSGI app, and --threads is given")
+            return WorkerClassChoice(.threads, "a WSGI app, and --threads is given")
         case .wsgi where answer.gevent.hasPrefix("+"):
-            return WorkerClassChoice(.inline, "a WSGI app, and gevent \(answer.gevent.dropFirst()) is installed")
+            return WorkerClassChoice(.gevent, "a WSGI app, and gevent \(answer.gevent.dropFirst()) is installed")
         case .wsgi:
-            return WorkerClassChoice(.inline, "a WSGI app, and \(answer.gevent)")
+            return WorkerClassChoice(.threads, "a WSGI app, and \(answer.gevent)")
         case .auto:
-            return WorkerClassChoice(.inline, "the app could not be examined")
+            return WorkerClassChoice(.threads, "the app could not be examined")
         }
     }
 
     /// What has been imported is not patched any more: locks and sockets of before would block the hub.
     private func chooseForPreloaded(_ configuration: GatewayConfiguration) -> WorkerClassChoice {
         if configuration.interface == .auto, evg_py_app_is_asgi() { return WorkerClassChoice(.asgi, "an ASGI app") }
-        return WorkerClassChoice(.inline, "a WSGI app, which gevent cannot patch after --preload")
+        return WorkerClassChoice(.threads, "a WSGI app, which gevent cannot patch after --preload")
     }
 
     /// - Returns: `auto` for an app that cannot be imported; `gevent` as `evgateway.choose.gevent` says it.

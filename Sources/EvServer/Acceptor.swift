@@ -41,7 +41,8 @@ final class Acceptor {
         watchers = listeners.map { listener in
             // An inherited socket may still block, and accept would then hold up the loop.
             _ = Socket.setNonBlocking(listener.socket.fileDescriptor)
-            return IOWatcher(worker.loop, fileDescriptor: listener.socket.fileDescriptor, events: .read) { [unowned self] _ in
+            return IOWatcher(worker.loop, fileDescriptor: listener.socket.fileDescriptor, events: .read) {
+                [unowned self] _ in
                 self.accept(from: listener)
             }
         }

@@ -50,7 +50,9 @@ package final class AccessLog {
             format.append(
                 record, to: &buffer,
                 requestField: { name, use in
-                    guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else { return }
+                    guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else {
+                        return
+                    }
                     use(slice(field.value))
                 },
                 responseField: { name, use in

@@ -9,9 +9,14 @@ package protocol Application: AnyObject, Sendable {
     /// task that prefers the loop: one without that preference would resume on a thread of the global pool. An app that runs requests in something else than a Swift task
     /// (a greenlet, a thread) hands them over here and listens to the exchange's observers.
     @LoopActor func begin(_ exchange: Exchange)
+
+    /// The worker begins to leave, or gives up what still runs: it will be gone at this moment of the monotonic clock.
+    @LoopActor func workerLeaves(before deadline: Double)
 }
 
 extension Application {
+    @LoopActor package func workerLeaves(before deadline: Double) {}
+
     @LoopActor package func begin(_ exchange: Exchange) {
         exchange.attach(
             Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in

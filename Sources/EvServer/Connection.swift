@@ -21,19 +21,19 @@ final class Connection {
     /// A head that has begun and not ended.
     private var partial: PartialHead?
     /// Later requests, waiting for the present one to be answered.
-    private var pending: [UInt8] = []
+    private(set) var pending: [UInt8] = []
     /// The rest of a body that nobody read and that is short enough to swallow.
     private var unread: BodyDecoder?
     private(set) var exchange: Exchange?
 
     // MARK: output
     var output = OutputQueue()
-    private var writeNode: WaitNode?
-    private var isUnflushed = false
+    var writeNode: WaitNode?
+    var isUnflushed = false
 
     // MARK: how it ends
-    private enum Ending { case none, afterOutput(linger: Bool), lingering, closed }
-    private var ending = Ending.none
+    enum Ending { case none, afterOutput(linger: Bool), lingering, closed }
+    var ending = Ending.none
     private(set) var isHalfClosed = false
     private var isParsing = false
 
@@ -193,10 +193,12 @@ final class Connection {
         self.exchange = nil
         if mustClose || isHalfClosed {
             // Only a client that asked for the close and has sent all it announced is known to send nothing more.
-            return close(linger: !(isHalfClosed || (!exchange.head.keepAlive && exchange.isBodyComplete && pending.isEmpty)))
+            return close(
+                linger: !(isHalfClosed || (!exchange.head.keepAlive && exchange.isBodyComplete && pending.isEmpty)))
         }
         if !exchange.isBodyComplete {
-            guard let decoder = exchange.unreadBody, (decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
+            guard let decoder = exchange.unreadBody,
+                (decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
             else { return close(linger: true) }
             unread = decoder
             worker.deadlines.begin(.linger, node)
@@ -207,7 +209,7 @@ final class Connection {
         if pending.isEmpty { updateInterest() } else { LoopExecutor.shared.later { [self] in self.parsePending() } }
     }
 
-    private func parsePending() {
+    func parsePending() {
         guard exchange == nil, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
         let bytes = pending
         pending = []
@@ -216,7 +218,9 @@ final class Connection {
 
     /// Answers a head that cannot be served and closes; its bytes are never looked at again.
     private func refuse(_ error: HTTP1Error) {
-        worker.logger.debug("Refused a request", metadata: ["status": "\(error.statusHint)", "reason": "\(error.detail)", "peer": "\(peer.host)"])
+        worker.logger.debug(
+            "Refused a request",
+            metadata: ["status": "\(error.statusHint)", "reason": "\(error.detail)", "peer": "\(peer.host)"])
         sendBareResponse(status: Int(error.statusHint))
         close(linger: true)
     }
@@ -228,72 +232,6 @@ final class Connection {
             _ = try worker.encodeError(status, with: &encoder)
         } catch { return }
         transmitWriter()
-    }
-
-    // MARK: writing
-
-    /// Sends what the worker's writer holds, and `body` after it, as far as the socket takes them, and keeps the rest.
-    func transmitWriter(_ body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
-        guard !isClosed else { return }
-        if output.isEmpty, body.isEmpty {
-            // The usual answer, sent from where it was written.
-            let sent = worker.writer.withUnsafeBytes { Socket.send(fileDescriptor, $0) }
-            if sent == worker.writer.count { return settle(.sent) }
-            settle(worker.writer.withUnsafeBytes { output.keep($0, after: sent) })
-        } else {
-            settle(worker.writer.withUnsafeBytes { output.send($0, body, to: fileDescriptor) })
-        }
-    }
-
-    /// Keeps what the worker's writer holds for the next bytes, or for the end of this turn.
-    func deferWriter() {
-        guard !isClosed else { return }
-        worker.writer.withUnsafeBytes { output.append($0) }
-        guard !isUnflushed, !output.isWaiting else { return }
-        isUnflushed = true
-        worker.unflushed.append(self)
-        worker.loop.noteChange()
-    }
-
-    func flushDeferred() {
-        isUnflushed = false
-        guard !isClosed, !output.isWaiting else { return }
-        settle(output.flush(to: fileDescriptor))
-    }
-
-    private func writable() {
-        // The socket has room again, so the peer has read something: its time starts anew.
-        if let writeNode { worker.deadlines.begin(.write, writeNode) }
-        settle(output.flush(to: fileDescriptor))
-        guard !isClosed else { return }
-        if output.count <= worker.highWaterMark / 2 { exchange?.outputDrained() }
-        if exchange == nil, !pending.isEmpty { parsePending() }
-    }
-
-    private func settle(_ result: OutputQueue.Result) {
-        switch result {
-        case .sent:
-            if let writeNode, exchange?.waitsForSocket != true { worker.deadlines.remove(writeNode) }
-            if case .afterOutput(let linger) = ending, !isUnflushed { return endOutput(linger: linger) }
-        case .waiting:
-            waitForWriting()
-        case .failed:
-            return gone()
-        }
-        updateInterest()
-    }
-
-    /// The socket takes no more; its peer has so long to read something.
-    func waitForWriting() {
-        let node = writeNode ?? WaitNode(self)
-        writeNode = node
-        if node.wait == nil { worker.deadlines.begin(.write, node) }
-        updateInterest()
-    }
-
-    func stopWaitingForWriting() {
-        if let writeNode, !output.isWaiting { worker.deadlines.remove(writeNode) }
-        updateInterest()
     }
 
     // MARK: closing
@@ -309,7 +247,7 @@ final class Connection {
         if output.isEmpty { endOutput(linger: linger) } else if !output.isWaiting { flushDeferred() }
     }
 
-    private func endOutput(linger: Bool) {
+    func endOutput(linger: Bool) {
         guard linger, !isHalfClosed else { return closeNow() }
         ending = .lingering
         Socket.shutdownWriting(fileDescriptor)
@@ -331,9 +269,6 @@ final class Connection {
         exchange = nil
         if reset { closeNow(reset: true) } else { close(linger: true) }
     }
-
-    /// As `writable`, for a loop that is blocked in an app's synchronous write.
-    func writableWhileBlocked() { writable() }
 
     /// Ends everything at once.
     func abort() { gone(reset: exchange?.isUntilClose == true) }
@@ -388,7 +323,9 @@ final class Connection {
         case .linger:
             closeNow()
         case .write:
-            worker.logger.info("Closed a connection whose peer reads nothing", metadata: ["peer": "\(peer.host)", "bytes": "\(output.count)"])
+            worker.logger.info(
+                "Closed a connection whose peer reads nothing",
+                metadata: ["peer": "\(peer.host)", "bytes": "\(output.count)"])
             gone(reset: true)
         case .active:
             break

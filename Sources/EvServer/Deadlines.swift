@@ -41,7 +41,10 @@ final class Deadlines {
     /// The timer fires no more often than this.
     static let granularity = 0.1
 
-    init(_ loop: EventLoop, _ configuration: ServerConfiguration, onExpiry: @escaping @LoopActor (Connection, Wait) -> Void) {
+    init(
+        _ loop: EventLoop, _ configuration: ServerConfiguration,
+        onExpiry: @escaping @LoopActor (Connection, Wait) -> Void
+    ) {
         self.onExpiry = onExpiry
         timeouts = Wait.allCases.map { wait in
             let seconds =

@@ -269,7 +269,7 @@ package final class Exchange {
             guard Socket.waitBlocking(connection.fileDescriptor, for: .write, seconds: limit) else {
                 return connection.gone(reset: true)
             }
-            connection.writableWhileBlocked()
+            connection.writable()
         }
     }
 
@@ -288,7 +288,8 @@ package final class Exchange {
             guard let connection else { throw CancellationError() }
             if connection.output.isEmpty {
                 // A bounded piece each time, so that one download cannot keep the loop from its other connections.
-                let sent = Socket.sendFile(connection.fileDescriptor, from: fileDescriptor, offset: &position, count: min(left, 1 << 20))
+                let sent = Socket.sendFile(
+                    connection.fileDescriptor, from: fileDescriptor, offset: &position, count: min(left, 1 << 20))
                 if sent > 0 {
                     left -= sent
                     bodySent += UInt64(sent)
@@ -387,6 +388,7 @@ package final class Exchange {
     private func reportOverrun() {
         guard encoder.overran, !hasReportedOverrun else { return }
         hasReportedOverrun = true
-        worker.logger.warning("The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
+        worker.logger.warning(
+            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
     }
 }

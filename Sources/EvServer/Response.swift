@@ -28,7 +28,8 @@ public struct Response: Sendable {
         streaming write: @escaping ResponseStream
     ) {
         self.init(
-            status: status, headerFields: headerFields, body: ResponseBody(.stream(contentLength: contentLength, write)))
+            status: status, headerFields: headerFields, body: ResponseBody(.stream(contentLength: contentLength, write))
+        )
     }
 
     /// A response that does not exist yet: the request is parked until `condition` is announced or the time is up, and
@@ -96,7 +97,8 @@ extension [UInt8] {
     /// What is written between two looks at how much the client has taken.
     private static var piece: Int { 65_536 }
 
-    nonisolated(nonsending) func withUnsafeBytesInPieces(_ body: (ArraySlice<UInt8>) async throws -> Void) async throws {
+    nonisolated(nonsending) func withUnsafeBytesInPieces(_ body: (ArraySlice<UInt8>) async throws -> Void) async throws
+    {
         var start = 0
         repeat {
             let end = Swift.min(start + Self.piece, count)

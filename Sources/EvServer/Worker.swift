@@ -106,6 +106,7 @@ package final class Worker {
         guard !isDraining, !isFinished else { return }
         isDraining = true
         slot.state = .draining
+        application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
         acceptor.drainAndStop()
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
@@ -116,7 +117,9 @@ package final class Worker {
         }
         let timer = TimerWatcher(loop) { [unowned self] in
             if self.runningTasks > 0 {
-                self.logger.warning("Graceful timeout: requests still running are cancelled", metadata: ["requests": "\(self.runningTasks)"])
+                self.logger.warning(
+                    "Graceful timeout: requests still running are cancelled",
+                    metadata: ["requests": "\(self.runningTasks)"])
             }
             self.quit()
         }
@@ -130,6 +133,7 @@ package final class Worker {
         guard !isFinished else { return }
         isDraining = true
         slot.state = .draining
+        application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         acceptor.stop()
         for wait in Wait.allCases where wait != .write {
             deadlines.forEach(wait) { connection in connection.abort() }

@@ -18,6 +18,39 @@ import Testing
         return loop
     }
 
+    /// libev replaces its epoll set when events come for a descriptor that it has forgotten.
+    @Test func staysWatchedWhenTheEpollSetIsReplaced() throws {
+        let loop = try settled()
+        let outer = try EventLoop()
+        let driver = IOWatcher(outer, fileDescriptor: loop.backendFileDescriptor, events: .read) { _ in loop.pump() }
+        driver.start()
+        outer.runNonBlocking()
+        var forgotten: [Int32] = [0, 0]
+        socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &forgotten)
+        let watcher = IOWatcher(loop, fileDescriptor: forgotten[0], events: .read) { _ in }
+        watcher.start()
+        loop.pump()
+        // Closed here, it lives on in a copy, as in a process that was forked: the kernel goes on reporting it.
+        let copy = dup(forgotten[0])
+        watcher.stop()
+        close(forgotten[0])
+        write(forgotten[1], "x", 1)
+        for _ in 0..<5 { outer.runNonBlocking() }
+        #expect(!isReadable(outer, milliseconds: 0), "the forgotten one keeps the loop awake")
+        var calls = 0
+        let timer = TimerWatcher(loop) { calls += 1 }
+        timer.start(after: 0.02)
+        while calls == 0 {
+            let hears = isReadable(outer, milliseconds: 20_000)
+            #expect(hears)
+            guard hears else { break }
+            outer.runNonBlocking()
+        }
+        driver.stop()
+        close(copy)
+        close(forgotten[1])
+    }
+
     @Test func isReadableWhenATimerIsDue() throws {
         let loop = try settled()
         var calls = 0

@@ -23,7 +23,9 @@ final class Client: Sendable {
     func send(_ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { Glibc.send(fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(fileDescriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { return }
             sent += count
         }
@@ -77,22 +79,33 @@ final class TestServer: Sendable {
         try await self.init(configure, application: SwiftApplication(handler))
     }
 
-    init(_ configure: (inout ServerConfiguration) -> Void, application: any Application) async throws {
+    /// - Parameter accessLog: a path and a format.
+    init(
+        _ configure: (inout ServerConfiguration) -> Void, application: any Application,
+        accessLog: (path: String, format: String)? = nil
+    ) async throws {
         SharedLoop.ensure()
         var configuration = ServerConfiguration()
         configuration.drainIdleGrace = 0.05
         configure(&configuration)
         listener = ListeningSocket(
             fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
-        try await make(configuration, application)
+        try await make(configuration, application, accessLog)
     }
 
-    @LoopActor private func make(_ configuration: ServerConfiguration, _ application: any Application) throws {
+    @LoopActor private func make(
+        _ configuration: ServerConfiguration, _ application: any Application, _ log: (path: String, format: String)?
+    ) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         worker = Worker(
             loop: try SharedLoop.current, configuration: configuration, listeners: [],
-            application: application, slot: .local(), logger: logger)
+            application: application, slot: .local(),
+            accessLog: try log.map { log in
+                AccessLog(
+                    file: try LogFile(path: log.path, standard: STDOUT_FILENO),
+                    format: try AccessLogFormat(parsing: log.format))
+            }, logger: logger)
         worker.onFinished = { [finished] in finished.signal() }
         worker.start()
         Self.workers.append(worker)

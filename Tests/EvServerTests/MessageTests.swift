@@ -94,7 +94,8 @@ import Testing
 
     @Test func neverReadsTheBytesOfARefusedRequestAsTheNext() async throws {
         let client = try await TestServer(testApp).connect()
-        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n" + getHello)
+        client.send(
+            "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n" + getHello)
         let answer = client.receiveToEnd()
         #expect(answer.hasPrefix("HTTP/1.1 400 "))
         #expect(answer.contains("Connection: close\r\n"))
@@ -145,7 +146,9 @@ import Testing
     @Test func givesTheAppTheFieldsItAsksFor() async throws {
         let server = try await TestServer { request in
             let all = request.headerFields.map { "\($0.name)=\($0.value)" }.joined(separator: ";")
-            return Response("\(request[.accept] ?? "-")|\(request[.cookie] ?? "-")|\(all)|\(request.authority)|\(request.query ?? "-")")
+            return Response(
+                "\(request[.accept] ?? "-")|\(request[.cookie] ?? "-")|\(all)|\(request.authority)|\(request.query ?? "-")"
+            )
         }
         let client = await server.connect()
         client.send("GET /a?b=c HTTP/1.1\r\nHost: x:1\r\nACCEPT: a\r\naccept: b\r\nConnection: close\r\n\r\n")

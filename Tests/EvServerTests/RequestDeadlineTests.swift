@@ -116,6 +116,20 @@ import Testing
         #expect(order.withLock { $0 } == delays.sorted())
     }
 
+    @Test func endsAParkedRequest() async throws {
+        let news = LoopCondition()
+        let server = try await TestServer({ $0.requestTimeout = 0.05 }) { _ in
+            Response(waitingFor: news) { _ in Response("never") }
+        }
+        let client = await server.connect()
+        client.send(getHello)
+        #expect(client.receive(until: "Timeout\n").hasPrefix("HTTP/1.1 504 "))
+        #expect(await news.count == 0)
+        // Nothing of the request is left that the end of the worker would wait for.
+        await server.drain(timeout: 3600)
+        #expect(server.finished.wait())
+    }
+
     @Test func anAppOutsideOfTasksIsTold() async throws {
         let told = Signal()
         let app = Listening(told)

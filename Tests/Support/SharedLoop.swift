@@ -64,7 +64,8 @@ package final class Signal: Sendable {
 package func startThread(_ body: @escaping @Sendable () -> Void) {
     var thread = pthread_t()
     pthread_create(
-        &thread, nil, { box in
+        &thread, nil,
+        { box in
             if let box { Unmanaged<ThreadBody>.fromOpaque(box).takeRetainedValue().body() }
             return nil
         }, Unmanaged.passRetained(ThreadBody(body)).toOpaque())

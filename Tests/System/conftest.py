@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+from support.wsgi import WSGI_CLASSES
 
 PYTHON = ROOT / ".venv" / "bin" / "python3"
 OTHER_PYTHON = ROOT / ".venv-other" / "bin" / "python3"
@@ -37,6 +38,12 @@ def _version(python):
 @pytest.fixture(params=PYTHONS, ids=lambda path: path.relative_to(ROOT).parts[0].lstrip("."))
 def python(request):
     """Each CPython in turn; for tests that depend on the interpreter. Others run on the first alone."""
+    return request.param
+
+
+@pytest.fixture(params=WSGI_CLASSES)
+def worker_class(request):
+    """Each class that calls WSGI apps in turn: what an app may rely on is the same in all of them."""
     return request.param
 
 

@@ -233,7 +233,7 @@ def answers(server):
 
 
 def test_max_requests_recycles_without_loss(gateway):
-    server = gateway("contract:app", "--workers", 2, "--max-requests", 100, "--max-requests-jitter", 20)
+    server = gateway("contract:app", "-k", "inline", "--workers", 2, "--max-requests", 100, "--max-requests-jitter", 20)
     first = server.worker_pids()
     with loaded(server) as load:
         load.wait_for_more(2000)

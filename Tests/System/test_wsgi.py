@@ -9,14 +9,14 @@ from support.wsgi import APP, VALIDATED, ask, chunked, raw, sha
 
 
 @pytest.fixture
-def server(gateway, python):
-    return gateway(APP, python=python)
+def server(gateway, python, worker_class):
+    return gateway(APP, "-k", worker_class, python=python)
 
 
 # environ
 
 
-def test_environ_is_complete_and_of_the_right_types(server):
+def test_environ_is_complete_and_of_the_right_types(server, worker_class):
     with server.connect() as wire:
         own_port = str(wire.socket.getsockname()[1])
         answer = wire.request("GET", "/a%20b/%C3%A9%2F?x=%20y&z", fields=[
@@ -29,7 +29,7 @@ def test_environ_is_complete_and_of_the_right_types(server):
         "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": own_port, "CONTENT_TYPE": "text/x",
         "HTTP_HOST": "test", "HTTP_ACCEPT": "*/*", "HTTP_X_TWICE": "1,2", "HTTP_COOKIE": "a=1; b=2",
         "HTTP_X_LATIN": "caf\u00e9", "wsgi.version": "(1, 0)", "wsgi.url_scheme": "http",
-        "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
+        "wsgi.multithread": worker_class != "inline", "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
         "exact dict": True,
     }
     assert {key: environ.get(key) for key in expected} == expected
@@ -81,20 +81,20 @@ def test_values_of_one_request_do_not_stay_for_the_next(server):
     assert (environ["QUERY_STRING"], environ["HTTP_USER_AGENT"]) == ("", "two")
 
 
-def test_multiprocess_tells_the_number_of_workers(gateway):
-    assert ask(gateway(APP, "--workers", 2), "/").json()["wsgi.multiprocess"] is True
+def test_multiprocess_tells_the_number_of_workers(gateway, worker_class):
+    assert ask(gateway(APP, "-k", worker_class, "--workers", 2), "/").json()["wsgi.multiprocess"] is True
 
 
-def test_script_name_is_cut_from_the_path(gateway):
-    server = gateway(APP, env={"SCRIPT_NAME": "/prefix"})
+def test_script_name_is_cut_from_the_path(gateway, worker_class):
+    server = gateway(APP, "-k", worker_class, env={"SCRIPT_NAME": "/prefix"})
     for target, script, path in [("/prefix/x", "/prefix", "/x"), ("/prefix", "/prefix", ""),
                                  ("/prefixed", "", "/prefixed"), ("/other", "", "/other")]:
         environ = ask(server, target).json()
         assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script, path)
 
 
-def test_unix_socket_has_no_remote_address(gateway, tmp_path):
-    server = gateway(APP, "--bind", f"unix:{tmp_path / 's'}")
+def test_unix_socket_has_no_remote_address(gateway, worker_class, tmp_path):
+    server = gateway(APP, "-k", worker_class, "--bind", f"unix:{tmp_path / 's'}")
     environ = json.loads(server.get("/").body)
     assert (environ["REMOTE_ADDR"], environ["REMOTE_PORT"]) == ("", "")
     assert environ["SERVER_NAME"] and environ["SERVER_PORT"]
@@ -103,8 +103,8 @@ def test_unix_socket_has_no_remote_address(gateway, tmp_path):
 # What the standard library's validator says
 
 
-def test_validator_finds_nothing(gateway, python):
-    server = gateway(VALIDATED, python=python)
+def test_validator_finds_nothing(gateway, python, worker_class):
+    server = gateway(VALIDATED, "-k", worker_class, python=python)
     for target in ["/", "/generator", "/empty-blocks", "/nothing?as=generator", "/nothing?as=empties",
                    "/sequence?as=iter", "/many?size=1000&count=100", "/late-start", "/written", "/headers",
                    "/error-page", "/late-error-page", "/errors", "/status?line=404%20Gone"]:
@@ -216,7 +216,7 @@ def test_wrong_arguments_raise_inside_the_app(server, kind, name):
     assert "Injected" not in answer.headers
     answer = ask(server, "/bad-start", params={"kind": kind, "raise": 1})
     assert answer.status_code == 500 and "Injected" not in answer.headers and "X" not in answer.headers
-    assert name in server.error_log()
+    server.wait_for_log(name)
 
 
 def test_headers_go_out_as_given(server):

@@ -22,6 +22,7 @@ typedef struct { ev_timer watcher; evg_callback callback; void *context; } evg_t
 typedef struct { ev_signal watcher; evg_callback callback; void *context; } evg_signal;
 typedef struct { ev_async watcher; evg_callback callback; void *context; } evg_async;
 typedef struct { ev_prepare watcher; evg_callback callback; void *context; } evg_prepare;
+typedef struct { ev_fork watcher; evg_callback callback; void *context; } evg_remake;
 
 /* An epoll loop, or NULL. `backend` receives the epoll descriptor. */
 evg_loop *evg_loop_new(int *backend);
@@ -49,6 +50,7 @@ void evg_timer_stop(evg_loop *loop, evg_timer *timer);
 
 void evg_signal_init(evg_signal *signal, int number, evg_callback callback, void *context);
 void evg_signal_start(evg_loop *loop, evg_signal *signal);
+void evg_signal_wakes(evg_signal *signal, int event);   /* a started one also writes to an eventfd */
 void evg_signal_stop(evg_loop *loop, evg_signal *signal);
 
 void evg_async_init(evg_async *async, evg_callback callback, void *context);
@@ -60,6 +62,14 @@ void evg_async_send(evg_loop *loop, evg_async *async);
 void evg_prepare_init(evg_prepare *prepare, evg_callback callback, void *context);
 void evg_prepare_start(evg_loop *loop, evg_prepare *prepare);
 void evg_prepare_stop(evg_loop *loop, evg_prepare *prepare);
+
+/* Calls just before libev replaces its epoll set, which it does when events come for descriptors it has forgotten. */
+void evg_remake_start(evg_loop *loop, evg_remake *remake, evg_callback callback, void *context);
+void evg_remake_stop(evg_loop *loop, evg_remake *remake);
+int evg_remake_descriptor(int old);   /* the number that the set will have, when the old one is closed first */
+int evg_epoll(void);                  /* an empty epoll set, or a negative errno */
+int evg_epoll_add(int epoll, int fd); /* to be told when fd is readable; 0 or a negative errno */
+void evg_epoll_remove(int epoll, int fd);
 
 /* A peer's address: the family (AF_INET, AF_INET6, else 0), the port, and 4 or 16 bytes in network order. */
 typedef struct { uint16_t family; uint16_t port; uint8_t bytes[16]; } evg_peer;

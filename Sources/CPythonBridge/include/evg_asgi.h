@@ -94,4 +94,10 @@ extern void evg_swift_asgi_end(void *exchange, bool failed);
 /* The app is ready, or why it will never be: message is empty when it is, else one line; details may be empty. */
 extern void evg_swift_asgi_started(evg_py_text message, evg_py_text details);
 
+/* Seconds until the worker has to be gone, infinity while it stays; negative when its time is over. */
+extern double evg_swift_asgi_time_left(void);
+
+/* One entry of the error log, of level info. */
+extern void evg_swift_asgi_note(evg_py_text line);
+
 #endif

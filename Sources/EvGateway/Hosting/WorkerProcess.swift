@@ -73,7 +73,9 @@ final class WorkerProcess {
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Only now: while Python imports the app, its lock must stay where it is.
-            if !loop.isGuest, let hooks = host.pollHooks { loop.setPollHooks(release: hooks.release, acquire: hooks.acquire) }
+            if !loop.isGuest, let hooks = host.pollHooks {
+                loop.setPollHooks(release: hooks.release, acquire: hooks.acquire)
+            }
             switch loaded.source {
             case .ready(let application):
                 serve(application, loaded.description)

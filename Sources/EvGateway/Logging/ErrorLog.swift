@@ -27,6 +27,9 @@ package final class ErrorLog: Sendable {
     /// Writes that did not reach the log.
     package var lostWrites: Int { state.withLock { $0.file.lostWrites } }
 
+    /// For what must be written without a lock, a dying process's stacks: the same number after `reopen`.
+    package var fileDescriptor: Int32 { state.withLock { $0.file.fileDescriptor } }
+
     /// Opens the path anew; the old file stays in use when that fails.
     package func reopen() throws(SystemError) {
         let failure: SystemError? = state.withLock { state in

@@ -86,7 +86,8 @@ struct TimeLimitOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("A client that shut its sending side counts as gone after this; 0: never.", valueName: "seconds"))
+        help: ArgumentHelp(
+            "A client that shut its sending side counts as gone after this; 0: never.", valueName: "seconds"))
     var halfCloseGrace = "0.5"
 
     @Option(

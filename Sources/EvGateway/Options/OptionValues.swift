@@ -50,7 +50,8 @@ enum OptionValue {
         if let choice = Choice(rawValue: text) { return choice }
         let all = Choice.allCases.map(\.rawValue)
         throw ConfigurationError(
-            option, reason: "'\(text)' is unknown: choose \(all.dropLast().joined(separator: ", ")) or \(all.last ?? "")")
+            option,
+            reason: "'\(text)' is unknown: choose \(all.dropLast().joined(separator: ", ")) or \(all.last ?? "")")
     }
 
     /// A path or word that must say something.

@@ -47,6 +47,17 @@ def descriptor_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def open_paths(pid):
+    """What the descriptors of a process point to, as the kernel names it."""
+    paths = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            paths.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return paths
+
+
 def socket_inodes(pid):
     inodes = set()
     for name in os.listdir(f"/proc/{pid}/fd"):

@@ -6,6 +6,8 @@ import requests
 
 APP = "Tests/System/wsgi_apps/wsgi_app.py:app"
 VALIDATED = "Tests/System/wsgi_apps/wsgi_app.py:validated"
+# Every worker class that calls WSGI apps; the tests that take the fixture `worker_class` run on each.
+WSGI_CLASSES = ["inline", "gevent", "threads"]
 SECRET = "the secret of the app"
 
 

@@ -6,9 +6,7 @@ to be known before the import that counts. The answer comes from an import that 
 import os
 import sys
 
-from . import interface, locator
-
-OLDEST_GEVENT = (21, 1)
+from . import gevent_worker, interface, locator
 
 
 def probe(text, pythonpath, arguments, asked):
@@ -40,6 +38,6 @@ def gevent():
         return "gevent is not installed"
     except BaseException:
         return "gevent cannot be imported"
-    if gevent.version_info[:2] < OLDEST_GEVENT:
+    if gevent_worker.prepare(patch=False):
         return f"gevent {gevent.__version__} is too old"
     return f"+{gevent.__version__}"

@@ -110,17 +110,12 @@ def _encoded(text):
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace")
 
 
-_fault_stream = None
-
-
 def worker_started(descriptor):
     """In a worker, after the fork: a worker that is killed with ABRT, or crashes, shows where its threads stood."""
-    global _fault_stream
-    _fault_stream = descriptor
     try:
         faulthandler.enable(file=descriptor, all_threads=True)
     except (OSError, ValueError):
-        pass  # no standard error: nothing to write to
+        pass  # the log is no file that is open: nothing to write to
 
 
 def worker_ended(_):

@@ -1,0 +1,48 @@
+/* What the files of worker class gevent share. */
+#ifndef EVG_BRIDGE_GEVENT_H
+#define EVG_BRIDGE_GEVENT_H
+
+#include "internal.h"
+#include "evg_gevent.h"
+
+/* One request; to the app it is environ['evgateway.disconnected']. */
+typedef struct evg_gevent_request {
+    PyObject_HEAD
+    void *call;                             /* Swift's side; NULL when the request has ended */
+    PyObject *greenlet;                     /* runs the app */
+    PyObject *reader, *writer;              /* greenlets that wait for the body, and for the client to read */
+    PyObject *event, *callbacks;            /* those who want to know when the client leaves */
+    struct evg_gevent_request *previous, *next;   /* of those that run */
+    void *scratch;                          /* lent to the environ while it is made */
+    uint8_t *head;                          /* a response head that is not sent yet */
+    size_t head_count;
+    int32_t refusal;                        /* the status when the body cannot be read */
+    bool streams, left, broken;             /* broken: write() or read() has raised because the client has left */
+} evg_gevent_request;
+
+typedef struct evg_gevent_names {
+    PyObject *switch_, *kill, *set, *wait, *disconnected, *waitress, *deadline;
+} evg_gevent_names;
+
+extern evg_gevent_names evg_gevent_name;
+
+/* The Python module evgateway.gevent_worker, and what is taken from it. */
+extern PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit;
+
+evg_gevent_request *evg_gevent_request_new(void *call);
+int evg_gevent_request_ready(PyObject *module);
+
+/* environ['evgateway.deadline']. */
+PyObject *evg_gevent_deadline_new(evg_gevent_request *request);
+
+/* Sleeps until place is woken; -1 with an exception. The caller looks again at what it waits for. */
+int evg_gevent_wait(PyObject **place);
+void evg_gevent_wake(PyObject **place);
+
+void evg_gevent_client_left(evg_gevent_request *request);
+bool evg_gevent_has_left(evg_gevent_request *request);
+
+/* Runs the pending exception's report, when there is one. */
+void evg_gevent_complain(const char *what);
+
+#endif

@@ -1,0 +1,201 @@
+/* environ['evgateway.disconnected']: whether the client has left, to ask, to wait for and to be called back. Law: it
+ * outlives its request and then says what was true at the end; callbacks run on a thread of their own, never on the
+ * loop's, and on the caller's when the client had left already. */
+#include "threads_internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <time.h>
+
+#define pool evg_py_threads
+
+typedef struct watch {
+    PyObject_HEAD
+    evg_py_job *job;            /* NULL once the request is over */
+    PyObject *callbacks;        /* a list, or NULL */
+    bool gone;
+} watch;
+
+static PyTypeObject *watch_type;
+static PyObject *key, *waitress_key;
+
+static bool is_gone(watch *self) {
+    if (!self->job) return self->gone;
+    return atomic_load_explicit(&self->job->gone, memory_order_relaxed);
+}
+
+static PyObject *is_set(PyObject *object, PyObject *none) {
+    (void)none;
+    return PyBool_FromLong(is_gone((watch *)object));
+}
+
+static PyObject *call(PyObject *object, PyObject *arguments, PyObject *keywords) {
+    (void)arguments, (void)keywords;
+    return PyBool_FromLong(is_gone((watch *)object));
+}
+
+static int deadline(PyObject *timeout, struct timespec *until) {
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1 && PyErr_Occurred()) return -1;
+    clock_gettime(CLOCK_MONOTONIC, until);
+    if (!(seconds > 0)) seconds = 0;
+    if (seconds > 1e9) seconds = 1e9;
+    double whole = floor(seconds);
+    until->tv_sec += (time_t)whole;
+    until->tv_nsec += (long)((seconds - whole) * 1e9);
+    if (until->tv_nsec >= 1000000000) {
+        until->tv_sec++;
+        until->tv_nsec -= 1000000000;
+    }
+    return 0;
+}
+
+static PyObject *wait_for(PyObject *object, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"timeout", NULL};
+    PyObject *timeout = Py_None;
+    struct timespec until;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:wait", names, &timeout)) return NULL;
+    if (timeout != Py_None && deadline(timeout, &until)) return NULL;
+    watch *self = (watch *)object;
+    evg_py_job *job = self->job;
+    if (!job) return PyBool_FromLong(self->gone);
+    evg_py_pool_lock();
+    job->references++;
+    evg_py_pool_unlock();
+    bool gone;
+    Py_BEGIN_ALLOW_THREADS
+    evg_py_pool_lock();
+    while (!job->gone && !job->over) {
+        if (timeout == Py_None) {
+            evg_py_job_await(job, NULL);
+            continue;
+        }
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec > until.tv_sec || (now.tv_sec == until.tv_sec && now.tv_nsec >= until.tv_nsec)) break;
+        evg_py_job_await(job, &until);
+    }
+    gone = job->gone;
+    evg_py_job_release(job);
+    evg_py_pool_unlock();
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(gone);
+}
+
+static PyObject *on_disconnect(PyObject *object, PyObject *callback) {
+    watch *self = (watch *)object;
+    if (!PyCallable_Check(callback)) {
+        PyErr_SetString(PyExc_TypeError, "on_disconnect takes a callable without arguments");
+        return NULL;
+    }
+    bool gone = self->gone;
+    if (self->job) {
+        PyObject *threads = PyImport_ImportModule("evgateway.threads");
+        PyObject *answer = threads ? PyObject_CallMethod(threads, "start_notifier", NULL) : NULL;
+        Py_XDECREF(threads);
+        if (!answer) return NULL;
+        Py_DECREF(answer);
+    }
+    if (self->job) {
+        if (!self->callbacks && !(self->callbacks = PyList_New(0))) return NULL;
+        evg_py_pool_lock();
+        gone = self->job->gone;
+        self->job->watched = true;
+        evg_py_pool_unlock();
+        if (!gone) {
+            if (PyList_Append(self->callbacks, callback)) return NULL;
+            Py_RETURN_NONE;
+        }
+    }
+    if (!gone) Py_RETURN_NONE;   /* the request is over, and its client never left */
+    return PyObject_CallFunctionObjArgs(callback, NULL);
+}
+
+/* threads_left() -> the callbacks of a request whose client has left; waits for one. */
+static PyObject *left(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    evg_py_job *job;
+    Py_BEGIN_ALLOW_THREADS
+    evg_py_pool_lock();
+    while (!pool.left_first) pthread_cond_wait(&pool.left, &pool.lock);
+    job = pool.left_first;
+    pool.left_first = job->next_left;
+    evg_py_pool_unlock();
+    Py_END_ALLOW_THREADS
+    watch *self = (watch *)job->watch;
+    PyObject *callbacks = NULL;
+    if (self && self->job == job) {
+        callbacks = self->callbacks;
+        self->callbacks = NULL;
+    }
+    evg_py_pool_lock();
+    evg_py_job_release(job);
+    evg_py_pool_unlock();
+    return callbacks ? callbacks : PyList_New(0);
+}
+
+int evg_py_watch_dress(PyObject *environ, evg_py_job *job) {
+    PyObject *value = Py_None;
+    if (job) {
+        watch *self = (watch *)job->watch;
+        if (!self) {
+            if (!(self = PyObject_New(watch, watch_type))) return -1;
+            self->callbacks = NULL;
+            job->watch = (PyObject *)self;
+        }
+        self->job = job;
+        self->gone = false;
+        value = (PyObject *)self;
+    }
+    return PyDict_SetItem(environ, key, value) || PyDict_SetItem(environ, waitress_key, value) ? -1 : 0;
+}
+
+void evg_py_watch_end(evg_py_job *job) {
+    watch *self = (watch *)job->watch;
+    if (!self) return;
+    bool spared = pool.spare_count < 32 && Py_REFCNT((PyObject *)self) == 1;
+    self->gone = atomic_load_explicit(&job->gone, memory_order_relaxed);
+    self->job = NULL;
+    if (!spared) job->watch = NULL;
+    PyObject *callbacks = self->callbacks;
+    self->callbacks = NULL;
+    if (!spared) Py_DECREF((PyObject *)self);
+    Py_XDECREF(callbacks);
+}
+
+static void dealloc(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    Py_CLEAR(((watch *)object)->callbacks);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef watch_methods[] = {
+    {"is_set", is_set, METH_NOARGS, "Whether the client has left."},
+    {"wait", (PyCFunction)(void (*)(void))wait_for, METH_VARARGS | METH_KEYWORDS,
+     "wait(timeout=None) -> whether the client has left; blocks the calling thread until then, or until the request "
+     "is over."},
+    {"on_disconnect", on_disconnect, METH_O,
+     "on_disconnect(callback): callback() when the client leaves, on the thread 'evgateway-disconnect'; at once, on the "
+     "calling thread, when it has left already; never when the request ends before."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_methods, watch_methods}, {Py_tp_call, call}, {Py_tp_dealloc, dealloc},
+    {Py_tp_doc, "Whether the client of a request has left"}, {0, NULL},
+};
+static PyType_Spec spec = {"_evgateway.Disconnected", sizeof(watch), 0, Py_TPFLAGS_DEFAULT, slots};
+
+static PyMethodDef methods[] = {
+    {"threads_left", left, METH_NOARGS, "The callbacks of a request whose client has left; waits for one."},
+    {0},
+};
+
+int evg_py_watch_init(PyObject *module) {
+    pthread_cond_init(&pool.left, NULL);
+    watch_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    key = PyUnicode_InternFromString("evgateway.disconnected");
+    waitress_key = PyUnicode_InternFromString("waitress.client_disconnected");
+    return watch_type && key && waitress_key ? PyModule_AddFunctions(module, methods) : -1;
+}

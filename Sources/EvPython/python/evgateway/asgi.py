@@ -1,0 +1,202 @@
+"""Drives the worker's loop as the guest of asyncio or uvloop, and speaks the lifespan protocol.
+
+Law: the app's start-up is over before the worker accepts; its farewell comes when the requests have ended; whatever
+still runs then is cancelled and waited for, within bounds.
+"""
+import asyncio
+import sys
+import traceback
+import types
+
+import _evgateway
+
+from . import guest
+
+_driver = None
+
+
+def prepare(app, loop, lifespan, graceful_timeout):
+    """Makes the loop and names the driver; returns what the loop is called."""
+    global _driver
+    _driver = Driver(app, loop, lifespan, graceful_timeout)
+    guest.driver = _driver.run
+    return _driver.name
+
+
+def make_loop(choice):
+    if choice in ("auto", "uvloop"):
+        try:
+            import uvloop
+            return uvloop.new_event_loop(), f"uvloop {uvloop.__version__}"
+        except ImportError as error:
+            if choice == "uvloop":
+                raise ImportError(f"--asgi-loop uvloop: {error} (pip install uvloop)") from None
+    return asyncio.new_event_loop(), "asyncio"
+
+
+class Driver:
+    def __init__(self, app, loop, lifespan, graceful_timeout):
+        self.app = app
+        self.loop, self.name = make_loop(loop)
+        self.lifespan = Lifespan(app, lifespan, self.loop) if lifespan != "off" else None
+        self.timeout = graceful_timeout
+        asyncio.set_event_loop(self.loop)
+        options = {"loop": self.loop, "name": "request"}
+        eager = sys.version_info >= (3, 12)
+        if eager:
+            options["eager_start"] = True
+        _evgateway.asgi_setup(self.loop, asyncio.Task, options, eager, self.loop.create_future, self.loop.stop,
+                              asyncio.CancelledError, types.CoroutineType)
+
+    def run(self):
+        loop = self.loop
+        descriptor = _evgateway.guest_descriptor()
+        loop.add_reader(descriptor, _evgateway.asgi_pump)
+        # The kernel hears of the first watchers in the first pump; until then the descriptor is never ready.
+        loop.call_soon(_evgateway.asgi_pump)
+        starting = loop.create_task(self.start())
+        try:
+            loop.run_forever()
+        finally:
+            loop.remove_reader(descriptor)
+            starting.cancel()
+            self.end()
+
+    async def start(self):
+        message = details = ""
+        if self.lifespan is not None:
+            message, details = await self.lifespan.start()
+            if self.lifespan.is_active:
+                _evgateway.asgi_state(self.lifespan.state)
+        _evgateway.asgi_started(_encoded(message), _encoded(details))
+
+    def end(self):
+        """After the last turn of the worker's loop; nothing here may take longer than the master waits."""
+        loop = self.loop
+        # The master is patient for a second and a half past the worker's own time, which the requests may have used.
+        self.until = loop.time() + min(self.timeout, _evgateway.asgi_time_left()) + 1.0
+        try:
+            self.cancel(_evgateway.asgi_tasks())
+            if self.lifespan is not None:
+                loop.run_until_complete(self.lifespan.end(max(0.2, self.until - loop.time() - 0.3)))
+            self.cancel(asyncio.all_tasks(loop))
+            self.bounded(loop.shutdown_asyncgens())
+            self.bounded(loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    def patience(self):
+        """Seconds for one step of the end."""
+        return min(1.0, max(0.1, self.until - self.loop.time()))
+
+    def cancel(self, tasks):
+        tasks = [task for task in tasks if not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=self.patience()))
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                _report("in a task that was cancelled", task.exception())
+
+    def bounded(self, coroutine):
+        async def wait():
+            task = self.loop.create_task(coroutine)
+            await asyncio.wait([task], timeout=self.patience())
+            if not task.done():
+                task.cancel()
+        self.loop.run_until_complete(wait())
+
+
+class Lifespan:
+    """The app's own beginning and end (ASGI, "Lifespan Protocol")."""
+
+    def __init__(self, app, mode, loop):
+        self.app, self.mode, self.loop = app, mode, loop
+        self.state = {}
+        self.is_active = False
+        self.task = None
+        self.received = 0
+        self.failure = None
+        self.startup, self.leaving, self.shutdown = loop.create_future(), loop.create_future(), loop.create_future()
+
+    async def start(self):
+        """("", "") when the app is ready, else a line that says why not, and a traceback."""
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        self.task = self.loop.create_task(self.call(scope))
+        await asyncio.wait([self.task, self.startup], return_when=asyncio.FIRST_COMPLETED)
+        if self.startup.done():
+            message = self.startup.result()
+            if message is None:
+                self.is_active = True
+                self.task.add_done_callback(self.ended)
+                return "", ""
+            return "the app's lifespan startup failed", message or self.failure_text()
+        if self.mode == "on":
+            return "the app does not support lifespan (--lifespan on)", self.failure_text()
+        if self.failure is not None:
+            last = traceback.format_exception_only(type(self.failure), self.failure)[-1].strip()
+            _evgateway.asgi_note(f"The app does not support lifespan: {last}")
+        return "", ""
+
+    async def call(self, scope):
+        try:
+            await self.app(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self.failure = error
+
+    def failure_text(self):
+        error = self.failure
+        return "" if error is None else "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+    def ended(self, task):
+        """The app has left its lifespan before it was told to, or failed in it."""
+        if self.failure is not None:
+            _report("in the app's lifespan", self.failure)
+
+    async def receive(self):
+        self.received += 1
+        if self.received == 1:
+            return {"type": "lifespan.startup"}
+        await asyncio.shield(self.leaving)
+        return {"type": "lifespan.shutdown"}
+
+    async def send(self, message):
+        kind = message["type"]
+        if kind in ("lifespan.startup.complete", "lifespan.startup.failed"):
+            future, failed = self.startup, kind.endswith("failed")
+        elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            future, failed = self.shutdown, kind.endswith("failed")
+        else:
+            raise ValueError(f"unexpected message {kind!r}")
+        if future.done():
+            raise RuntimeError(f"{kind} after the end of that phase")
+        future.set_result(message.get("message", "") if failed else None)
+
+    async def end(self, timeout):
+        if not self.is_active or self.task.done():
+            return
+        self.leaving.set_result(None)
+        await asyncio.wait([self.task, self.shutdown], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self.shutdown.done():
+            message = self.shutdown.result()
+            if message is not None:
+                _evgateway.log_error("The app's lifespan shutdown failed")
+                if message:
+                    _evgateway.log_text(message if message.endswith("\n") else message + "\n")
+            # What the app does after that is part of its end too.
+            await asyncio.wait([self.task], timeout=min(0.2, timeout))
+        elif not self.task.done():
+            _evgateway.log_error(f"The app's lifespan shutdown took too long and is cancelled")
+
+
+def _report(what, error):
+    from . import host
+    host.report(None, None, what, error)
+
+
+def _encoded(text):
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace")

@@ -1,0 +1,172 @@
+"""Worker class gevent: the loop as a guest of gevent's hub, one greenlet for each request.
+
+Law: nothing here runs inside a pump; the hub never waits; the standard library is patched before the app is imported.
+"""
+import re
+
+import _evgateway
+
+from . import guest
+
+OLDEST = (22, 10)
+
+
+def prepare(patch):
+    """Imports gevent and patches the standard library when asked to; None, or why that cannot be."""
+    try:
+        import gevent
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "gevent":
+            return "worker class 'gevent' needs gevent: install it beside the app (pip install gevent)"
+        return f"worker class 'gevent' cannot import gevent: {error}"
+    version = tuple(int(part) for part in re.findall(r"\d+", gevent.__version__)[:2])
+    if version < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return f"worker class 'gevent' needs gevent {oldest} or newer, this is {gevent.__version__}"
+    if patch:
+        from gevent import monkey
+        monkey.patch_all()
+    return None
+
+
+def open():
+    """Makes the hub of this process; what to call it."""
+    global hub
+    import gevent
+    gevent.reinit()  # a hub that came through a fork has its descriptors in common with the parent
+    hub = gevent.get_hub()
+    _define()
+    guest.driver = drive
+    kind = type(hub.loop).__module__.split(".")[1]
+    return f"gevent {gevent.__version__} on {kind}"
+
+
+def _define():
+    """What needs gevent, which this module can be imported without."""
+    global GreenletExit, ClientDisconnected, DeadlineExceeded, RequestGreenlet, Event, getcurrent, sleep
+    from gevent import Greenlet, GreenletExit, getcurrent, sleep
+    from gevent.event import Event
+
+    class ClientDisconnected(GreenletExit):
+        """Raised in the greenlet of a request whose client has left (--cancel-on-disconnect)."""
+
+    class DeadlineExceeded(GreenletExit):
+        """Raised in the greenlet of a request whose deadline has passed."""
+
+    class RequestGreenlet(Greenlet):
+        """Runs one request. Where it was spawned is the same for all, so no stack is kept for it."""
+
+        spawning_stack_limit = 0
+
+
+def drive():
+    """Serves until the worker ends, then ends the greenlets of requests that still run."""
+    ended = Event()
+
+    def pump():
+        if not _evgateway.gevent_pump():
+            watcher.stop()
+            ended.set()
+
+    watcher = hub.loop.io(_evgateway.guest_descriptor(), 1)
+    watcher.start(pump)
+    hub.loop.run_callback(pump)  # the first one puts the loop's descriptors into the set that is watched
+    while not ended.is_set():
+        try:
+            ended.wait()
+        except BaseException as error:  # SystemExit in a greenlet of the app's own is thrown into the main one
+            from .host import report
+            report(None, None, "in a greenlet", error)
+    watcher.close()
+    running = _evgateway.gevent_running()
+    if running:
+        import gevent
+        gevent.killall(running, timeout=1)
+
+
+def call_all(callbacks):
+    """Calls back in greenlets of their own: a callback may wait, and its failure is its own."""
+    import gevent
+    for callback in callbacks:
+        gevent.spawn(callback)
+
+
+class StreamedInput:
+    """wsgi.input over a body that is still arriving: reads wait, and other greenlets run meanwhile."""
+
+    __slots__ = ("_request", "_pending", "_at", "_ended", "closed")
+
+    def __init__(self, request):
+        self._request, self._pending, self._at = request, b"", 0
+        self._ended = self.closed = False
+
+    def _fill(self):
+        """Gets more bytes when all are read; False at the end."""
+        if self.closed:
+            raise ValueError("read of a closed wsgi.input")
+        if self._at < len(self._pending):
+            return True
+        if self._ended:
+            return False
+        self._pending, self._at = _evgateway.gevent_take(self._request), 0
+        self._ended = not self._pending
+        return not self._ended
+
+    def _take(self, count):
+        start, stop = self._at, min(self._at + count, len(self._pending))
+        self._at = stop
+        return self._pending if stop - start == len(self._pending) else self._pending[start:stop]
+
+    def read(self, size=-1):
+        left = -1 if size is None or size < 0 else size
+        parts = []
+        while left and self._fill():
+            part = self._take(len(self._pending) if left < 0 else left)
+            parts.append(part)
+            if left > 0:
+                left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def readline(self, size=-1):
+        left = -1 if size is None or size < 0 else size
+        parts = []
+        while left and self._fill():
+            end = self._pending.find(b"\n", self._at) + 1
+            count = (end or len(self._pending)) - self._at
+            part = self._take(count if left < 0 else min(count, left))
+            parts.append(part)
+            if left > 0:
+                left -= len(part)
+            if part.endswith(b"\n"):
+                break
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def readlines(self, hint=-1):
+        lines, total = [], 0
+        for line in self:
+            lines.append(line)
+            total += len(line)
+            if hint is not None and 0 < hint <= total:
+                break
+        return lines
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        line = self.readline()
+        if line:
+            return line
+        raise StopIteration
+
+    def close(self):
+        self.closed, self._pending = True, b""
+
+    def readable(self):
+        return True
+
+    def writable(self):
+        return False
+
+    def seekable(self):
+        return False

@@ -1,0 +1,298 @@
+"""Worker class gevent: what waits lets others run, what ends a greenlet answers its client, and nothing stays behind."""
+
+import json
+import threading
+from signal import SIGQUIT
+
+import pytest
+
+from support import load, procfs, wait
+from support.wsgi import APP, ask, chunked
+
+GEVENT = "Tests/System/wsgi_apps/gevent_app.py:app"
+
+
+@pytest.fixture
+def start(gateway):
+    return lambda *flags, **more: gateway(GEVENT, "-k", "gevent", *flags, **more)
+
+
+@pytest.fixture(params=["libev-cext", "libuv-cffi"])
+def loop(request):
+    return {"GEVENT_LOOP": request.param}
+
+
+def seen(server, name):
+    return ask(server, f"/seen?id={name}").json()
+
+
+def wait_until_seen(server, name, value):
+    wait.until(lambda: seen(server, name) == value, lambda: f"{name} is {value}, not {seen(server, name)}")
+
+
+def together(server, targets):
+    """Asks for all at once, each on a connection of its own."""
+    wires = [server.connect() for _ in targets]
+    for wire, target in zip(wires, targets):
+        wire.request("GET", target)
+    answers = [wire.read() for wire in wires]
+    for wire in wires:
+        wire.close()
+    return answers
+
+
+def test_waits_let_others_run(start, loop, python):
+    server = start(env=loop, python=python)
+    assert loop["GEVENT_LOOP"].partition("-")[0] in server.error_log()
+    with server.connect() as wire:
+        wire.request("GET", "/sleep?for=600")
+        answers = together(server, ["/kinds"] * 3 + ["/hello"] * 3 + ["/sleep?for=0.1"] * 30)
+    assert [answer.status for answer in answers] == [200] * 36
+    assert json.loads(answers[0].body) == ["through a socket", "127.0.0.1", "child"]
+
+
+def test_wsgi_behaviour_is_the_same_on_libuv(gateway):
+    server = gateway(APP, "-k", "gevent", env={"GEVENT_LOOP": "libuv-cffi"})
+    for target in ["/", "/generator", "/empty-blocks", "/many?size=100000&count=100", "/written", "/file?size=3000000"]:
+        assert ask(server, target).status_code == 200, target
+    data = bytes(1_000_000)
+    for body in (data, chunked(data, 70_000)):
+        assert ask(server, "/read-blocks", "POST", data=body).json()["length"] == 1_000_000
+
+
+def test_no_monkey_patch_leaves_the_library_alone(start):
+    assert ask(start(), "/patched").json() is True
+    assert ask(start("--no-monkey-patch"), "/patched").json() is False
+
+
+def test_preloaded_app_is_patched_and_served(start):
+    server = start("--preload", "-w", 2)
+    assert ask(server, "/patched").json() is True
+    assert {answer.status for answer in together(server, ["/sleep?for=0.1"] * 20)} == {200}
+
+
+def test_missing_gevent_is_one_line(start, tmp_path):
+    (tmp_path / "gevent.py").write_text("raise ModuleNotFoundError(\"No module named 'gevent'\", name='gevent')")
+    server = start(env={"PYTHONPATH": str(tmp_path)}, wait=False)
+    assert server.wait() == 3
+    server.log.thread.join(10)
+    assert "needs gevent: install it" in server.error_log() and "Traceback" not in server.error_log()
+
+
+def test_old_gevent_is_one_line(start, tmp_path):
+    (tmp_path / "gevent.py").write_text("__version__ = '1.4.0'")
+    server = start(env={"PYTHONPATH": str(tmp_path)}, wait=False)
+    assert server.wait() == 3
+    server.log.thread.join(10)
+    assert "this is 1.4.0" in server.error_log() and "Traceback" not in server.error_log()
+
+
+def test_contexts_do_not_mix(start):
+    answers = together(start(), [f"/context?id={number}" for number in range(30)])
+    assert [json.loads(answer.body) for answer in answers] == [["unset", str(number)] for number in range(30)]
+
+
+def test_heads_do_not_mix(start):
+    answers = together(start(), [f"/late-head?id={number}" for number in range(30)])
+    assert [(answer.get("X-Id"), answer.body.decode()) for answer in answers] == [
+        (str(number), str(number) * 2) for number in range(30)]
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_short_body_takes_no_greenlet_until_it_is_whole(start, framing):
+    server = start()
+    alone = ask(server, "/census").json()[0]
+    with server.connect() as wire:
+        field = "Content-Length: 10" if framing == "length" else "Transfer-Encoding: chunked"
+        wire.send(f"POST /echo HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n")
+        wire.send("12345" if framing == "length" else "5\r\n12345\r\n")
+        assert ask(server, "/census").json()[0] <= alone
+        wire.send("67890" if framing == "length" else "5\r\n67890\r\n0\r\n\r\n")
+        assert json.loads(wire.read().body) == 10
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_large_body_is_read_as_it_arrives(start, framing):
+    server, piece = start(), b"x" * 70_000
+    with server.connect() as wire:
+        field = "Content-Length: 210000" if framing == "length" else "Transfer-Encoding: chunked"
+        wire.send(f"POST /echo?id=large HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n")
+        for turn in range(3):
+            wire.send(piece if framing == "length" else b"%x\r\n%s\r\n" % (len(piece), piece))
+            reached = 70_000 * (turn + 1) // 8192 * 8192
+            wait.until(lambda: (seen(server, "large") or 0) >= reached, "the app has read what was sent")
+        if framing == "chunked":
+            wire.send("0\r\n\r\n")
+        assert json.loads(wire.read().body) == 210_000
+
+
+def test_lines_of_a_large_body(start):
+    data = b"first\nsecond\n" + b"line\n" * 50_000
+    assert ask(start(), "/lines", "POST", data=data).json() == ["first\n", "sec", 3, 250_000 - 10]
+
+
+def test_body_that_stops_is_408_and_one_cut_short_ends_the_read(start):
+    server = start("--body-timeout", "0.5")
+    with server.connect() as wire:
+        wire.send("POST /echo?id=stops HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + "x" * 70_000)
+        assert wire.read().status == 408
+    with server.connect() as wire:
+        wire.send("POST /echo?id=cut HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + "x" * 70_000)
+    wait.until(lambda: ask(server, "/census").json()[0] <= 4, "the greenlets are gone")
+    assert "Traceback" not in server.error_log()
+
+
+# The client
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_departure_is_told(start, reset):
+    server = start()
+    wire = server.connect()
+    wire.request("GET", "/waits-for-client?id=w")
+    wait_until_seen(server, "w", ["waiting"])
+    wire.reset() if reset else wire.close()
+    wait.until(lambda: len(seen(server, "w")) == 4, "all is told")
+    assert sorted(map(str, seen(server, "w"))) == ["True", "True", "called back", "waiting"]
+
+
+def test_objects_of_a_request_outlive_it(start):
+    server = start("--request-timeout", 60)
+    ask(server, "/keeps-environ")
+    assert ask(server, "/kept").json() == [False, False, None]
+
+
+def test_cancel_on_disconnect_raises_in_the_greenlet(start):
+    server = start("--cancel-on-disconnect")
+    with server.connect() as wire:
+        wire.request("GET", "/notes-its-end?id=c")
+        wait_until_seen(server, "c", ["waiting"])
+    wait_until_seen(server, "c", ["waiting", "ClientDisconnected"])
+    assert "Traceback" not in server.error_log()
+
+
+def test_write_ends_when_the_client_has_left(start):
+    server = start()
+    wire = server.connect(receive_buffer=8192)
+    wire.request("GET", "/writes-for-ever?id=e").read_head()
+    wire.close()
+    wait_until_seen(server, "e", "BrokenPipeError")
+    assert "Traceback" not in server.error_log()
+
+
+# Deadlines
+
+
+def test_deadline_ends_the_greenlet_with_504(start):
+    server = start("--request-timeout", "0.3")
+    assert ask(server, "/notes-its-end?id=d").status_code == 504
+    wait_until_seen(server, "d", ["waiting", "DeadlineExceeded"])
+    assert "Traceback" not in server.error_log()
+    with server.connect() as wire:
+        wire.request("GET", "/notes-its-end?id=b&begin=1").read_head()
+        assert not wire.read_until_close().endswith(b"0\r\n\r\n")
+
+
+def test_app_that_catches_everything_cannot_keep_its_client(start):
+    server = start("--request-timeout", "0.3")
+    assert ask(server, "/notes-its-end?id=a&catch=0.2").status_code == 504
+    wait_until_seen(server, "a", ["waiting", "DeadlineExceeded", "went on"])
+    assert ask(server, "/hello").json() == "hello"
+
+
+def test_app_moves_its_deadline(start):
+    server = start("--request-timeout", "0.5")
+    before, left = ask(server, "/deadline?extend=60&sleep=0.8").json()
+    assert 0 < before <= 0.5 and 0 < left < 60
+    assert ask(server, "/deadline?set=none&sleep=0.8").json()[1] is None
+    assert ask(server, "/deadline?set=0.1&sleep=600").status_code == 504
+    server = start()
+    assert ask(server, "/deadline?sleep=0").json() == [None, None]
+    assert ask(server, "/deadline?set=0.1&sleep=600").status_code == 504
+
+
+# Ends of greenlets
+
+
+@pytest.mark.parametrize("how, status", [
+    ("kill", 500), ("kill-later", 500), ("exit", 500), ("timeout", 500), ("child-exits", 200)])
+def test_greenlet_that_is_ended_answers(start, how, status):
+    server = start()
+    with server.connect() as wire:
+        assert wire.get(f"/ends?how={how}").status == status
+        assert wire.get("/hello").status == 200
+    assert ("Traceback" in server.error_log()) == (how in ("timeout", "child-exits"))
+
+
+def test_blocked_hub_is_seen_by_the_master(start):
+    server = start("--timeout", 1)
+    with server.connect() as wire:
+        wire.request("GET", "/blocks?for=600")
+        server.wait_for_log("Worker ready", count=2)
+    assert ask(server, "/hello").json() == "hello"
+
+
+# The end of a worker
+
+
+def test_drain_lets_greenlets_finish(start):
+    server = start()
+    with server.connect() as wire:
+        wire.request("GET", "/late-head?id=1")
+        wire.request("GET", "/sleep?for=0.5")
+        wire.read_head()
+        server.signal(15)
+        while wire.read_chunk():
+            pass
+        assert wire.read().body == b'"slept"'
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["quit", "graceful timeout"])
+def test_end_does_not_wait_for_greenlets_for_ever(start, how):
+    server = start("--graceful-timeout", "0.5")
+    wires = [server.connect() for _ in range(20)]
+    for wire in wires:
+        wire.request("GET", "/notes-its-end?id=q")
+    wait.until(lambda: len(seen(server, "q") or []) == 20, "all run")
+    assert server.stop(SIGQUIT if how == "quit" else 15) == 0
+    for wire in wires:
+        wire.close()
+
+
+def test_nothing_stays_behind_after_load(start, loop):
+    server = start("--cancel-on-disconnect", env=loop)
+    with load.Load(server.address, clients=8, target="/context?id={id}", expect='"{id}"', one_shot=2) as traffic:
+        traffic.wait_for_more(200)
+        wires = [server.connect() for _ in range(50)]
+        for wire in wires:
+            wire.request("GET", "/notes-its-end?id=n")
+        wait.until(lambda: len(seen(server, "n") or []) >= 50, "all run")
+        before = ask(server, "/census").json()
+        for wire in wires:
+            wire.close()
+        traffic.wait_for_more(200)
+    assert not traffic.failures
+    wait.until(lambda: ask(server, "/census").json()[0] < before[0] - 40, "the greenlets are gone")
+    threads, descriptors = ask(server, "/census").json()[1:]
+    assert threads <= before[1] and descriptors < before[2] - 40
+
+
+def test_five_thousand_sleepers_are_answered_together(start):
+    """One second each would be more than an hour in turn; the time that is asked for is not looked at."""
+    server = start("--connections", 6000)
+    answers = []
+    wires = [server.connect() for _ in range(5000)]
+    for wire in wires:
+        wire.request("GET", "/sleep?for=1")
+    reader = threading.Thread(target=lambda: answers.extend(wire.read().body for wire in wires), daemon=True)
+    reader.start()
+    assert ask(server, "/hello").json() == "hello"
+    reader.join(120)
+    assert answers == [b'"slept"'] * 5000
+    for wire in wires:
+        wire.close()
+    assert procfs.alive(server.worker_pids()[0])

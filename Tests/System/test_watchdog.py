@@ -1,0 +1,94 @@
+"""A worker whose loop stands still: the log names the request and shows the Python stacks before the worker ends."""
+
+import os
+import re
+import signal
+import threading
+
+import pytest
+
+from support import procfs, wait
+
+APP = """
+import os
+import threading
+
+
+def idle(event):
+    event.wait()
+
+
+def app(environ, start_response):
+    if environ['PATH_INFO'] == '/stuck':
+        threading.Thread(target=idle, args=(threading.Event(),), daemon=True).start()
+        open(os.environ['STUCK_MARK'], 'w').close()
+        stand_still()
+    start_response('200 OK', [])
+    return [b'fine']
+
+
+def stand_still():
+    while True:
+        os.getpid()
+"""
+
+
+@pytest.fixture
+def stuck(gateway, tmp_path):
+    """Starts a server of one worker with a file for its log, and asks it for the request that never ends."""
+    (tmp_path / "stuck.py").write_text(APP)
+    log = tmp_path / "error.log"
+
+    def start(*flags):
+        server = gateway("stuck:app", "--pythonpath", tmp_path, "-k", "inline", "--error-logfile", log, *flags,
+                         env={"STUCK_MARK": str(tmp_path / "mark")}, wait=False)
+        wait.until(lambda: log.exists() and "Worker ready" in log.read_text(), "the worker is ready")
+        address = re.search(r"Listening at: http://([\d.]+):(\d+)", log.read_text())
+        server.address = (address[1], int(address[2]))
+        return server, log
+
+    return start
+
+
+def ask_and_hang(server):
+    thread = threading.Thread(target=lambda: _swallow(server), daemon=True)
+    thread.start()
+    return thread
+
+
+def _swallow(server):
+    try:
+        server.get("/stuck?secret=no")
+    except Exception:  # the connection ends with the worker
+        pass
+
+
+def test_log_file_has_the_request_and_the_stacks(stuck):
+    server, log = stuck("--timeout", 1)
+    thread = ask_and_hang(server)
+    wait.until(lambda: log.read_text().count("Worker ready") == 2, "a new worker replaces the stuck one", timeout=60)
+    thread.join(30)
+    text = log.read_text()
+    assert re.search(r'has stood still for [\d.]+ s and is aborted; it is in "GET /stuck\?secret=no HTTP/1.1"', text)
+    assert "Fatal Python error: Aborted" in text
+    # Every thread of the app, the innermost frame first.
+    assert re.search(r'stuck\.py", line \d+ in stand_still\n.*stuck\.py", line \d+ in app', text)
+    assert re.search(r'stuck\.py", line \d+ in idle', text)
+    assert text.index("is aborted") < text.index("in stand_still") < text.rindex("Worker ready")
+    assert "in stand_still" not in server.error_log()
+    assert server.get("/").body == b"fine"
+
+
+def test_abort_after_a_rotation_goes_to_the_new_file(stuck, tmp_path):
+    server, log = stuck()
+    log.rename(log.with_suffix(".1"))
+    server.signal(signal.SIGUSR1)
+    worker = server.worker_pids()[0]
+    # The worker reopens for itself; it has done so when its descriptor is the new file.
+    wait.until(lambda: str(log) in procfs.open_paths(worker), "the worker has opened the new file")
+    thread = ask_and_hang(server)
+    wait.until((tmp_path / "mark").exists, "the request is inside")
+    os.kill(worker, signal.SIGABRT)
+    wait.until(lambda: "Worker ready" in log.read_text(), "a new worker is ready", timeout=60)
+    thread.join(30)
+    assert "in stand_still" in log.read_text() and "in stand_still" not in log.with_suffix(".1").read_text()
