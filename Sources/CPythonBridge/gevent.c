@@ -1,6 +1,6 @@
 /* Worker class gevent: the queue between the pump and the greenlets, and the life of a request on its greenlet. Law:
  * every request that was enqueued ends exactly once, however its greenlet ends; no Swift frame is on the stack when
- * the app runs; between start_response and the first block the head is kept here, because other requests run. */
+ * the app runs. */
 #include "gevent.h"
 
 #include <stdlib.h>
@@ -9,7 +9,8 @@
 evg_gevent_names evg_gevent_name;
 PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit;
 
-static PyObject *greenlet_type, *serve_function, *sleep_function, *input_type;
+PyObject *evg_gevent_sleep, *evg_gevent_input;
+static PyObject *greenlet_type, *serve_function;
 static evg_gevent_request *running;   /* the newest of those that run */
 
 void evg_gevent_complain(const char *what) { evg_py_report(NULL, what); }
@@ -85,7 +86,7 @@ static void link_running(evg_gevent_request *request) {
     running = request;
 }
 
-static void ended(evg_gevent_request *request) {
+void evg_gevent_ended(evg_gevent_request *request) {
     if (request->previous) request->previous->next = request->next;
     else if (running == request) running = request->next;
     if (request->next) request->next->previous = request->previous;
@@ -125,7 +126,7 @@ static void spawn(void *call) {
         evg_gevent_complain("starting a request");
         if (!greenlet) {
             evg_swift_gevent_fail(call, 503);
-            ended(request);
+            evg_gevent_ended(request);
         }
     }
     Py_XDECREF(answer);
@@ -158,206 +159,14 @@ static PyObject *pending(PyObject *module, PyObject *none) {
     return list;
 }
 
-/* ---- the call ---- */
-
-static const char *start(void *exchange, int32_t status, evg_py_text reason, const evg_py_text_field *fields,
-                         size_t count, bool replacing) {
-    evg_gevent_request *request = exchange;
-    (void)replacing;
-    free(request->head);
-    request->head = NULL;
-    return evg_swift_gevent_start(request->call, status, reason, fields, count);
-}
-
-void evg_py_gevent_keep_head(void *pointer, const uint8_t *base, size_t count) {
-    evg_gevent_request *request = pointer;
-    request->head = malloc(count ? count : 1);
-    request->head_count = request->head ? count : 0;
-    if (request->head && count) memcpy(request->head, base, count);
-}
-
-static evg_gevent_sent send_block(evg_gevent_request *request, evg_py_text block, int64_t length, bool whole) {
-    uint8_t *head = request->head;
-    request->head = NULL;
-    evg_gevent_sent sent = evg_swift_gevent_send(request->call, head, request->head_count, length, block, whole);
-    free(head);
-    return sent;
-}
-
-static int wait_for_client(evg_gevent_request *request) {
-    while (request->call && !evg_swift_gevent_is_drained(request->call))
-        if (evg_gevent_wait(&request->writer)) return -1;
-    return 0;
-}
-
-static bool write_block(void *exchange, evg_py_text bytes) {
-    return send_block(exchange, bytes, -1, false) != EVG_GEVENT_OK;
-}
-
-static int refuse_client(evg_gevent_request *request) {
-    request->broken = true;
-    PyErr_SetString(PyExc_BrokenPipeError, "the client has left");
-    return -1;
-}
-
-static int write_waits(void *exchange) {
-    evg_gevent_request *request = exchange;
-    if (wait_for_client(request)) return -1;
-    return evg_swift_gevent_is_gone(request->call) ? refuse_client(request) : 0;
-}
-
-/* Ends that are meant: the greenlet was killed, or noticed that nobody listens. */
-static bool silences(void *exchange) {
-    evg_gevent_request *request = exchange;
-    if (PyErr_ExceptionMatches(evg_gevent_exit)) return true;
-    return (request->broken || request->refusal) && PyErr_ExceptionMatches(PyExc_OSError);
-}
-
-static int dress(PyObject *environ, const evg_py_request *described) {
-    evg_gevent_request *request = described->exchange;
-    free(request->scratch);
-    request->scratch = NULL;
-    PyObject *deadline = evg_gevent_deadline_new(request);
-    int status = !deadline || PyDict_SetItem(environ, evg_gevent_name.deadline, deadline)
-        || PyDict_SetItem(environ, evg_gevent_name.disconnected, (PyObject *)request)
-        || PyDict_SetItem(environ, evg_gevent_name.waitress, (PyObject *)request) ? -1 : 0;
-    Py_XDECREF(deadline);
-    if (status || !request->streams) return status;
-    PyObject *input = PyObject_CallFunctionObjArgs(input_type, (PyObject *)request, NULL);
-    status = input ? PyDict_SetItem(environ, evg_py_name.wsgi_input, input) : -1;
-    Py_XDECREF(input);
-    return status;
-}
-
-/* gevent_take(request) -> the next bytes of a streamed body, b'' at its end. */
-static PyObject *take(PyObject *module, PyObject *object) {
-    (void)module;
-    evg_gevent_request *request = (evg_gevent_request *)object;
-    while (request->call) {
-        int32_t status = 0;
-        PyObject *bytes = evg_swift_gevent_take(request->call, &status);
-        if (bytes || PyErr_Occurred()) return bytes;
-        if (status) {
-            request->refusal = status;
-            PyErr_Format(PyExc_OSError, "the request body cannot be read to its end (%d)", (int)status);
-            return NULL;
-        }
-        if (evg_gevent_wait(&request->reader)) return NULL;
-    }
-    PyErr_SetString(PyExc_ValueError, "read of wsgi.input after the end of its request");
-    return NULL;
-}
-
-/* Lets the hub look at its other greenlets. */
-static int yield_turn(void) {
-    PyObject *zero = PyLong_FromLong(0);
-    PyObject *answer = zero ? PyObject_CallFunctionObjArgs(sleep_function, zero, NULL) : NULL;
-    Py_XDECREF(zero);
-    Py_XDECREF(answer);
-    return answer ? 0 : -1;
-}
-
-static evg_py_outcome gave_up(evg_gevent_request *request, const char *what) {
-    if (silences(request)) PyErr_Clear();
-    else evg_gevent_complain(what);
-    return EVG_PY_FAILED;
-}
-
-static evg_py_outcome stream(evg_gevent_request *request, evg_py_result *result) {
-    enum { turn = 1 << 20 };
-    size_t sent = 0;
-    for (;;) {
-        size_t count = result->block.count;
-        switch (send_block(request, result->block, -1, false)) {
-        case EVG_GEVENT_GONE:
-            return EVG_PY_FAILED;
-        case EVG_GEVENT_FULL:
-            if (wait_for_client(request)) return gave_up(request, "waiting for its client");
-            if (evg_swift_gevent_is_gone(request->call)) return EVG_PY_FAILED;
-            sent = 0;
-            break;
-        case EVG_GEVENT_OK:
-            sent += count;
-            if (sent <= turn) break;
-            sent = 0;
-            if (yield_turn()) return gave_up(request, "sending its response");
-            break;
-        }
-        evg_py_outcome outcome = evg_py_call_next(result->call, result);
-        if (outcome != EVG_PY_BLOCK) return outcome;
-    }
-}
-
-static evg_py_outcome send_file(evg_gevent_request *request, const evg_py_result *result) {
-    int64_t count = result->file_count;
-    if (result->content_length >= 0 && result->content_length < count) count = result->content_length;
-    if (send_block(request, (evg_py_text){NULL, 0}, count, false) == EVG_GEVENT_GONE) return EVG_PY_FAILED;
-    void *transfer = evg_swift_gevent_send_file(request->call, result->file, result->file_offset, count);
-    int status = 0;
-    while (transfer && !status && !evg_swift_gevent_file_is_done(transfer)) status = evg_gevent_wait(&request->writer);
-    bool whole = transfer && evg_swift_gevent_file_ended(transfer);
-    if (status) return gave_up(request, "sending a file");
-    return whole ? EVG_PY_END : EVG_PY_FAILED;
-}
-
-static const evg_py_text nothing = {NULL, 0};
-
-static evg_py_outcome answer(evg_gevent_request *request, evg_py_outcome outcome, evg_py_result *result) {
-    switch (outcome) {
-    case EVG_PY_WHOLE:
-        send_block(request, result->block, -1, true);
-        return EVG_PY_WHOLE;
-    case EVG_PY_BLOCK:
-        /* The usual response of a framework: one block of the length that it announced. */
-        if (result->content_length == (int64_t)result->block.count && request->head) {
-            send_block(request, result->block, -1, true);
-            if (evg_py_call_next(result->call, result) == EVG_PY_BLOCK) evg_swift_gevent_overrun(request->call);
-            return EVG_PY_WHOLE;
-        }
-        return stream(request, result);
-    case EVG_PY_FILE:
-        return send_file(request, result);
-    default:
-        return outcome;
-    }
-}
-
-static PyObject *serve(PyObject *module, PyObject *object) {
-    (void)module;
-    evg_gevent_request *request = (evg_gevent_request *)object;
-    evg_py_result result = {0};
-    evg_py_outcome outcome;
-    {
-        evg_py_request described = {0};
-        request->scratch = evg_swift_gevent_describe(request->call, request, &described, &request->streams);
-        if (!request->scratch) {
-            ended(request);
-            Py_RETURN_NONE;
-        }
-        described.exchange = request;
-        outcome = evg_py_call_app(&described, &result);
-    }
-    outcome = answer(request, outcome, &result);
-    if (outcome == EVG_PY_END) {
-        if (request->head) send_block(request, nothing, -1, true);
-        else evg_swift_gevent_finish(request->call);
-    } else if (outcome != EVG_PY_WHOLE) {
-        evg_swift_gevent_fail(request->call, request->refusal ? request->refusal : 500);
-    }
-    /* The client has its answer; what close() still does is the app's own time. */
-    evg_py_call_close(result.call);
-    ended(request);
-    Py_RETURN_NONE;
-}
-
 /* ---- the class ---- */
 
-static PyMethodDef serve_method = {"serve", serve, METH_O, "serve(request): a greenlet's whole life"};
+static PyMethodDef serve_method = {"serve", evg_gevent_serve, METH_O, "serve(request): a greenlet's whole life"};
 
 static PyMethodDef methods[] = {
     {"gevent_pump", pump, METH_NOARGS, "Serves what is ready, then greenlets; False when the worker is to end."},
     {"gevent_running", pending, METH_NOARGS, "The greenlets of the requests that run."},
-    {"gevent_take", take, METH_O, "The next bytes of a streamed body; b'' at its end."},
+    {"gevent_take", evg_gevent_take, METH_O, "The next bytes of a streamed body; b'' at its end."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -405,14 +214,12 @@ const char *evg_py_gevent_open(void) {
         && (evg_gevent_hub = PyObject_GetAttrString(evg_gevent_module, "hub"))
         && (evg_gevent_exit = PyObject_GetAttrString(evg_gevent_module, "GreenletExit"))
         && (greenlet_type = PyObject_GetAttrString(evg_gevent_module, "RequestGreenlet"))
-        && (sleep_function = PyObject_GetAttrString(evg_gevent_module, "sleep"))
-        && (input_type = PyObject_GetAttrString(evg_gevent_module, "StreamedInput"))
+        && (evg_gevent_sleep = PyObject_GetAttrString(evg_gevent_module, "sleep"))
+        && (evg_gevent_input = PyObject_GetAttrString(evg_gevent_module, "StreamedInput"))
         && (serve_function = PyCFunction_New(&serve_method, NULL))
         /* On the class, so that no greenlet needs a dict of its own to hold it. */
         && !PyObject_SetAttrString(greenlet_type, "_run", serve_function)) {
-        evg_py_responses = (evg_py_sink){
-            .start = start, .write = write_block, .wait = write_waits, .dress = dress, .silences = silences,
-        };
+        evg_py_responses = evg_gevent_sink;
         const char *text = text_of(name);
         Py_DECREF(name);
         return text;

@@ -27,10 +27,19 @@ typedef struct evg_gevent_names {
 extern evg_gevent_names evg_gevent_name;
 
 /* The Python module evgateway.gevent_worker, and what is taken from it. */
-extern PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit;
+extern PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit, *evg_gevent_sleep, *evg_gevent_input;
+
+/* How start_response, write and the environ reach a request of this class. */
+extern const evg_py_sink evg_gevent_sink;
 
 evg_gevent_request *evg_gevent_request_new(void *call);
 int evg_gevent_request_ready(PyObject *module);
+
+/* serve(request): a greenlet's whole life; take(request): the next bytes of a streamed body. */
+PyObject *evg_gevent_serve(PyObject *module, PyObject *request);
+PyObject *evg_gevent_take(PyObject *module, PyObject *request);
+/* The request is over, whatever its greenlet still does. */
+void evg_gevent_ended(evg_gevent_request *request);
 
 /* environ['evgateway.deadline']. */
 PyObject *evg_gevent_deadline_new(evg_gevent_request *request);

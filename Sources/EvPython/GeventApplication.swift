@@ -18,7 +18,8 @@ extension PythonHost {
             throw ApplicationError("gevent's hub cannot be had", exitCode: ApplicationError.bootFailure)
         }
         evg_py_gevent_cancel_on_disconnect(configuration.cancelOnDisconnect)
-        let description = "WSGI app \(configuration.application ?? ""), a greenlet per request, \(String(cString: name))"
+        let app = configuration.application ?? ""
+        let description = "WSGI app \(app), a greenlet per request, \(String(cString: name))"
         return LoadedApplication(application: GeventApplication(configuration), description: description)
     }
 
@@ -178,7 +179,9 @@ final class GeventCall {
         let total = fieldsSize + head.bytes.count + address.utf8.count + body.count
         guard let block = malloc(max(total, 1)) else { return nil }
         // The fields come first, for their alignment.
-        head.fields.withUnsafeBytes { if let base = $0.baseAddress { block.copyMemory(from: base, byteCount: fieldsSize) } }
+        head.fields.withUnsafeBytes { fields in
+            if let base = fields.baseAddress { block.copyMemory(from: base, byteCount: fieldsSize) }
+        }
         out.pointee.fields = UnsafePointer(block.assumingMemoryBound(to: evg_py_field.self))
         out.pointee.field_count = head.fields.count
         var place = block + fieldsSize
@@ -236,14 +239,16 @@ final class GeventCall {
         do throws(HTTP1Error) {
             try exchange.startResponse(status: status, reason: reason)
             for field in fields {
-                try exchange.addField(name: UnsafeRawBufferPointer(field.name), value: UnsafeRawBufferPointer(field.value))
+                try exchange.addField(
+                    name: UnsafeRawBufferPointer(field.name), value: UnsafeRawBufferPointer(field.value))
             }
         } catch {
             exchange.abandonResponse()
             throw error
         }
         exchange.takeBegunHead { head in
-            if let request { evg_py_gevent_keep_head(request, head.baseAddress?.assumingMemoryBound(to: UInt8.self), head.count) }
+            guard let request else { return }
+            evg_py_gevent_keep_head(request, head.baseAddress?.assumingMemoryBound(to: UInt8.self), head.count)
         }
     }
 

@@ -58,8 +58,8 @@ public func geventSend(
     nonisolated(unsafe) let (head, block) = (head, block)
     return onLoop(pointer) { call in
         call.send(
-            head: UnsafeRawBufferPointer(start: head, count: head == nil ? 0 : headCount), UnsafeRawBufferPointer(block),
-            length: length < 0 ? nil : UInt64(length), whole: whole)
+            head: UnsafeRawBufferPointer(start: head, count: head == nil ? 0 : headCount),
+            UnsafeRawBufferPointer(block), length: length < 0 ? nil : UInt64(length), whole: whole)
     }
 }
 
