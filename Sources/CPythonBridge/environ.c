@@ -75,30 +75,9 @@ evg_py_environ *evg_py_environ_new(const evg_py_environ_options *options) {
     return environ;
 }
 
-static int hex(uint8_t byte) {
-    if (byte >= '0' && byte <= '9') return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-/* Percent-decoding as PEP 3333 asks: to bytes, then each byte one character. A stray % stays. */
+/* Percent-decoding as PEP 3333 asks: to bytes, then each byte one character. */
 static PyObject *decoded_path(const uint8_t *base, size_t count) {
-    uint8_t small[1024];
-    uint8_t *out = count <= sizeof small ? small : PyMem_Malloc(count);
-    if (!out) return PyErr_NoMemory();
-    size_t length = 0;
-    for (size_t i = 0; i < count; i++) {
-        int high, low;
-        if (base[i] == '%' && count - i > 2 && (high = hex(base[i + 1])) >= 0 && (low = hex(base[i + 2])) >= 0) {
-            out[length++] = (uint8_t)(high << 4 | low);
-            i += 2;
-        } else {
-            out[length++] = base[i];
-        }
-    }
-    PyObject *path = evg_py_latin1(out, length);
-    if (out != small) PyMem_Free(out);
-    return path;
+    return evg_py_percent_decoded(base, count, PyUnicode_DecodeLatin1, NULL);
 }
 
 static int set(PyObject *environ, PyObject *key, PyObject *value) {

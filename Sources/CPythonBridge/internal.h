@@ -80,6 +80,10 @@ void evg_py_field_keys_begin(void);
 int evg_py_field_set(PyObject *environ, const uint8_t *bytes, const evg_py_field *field, bool skip_host);
 PyObject *evg_py_input_new(const evg_py_request *request);
 
+/* The text of percent-encoded bytes: decoded to bytes, then by `decode`. */
+typedef PyObject *(*evg_py_decoder)(const char *base, Py_ssize_t count, const char *errors);
+PyObject *evg_py_percent_decoded(const uint8_t *base, size_t count, evg_py_decoder decode, const char *errors);
+
 /* Logs the pending exception, with the request's line, and clears it. what says where it happened. */
 void evg_py_report(const evg_py_call *call, const char *what);
 

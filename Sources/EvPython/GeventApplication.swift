@@ -33,14 +33,15 @@ extension PythonHost {
 @LoopActor
 final class GeventApplication: Application {
     let cancelsOnDisconnect: Bool
-    private let multiprocess: Bool
-    private let scriptName: String
-    private var environs: [(listener: Int32, environ: OpaquePointer)] = []
+    private let templates: EnvironTemplates
 
     init(_ configuration: GatewayConfiguration) {
         cancelsOnDisconnect = configuration.cancelOnDisconnect
-        multiprocess = configuration.workers > 1
-        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+        templates = EnvironTemplates(configuration) { options in
+            let environ = evg_py_environ_new(options)
+            if let environ { evg_py_gevent_dress(environ) }
+            return environ
+        }
     }
 
     func begin(_ exchange: Exchange) {
@@ -50,30 +51,7 @@ final class GeventApplication: Application {
     /// Never called: requests are not Swift tasks here.
     func respond(to exchange: Exchange) async { exchange.fail() }
 
-    /// One template for each listening socket. The names of a Unix socket are no host and port: they get stand-ins,
-    /// since neither may be empty (PEP 3333).
-    func environ(of listener: ListeningSocket) -> OpaquePointer? {
-        for known in environs where known.listener == listener.fileDescriptor { return known.environ }
-        let name = listener.isUnix ? "localhost" : listener.localAddress
-        let port = listener.isUnix ? "80" : "\(listener.port)"
-        let environ = name.withCString { name in
-            port.withCString { port in
-                "evgateway/\(GatewayVersion.string)".withCString { software in
-                    scriptName.withCString { script in
-                        var options = evg_py_environ_options(
-                            server_name: name, server_port: port, server_software: software, script_name: script,
-                            multiprocess: multiprocess)
-                        return evg_py_environ_new(&options)
-                    }
-                }
-            }
-        }
-        if let environ {
-            evg_py_gevent_dress(environ)
-            environs.append((listener.fileDescriptor, environ))
-        }
-        return environ
-    }
+    func environ(of listener: ListeningSocket) -> OpaquePointer? { templates.template(of: listener) }
 }
 
 /// One request on its way to and from a greenlet.

@@ -57,7 +57,7 @@ final class PythonHost: ApplicationHost {
         _ configuration: GatewayConfiguration, _ worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication {
         try load(configuration)
-        let application = WSGIApplication(multiprocess: configuration.workers > 1, errors: worker.logger)
+        let application = WSGIApplication(configuration, errors: worker.logger)
         return LoadedApplication(
             application: application, description: "WSGI app \(configuration.application ?? ""), called inline")
     }

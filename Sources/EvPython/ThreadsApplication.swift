@@ -47,9 +47,7 @@ final class ThreadsApplication: Application {
 
     let logger: Logger
     private let streamsBodies: Bool
-    private let multiprocess: Bool
-    private let scriptName: String
-    private var listeners: [(descriptor: Int32, listener: OpaquePointer)] = []
+    private let templates: EnvironTemplates
     private let request = UnsafeMutablePointer<evg_py_request>.allocate(capacity: 1)
     private let answer = UnsafeMutablePointer<evg_py_answer>.allocate(capacity: 1)
     /// Jobs that the threads have not been told of.
@@ -59,8 +57,7 @@ final class ThreadsApplication: Application {
     init(_ configuration: GatewayConfiguration, _ loop: EventLoop, _ logger: Logger) {
         self.logger = logger
         streamsBodies = configuration.streamRequestBody
-        multiprocess = configuration.workers > 1
-        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+        templates = EnvironTemplates(configuration) { evg_py_listener_new($0) }
         request.initialize(to: evg_py_request())
         answer.initialize(to: evg_py_answer())
         guardTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.kick() } }
@@ -160,7 +157,7 @@ final class ThreadsApplication: Application {
 
     /// The exchange is retained for as long as the job lasts.
     private func makeJob(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) -> OpaquePointer? {
-        guard let listener = listener(of: exchange.local) else { return nil }
+        guard let listener = templates.template(of: exchange.local) else { return nil }
         request.pointee.remote_port = exchange.remotePort
         let reference = Unmanaged.passRetained(exchange)
         let job = Self.makeJob(
@@ -218,28 +215,6 @@ final class ThreadsApplication: Application {
             request.pointee.body_count = count
             return evg_py_job_new(exchange, listener, request, streams)
         }
-    }
-
-    /// One record for each listening socket. The names of a Unix socket are no host and port: they get stand-ins,
-    /// since neither may be empty (PEP 3333).
-    private func listener(of socket: ListeningSocket) -> OpaquePointer? {
-        for known in listeners where known.descriptor == socket.fileDescriptor { return known.listener }
-        let name = socket.isUnix ? "localhost" : socket.localAddress
-        let port = socket.isUnix ? "80" : "\(socket.port)"
-        let listener = name.withCString { name in
-            port.withCString { port in
-                "evgateway/\(GatewayVersion.string)".withCString { software in
-                    scriptName.withCString { script in
-                        var options = evg_py_environ_options(
-                            server_name: name, server_port: port, server_software: software, script_name: script,
-                            multiprocess: multiprocess)
-                        return evg_py_listener_new(&options)
-                    }
-                }
-            }
-        }
-        if let listener { listeners.append((socket.fileDescriptor, listener)) }
-        return listener
     }
 
     // MARK: - Turns of the loop

@@ -15,18 +15,15 @@ final class WSGIApplication: Application {
     /// Request bodies above this many bytes are spooled to a file.
     private static let spoolThreshold = 1 << 20
 
-    private let multiprocess: Bool
     private let logger: Logger
-    private let scriptName: String
+    private let templates: EnvironTemplates
     /// Filled anew for every call of the bridge; nothing in them outlives a suspension.
     private let request = UnsafeMutablePointer<evg_py_request>.allocate(capacity: 1)
     private let result = UnsafeMutablePointer<evg_py_result>.allocate(capacity: 1)
-    private var environs: [(listener: Int32, environ: OpaquePointer)] = []
 
-    init(multiprocess: Bool, errors logger: Logger) {
-        self.multiprocess = multiprocess
+    init(_ configuration: GatewayConfiguration, errors logger: Logger) {
         self.logger = logger
-        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+        templates = EnvironTemplates(configuration) { evg_py_environ_new($0) }
         request.initialize(to: evg_py_request())
         result.initialize(to: evg_py_result())
     }
@@ -80,7 +77,7 @@ final class WSGIApplication: Application {
     // MARK: - The call
 
     private func callApp(_ exchange: Exchange, _ body: CollectedBody) -> evg_py_outcome {
-        guard let environ = environ(of: exchange.local) else {
+        guard let environ = templates.template(of: exchange.local) else {
             result.pointee.call = nil
             body.discard()
             return EVG_PY_FAILED
@@ -141,28 +138,6 @@ final class WSGIApplication: Application {
             request.pointee.body_count = count
             return evg_py_call_app(request, result)
         }
-    }
-
-    /// One template for each listening socket. The names of a Unix socket are no host and port: they get stand-ins,
-    /// since neither may be empty (PEP 3333).
-    private func environ(of listener: ListeningSocket) -> OpaquePointer? {
-        for known in environs where known.listener == listener.fileDescriptor { return known.environ }
-        let name = listener.isUnix ? "localhost" : listener.localAddress
-        let port = listener.isUnix ? "80" : "\(listener.port)"
-        let environ = name.withCString { name in
-            port.withCString { port in
-                "evgateway/\(GatewayVersion.string)".withCString { software in
-                    scriptName.withCString { script in
-                        var options = evg_py_environ_options(
-                            server_name: name, server_port: port, server_software: software, script_name: script,
-                            multiprocess: multiprocess)
-                        return evg_py_environ_new(&options)
-                    }
-                }
-            }
-        }
-        if let environ { environs.append((listener.fileDescriptor, environ)) }
-        return environ
     }
 
     // MARK: - The response
