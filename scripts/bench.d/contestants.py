@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "scripts" / "bench.d"
@@ -19,17 +20,27 @@ TICKS = os.sysconf("SC_CLK_TCK")
 EVGATEWAY = [RELEASE / "evgateway", "--bind", "127.0.0.1:0", "--workers", "1", "--connections", "6000"]
 GUNICORN = [PYTHON, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "1", "--worker-connections", "6000",
             "--keep-alive", "75"]
-EVGATEWAY_PYTHON = ["--python", PYTHON, "--pythonpath", HERE, "--worker-class", "inline", "hello:app"]
+GRANIAN = [PYTHON, "-m", "granian", "--host", "127.0.0.1", "--port", "0", "--workers", "1"]
+EVGATEWAY_PYTHON = [*EVGATEWAY, "--python", PYTHON, "--pythonpath", HERE, "--worker-class"]
 
 COMMANDS = {
-    "evgateway-inline": [*EVGATEWAY, *EVGATEWAY_PYTHON],
+    "evgateway-inline": [*EVGATEWAY_PYTHON, "inline", "hello:app"],
     "bjoern": [PYTHON, HERE / "serve_bjoern.py"],
     "gunicorn-gevent": [*GUNICORN, "--worker-class", "gevent", "hello:app"],
     "gunicorn-gthread": [*GUNICORN, "--worker-class", "gthread", "--threads", "64", "hello:app"],
+    "evgateway-gevent": [*EVGATEWAY_PYTHON, "gevent", "hello:app"],
+    "evgateway-threads": [*EVGATEWAY_PYTHON, "threads", "--threads", "8", "hello:app"],
+    "granian-wsgi": [*GRANIAN, "--interface", "wsgi", "--blocking-threads", "8", "hello:app"],
+    "evgateway-asgi": [*EVGATEWAY_PYTHON, "asgi", "--asgi-loop", "uvloop", "hello:asgi"],
+    "uvicorn": [PYTHON, "-m", "uvicorn", "--host", "127.0.0.1", "--port", "0", "--workers", "1", "--loop", "uvloop",
+                "--http", "httptools", "--ws", "none", "--no-access-log", "hello:asgi"],
+    "granian-asgi": [*GRANIAN, "--interface", "asgi", "--loop", "uvloop", "--no-ws", "hello:asgi"],
     "evgateway-swift": [*EVGATEWAY, RELEASE / "example-hello"],
     "hummingbird": [HUMMINGBIRD / ".build" / "release" / "hello", "0"],
     "bare-c": [BARE],
     "evgateway-chat": [*EVGATEWAY, RELEASE / "example-longpoll-chat"],
+    "evgateway-gevent-held": [*EVGATEWAY_PYTHON, "gevent", "held:app"],
+    "evgateway-asgi-held": [*EVGATEWAY_PYTHON, "asgi", "--asgi-loop", "uvloop", "held:asgi"],
 }
 
 
@@ -37,17 +48,23 @@ def _output(*command):
     return subprocess.run([str(word) for word in command], capture_output=True, text=True).stdout.strip()
 
 
+def _package_version(package):
+    return _output(PYTHON, "-c", f"import importlib.metadata as m; print(m.version('{package}'))")
+
+
 def version(name):
-    if name.startswith("evgateway"):
-        return _output(RELEASE / "evgateway", "--version").split()[-1]
+    """Of the contestant, and of the library whose loop it runs on."""
     if name == "hummingbird":
         return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
     if name == "bare-c":
         return "libev " + _output("dpkg-query", "-W", "-f=${Version}", "libev-dev")
-    package = name.partition("-")[0]
-    found = _output(PYTHON, "-c", f"import importlib.metadata as m; print(m.version('{package}'))")
-    if name == "gunicorn-gevent":
-        found += ", gevent " + _output(PYTHON, "-c", "import importlib.metadata as m; print(m.version('gevent'))")
+    if name.startswith("evgateway"):
+        found = _output(RELEASE / "evgateway", "--version").split()[-1]
+    else:
+        found = _package_version(name.partition("-")[0])
+    for library in ("gevent", "uvloop"):
+        if library in COMMANDS[name]:
+            found += f", {library} {_package_version(library)}"
     return found
 
 
@@ -69,16 +86,36 @@ class Server:
         self.port, log = None, []
         for line in self.process.stdout:
             log.append(line.decode("utf-8", "replace"))
-            if found := re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", log[-1]):
+            if found := re.search(r"(?:Listening at:|running on) http://127\.0\.0\.1:(\d+)", log[-1]):
                 self.port = int(found[1])
                 break
         if self.port is None:
             raise SystemExit(f"bench: {name} did not start:\n{''.join(log)}")
+        if self.port == 0:
+            self.port = self._listening_port()
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}/"
+
+    def _listening_port(self):
+        """The port that the kernel gave, for a server that does not print it (proc_net_tcp.txt: state 0A listens)."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            sockets = set()
+            for pid in self.pids():
+                for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                    try:
+                        sockets.add(os.readlink(descriptor))
+                    except FileNotFoundError:
+                        pass
+            with open("/proc/net/tcp") as file:
+                for fields in map(str.split, file):
+                    if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                        return int(fields[1].rpartition(":")[2], 16)
+            time.sleep(0.05)
+        raise SystemExit(f"bench: {self.name} does not listen")
 
     def pids(self):
         found = []

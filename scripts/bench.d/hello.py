@@ -1,5 +1,5 @@
-"""The WSGI peer of Examples/hello. Servers that send no Date and Server of their own are given both, so that every
-contestant puts the same bytes on the wire."""
+"""The WSGI and ASGI peers of Examples/hello. Servers that send no Date and Server of their own are given both, so that
+every contestant puts the same bytes on the wire."""
 
 BODY = [b"Hello, World!"]
 FIELDS = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "13")]
@@ -14,3 +14,15 @@ def app(environ, start_response):
 def app_with_date_and_server(environ, start_response):
     start_response("200 OK", ALL_FIELDS)
     return BODY
+
+
+ASGI_START = {"type": "http.response.start", "status": 200,
+              "headers": [(name.lower().encode(), value.encode()) for name, value in FIELDS]}
+ASGI_BODY = {"type": "http.response.body", "body": BODY[0]}
+
+
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await send(ASGI_START)
+    await send(ASGI_BODY)
