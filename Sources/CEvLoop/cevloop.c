@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -314,7 +313,3 @@ int evg_timerfd_set(int fd, double seconds) {
     }
     return timerfd_settime(fd, 0, &setting, NULL) < 0 ? -errno : 0;
 }
-
-int evg_replace_descriptor(int from, int to) { return dup3(from, to, O_CLOEXEC) < 0 ? -errno : 0; }
-
-void evg_trim_heap(void) { malloc_trim(0); }

@@ -79,7 +79,7 @@ package enum Socket {
     package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
     /// Closes with a reset, so that the peer cannot take what it got for a complete answer.
     package static func closeWithReset(_ fd: Int32) { evg_close_reset(fd) }
-    /// Limits what the kernel buffers for a peer that does not read.
+    /// Makes calls on the descriptor return instead of wait. Whether that could be set.
     package static func setNonBlocking(_ fd: Int32) -> Bool { evg_set_nonblocking(fd) == 0 }
 }
 

@@ -117,12 +117,6 @@ final class ASGIApplication: Application {
     }
 }
 
-extension evg_py_range {
-    fileprivate nonisolated init(_ slice: ByteSlice) {
-        self.init(start: slice.start, count: slice.count)
-    }
-}
-
 // MARK: - WebSocket
 
 extension RequestHead {

@@ -134,11 +134,11 @@ final class GeventCall {
         }
         self.request = request
         out.pointee.environ = environ
-        out.pointee.method = evg_py_range(start: head.method.start, count: head.method.count)
-        out.pointee.target = evg_py_range(start: head.target.start, count: head.target.count)
-        out.pointee.path = evg_py_range(start: head.path.start, count: head.path.count)
-        out.pointee.query = evg_py_range(start: head.query.start, count: head.query.count)
-        out.pointee.authority = evg_py_range(start: head.authority.start, count: head.authority.count)
+        out.pointee.method = evg_py_range(head.method)
+        out.pointee.target = evg_py_range(head.target)
+        out.pointee.path = evg_py_range(head.path)
+        out.pointee.query = evg_py_range(head.query)
+        out.pointee.authority = evg_py_range(head.authority)
         out.pointee.http10 = head.version == .http10
         out.pointee.remote_port = exchange.remotePort
         out.pointee.body_file = -1

@@ -171,11 +171,11 @@ final class ThreadsApplication: Application {
         _ request: UnsafeMutablePointer<evg_py_request>, _ exchange: UnsafeMutableRawPointer, _ listener: OpaquePointer,
         _ head: RequestHead, _ remoteAddress: String, _ body: CollectedBody, _ streams: Bool
     ) -> OpaquePointer? {
-        request.pointee.method = evg_py_range(of: head.method)
-        request.pointee.target = evg_py_range(of: head.target)
-        request.pointee.path = evg_py_range(of: head.path)
-        request.pointee.query = evg_py_range(of: head.query)
-        request.pointee.authority = evg_py_range(of: head.authority)
+        request.pointee.method = evg_py_range(head.method)
+        request.pointee.target = evg_py_range(head.target)
+        request.pointee.path = evg_py_range(head.path)
+        request.pointee.query = evg_py_range(head.query)
+        request.pointee.authority = evg_py_range(head.authority)
         request.pointee.http10 = head.version == .http10
         request.pointee.length_from_body = head.framing == .chunked && !streams
         var address = remoteAddress
@@ -339,18 +339,5 @@ extension Exchange {
     fileprivate func breakResponse() {
         if !headWasSent { abandonResponse() }
         fail(status: 500)
-    }
-}
-
-extension CollectedBody {
-    /// Closes what it owns.
-    fileprivate func discard() {
-        if case .file(let descriptor, _) = self { _ = close(descriptor) }
-    }
-}
-
-extension evg_py_range {
-    fileprivate nonisolated init(of slice: ByteSlice) {
-        self.init(start: slice.start, count: slice.count)
     }
 }

@@ -288,16 +288,3 @@ extension Exchange {
         fail(status: (error as? RequestBodyError)?.statusHint ?? 503)
     }
 }
-
-extension CollectedBody {
-    /// Closes what it owns.
-    fileprivate func discard() {
-        if case .file(let descriptor, _) = self { _ = close(descriptor) }
-    }
-}
-
-extension evg_py_range {
-    fileprivate nonisolated init(_ slice: ByteSlice) {
-        self.init(start: slice.start, count: slice.count)
-    }
-}

@@ -97,9 +97,5 @@ void evg_eventfd_drain(int fd);
 /* A timerfd on the monotonic clock, and its one expiry in `seconds`; a negative number disarms it. */
 int evg_timerfd(void);
 int evg_timerfd_set(int fd, double seconds);
-/* dup3(2) with close-on-exec: `to` becomes another name of `from`. */
-int evg_replace_descriptor(int from, int to);
-/* Gives unused heap back to the system, as far as the C library can. */
-void evg_trim_heap(void);
 
 #endif
