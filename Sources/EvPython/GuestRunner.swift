@@ -1,7 +1,7 @@
 // The worker's loop as a guest: Python drives (gevent's hub or asyncio) and pumps it when its epoll descriptor is
 // readable. Nothing here switches greenlets; Python code runs before and after a pump, never inside one.
 
-public import CPythonBridge
+import CPythonBridge
 import EvLoop
 
 /// The loop that Python drives; set while `PythonHost.run` runs.

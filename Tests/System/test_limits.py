@@ -85,6 +85,21 @@ def test_out_of_descriptors_the_worker_stays_and_recovers(gateway):
     assert server.worker_pids() == [worker]
 
 
+def test_soft_limit_of_descriptors_is_raised(gateway):
+    server = gateway("contract:app", "--connections", 1000, limits="ulimit -S -n 128")
+    held = [server.connect() for _ in range(300)]
+    for _ in range(2):  # an idle connection that made room for another would not answer twice
+        assert all(client.get("/").status == 200 for client in held)
+    for client in held:
+        client.close()
+    assert "does not fit" not in server.error_log()
+
+
+def test_connections_beyond_the_hard_limit_are_told(gateway):
+    server = gateway("contract:app", "--connections", 1000, limits="ulimit -n 500")
+    server.wait_for_log("--connections 1000 does not fit the limit of 500 open files: a worker holds about 436")
+
+
 # Time
 
 

@@ -48,6 +48,7 @@ private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) t
     let choice = host.chooseWorkerClass(for: configuration)
     configuration.workerClass = choice.workerClass
     logs.logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
+    provideDescriptors(for: configuration.connections, logs.logger)
     let hooks = host.forkHooks
     let supervisor = Supervisor(
         configuration: configuration.supervisor,
@@ -64,6 +65,23 @@ private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) t
     }
     return code
 }
+
+/// Raises the limit that the workers inherit, and says so when it is too low for what was asked.
+private func provideDescriptors(for connections: Int, _ logger: Logger) {
+    // An app that waits for others often has a connection of its own for each request.
+    DescriptorLimit.raise(to: 2 * connections + ownDescriptors)
+    let limit = DescriptorLimit.current.soft
+    if connections + ownDescriptors > limit {
+        logger.warning(
+            """
+            --connections \(connections) does not fit the limit of \(limit) open files: \
+            a worker holds about \(max(0, limit - ownDescriptors)) (ulimit -Hn, LimitNOFILE)
+            """)
+    }
+}
+
+/// What a worker may need besides its clients' connections: listeners, logs, the loop, modules being imported.
+private let ownDescriptors = 64
 
 /// `getenv` as an `EnvironmentLookup`.
 package func processEnvironment(_ name: String) -> String? {
