@@ -27,6 +27,14 @@ def app(environ, start_response):
     return [b'fine']
 
 
+async def asgi_app(scope, receive, send):
+    if scope['path'] == '/stuck':
+        threading.Thread(target=idle, args=(threading.Event(),), daemon=True).start()
+        stand_still()
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'fine'})
+
+
 def stand_still():
     while True:
         os.getpid()
@@ -39,8 +47,10 @@ def stuck(gateway, tmp_path):
     (tmp_path / "stuck.py").write_text(APP)
     log = tmp_path / "error.log"
 
-    def start(*flags):
-        server = gateway("stuck:app", "--pythonpath", tmp_path, "-k", "inline", "--error-logfile", log, *flags,
+    def start(*flags, worker_class="inline"):
+        app = "stuck:asgi_app" if worker_class == "asgi" else "stuck:app"
+        flags = ("-k", worker_class, "--lifespan", "off", *flags)
+        server = gateway(app, "--pythonpath", tmp_path, "--error-logfile", log, *flags,
                          env={"STUCK_MARK": str(tmp_path / "mark")}, wait=False)
         wait.until(lambda: log.exists() and "Worker ready" in log.read_text(), "the worker is ready")
         address = re.search(r"Listening at: http://([\d.]+):(\d+)", log.read_text())
@@ -63,8 +73,9 @@ def _swallow(server):
         pass
 
 
-def test_log_file_has_the_request_and_the_stacks(stuck):
-    server, log = stuck("--timeout", 1)
+@pytest.mark.parametrize("worker_class", ["inline", "gevent", "asgi"])
+def test_log_file_has_the_request_and_the_stacks(stuck, worker_class):
+    server, log = stuck("--timeout", 1, worker_class=worker_class)
     thread = ask_and_hang(server)
     wait.until(lambda: log.read_text().count("Worker ready") == 2, "a new worker replaces the stuck one", timeout=60)
     thread.join(30)
@@ -72,8 +83,9 @@ def test_log_file_has_the_request_and_the_stacks(stuck):
     assert re.search(r'has stood still for [\d.]+ s and is aborted; it is in "GET /stuck\?secret=no HTTP/1.1"', text)
     assert "Fatal Python error: Aborted" in text
     # Every thread of the app, the innermost frame first.
-    assert re.search(r'stuck\.py", line \d+ in stand_still\n.*stuck\.py", line \d+ in app', text)
-    assert re.search(r'stuck\.py", line \d+ in idle', text)
+    assert re.search(r'stuck\.py", line \d+ in stand_still\n.*stuck\.py", line \d+ in (asgi_)?app', text)
+    if worker_class != "gevent":  # there a thread is a greenlet, and the stacks are those of real threads
+        assert re.search(r'stuck\.py", line \d+ in idle', text)
     assert text.index("is aborted") < text.index("in stand_still") < text.rindex("Worker ready")
     assert "in stand_still" not in server.error_log()
     assert server.get("/").body == b"fine"
