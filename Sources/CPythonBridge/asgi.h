@@ -16,13 +16,12 @@ struct evg_asgi_request {
     PyObject_HEAD
     void *exchange;                     /* NULL when the app has ended */
     PyObject *scope, *app, *task;       /* app: what it returned, as an iterator; NULL before the first step */
-    PyObject *headers;                  /* of http.response.start, until the first byte of the body */
+    PyObject *head;                     /* the bytes of http.response.start, until the first of the body */
     PyObject *waiters;                  /* futures of receive and send, a list, or NULL */
     evg_asgi_request *previous, *next;
     uint32_t burst;                     /* bytes sent since the loop had its last turn */
-    int32_t status;                     /* of http.response.start; 0 before it */
     int32_t file_error;
-    bool head_sent, complete, body_read, file_pending, event_pending, overdue;
+    bool started, head_sent, complete, body_read, file_pending, event_pending, overdue;
 };
 
 extern PyTypeObject *evg_asgi_request_type;

@@ -73,7 +73,7 @@ void evg_asgi_end(evg_asgi_request *self, bool failed) {
     self->exchange = NULL;
     Py_CLEAR(self->app);
     Py_CLEAR(self->scope);
-    Py_CLEAR(self->headers);
+    Py_CLEAR(self->head);
     Py_CLEAR(self->task);
     evg_swift_asgi_end(exchange, failed);
     evg_asgi_wake(self);
@@ -301,7 +301,7 @@ static void request_dealloc(PyObject *object) {
     Py_CLEAR(self->app);
     Py_CLEAR(self->scope);
     Py_CLEAR(self->task);
-    Py_CLEAR(self->headers);
+    Py_CLEAR(self->head);
     Py_CLEAR(self->waiters);
     evg_asgi_free(object);
 }

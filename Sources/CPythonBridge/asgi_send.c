@@ -1,6 +1,6 @@
 /* send (ASGI, HTTP & WebSocket, "Response Start" and "Response Body"). Law: the head is kept until the first bytes of
- * the body, so that a response in one piece leaves in one write; types are checked here and values by the encoder,
- * while the app is running, so that its own traceback names the mistake. */
+ * the body, so that a response in one piece leaves in one write and an error can still be answered. It is made, and
+ * what is wrong with it raised, by the message that brings it: types are checked here and values by the encoder. */
 #include "asgi.h"
 
 #include <fcntl.h>
@@ -14,11 +14,6 @@ enum { turn_bytes = 1 << 20, message_bytes = 1 << 14 };
 static struct {
     PyObject *type, *body, *more_body, *status, *headers, *path;
 } name;
-
-static PyObject *refuse(const char *reason) {
-    PyErr_Format(PyExc_ValueError, "refused response head: %s", reason);
-    return NULL;
-}
 
 /* Lends the bytes of an object. Those that are not bytes are copied into *kept, a list. */
 static int bytes_of(PyObject *object, evg_py_text *text, PyObject **kept, const char *what) {
@@ -75,7 +70,7 @@ static int pair_of(PyObject *pair, PyObject *parts[2], PyObject **kept) {
     return 0;
 }
 
-/* The kept headers as fields; *fields is `few` or from PyMem_Malloc. -1 with an exception. */
+/* The headers as fields; *fields is `few` or from PyMem_Malloc. -1 with an exception. */
 static Py_ssize_t fields_of(PyObject *headers, evg_py_text_field *few, evg_py_text_field **fields, PyObject **kept) {
     Py_ssize_t count = headers ? PyList_Size(headers) : 0, used = 0;
     if (count > inline_fields && !(*fields = PyMem_Malloc((size_t)count * sizeof *few))) {
@@ -93,55 +88,72 @@ static Py_ssize_t fields_of(PyObject *headers, evg_py_text_field *few, evg_py_te
     return used;
 }
 
-static PyObject *start(evg_asgi_request *self, PyObject *event) {
-    if (self->status) {
-        PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent before");
-        return NULL;
-    }
+static int status_of(PyObject *event, int32_t *code) {
     PyObject *status = PyDict_GetItemWithError(event, name.status);
     if (!status) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.start lacks 'status'");
-        return NULL;
+        return -1;
     }
-    long code = PyLong_AsLong(status);
-    if (code == -1 && PyErr_Occurred()) return NULL;
-    if (code < 200 || code > 999) {
-        PyErr_Format(PyExc_ValueError, "%ld is no status of a final response", code);
-        return NULL;
+    if (!PyLong_Check(status)) {
+        PyErr_Format(PyExc_TypeError, "a status must be an int, not %R", (PyObject *)Py_TYPE(status));
+        return -1;
     }
+    int overflow;
+    long value = PyLong_AsLongAndOverflow(status, &overflow);
+    if (overflow || value < 200 || value > 999) {
+        PyErr_Format(PyExc_ValueError, "%S is no status of a final response", status);
+        return -1;
+    }
+    *code = (int32_t)value;
+    return 0;
+}
+
+/* The headers as a list of one's own, which the app cannot change while it is asked for its pairs; NULL without an
+ * exception when there are none. */
+static PyObject *headers_of(PyObject *event) {
     PyObject *headers = PyDict_GetItemWithError(event, name.headers);
-    if (!headers && PyErr_Occurred()) return NULL;
-    if (headers && headers != Py_None) {
-        if (PyList_CheckExact(headers)) Py_INCREF(headers);
-        else if (!(headers = PySequence_List(headers))) return NULL;
-        self->headers = headers;
+    if (!headers || headers == Py_None) return NULL;
+    if (PyList_CheckExact(headers)) return PySequence_List(headers);
+    PyObject *iterator = PyObject_GetIter(headers);
+    if (!iterator) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError, "headers must be an iterable of pairs of bytes, not %R",
+                         (PyObject *)Py_TYPE(headers));
+        return NULL;
     }
-    self->status = (int32_t)code;
+    PyObject *list = PySequence_List(iterator);     /* runs what the app iterates over */
+    Py_DECREF(iterator);
+    return list;
+}
+
+void evg_asgi_keep_head(evg_asgi_request *self, const uint8_t *base, size_t count) {
+    self->head = PyBytes_FromStringAndSize((const char *)base, (Py_ssize_t)count);
+}
+
+static PyObject *start(evg_asgi_request *self, PyObject *event) {
+    int32_t status;
+    if (status_of(event, &status)) return NULL;
+    PyObject *headers = headers_of(event), *kept = NULL;
+    if (PyErr_Occurred()) return NULL;
+    evg_py_text_field few[inline_fields], *fields = few;
+    Py_ssize_t count = fields_of(headers, few, &fields, &kept);
+    if (count >= 0 && self->started) {
+        PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent before");
+    } else if (count >= 0) {
+        const char *reason = evg_swift_asgi_start(self->exchange, self, status, fields, (size_t)count);
+        if (reason) PyErr_Format(PyExc_ValueError, "refused response head: %s", reason);
+    }
+    if (fields != few) PyMem_Free(fields);
+    Py_XDECREF(kept);
+    Py_XDECREF(headers);
+    if (PyErr_Occurred()) return NULL;
+    self->started = true;
     Py_INCREF(evg_asgi_done);
     return evg_asgi_done;
 }
 
-static evg_asgi_send_outcome begin_response(evg_asgi_request *self, evg_py_text body, bool last) {
-    evg_py_text_field few[inline_fields], *fields = few;
-    PyObject *kept = NULL;
-    const char *refused = NULL;
-    evg_asgi_send_outcome outcome = EVG_ASGI_SENT;
-    Py_ssize_t count = fields_of(self->headers, few, &fields, &kept);
-    if (count >= 0) {
-        outcome = evg_swift_asgi_respond(self->exchange, self->status, fields, (size_t)count, body, last, &refused);
-        if (refused) {
-            self->status = 0;   /* the app, or its error handler, may begin another one */
-            refuse(refused);
-        } else {
-            self->head_sent = true;
-        }
-    } else {
-        self->status = 0;
-    }
-    if (fields != few) PyMem_Free(fields);
-    Py_XDECREF(kept);
-    Py_CLEAR(self->headers);
-    return outcome;
+static evg_py_text kept_head(evg_asgi_request *self) {
+    return (evg_py_text){(const uint8_t *)PyBytes_AsString(self->head), (size_t)PyBytes_Size(self->head)};
 }
 
 static PyObject *sent(evg_asgi_request *self, evg_asgi_send_outcome outcome, size_t count) {
@@ -164,9 +176,9 @@ static PyObject *sent(evg_asgi_request *self, evg_asgi_send_outcome outcome, siz
 }
 
 static bool may_send_body(evg_asgi_request *self) {
-    if (self->status && !self->file_pending) return true;
-    PyErr_SetString(PyExc_RuntimeError, self->status ? "http.response.pathsend was the whole body"
-                                                     : "a body was sent before http.response.start");
+    if (self->started && !self->file_pending) return true;
+    PyErr_SetString(PyExc_RuntimeError, self->started ? "http.response.pathsend was the whole body"
+                                                      : "a body was sent before http.response.start");
     return false;
 }
 
@@ -183,10 +195,16 @@ static PyObject *send_body(evg_asgi_request *self, PyObject *event) {
         Py_XDECREF(kept);
         return NULL;
     }
-    evg_asgi_send_outcome outcome = self->head_sent ? evg_swift_asgi_write(self->exchange, text, !follows)
-                                                    : begin_response(self, text, !follows);
+    evg_asgi_send_outcome outcome;
+    if (self->head_sent) {
+        outcome = evg_swift_asgi_write(self->exchange, text, !follows);
+    } else {
+        self->head_sent = true;
+        outcome = evg_swift_asgi_respond(self->exchange, kept_head(self), text, !follows);
+        Py_CLEAR(self->head);
+    }
     Py_XDECREF(kept);
-    if (!follows && self->head_sent) self->complete = true;
+    if (!follows) self->complete = true;
     return sent(self, outcome, text.count);
 }
 
@@ -223,31 +241,10 @@ static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
     int64_t size = 0;
     int file = open_file(path, &size);
     if (file < 0) return NULL;
-    evg_py_text_field few[inline_fields], *fields = few;
-    PyObject *kept = NULL;
-    const char *refused = NULL;
-    Py_ssize_t count = fields_of(self->headers, few, &fields, &kept);
-    if (count >= 0) {
-        Py_INCREF((PyObject *)self);    /* until evg_asgi_file_sent */
-        self->file_pending = true;
-        evg_swift_asgi_send_file(self->exchange, self, self->status, fields, (size_t)count, file, size, &refused);
-        if (refused) {
-            self->file_pending = false;
-            Py_DECREF((PyObject *)self);
-            refuse(refused);
-        } else {
-            self->head_sent = true;
-        }
-    } else {
-        close(file);
-    }
-    if (fields != few) PyMem_Free(fields);
-    Py_XDECREF(kept);
-    Py_CLEAR(self->headers);
-    if (!self->head_sent) {
-        self->status = 0;
-        return NULL;
-    }
+    Py_INCREF((PyObject *)self);    /* until evg_asgi_file_sent */
+    self->file_pending = self->head_sent = true;
+    evg_swift_asgi_send_file(self->exchange, self, kept_head(self), file, size);
+    Py_CLEAR(self->head);
     return evg_asgi_waiting(self, evg_asgi_wait_file);
 }
 

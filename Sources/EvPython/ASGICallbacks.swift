@@ -97,6 +97,13 @@ extension Exchange {
             return error.text
         }
     }
+
+    /// The server's own fields cannot be written: nothing of an app's is to blame, so that it is told of a failure.
+    fileprivate func refuseHead(_ error: HTTP1Error) {
+        logger.error("The response's head cannot be written", metadata: ["error": "\(error)"])
+        abandonResponse()
+        fail()
+    }
 }
 
 extension HTTP1Error {
@@ -106,19 +113,31 @@ extension HTTP1Error {
     }
 }
 
+@_cdecl("evg_swift_asgi_start")
+public func asgiStart(
+    _ pointer: UnsafeMutableRawPointer, _ request: OpaquePointer, _ status: Int32,
+    _ fields: UnsafePointer<evg_py_text_field>?, _ count: Int
+) -> UnsafePointer<CChar>? {
+    nonisolated(unsafe) let (pointer, request, fields) = (pointer, request, fields)
+    return LoopActor.assumeIsolated {
+        let exchange = exchange(pointer)
+        if let reason = exchange.begin(status, fields, count) { return reason }
+        exchange.takeBegunHead { head in
+            evg_asgi_keep_head(request, head.baseAddress?.assumingMemoryBound(to: UInt8.self), head.count)
+        }
+        return nil
+    }
+}
+
 @_cdecl("evg_swift_asgi_respond")
 public func asgiRespond(
-    _ pointer: UnsafeMutableRawPointer, _ status: Int32, _ fields: UnsafePointer<evg_py_text_field>?, _ count: Int,
-    _ body: evg_py_text, _ isLast: Bool, _ refused: UnsafeMutablePointer<UnsafePointer<CChar>?>
+    _ pointer: UnsafeMutableRawPointer, _ head: evg_py_text, _ body: evg_py_text, _ isLast: Bool
 ) -> evg_asgi_send_outcome {
-    nonisolated(unsafe) let (pointer, fields, body, refused) = (pointer, fields, body, refused)
+    nonisolated(unsafe) let (pointer, head, body) = (pointer, head, body)
     return LoopActor.assumeIsolated {
         let exchange = exchange(pointer)
         if exchange.isGone { return EVG_ASGI_GONE }
-        if let reason = exchange.begin(status, fields, count) {
-            refused.pointee = reason
-            return EVG_ASGI_SENT
-        }
+        exchange.putBegunHead(UnsafeRawBufferPointer(head))
         do throws(HTTP1Error) {
             if isLast {
                 try exchange.sendComplete(body: UnsafeRawBufferPointer(body))
@@ -126,9 +145,8 @@ public func asgiRespond(
             }
             try exchange.sendHead()
         } catch {
-            exchange.abandonResponse()
-            refused.pointee = error.text
-            return EVG_ASGI_SENT
+            exchange.refuseHead(error)
+            return EVG_ASGI_GONE
         }
         return body.count == 0 ? EVG_ASGI_SENT : exchange.write(UnsafeRawBufferPointer(body)).outcome
     }
@@ -162,25 +180,16 @@ extension Exchange.WriteResult {
 
 @_cdecl("evg_swift_asgi_send_file")
 public func asgiSendFile(
-    _ pointer: UnsafeMutableRawPointer, _ request: OpaquePointer, _ status: Int32,
-    _ fields: UnsafePointer<evg_py_text_field>?, _ count: Int, _ file: Int32, _ size: Int64,
-    _ refused: UnsafeMutablePointer<UnsafePointer<CChar>?>
+    _ pointer: UnsafeMutableRawPointer, _ request: OpaquePointer, _ head: evg_py_text, _ file: Int32, _ size: Int64
 ) {
-    nonisolated(unsafe) let (pointer, request, fields, refused) = (pointer, request, fields, refused)
+    nonisolated(unsafe) let (pointer, request, head) = (pointer, request, head)
     LoopActor.assumeIsolated {
         let exchange = exchange(pointer)
-        if let reason = exchange.begin(status, fields, count) {
-            close(file)
-            refused.pointee = reason
-            return
-        }
+        exchange.putBegunHead(UnsafeRawBufferPointer(head))
         do throws(HTTP1Error) {
             try exchange.sendHead(contentLength: UInt64(clamping: size))
         } catch {
-            close(file)
-            exchange.abandonResponse()
-            refused.pointee = error.text
-            return
+            exchange.refuseHead(error)
         }
         // C keeps the request, and with it the exchange, until it has heard of the end.
         Task(executorPreference: LoopExecutor.shared) { @LoopActor in

@@ -10,8 +10,10 @@ extension Exchange {
         worker.writer.removeAll(keepingCapacity: true)
     }
 
-    /// Puts a head back that `takeBegunHead` lent; `sendHead` or `sendComplete` is to follow at once.
+    /// Puts a head back that `takeBegunHead` lent; `sendHead` or `sendComplete` is to follow at once. What has happened
+    /// since counts: the body may have been read, the worker may be leaving.
     package func putBegunHead(_ bytes: UnsafeRawBufferPointer) {
+        encoder.keepAlive = mayKeepAlive
         worker.writer.removeAll(keepingCapacity: true)
         worker.writer.append(bytes)
     }

@@ -206,7 +206,7 @@ package final class Exchange {
     }
 
     /// Another request may follow, as far as the request and this worker's state go.
-    private var mayKeepAlive: Bool {
+    var mayKeepAlive: Bool {
         guard head.keepAlive, worker.configuration.keepAliveTimeout > 0, !worker.isDraining, bodyError == nil,
             connection?.isHalfClosed == false
         else { return false }

@@ -24,7 +24,8 @@ package struct ResponseEncoder: Sendable {
 
     private let requestIsHead: Bool
     private let requestVersion: HTTPVersion
-    private let keepAlive: Bool
+    /// Another request may follow, as far as client and server are concerned. Final when the head is finished.
+    package var keepAlive: Bool
 
     private var status = 0
     private var contentLength: UInt64?
@@ -40,7 +41,6 @@ package struct ResponseEncoder: Sendable {
     /// The body ended before the announced length: the connection must not be reused.
     package private(set) var isShort = false
 
-    /// `keepAlive`: another request may follow, as far as client and server are concerned.
     package init(requestIsHead: Bool, requestVersion: HTTPVersion, keepAlive: Bool) {
         self.requestIsHead = requestIsHead
         self.requestVersion = requestVersion

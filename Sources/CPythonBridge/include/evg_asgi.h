@@ -38,6 +38,9 @@ void evg_asgi_event(evg_asgi_request *request, evg_asgi_happening happening);
 /* Called back by evg_swift_asgi_describe, with the head lent. */
 void evg_asgi_begin(void *context, const evg_asgi_head *head);
 
+/* Called back by evg_swift_asgi_start with the head, which is kept until it is sent. */
+void evg_asgi_keep_head(evg_asgi_request *request, const uint8_t *base, size_t count);
+
 /* Called back by evg_swift_asgi_take with bytes that have arrived. */
 void evg_asgi_body(void *context, const uint8_t *base, size_t count);
 
@@ -67,18 +70,18 @@ extern evg_asgi_take_outcome evg_swift_asgi_take(void *exchange, void *context);
 
 typedef enum evg_asgi_send_outcome { EVG_ASGI_SENT, EVG_ASGI_FULL, EVG_ASGI_GONE } evg_asgi_send_outcome;
 
-/* Head and first bytes of the body; when last, all of it. refused is set to why, and nothing is sent, when the head
- * cannot go onto the wire. */
-extern evg_asgi_send_outcome evg_swift_asgi_respond(
-    void *exchange, int32_t status, const evg_py_text_field *fields, size_t count, evg_py_text body, bool last,
-    const char **refused);
+/* Gives the head to evg_asgi_keep_head, or returns why it cannot go onto the wire. */
+extern const char *evg_swift_asgi_start(
+    void *exchange, evg_asgi_request *request, int32_t status, const evg_py_text_field *fields, size_t count);
+
+/* The head that was kept and the first bytes of the body; when last, all of it. */
+extern evg_asgi_send_outcome evg_swift_asgi_respond(void *exchange, evg_py_text head, evg_py_text body, bool last);
 
 extern evg_asgi_send_outcome evg_swift_asgi_write(void *exchange, evg_py_text body, bool last);
 
 /* The whole body is the file, which is closed in the end; evg_asgi_file_sent tells when. */
 extern void evg_swift_asgi_send_file(
-    void *exchange, evg_asgi_request *request, int32_t status, const evg_py_text_field *fields, size_t count,
-    int32_t file, int64_t size, const char **refused);
+    void *exchange, evg_asgi_request *request, evg_py_text head, int32_t file, int64_t size);
 
 /* No answer is wanted any more: the client has left, or has been answered. */
 extern bool evg_swift_asgi_is_gone(void *exchange);

@@ -193,6 +193,60 @@ async def mistakes(scope, receive, send):
         seen[:] = ["refused after the end"]
 
 
+def bad_starts():
+    """What is wrong, and a message that must be refused as it is sent."""
+    def start(headers=(), status=200):
+        return {"type": "http.response.start", "status": status, "headers": headers}
+
+    def broken():
+        yield b"x-good", b"1"
+        raise ZeroDivisionError("of the app's own")
+    return {
+        "headers are a number": start(5), "headers are bytes": start(b"x"), "headers are a dict": start({b"x": b"1"}),
+        "headers raise": start(broken()), "str name": start([("x", b"1")]), "str value": start([(b"x", "1")]),
+        "number value": start([(b"x", 1)]), "one of a pair": start([(b"x",)]), "three of a pair": start([(b"x",) * 3]),
+        "empty name": start([(b"", b"1")]), "space in a name": start([(b"x y", b"1")]),
+        "colon in a name": start([(b"x:", b"1")]), "line break in a value": start([(b"x", b"1\r\ninjected: 1")]),
+        "NUL in a value": start([(b"x", b"\0")]), "bad length": start([(b"content-length", b"+5")]),
+        "two lengths": start([(b"content-length", b"5"), (b"content-length", b"6")]),
+        "hop-by-hop": start([(b"keep-alive", b"5")]), "status str": start(status="200"), "status None": start(status=None),
+        "status interim": start(status=100), "status huge": start(status=1 << 80), "status negative": start(status=-1),
+        "status four digits": start(status=1000), "no status": {"type": "http.response.start"},
+    }
+
+
+async def refused_starts(scope, receive, send):
+    """What each raises from its own send; the response that follows them is whole."""
+    told = {}
+    for what, message in bad_starts().items():
+        try:
+            await send(message)
+            told[what] = "accepted"
+        except Exception as error:
+            told[what] = f"{type(error).__name__}: {error}"
+    await answer(send, told)
+
+
+async def raises_between(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-first", b"1")]})
+    raise ZeroDivisionError("between the head and the body")
+
+
+async def changes_its_headers(scope, receive, send):
+    """What was sent is sent, whatever the app does with its list."""
+    headers = [(b"x-first", b"1")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    headers.clear()
+    await asyncio.sleep(0.05)
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+async def starts_then_reads(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    body, _ = await read(receive)
+    await send({"type": "http.response.body", "body": str(len(body)).encode()})
+
+
 async def pathsend(scope, receive, send):
     assert "http.response.pathsend" in scope["extensions"]
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
@@ -289,5 +343,7 @@ ROUTES = {
     "/raises-at-the-end": raises_at_the_end, "/says-nothing": says_nothing, "/exits": exits, "/mistakes": mistakes,
     "/pathsend": pathsend, "/context": context, "/task": task, "/from-a-thread": from_a_thread, "/sleep": sleep,
     "/deadline": deadline, "/farewell": farewell, "/awaitable": awaitable,
+    "/refused-starts": refused_starts, "/raises-between": raises_between, "/changes-its-headers": changes_its_headers,
+    "/starts-then-reads": starts_then_reads,
     "/caf\u00e9 \ufffd": show_scope,
 }
