@@ -12,6 +12,8 @@ package final class AccessLog {
 
     /// Lines are written early when so many bytes have gathered within a turn.
     private static let batch = 65_536
+    /// Bytes of the request line of a head that is refused; what is too long may be as long as it likes.
+    private static let refusedLine = 1024
 
     private let showsResponseFields: Bool
 
@@ -29,15 +31,12 @@ package final class AccessLog {
 
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
         let head = exchange.head
-        // Before the next poll the lines are written; a guest has to be told that there is one.
-        if buffer.isEmpty { exchange.worker.loop.noteChange() }
         head.bytes.withUnsafeBytes { bytes in
             func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer {
                 UnsafeRawBufferPointer(rebasing: bytes[slice.range])
             }
             var record = AccessLogRecord()
             record.remoteAddress = exchange.remoteAddress
-            record.time = time(nil)
             record.requestLine = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.firstIndex(of: 13) ?? bytes.count)])
             record.method = slice(head.method)
             record.path = slice(head.path)
@@ -45,10 +44,8 @@ package final class AccessLog {
             record.version = head.version == .http11 ? "HTTP/1.1" : "HTTP/1.0"
             record.status = status
             record.bodyBytes = bodyBytes
-            record.duration = max(0, EventLoop.monotonicNow() - exchange.startedAt)
-            record.processIdentifier = processIdentifier
-            format.append(
-                record, to: &buffer,
+            append(
+                &record, since: exchange.startedAt, on: exchange.worker.loop,
                 requestField: { name, use in
                     guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else {
                         return
@@ -59,6 +56,38 @@ package final class AccessLog {
                     exchange.sentHead.withUnsafeBytes { head in Self.value(of: name, in: head).map(use) }
                 })
         }
+    }
+
+    /// A head that is not served: of its request only the first line is shown, as far as it has come. The answer is in
+    /// the worker's writer.
+    func append(
+        refused received: UnsafeRawBufferPointer, of connection: Connection, since start: Double, status: Int,
+        bodyBytes: UInt64
+    ) {
+        var record = AccessLogRecord()
+        record.remoteAddress = connection.peer.host
+        let line = received.drop { $0 == 13 || $0 == 10 }.prefix(Self.refusedLine).prefix { $0 != 13 && $0 != 10 }
+        record.requestLine = UnsafeRawBufferPointer(rebasing: line)
+        record.version = "-"
+        record.status = status
+        record.bodyBytes = bodyBytes
+        append(
+            &record, since: start, on: connection.worker.loop, requestField: { _, _ in },
+            responseField: { name, use in
+                connection.worker.writer.withUnsafeBytes { head in Self.value(of: name, in: head).map(use) }
+            })
+    }
+
+    private func append(
+        _ record: inout AccessLogRecord, since start: Double, on loop: EventLoop, requestField: AccessLogFieldLookup,
+        responseField: AccessLogFieldLookup
+    ) {
+        record.time = time(nil)
+        record.duration = max(0, EventLoop.monotonicNow() - start)
+        record.processIdentifier = processIdentifier
+        // Before the next poll the lines are written; a guest has to be told that there is one.
+        if buffer.isEmpty { loop.noteChange() }
+        format.append(record, to: &buffer, requestField: requestField, responseField: responseField)
         if buffer.count >= Self.batch { flush() }
     }
 

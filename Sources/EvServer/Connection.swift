@@ -96,16 +96,16 @@ final class Connection {
         if let partial {
             self.partial = nil
             partial.bytes.append(contentsOf: bytes)
-            partial.bytes.withUnsafeBytes { parseRequests($0, continuing: partial.parser) }
+            partial.bytes.withUnsafeBytes { parseRequests($0, continuing: partial) }
         } else {
             parseRequests(bytes, continuing: nil)
         }
     }
 
     /// Starts the requests in these bytes, each after the one before it has been answered.
-    private func parseRequests(_ bytes: UnsafeRawBufferPointer, continuing begun: RequestParser?) {
-        var parser = begun ?? worker.parser
-        var isContinued = begun != nil
+    private func parseRequests(_ bytes: UnsafeRawBufferPointer, continuing begun: PartialHead?) {
+        var parser = begun?.parser ?? worker.parser
+        var begun = begun
         var bytes = bytes
         isParsing = true
         defer { isParsing = false }
@@ -114,16 +114,16 @@ final class Connection {
             case .head(let head, let consumed):
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
                 parser = worker.parser
-                isContinued = false
+                begun = nil
                 begin(head, &bytes)
                 if unread != nil { bytes = swallow(bytes) }
             case .needMoreData:
-                partial = PartialHead(parser, bytes)
+                partial = PartialHead(parser, bytes, since: begun?.since)
                 bytes = UnsafeRawBufferPointer(start: nil, count: 0)
                 // The time of a head counts from its first byte and not from each.
-                if !isContinued { worker.deadlines.begin(.head, node) }
+                if begun == nil { worker.deadlines.begin(.head, node) }
             case .failure(let error):
-                return refuse(error)
+                return refuse(error, bytes, since: begun?.since)
             }
         }
         if isEnding { return }
@@ -217,21 +217,24 @@ final class Connection {
     }
 
     /// Answers a head that cannot be served and closes; its bytes are never looked at again.
-    private func refuse(_ error: HTTP1Error) {
+    private func refuse(_ error: HTTP1Error, _ received: UnsafeRawBufferPointer, since: Double?) {
         worker.logger.debug(
             "Refused a request",
             metadata: ["status": "\(error.statusHint)", "reason": "\(error.detail)", "peer": "\(peer.host)"])
-        sendBareResponse(status: Int(error.statusHint))
-        close(linger: true)
+        refuse(status: Int(error.statusHint), received, since: since)
     }
 
-    private func sendBareResponse(status: Int) {
+    private func refuse(status: Int, _ received: UnsafeRawBufferPointer, since: Double?) {
         worker.writer.removeAll(keepingCapacity: true)
         var encoder = ResponseEncoder(requestIsHead: false, requestVersion: .http11, keepAlive: false)
         do throws(HTTP1Error) {
-            _ = try worker.encodeError(status, with: &encoder)
-        } catch { return }
-        transmitWriter()
+            let bodyBytes = try worker.encodeError(status, with: &encoder)
+            worker.accessLog?.append(
+                refused: received, of: self, since: since ?? EventLoop.monotonicNow(), status: status,
+                bodyBytes: UInt64(bodyBytes))
+            transmitWriter()
+        } catch {}  // only a head with fields of an app's can fail
+        close(linger: true)
     }
 
     // MARK: closing
@@ -306,9 +309,8 @@ final class Connection {
     func expired(_ wait: Wait) {
         switch wait {
         case .head:
-            if isSilent { return closeNow() }
-            sendBareResponse(status: 408)
-            close(linger: true)
+            guard !isSilent, let partial else { return closeNow() }
+            partial.bytes.withUnsafeBytes { refuse(status: 408, $0, since: partial.since) }
         case .body:
             guard let exchange else { return closeNow() }
             worker.deadlines.begin(exchange.bodyWindowExpired() ? .body : .active, node)
@@ -342,8 +344,11 @@ final class Connection {
 final class PartialHead {
     var bytes: [UInt8]
     let parser: RequestParser
-    init(_ parser: RequestParser, _ bytes: UnsafeRawBufferPointer) {
+    /// Monotonic seconds at which the first of the bytes came.
+    let since: Double
+    init(_ parser: RequestParser, _ bytes: UnsafeRawBufferPointer, since: Double?) {
         self.parser = parser
         self.bytes = Array(bytes)
+        self.since = since ?? EventLoop.coarseNow()
     }
 }

@@ -1,0 +1,111 @@
+"""The access log: a line for every answer, those to requests that cannot be read too, and each in its file."""
+
+import re
+import signal
+
+import pytest
+
+from support import wait
+from support.load import Load
+
+LIMITS = ["--limit-request-line", 200, "--limit-request-field_size", 200, "--limit-request-fields", 3,
+          "--limit-request-body", 5, "--header-timeout", 0.3]
+FORMAT = '%(h)s %(m)s %(U)s "%(r)s" %(s)s %(b)s %({content-type}o)s %(a)s'
+TEXT = "text/plain; charset=utf-8"
+
+# What is sent, and the request line and status that are logged: whatever has come of a line is shown.
+UNREAD = {
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", r"\x16\x03\x01\x02\x00\x01", 400),
+    "no version": (b"GET /\r\n\r\n", "GET /", 400),
+    "quotes": (b'GET "\\ HTTP/1.1\r\n\r\n', r'GET \"\\ HTTP/1.1', 400),
+    "escape sequence": (b"GET \x1b[2J HTTP/1.1\r\n\r\n", r"GET \x1b[2J HTTP/1.1", 400),
+    "bad field": (b"GET /a?b HTTP/1.1\r\nHost: t\r\nno colon\r\n\r\n", "GET /a?b HTTP/1.1", 400),
+    "no host": (b"GET /a HTTP/1.1\r\n\r\n", "GET /a HTTP/1.1", 400),
+    "empty lines before": (b"\r\n\r\nGET /a HTTP/1.1\r\n\r\n", "GET /a HTTP/1.1", 400),
+    "line too long": (b"GET /" + b"x" * 5000, "GET /" + "x" * 1019, 414),
+    "field too long": (b"GET /a HTTP/1.1\r\nX: " + b"x" * 300, "GET /a HTTP/1.1", 431),
+    "too many fields": (b"GET /a HTTP/1.1\r\n" + b"X: x\r\n" * 4, "GET /a HTTP/1.1", 431),
+    "unknown coding": (b"POST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: br\r\n\r\n", "POST /a HTTP/1.1", 501),
+    "unknown version": (b"GET /a HTTP/3.0\r\n\r\n", "GET /a HTTP/3.0", 505),
+    "too slow": (b"GET /a HTTP/1.1\r\nHost", "GET /a HTTP/1.1", 408),
+    "too slow within the line": (b"GET /a", "GET /a", 408),
+}
+
+
+def log_of(gateway, tmp_path, *flags):
+    access = tmp_path / "access.log"
+    return gateway("contract:app", "--access-logfile", access, "--access-logformat", FORMAT, *flags), access
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_request_that_cannot_be_read_is_logged(gateway, tmp_path, name):
+    sent, line, status = UNREAD[name]
+    server, access = log_of(gateway, tmp_path, *LIMITS)
+    with server.connect() as client:
+        answer = client.send(sent).read()
+    assert answer.status == status
+    assert server.stop() == 0
+    assert access.read_text() == f'127.0.0.1 - - "{line}" {status} {len(answer.body)} {TEXT} -\n'
+
+
+def test_request_that_is_refused_after_its_head_is_logged_like_others(gateway, tmp_path):
+    server, access = log_of(gateway, tmp_path, *LIMITS)
+    for body in (b"Content-Length: 6\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nz\r\n",
+                 b"Transfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n0\r\n\r\n"):
+        with server.connect() as client:
+            client.send(b"POST /echo?q HTTP/1.1\r\nHost: t\r\nUser-Agent: me\r\n" + body).read()
+    assert server.stop() == 0
+    found = re.findall(r'^127\.0\.0\.1 POST /echo "POST /echo\?q HTTP/1\.1" (\d+) \d+ .* me$', access.read_text(), re.M)
+    assert found == ["413", "400", "413"]
+
+
+def test_pipelined_request_that_cannot_be_read_follows_the_one_before(gateway, tmp_path):
+    server, access = log_of(gateway, tmp_path)
+    with server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\nGET\t/ HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert [client.read().status, client.read().status] == [200, 400]
+    assert server.stop() == 0
+    lines = access.read_text().splitlines()
+    assert [line.split('"')[1] for line in lines] == ["GET / HTTP/1.1", r"GET\x09/ HTTP/1.1"]
+
+
+def test_connection_that_says_nothing_is_not_logged(gateway, tmp_path):
+    server, access = log_of(gateway, tmp_path, *LIMITS)
+    with server.connect() as silent, server.connect() as empty, server.connect() as leaving:
+        empty.send(b"\r\n")
+        leaving.half_close()
+        for client in (silent, empty, leaving):
+            client.expect_close()
+    assert server.stop() == 0
+    assert access.read_text() == ""
+
+
+def test_line_goes_to_the_file_that_has_the_name(gateway, tmp_path):
+    """Once the new file has a line, the old one gets none; and between them they have each line once."""
+    access = tmp_path / "access.log"
+    server = gateway("contract:app", "--access-logfile", access, "--access-logformat", "%(q)s")
+    moved = []
+    with Load(server.address, clients=4) as load:
+        for turn in range(5):
+            load.wait_for_more(200)
+            moved.append(tmp_path / f"access.{turn}")
+            access.rename(moved[-1])
+            server.signal(signal.SIGUSR1)
+            wait.until(lambda: access.exists() and access.stat().st_size, "the new file has a line")
+            before = moved[-1].stat().st_size
+            load.wait_for_more(200)
+            assert moved[-1].stat().st_size == before
+        load.stop()
+        assert set(load.outcomes) == {"ok"}
+    # What comes after the signal and its answer's line is in the new file, and nowhere else.
+    assert server.get("/?last").status == 200
+    assert server.stop() == 0
+    texts = [file.read_text().splitlines() for file in [*moved, access]]
+    assert texts[-1][-1] == "last" and not any("last" in text for text in texts[:-1])
+    # Each client's requests are numbered: later files hold later ones.
+    latest = {}
+    for line in [line for text in texts for line in text if line.startswith("id=")]:
+        client, _, number = line[3:].partition("-")
+        assert int(number) == latest.get(client, 0) + 1
+        latest[client] = int(number)
+    assert sum(latest.values()) == load.outcomes["ok"]
