@@ -232,16 +232,16 @@ static PyObject *serve(PyObject *module, PyObject *none) {
     }
 }
 
-/* threads_state() -> (threads, busy, queued, dropped) */
+/* threads_state() -> (threads, busy, queued) */
 static PyObject *state(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     evg_py_pool_state now = evg_py_threads_state();
-    return Py_BuildValue("(IIIK)", now.threads, now.busy, now.queued, (unsigned long long)now.dropped);
+    return Py_BuildValue("(III)", now.threads, now.busy, now.queued);
 }
 
 static PyMethodDef methods[] = {
     {"threads_serve", serve, METH_NOARGS, "Serves requests on the calling thread, for ever."},
-    {"threads_state", state, METH_NOARGS, "(threads, busy, queued, dropped)"},
+    {"threads_state", state, METH_NOARGS, "(threads, busy, queued)"},
     {0},
 };
 

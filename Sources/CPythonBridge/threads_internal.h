@@ -77,7 +77,6 @@ typedef struct evg_py_pool {
     bool guarded;                       /* the loop looks for answers within moments, whether it is woken or not */
     evg_py_job *spare;
     _Atomic uint32_t spare_count;       /* lock, to change it */
-    uint64_t dropped;
     evg_py_job *left_first;             /* clients that left and whose apps want to know */
     pthread_cond_t left;
     atomic_bool answered;

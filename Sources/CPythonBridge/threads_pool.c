@@ -355,7 +355,6 @@ bool evg_py_job_left(evg_py_job *job) {
     job->gone = true;
     if (was_queued) {
         if (job->queued) unqueue(job); else drop_pending(job);
-        pool.dropped++;
         evg_py_job_release(job);
     } else {
         evg_py_job_changed(job);
@@ -382,7 +381,6 @@ evg_py_pool_state evg_py_threads_state(void) {
     evg_py_pool_lock();
     evg_py_pool_state state = {
         .threads = pool.threads, .busy = pool.running, .queued = pool.queued,
-        .dropped = pool.dropped,
     };
     evg_py_pool_unlock();
     return state;

@@ -61,6 +61,12 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_requests(record, newValue) }
     }
 
+    /// Requests, of those, whose client left before the app was called.
+    package var dropped: UInt32 {
+        get { evg_slot_dropped(record) }
+        nonmutating set { evg_slot_set_dropped(record, newValue) }
+    }
+
     /// Whether the worker takes new connections at the moment.
     package var isAccepting: Bool {
         get { evg_slot_accepting(record) != 0 }

@@ -19,6 +19,7 @@ public func asgiDescribe(_ pointer: UnsafeMutableRawPointer, _ context: UnsafeMu
     nonisolated(unsafe) let (pointer, context) = (pointer, context)
     LoopActor.assumeIsolated {
         let exchange = exchange(pointer)
+        exchange.appWasCalled = true
         let scope = ASGIApplication.current?.scope(of: exchange.local)
         ASGIApplication.lend(exchange.head, exchange.remoteAddress, exchange.remotePort, scope, context)
     }

@@ -133,6 +133,7 @@ final class GeventCall {
             return nil
         }
         self.request = request
+        exchange.appWasCalled = true
         out.pointee.environ = environ
         out.pointee.method = evg_py_range(head.method)
         out.pointee.target = evg_py_range(head.target)

@@ -116,9 +116,7 @@ final class ThreadsApplication: Application {
     }
 
     private func clientLeft(_ job: OpaquePointer, _ exchange: Exchange) {
-        guard evg_py_job_left(job) else { return }
-        logger.debug("Dropped a request whose client left before the app was called")
-        release(exchange)
+        if evg_py_job_left(job) { release(exchange) }
     }
 
     private func release(_ exchange: Exchange) {
@@ -289,6 +287,7 @@ final class ThreadsApplication: Application {
     }
 
     private func end(_ job: OpaquePointer?, _ exchange: Exchange) {
+        exchange.appWasCalled = true
         release(exchange)
         evg_py_job_end(job)
     }

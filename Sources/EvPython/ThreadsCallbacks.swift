@@ -36,11 +36,6 @@ extension ThreadsApplication {
     /// What still runs when the worker leaves is left to itself: it ends with the process.
     func reportEnd() {
         let state = evg_py_threads_state()
-        if state.dropped > 0 {
-            logger.info(
-                "Dropped requests whose clients left before the app was called",
-                metadata: ["requests": "\(state.dropped)"])
-        }
         if state.busy > 0 {
             logger.warning(
                 "The worker leaves threads behind that are still busy", metadata: ["threads": "\(state.busy)"])

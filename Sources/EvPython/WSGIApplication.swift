@@ -82,6 +82,7 @@ final class WSGIApplication: Application {
             body.discard()
             return EVG_PY_FAILED
         }
+        exchange.appWasCalled = true
         request.pointee.exchange = Unmanaged.passUnretained(exchange).toOpaque()
         request.pointee.environ = environ
         request.pointee.remote_port = exchange.remotePort

@@ -24,6 +24,9 @@ package final class Exchange {
     }
     /// The client has left before the end of its response.
     package private(set) var clientHasLeft = false
+    /// The app has been called for this request. Whoever calls it says so: a request that ends without, because its
+    /// client has left, is counted as dropped.
+    package var appWasCalled = false
     /// Called once when the client leaves, or the worker gives the request up, before its response is finished. For
     /// apps that do not run in a Swift task, which would be cancelled.
     package var onClientLeft: (() -> Void)?
@@ -119,6 +122,7 @@ package final class Exchange {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
             fail()
         }
+        if clientHasLeft, !appWasCalled { worker.requestDropped(self) }
         worker.taskEnded()
     }
 

@@ -19,6 +19,7 @@ package final class SwiftApplication: Application {
     package init(_ handler: @escaping RequestHandler) { self.handler = handler }
 
     @LoopActor package func begin(_ exchange: Exchange) {
+        exchange.appWasCalled = true
         let handler = handler
         let request = Request(exchange, head: exchange.head)
         exchange.start { try await handler(request) }

@@ -37,6 +37,8 @@ package final class Worker {
     package private(set) var openConnections = 0
     private(set) var runningTasks = 0
     private(set) var requests = 0
+    /// Of those, how many had no app called for them, because their client left before.
+    package private(set) var dropped = 0
     private var requestsUntilRetirement: Int
     private(set) var isDraining = false
     private var isFinished = false
@@ -156,6 +158,10 @@ package final class Worker {
         drainTimer?.stop()
         deadlines.stop()
         requestDeadlines.stop()
+        if dropped > 0 {
+            logger.info(
+                "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
+        }
         accessLog?.flush()
         onFinished?()
     }
@@ -183,6 +189,13 @@ package final class Worker {
         exchange.head.withRequestLine { slot.setCurrentRequest($0, startedAt: exchange.startedAt) }
         requestsUntilRetirement -= 1
         if requestsUntilRetirement == 0 { onMaxRequests?() }
+    }
+
+    func requestDropped(_ exchange: Exchange) {
+        dropped += 1
+        slot.dropped = UInt32(clamping: dropped)
+        logger.debug(
+            "Dropped a request whose client left before the app was called", metadata: exchange.requestMetadata)
     }
 
     func taskEnded() {

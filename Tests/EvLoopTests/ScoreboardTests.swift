@@ -13,11 +13,13 @@ import Testing
         slot.active = 2
         slot.idle = 3
         slot.requests = 1 << 40
+        slot.dropped = 6
         slot.isAccepting = true
         slot.processIdentifier = 4
         slot.age = 5
         let again = board[1]
         #expect(again.heartbeat == 12.5 && again.state == .draining && again.requests == 1 << 40)
+        #expect(again.dropped == 6)
         #expect(again.open == 1 && again.active == 2 && again.idle == 3)
         #expect(again.isAccepting && again.processIdentifier == 4 && again.age == 5)
         for other in [board[0], board[2]] {
@@ -29,9 +31,10 @@ import Testing
         let slot = ScoreboardSlot.local()
         slot.state = .ready
         slot.requests = 7
+        slot.dropped = 1
         set(slot, "GET /", 1)
         slot.reset()
-        #expect(slot.state == .empty && slot.requests == 0 && slot.currentRequest == nil)
+        #expect(slot.state == .empty && slot.requests == 0 && slot.dropped == 0 && slot.currentRequest == nil)
     }
 
     @Test func keepsTheRequestAndWhenItBegan() throws {

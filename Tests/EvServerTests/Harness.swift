@@ -58,6 +58,9 @@ final class Client: Sendable {
         return String(decoding: all, as: UTF8.self)
     }
 
+    /// The server finds the connection broken and not only closed.
+    func reset() { shutdown(fileDescriptor, Int32(SHUT_RDWR)) }
+
     func shutdownWriting() { shutdown(fileDescriptor, Int32(SHUT_WR)) }
 }
 
@@ -126,6 +129,7 @@ final class TestServer: Sendable {
     @LoopActor private func adopt(_ fileDescriptor: Int32) { worker.adopt(fileDescriptor, listener: listener) }
     @LoopActor func drain(timeout: Double = 10) { worker.drain(timeout: timeout) }
     @LoopActor func quit() { worker.quit() }
+    @LoopActor var dropped: Int { worker.dropped }
     @LoopActor var openConnections: Int { worker.openConnections }
 }
 

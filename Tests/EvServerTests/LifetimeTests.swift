@@ -26,6 +26,19 @@ import Testing
         #expect(cancelled.wait())
     }
 
+    /// The app is called with the whole body, or at once: whether it was called tells what a leaving client cost.
+    @Test(arguments: [true, false]) func countsRequestsThatNoAppWasCalledFor(_ collectsBody: Bool) async throws {
+        let ended = Signal()
+        let server = try await TestServer({ _ in }, application: BodyReader(collectsBody, ended))
+        var client: Client? = await server.connect(
+            sending: "POST / HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        #expect(client?.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100 ") == true)
+        client?.reset()
+        client = nil
+        #expect(ended.wait())
+        #expect(await server.dropped == (collectsBody ? 1 : 0))
+    }
+
     @Test func answersAClientThatHasClosedItsSendingSide() async throws {
         let client = try await TestServer(testApp).connect()
         client.send(getHello)
@@ -223,5 +236,32 @@ private final class CollectsAtOnce: Application {
         } catch {
             exchange.fail(status: (error as? RequestBodyError)?.statusHint ?? 500)
         }
+    }
+}
+
+/// Reads the body before the app is called, as a WSGI server does, or in the app.
+private final class BodyReader: Application {
+    private let collectsFirst: Bool
+    private let ended: Signal
+
+    init(_ collectsFirst: Bool, _ ended: Signal) {
+        self.collectsFirst = collectsFirst
+        self.ended = ended
+    }
+
+    @LoopActor func begin(_ exchange: Exchange) {
+        if !collectsFirst { exchange.appWasCalled = true }
+        exchange.attach(
+            Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
+                await self.respond(to: exchange)
+                exchange.taskEnded()
+                self.ended.signal()
+            })
+    }
+
+    @LoopActor func respond(to exchange: Exchange) async {
+        do { _ = try await exchange.collectBody(spoolAbove: 1 << 20) } catch { return exchange.fail(status: 400) }
+        exchange.appWasCalled = true
+        exchange.fail()
     }
 }

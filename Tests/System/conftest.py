@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
 from support.wsgi import WSGI_CLASSES
 
@@ -45,6 +46,18 @@ def python(request):
 def worker_class(request):
     """Each class that calls WSGI apps in turn: what an app may rely on is the same in all of them."""
     return request.param
+
+
+@pytest.fixture(params=CLASSES)
+def called_by(request):
+    """Each way to call a Python app in turn, by its name in `CLASSES`."""
+    return request.param
+
+
+@pytest.fixture
+def both(gateway, called_by):
+    """Factory: `both(*flags)` starts the app that is the same in every class."""
+    return lambda *flags, **more: gateway(*CLASSES[called_by], *flags, **more)
 
 
 @pytest.fixture

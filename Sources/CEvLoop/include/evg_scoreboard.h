@@ -29,7 +29,8 @@ typedef struct evg_slot {
     uint32_t accepting;
     int32_t pid;
     uint32_t age;
-    uint32_t reserved[5];
+    uint32_t dropped;
+    uint32_t reserved[4];
     evg_line current;
     evg_line longest;
     uint64_t padding[12];
@@ -69,6 +70,8 @@ static inline uint32_t evg_slot_idle(const evg_slot *s) { return evg_load32(&s->
 static inline void evg_slot_set_idle(evg_slot *s, uint32_t v) { evg_store32(&s->idle, v); }
 static inline uint32_t evg_slot_accepting(const evg_slot *s) { return evg_load32(&s->accepting); }
 static inline void evg_slot_set_accepting(evg_slot *s, uint32_t v) { evg_store32(&s->accepting, v); }
+static inline uint32_t evg_slot_dropped(const evg_slot *s) { return evg_load32(&s->dropped); }
+static inline void evg_slot_set_dropped(evg_slot *s, uint32_t v) { evg_store32(&s->dropped, v); }
 static inline uint32_t evg_slot_age(const evg_slot *s) { return evg_load32(&s->age); }
 static inline void evg_slot_set_age(evg_slot *s, uint32_t v) { evg_store32(&s->age, v); }
 static inline int32_t evg_slot_pid(const evg_slot *s) { return __atomic_load_n(&s->pid, __ATOMIC_RELAXED); }
@@ -126,6 +129,7 @@ static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_active(s, 0);
     evg_slot_set_idle(s, 0);
     evg_slot_set_requests(s, 0);
+    evg_slot_set_dropped(s, 0);
     evg_slot_set_heartbeat(s, 0);
     evg_line_clear(&s->current);
     evg_line_clear(&s->longest);

@@ -90,7 +90,6 @@ bool evg_py_threads_next(evg_py_answer *answer);
 
 typedef struct evg_py_pool_state {
     uint32_t threads, busy, queued;
-    uint64_t dropped;   /* requests whose client left before the app was called */
 } evg_py_pool_state;
 
 evg_py_pool_state evg_py_threads_state(void);

@@ -53,7 +53,7 @@ def seen(environ, query):
 
 
 def state(environ, query):
-    return dict(zip(("threads", "busy", "queued", "dropped"), _evgateway.threads_state()))
+    return dict(zip(("threads", "busy", "queued"), _evgateway.threads_state()))
 
 
 def blocks(environ, query):
