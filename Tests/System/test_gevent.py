@@ -251,6 +251,16 @@ def test_drain_lets_greenlets_finish(start):
     assert server.wait() == 0
 
 
+def test_recycled_worker_finishes_what_waits(start):
+    server = start("-w", 2, "--max-requests", 20)
+    with load.Load(server.address, clients=8, target="/late-head?id={id}", expect="{id}", one_shot=8) as traffic:
+        for _ in range(3):
+            before = set(server.worker_pids())
+            traffic.wait_for_more(100)
+            wait.until(lambda: not before & set(server.worker_pids()), "none of these workers is left")
+    assert not traffic.failures
+
+
 @pytest.mark.parametrize("how", ["quit", "graceful timeout"])
 def test_end_does_not_wait_for_greenlets_for_ever(start, how):
     server = start("--graceful-timeout", "0.5")

@@ -7,7 +7,11 @@ import threading
 import pytest
 
 from support import procfs, wait, wire
+from support.gateway import ROOT
 from support.load import Load
+from support.wsgi import WSGI_CLASSES
+
+ASGI_APPS = ROOT / "Tests" / "System" / "asgi_apps"
 
 
 def loaded(server, **more):
@@ -232,12 +236,20 @@ def answers(server):
         return False
 
 
-def test_max_requests_recycles_without_loss(gateway):
-    server = gateway("contract:app", "-k", "inline", "--workers", 2, "--max-requests", 100, "--max-requests-jitter", 20)
-    first = server.worker_pids()
-    with loaded(server) as load:
-        load.wait_for_more(2000)
-        server.wait_for_workers(2, besides=first)
+@pytest.mark.parametrize("kind", [*WSGI_CLASSES, "asgi", "swift"])
+@pytest.mark.parametrize("workers, limit, jitter", [(2, 100, 20), (1, 1, 0)])
+def test_max_requests_recycles_without_loss(gateway, example, kind, workers, limit, jitter):
+    """A worker whose start takes longer than its limit lasts always has a successor: no count settles here."""
+    app, target, expect, *flags = {
+        "asgi": ("asgi_app:app", "/?id={id}", '"id={id}"', "--pythonpath", ASGI_APPS),
+        "swift": (example("hello"), "/", "Hello, World!"),
+    }.get(kind, ("contract:app", "/echo?id={id}", '"id={id}"', "-k", kind))
+    server = gateway(app, *flags, "--workers", workers, "--max-requests", limit, "--max-requests-jitter", jitter)
+    with loaded(server, target=target, expect=expect) as load:
+        for _ in range(3):
+            before = set(server.worker_pids())
+            load.wait_for_more(500)
+            wait.until(lambda: not before & set(server.worker_pids()), "none of these workers is left")
         assert_no_loss(load)
 
 
