@@ -33,10 +33,12 @@ extension PythonHost {
 @LoopActor
 final class GeventApplication: Application {
     let cancelsOnDisconnect: Bool
+    let streamsBodies: Bool
     private let templates: EnvironTemplates
 
     init(_ configuration: GatewayConfiguration) {
         cancelsOnDisconnect = configuration.cancelOnDisconnect
+        streamsBodies = configuration.streamRequestBody
         templates = EnvironTemplates(configuration) { options in
             let environ = evg_py_environ_new(options)
             if let environ { evg_py_gevent_dress(environ) }
@@ -57,14 +59,16 @@ final class GeventApplication: Application {
 /// One request on its way to and from a greenlet.
 @LoopActor
 final class GeventCall {
-    /// Bodies up to this many bytes are read before a greenlet is started, so that a slow sender costs none.
-    private static let bodyLimit = 65_536
+    /// Bodies of up to this many bytes are read before a greenlet is started, so that a slow sender costs none.
+    private static let streamAbove: UInt64 = 65_536
+    /// A chunked body is read whole, because apps look for its length; above this many bytes it is in a file.
+    private static let spoolThreshold = 1 << 20
 
     let exchange: Exchange
     private let application: GeventApplication
-    /// What of the body has been read before the greenlet was started.
-    private var body: [UInt8] = []
-    /// The rest of the body is handed over as it arrives.
+    /// What of the body has been read before the greenlet is started.
+    private var body = CollectedBody.empty
+    /// The body is handed over as it arrives.
     private(set) var streams = false
     /// The greenlet's side, from `describe` to `ended`.
     private var request: UnsafeMutableRawPointer?
@@ -80,34 +84,52 @@ final class GeventCall {
         switch exchange.head.framing {
         case .none:
             enqueue()
-        case .length(let length) where length > UInt64(Self.bodyLimit):
-            streams = true
-            enqueue()
+        case .length(let length) where length > Self.streamAbove || application.streamsBodies:
+            stream()
+        case .chunked where application.streamsBodies:
+            stream()
         default:
             exchange.onBody = { [self] in LoopActor.assumeIsolated { collect() } }
             collect()
         }
     }
 
+    private func stream() {
+        streams = true
+        enqueue()
+    }
+
     private func collect() {
         while true {
             switch exchange.takeBody() {
             case .bytes(let bytes):
-                if body.isEmpty { body = bytes } else { body.append(contentsOf: bytes) }
-                guard body.count <= Self.bodyLimit else {
-                    streams = true
-                    return enqueue()
+                do throws(RequestBodyError) {
+                    let directory = exchange.configuration.temporaryDirectory
+                    try body.append(bytes, spoolAbove: Self.spoolThreshold, in: directory)
+                } catch {
+                    return refuse(error)
                 }
             case .end:
                 return enqueue()
             case .wait:
                 return
             case .failed(let error):
-                exchange.onBody = nil
-                exchange.fail(status: error.statusHint)
-                return exchange.taskEnded()
+                return refuse(error)
             }
         }
+    }
+
+    /// The app never sees a body that is not whole.
+    private func refuse(_ error: RequestBodyError) {
+        exchange.onBody = nil
+        discardBody()
+        exchange.fail(status: error.statusHint)
+        exchange.taskEnded()
+    }
+
+    private func discardBody() {
+        body.discard()
+        body = .empty
     }
 
     private func enqueue() {
@@ -127,8 +149,7 @@ final class GeventCall {
             return nil
         }
         let head = exchange.head
-        // What has come of a streamed body is the first that `take` hands out.
-        guard let block = Self.copy(head, exchange.remoteAddress, streams ? [] : body, out) else {
+        guard let block = Self.copy(head, exchange.remoteAddress, body, out) else {
             exchange.fail(status: 503)
             return nil
         }
@@ -142,18 +163,27 @@ final class GeventCall {
         out.pointee.authority = evg_py_range(head.authority)
         out.pointee.http10 = head.version == .http10
         out.pointee.remote_port = exchange.remotePort
-        out.pointee.body_file = -1
         out.pointee.length_from_body = head.framing == .chunked && !streams
-        if !streams { body = [] }
+        // A file is the bridge's from here on.
+        body = .empty
         if application.cancelsOnDisconnect { watchClient() }
         if exchange.deadline.isFinite { watchDeadline() }
         return block
     }
 
     private nonisolated static func copy(
-        _ head: RequestHead, _ address: String, _ body: [UInt8], _ out: UnsafeMutablePointer<evg_py_request>
+        _ head: RequestHead, _ address: String, _ collected: CollectedBody, _ out: UnsafeMutablePointer<evg_py_request>
     ) -> UnsafeMutableRawPointer? {
         var address = address
+        var body: [UInt8] = []
+        out.pointee.body_file = -1
+        switch collected {
+        case .empty: break
+        case .bytes(let bytes): body = bytes
+        case .file(let descriptor, let count):
+            out.pointee.body_file = descriptor
+            out.pointee.body_count = count
+        }
         let fieldsSize = head.fields.count * MemoryLayout<evg_py_field>.stride
         let total = fieldsSize + head.bytes.count + address.utf8.count + body.count
         guard let block = malloc(max(total, 1)) else { return nil }
@@ -185,11 +215,6 @@ final class GeventCall {
     enum Taken { case bytes([UInt8]), wait, failed(status: Int) }
 
     func take() -> Taken {
-        if !body.isEmpty {
-            let first = body
-            body = []
-            return .bytes(first)
-        }
         switch exchange.takeBody() {
         case .bytes(let bytes): return .bytes(bytes)
         case .end: return .bytes([])
@@ -287,6 +312,7 @@ final class GeventCall {
 
     func ended() {
         request = nil
+        discardBody()
         exchange.taskEnded()
     }
 }

@@ -30,12 +30,68 @@ package enum RequestBodyError: Error, Equatable, Sendable {
     }
 }
 
-/// A whole request body.
+/// A whole request body, or what has come of it.
 package enum CollectedBody {
     case empty
     case bytes([UInt8])
     /// In an unlinked file, at offset 0; the descriptor is the receiver's to close.
     case file(fileDescriptor: Int32, count: Int)
+
+    /// Adds bytes: in memory up to `threshold` bytes in all, beyond that in an unlinked file in `directory`.
+    /// - Throws: `RequestBodyError.spoolFailed`; what came before is still held.
+    package mutating func append(
+        _ chunk: [UInt8], spoolAbove threshold: Int, in directory: String
+    ) throws(RequestBodyError) {
+        do throws(SystemError) {
+            switch self {
+            case .empty where chunk.count <= threshold:
+                self = .bytes(chunk)
+            case .bytes(var bytes) where bytes.count + chunk.count <= threshold:
+                // The only reference, so that the bytes are not copied.
+                self = .empty
+                bytes.append(contentsOf: chunk)
+                self = .bytes(bytes)
+            case .empty:
+                try spool([], chunk, in: directory)
+            case .bytes(let bytes):
+                try spool(bytes, chunk, in: directory)
+            case .file(let descriptor, let count):
+                try Self.write(chunk, to: descriptor, at: count)
+                self = .file(fileDescriptor: descriptor, count: count + chunk.count)
+            }
+        } catch { throw .spoolFailed(error) }
+    }
+
+    /// Closes what it owns.
+    package func discard() {
+        if case .file(let descriptor, _) = self { Socket.close(descriptor) }
+    }
+
+    private mutating func spool(
+        _ first: [UInt8], _ second: [UInt8], in directory: String
+    ) throws(SystemError) {
+        let descriptor = try TemporaryFile.open(in: directory)
+        do throws(SystemError) {
+            try Self.write(first, to: descriptor, at: 0)
+            try Self.write(second, to: descriptor, at: first.count)
+        } catch {
+            Socket.close(descriptor)
+            throw error
+        }
+        self = .file(fileDescriptor: descriptor, count: first.count + second.count)
+    }
+
+    private static func write(_ bytes: [UInt8], to file: Int32, at offset: Int) throws(SystemError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                pwrite(file, $0.baseAddress.map { $0 + written }, $0.count - written, offset + written)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw SystemError("spooling a request body") }
+            written += count
+        }
+    }
 }
 
 extension Exchange {
@@ -152,46 +208,15 @@ extension Exchange {
     /// The whole body: in memory up to `spoolAbove` bytes, beyond that in an unlinked temporary file.
     /// - Throws: `RequestBodyError`; `CancellationError`.
     package func collectBody(spoolAbove threshold: Int) async throws -> CollectedBody {
-        guard !decoder.isComplete || !buffered.isEmpty else { return .empty }
-        var bytes: [UInt8] = []
-        var file: Int32 = -1
-        var count = 0
+        var body = CollectedBody.empty
         do {
             while let chunk = try await nextBodyChunk() {
-                count += chunk.count
-                if file < 0, count > threshold {
-                    do throws(SystemError) {
-                        file = try TemporaryFile.open(in: worker.configuration.temporaryDirectory)
-                        try Self.append(bytes, to: file)
-                    } catch { throw RequestBodyError.spoolFailed(error) }
-                    bytes = []
-                }
-                if file < 0 {
-                    if bytes.isEmpty { bytes = chunk } else { bytes.append(contentsOf: chunk) }
-                } else {
-                    do throws(SystemError) { try Self.append(chunk, to: file) } catch {
-                        throw RequestBodyError.spoolFailed(error)
-                    }
-                }
+                try body.append(chunk, spoolAbove: threshold, in: worker.configuration.temporaryDirectory)
             }
         } catch {
-            if file >= 0 { Socket.close(file) }
+            body.discard()
             throw error
         }
-        guard file >= 0 else { return count == 0 ? .empty : .bytes(bytes) }
-        lseek(file, 0, SEEK_SET)
-        return .file(fileDescriptor: file, count: count)
-    }
-
-    private static func append(_ bytes: [UInt8], to file: Int32) throws(SystemError) {
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(file, $0.baseAddress.map { $0 + written }, $0.count - written)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError("spooling a request body") }
-            written += count
-        }
+        return body
     }
 }

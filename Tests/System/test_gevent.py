@@ -101,32 +101,43 @@ def test_heads_do_not_mix(start):
 # Bodies
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_short_body_takes_no_greenlet_until_it_is_whole(start, framing):
-    server = start()
+def send_head(wire, target, framing, size):
+    field = f"Content-Length: {size}" if framing == "length" else "Transfer-Encoding: chunked"
+    wire.send(f"POST {target} HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n")
+
+
+def send_piece(wire, framing, piece):
+    wire.send(piece if framing == "length" else b"%x\r\n%s\r\n" % (len(piece), piece))
+
+
+@pytest.mark.parametrize("framing, size", [("length", 10), ("length", 65_536), ("chunked", 10), ("chunked", 3_000_000)])
+def test_body_takes_no_greenlet_until_it_is_whole(start, framing, size):
+    server, half = start(), b"x" * (size // 2)
     alone = ask(server, "/census").json()[0]
     with server.connect() as wire:
-        field = "Content-Length: 10" if framing == "length" else "Transfer-Encoding: chunked"
-        wire.send(f"POST /echo HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n")
-        wire.send("12345" if framing == "length" else "5\r\n12345\r\n")
+        send_head(wire, "/echo", framing, size)
+        send_piece(wire, framing, half)
         assert ask(server, "/census").json()[0] <= alone
-        wire.send("67890" if framing == "length" else "5\r\n67890\r\n0\r\n\r\n")
-        assert json.loads(wire.read().body) == 10
+        send_piece(wire, framing, half)
+        wire.send("0\r\n\r\n" if framing == "chunked" else "")
+        assert json.loads(wire.read().body) == size
+    assert seen(server, "announced") == str(size)
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_large_body_is_read_as_it_arrives(start, framing):
-    server, piece = start(), b"x" * 70_000
+@pytest.mark.parametrize("framing, flag, size, announced", [
+    ("length", None, 70_000, "210000"), ("length", "--stream-request-body", 5, "15"),
+    ("chunked", "--stream-request-body", 70_000, None), ("chunked", "--stream-request-body", 5, None)])
+def test_body_is_read_as_it_arrives(start, framing, flag, size, announced):
+    server = start(*([flag] if flag else []))
     with server.connect() as wire:
-        field = "Content-Length: 210000" if framing == "length" else "Transfer-Encoding: chunked"
-        wire.send(f"POST /echo?id=large HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n")
+        send_head(wire, "/echo?id=large&size=5", framing, 3 * size)
         for turn in range(3):
-            wire.send(piece if framing == "length" else b"%x\r\n%s\r\n" % (len(piece), piece))
-            reached = 70_000 * (turn + 1) // 8192 * 8192
-            wait.until(lambda: (seen(server, "large") or 0) >= reached, "the app has read what was sent")
+            send_piece(wire, framing, b"x" * size)
+            wait.until(lambda: seen(server, "large") == size * (turn + 1), "the app has read what was sent")
         if framing == "chunked":
             wire.send("0\r\n\r\n")
-        assert json.loads(wire.read().body) == 210_000
+        assert json.loads(wire.read().body) == 3 * size
+    assert seen(server, "announced") == announced
 
 
 def test_lines_of_a_large_body(start):

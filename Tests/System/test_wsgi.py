@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support import wait
-from support.wsgi import APP, VALIDATED, ask, chunked, raw, sha
+from support.wsgi import APP, SIZES, VALIDATED, ask, chunked, raw, sha
 
 
 @pytest.fixture
@@ -169,9 +169,23 @@ def test_reads_never_go_past_the_end(server):
         assert wire.read().body == b"ok"
 
 
-def test_chunked_body_has_its_length_in_the_environ(server):
-    assert ask(server, "/", "POST", data=chunked(b"x" * 1000, 10)).json()["CONTENT_LENGTH"] == "1000"
-    assert ask(server, "/", "POST", data=b"x" * 10).json()["CONTENT_LENGTH"] == "10"
+@pytest.mark.parametrize("size", SIZES)
+def test_chunked_body_has_its_length_in_the_environ(server, size):
+    assert ask(server, "/", "POST", data=chunked(b"x" * size, 60_000)).json()["CONTENT_LENGTH"] == str(size)
+    assert ask(server, "/", "POST", data=b"x" * size).json()["CONTENT_LENGTH"] == str(size)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_body_above_the_limit_never_reaches_the_app(gateway, worker_class, framing):
+    server = gateway(APP, "-k", worker_class, "--limit-request-body", 3_000_000)
+    for size in (3_000_000, 3_000_001):
+        body = bytes(size)
+        with server.connect() as wire:
+            field = f"Content-Length: {size}" if framing == "length" else "Transfer-Encoding: chunked"
+            wire.send(f"POST /many?id={size}&size=1&count=1 HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n")
+            wire.send(body if framing == "length" else b"%x\r\n%s\r\n0\r\n\r\n" % (size, body))
+            assert wire.read().status == (200 if size == 3_000_000 else 413)
+    assert ask(server, "/given?id=3000001").json() == 0
 
 
 def test_closed_input_refuses_reads_of_its_own_request_alone(server):
@@ -244,7 +258,7 @@ def test_exc_info_after_the_head_raises_in_the_app(server):
 @pytest.mark.parametrize("kind", ["list", "empty", "generator", "file"])
 def test_body_without_start_response_is_a_500(server, kind):
     assert ask(server, "/no-start?as=" + kind).status_code == 500
-    assert "start_response" in server.error_log()
+    server.wait_for_log("start_response")
 
 
 def test_write_comes_before_what_is_returned(server):
@@ -257,7 +271,7 @@ def test_write_comes_before_what_is_returned(server):
 
 def test_write_of_text_is_an_error(server):
     assert ask(server, "/bad-write").status_code == 500
-    assert "TypeError" in server.error_log()
+    server.wait_for_log("TypeError")
 
 
 def test_callables_kept_past_their_request_do_nothing(server):

@@ -42,7 +42,7 @@ def test_iterables_of_every_kind(server, target, body):
 @pytest.mark.parametrize("kind", ["bytearray", "str"])
 def test_blocks_that_are_no_bytes_are_a_500(server, kind):
     assert ask(server, "/sequence?as=" + kind).status_code == 500
-    assert "TypeError" in server.error_log()
+    server.wait_for_log("TypeError")
 
 
 def test_length_is_added_when_it_is_known_and_chunks_are_used_else(server):

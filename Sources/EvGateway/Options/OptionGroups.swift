@@ -144,7 +144,7 @@ struct PythonOptions: ParsableArguments {
     @Option(help: ArgumentHelp("What a callable is taken for: auto, wsgi or asgi.", valueName: "name"))
     var interface = "auto"
 
-    @Flag(help: "Hand request bodies over as they arrive, in place of whole.")
+    @Flag(help: "With threads and gevent: call the app before its request body has come.")
     var streamRequestBody = false
 
     @Flag(inversion: .prefixedNo, help: "With gevent: patch the standard library before the app is imported.")

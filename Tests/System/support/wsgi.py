@@ -8,6 +8,8 @@ APP = "Tests/System/wsgi_apps/wsgi_app.py:app"
 VALIDATED = "Tests/System/wsgi_apps/wsgi_app.py:validated"
 # Every worker class that calls WSGI apps; the tests that take the fixture `worker_class` run on each.
 WSGI_CLASSES = ["inline", "gevent", "threads"]
+# Bodies that arrive with their head, in several reads, and beyond what is held in memory.
+SIZES = [10, 100_000, 3_000_000]
 SECRET = "the secret of the app"
 
 

@@ -48,7 +48,8 @@ def upload(request):
         while block := request.read(65536):
             sha.update(block)
             count += len(block)
-    return JsonResponse({"length": count, "sha256": sha.hexdigest()})
+    announced = request.META.get("CONTENT_LENGTH")
+    return JsonResponse({"announced": announced, "length": count, "sha256": sha.hexdigest()})
 
 
 def download(request, size):

@@ -6,7 +6,7 @@ import flask
 
 app = flask.Flask(__name__)
 app.secret_key = "only for tests"
-app.config["MAX_CONTENT_LENGTH"] = None
+app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = None
 
 
 @app.get("/")
@@ -36,7 +36,8 @@ def upload():
         while block := flask.request.stream.read(65536):
             sha.update(block)
             count += len(block)
-    return {"length": count, "sha256": sha.hexdigest()}
+    announced = flask.request.environ.get("CONTENT_LENGTH")
+    return {"announced": announced, "length": count, "sha256": sha.hexdigest()}
 
 
 @app.get("/download/<int:size>")

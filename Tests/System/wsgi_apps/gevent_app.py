@@ -89,7 +89,7 @@ def late_head(environ, start_response, q):
 def echo(environ, start_response, q):
     """Reads a body as it arrives, and notes how much of it has come."""
     source, total = environ["wsgi.input"], 0
-    size = int(q.get("size", 8192))
+    size, SEEN["announced"] = int(q.get("size", 8192)), environ.get("CONTENT_LENGTH")
     while block := source.read(size):
         total += len(block)
         SEEN[q.get("id")] = total
