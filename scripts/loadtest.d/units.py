@@ -1,0 +1,77 @@
+"""Numbers as a person reads them. A value that is not there is "-"; nothing that exists is rounded down to zero.
+
+KB and MB are 1024 and 1024 * 1024 bytes, as in the README's memory figures.
+"""
+
+import math
+
+
+def present(value):
+    """`value` if it is a finite number, else None."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return value if known else None
+
+
+def number(value):
+    """12345.678 -> "12,346", 1.5 -> "1.50", 3 and 3.0 -> "3", 0.00012 -> "0.00012"."""
+    if present(value) is None:
+        return "-"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def _scaled(value, names, base):
+    if present(value) is None:
+        return "-"
+    for name in names[:-1]:
+        if abs(value) < base:
+            return f"{number(value)} {name}"
+        value /= base
+    return f"{number(value)} {names[-1]}"
+
+
+def duration(microseconds):
+    return _scaled(microseconds, ("us", "ms", "s"), 1000)
+
+
+def size(count):
+    return _scaled(count, ("bytes", "KB", "MB", "GB"), 1024)
+
+
+def seconds(value):
+    return "-" if present(value) is None else f"{number(value)} s"
+
+
+def rate(value):
+    return "-" if present(value) is None else f"{number(value)}/s"
+
+
+def ratio(value):
+    if present(value) is None or value >= 100:
+        return number(value)
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3f}" if value >= 0.001 else f"{value:.2g}"
+
+
+def share(part, whole):
+    """"0.1 %"; empty when there is no whole to speak of."""
+    return f"{number(100 * part / whole)} %" if whole else ""
+
+
+FORMS = {"us": duration, "bytes": size, "/s": rate, "s": seconds, "ratio": ratio, "": number}
+
+
+def named(name, value):
+    """A name of the result's that ends in its unit: ("first_byte_ms", 88.0) -> ("first byte", "88 ms")."""
+    for suffix, form, factor in (("_us", duration, 1), ("_ms", duration, 1000), ("_seconds", seconds, 1),
+                                 ("_bytes", size, 1), ("_per_second", rate, 1)):
+        if name.endswith(suffix) and present(value) is not None:
+            return plain(name[:-len(suffix)].replace("_", " ")), form(value * factor)
+    return plain(name.replace("_", " ")), number(value) if present(value) is not None else plain(value)
+
+
+def plain(text):
+    """Text that moves no cursor, starts no line and can be encoded; an error's kind may hold a server's own bytes."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str("-" if text is None else text))
