@@ -78,14 +78,14 @@ def keyed(result):
     return found
 
 
-def verdict(row):
-    """"a" or "b" when every round agrees on which is better, else ""; of errors, who had fewer."""
+def verdict(row, rounds):
+    """"a" or "b" when each of so many rounds agrees on which is better, else ""; of errors, who had fewer."""
     if row["metric"].startswith("errors"):
         first, second = row["a"], row["b"]
         if first is None or second is None or first == second:
             return ""
         return "a" if first < second else "b"
-    if row["ratio"] is None or row["rounds"] == 0 or row["low"] <= 1 <= row["high"]:
+    if row["ratio"] is None or row["rounds"] < rounds or row["low"] <= 1 <= row["high"]:
         return ""
     return "a" if (row["high"] < 1) == (row["better"] == "lower") else "b"
 
@@ -99,10 +99,10 @@ def comparison_table(c):
     for row in c["rows"]:
         if row["scenario"] != scenario:
             scenario = row["scenario"]
-            lines += ["", f"{plain(scenario)[:26]:26}{heads['a']:>17}{heads['b']:>17}{'ratio':>8}{'range':>14}  better"]
+            lines += ["", f"{plain(scenario)[:24]:24}{heads['a']:>17}{heads['b']:>17}{'ratio':>8}{'range':>16}  better"]
         form = FORMS[row["unit"]]
-        lines.append(f"  {row['metric']:24}{form(row['a']):>17}{form(row['b']):>17}{ratio(row['ratio']):>8}"
-                     f"{range_text(row):>14}  {heads.get(verdict(row), '')}{_partly(row, c)}".rstrip())
+        lines.append(f"  {row['metric']:22}{form(row['a']):>17}{form(row['b']):>17}{ratio(row['ratio']):>8}"
+                     f"{range_text(row):>16}  {_partly(row, c) or heads.get(verdict(row, c['rounds']), '')}".rstrip())
     return "\n".join(lines)
 
 
@@ -111,7 +111,7 @@ def range_text(row):
 
 
 def _partly(row, c):
-    return f"  {row['rounds']} of {c['rounds']} rounds" if 0 < row["rounds"] < c["rounds"] else ""
+    return f"{row['rounds']} of {c['rounds']} rounds" if 0 < row["rounds"] < c["rounds"] else ""
 
 
 def _row(scenario, metric, unit, better, a, b):

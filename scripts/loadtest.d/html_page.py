@@ -61,8 +61,8 @@ def _circumstances(results):
     total = sum(len(result["scenarios"]) for result in results)
     state = (f'<p class="state bad">Errors in {failed} of {total} measured scenarios</p>' if failed
              else f'<p class="state good">No errors in {total} measured scenario{"" if total == 1 else "s"}</p>')
-    return (f'<p class="machine">{escape(first.get("started"))} · {escape(machine_text(first.get("machine") or {}))}</p>'
-            + state)
+    machine = machine_text(first.get("machine") or {})
+    return f'<p class="machine">{escape(first.get("started"))} · {escape(machine)}</p>' + state
 
 
 def _legend(runs):
@@ -78,7 +78,7 @@ def _comparison(c):
         if row["scenario"] != scenario:
             scenario = row["scenario"]
             rows += f'<tr class="group"><th colspan="5" scope="rowgroup">{escape(scenario)}</th></tr>'
-        form, better = FORMS[row["unit"]], compare.verdict(row)
+        form, better = FORMS[row["unit"]], compare.verdict(row, c["rounds"])
         marks = {side: "n" + " better" * (better == side) + " worse" * bool("errors" in row["metric"] and row[side])
                  for side in ("a", "b")}
         cells = "".join(f'<td class="{mark}">{escape(form(row[side]))}</td>' for side, mark in marks.items())
@@ -87,10 +87,14 @@ def _comparison(c):
                  f'<td class="n">{escape(ratio(row["ratio"]))}</td>'
                  f'<td class="n">{escape(compare.range_text(row) + some)}</td></tr>')
     heads = "".join(f"<th>{escape(head)}</th>" for head in ("", c["a"], c["b"], "ratio", "range"))
-    return (f'<section><h2>Side by side</h2><p>Medians of {c["rounds"]} interleaved rounds; the ratio is '
-            f'{escape(c["a"])} : {escape(c["b"])} per round, its median and range. Marked: better in every round.</p>'
+    return (f'<section><h2>Side by side</h2><p>{_rounds(c["rounds"])}; the ratio is {escape(c["a"])} : '
+            f'{escape(c["b"])} per round, its median and range. Marked: better in every round.</p>'
             f'<div class="wide"><table class="grid-table ratios"><thead><tr>{heads}</tr></thead>'
             f"<tbody>{rows}</tbody></table></div></section>")
+
+
+def _rounds(count):
+    return "One round, so no range" if count == 1 else f"Medians of {count} interleaved rounds"
 
 
 def _scenario(label, found):
@@ -183,8 +187,9 @@ def _latency(found):
 
 
 def _balance(found):
-    return _bars("Connections by worker", [(run, [("worker " + pid, count) for pid, count in balance["workers"].items()])
-                                           for run, scenario in found if (balance := scenario.get("balance"))])
+    workers = [(run, scenario["balance"]["workers"]) for run, scenario in found if scenario.get("balance")]
+    return _bars("Connections by worker", [(run, [(f"worker {pid}", count) for pid, count in by_pid.items()])
+                                           for run, by_pid in workers])
 
 
 def _bars(title, groups):

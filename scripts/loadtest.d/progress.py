@@ -40,18 +40,19 @@ class Progress:
         if self._live:
             self._erase()
         elif self._name is not None:
-            self._write(f"{plain(self._name)}: ended after {self._elapsed()}, {_counts(self._sample)}\n")
+            self._write(f"{plain(self._name)}: ended after {self._elapsed()}, {', '.join(_counts(self._sample))}\n")
         self._name, self._sample = None, {}
 
     def _draw(self, now, note):
-        total = f", {now - self._start:.0f} of about {self._hint:.0f} s" if present(self._hint) else ""
-        line = f"{plain(self._name)} {self._elapsed()}{total}: {_counts(self._sample)}"
+        parts = [f"{plain(self._name)} {self._elapsed()}"]
+        if present(self._hint):
+            parts[0] += f" [{now - self._start:.0f}/{self._hint:.0f} s]"
+        parts += _counts(self._sample)
         if present(self._sample.get("cpu")) is not None:
-            line += f", {number(self._sample['cpu'])} CPUs"
+            parts.append(f"{number(self._sample['cpu'])} CPU")
         if present(self._sample.get("pss")) is not None:
-            line += f", PSS {size(self._sample['pss'])}"
-        if note:
-            line += f"  {plain(note)}"
+            parts.append(size(self._sample["pss"]))
+        line = "  ".join([*parts, plain(note)] if note else parts)
         # The last column stays free: writing to it wraps some terminals. Blanks, not an escape: TERM may be dumb.
         line = line[:self._columns() - 1]
         self._write(f"\r{line:{self._drawn_width}}")
@@ -78,5 +79,5 @@ class Progress:
 
 def _counts(sample):
     errors = sample.get("errors")
-    return ", ".join([f"{number(sample.get('open'))} open", f"{number(sample.get('held'))} held",
-                      f"{number(sample.get('answered'))} answered", f"{number(errors) if errors else 'no'} errors"])
+    return [f"{number(sample.get('open'))} open", f"{number(sample.get('held'))} held",
+            f"{number(sample.get('answered'))} answered", f"{number(errors) if errors else 'no'} errors"]

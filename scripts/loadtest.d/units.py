@@ -50,9 +50,12 @@ def rate(value):
 
 
 def ratio(value):
-    if present(value) is None or value >= 100:
-        return number(value)
-    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3f}" if value >= 0.001 else f"{value:.2g}"
+    """Of two figures, neither of them negative: two or three digits, whatever its size."""
+    if present(value) is None:
+        return "-"
+    if value >= 100 or value == 0:
+        return number(value) if value < 10000 else f"{value:.1e}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
 
 
 def share(part, whole):
