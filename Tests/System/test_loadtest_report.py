@@ -30,8 +30,8 @@ def latency(p99):
     values = {"50": 250, "75": 300, "90": 1500, "95": 2000, "99": p99, "99.9": p99 * 2, "99.99": p99 * 3,
               "100": p99 * 400}
     return {"unit": "us", "count": 30000, "mean": 275.5, "min": 90, "max": p99 * 400, "stdev": 12.0,
-            "percentiles": values, "curve": [[0, 90]] + [[float(key), value] for key, value in values.items()],
-            "corrected": True}
+            "percentiles": values, "curve": [[0, 90]] + [[float(key), value] for key, value in values.items()]
+            + [[99.9999999, p99 * 400]], "corrected": True}
 
 
 def scenario(name="hold", p99=12340, **changes):
@@ -247,11 +247,12 @@ def test_a_round_without_a_ratio_is_not_counted_and_that_is_told():
 
 def test_errors_of_a_single_round_show_in_a_comparison():
     bad = result(scenario(errors={"refused": 7}), name="two")
-    found = compare.compare(rounds("one", 1, 1, 1), [*rounds("two", 1), bad, *rounds("two", 1)])
+    good = rounds("one", 1, 1) + [result(scenario(errors={"reset": 2}), name="one")]
+    found = compare.compare(good, [*rounds("two", 1), bad, *rounds("two", 1)])
     row = row_of(found, "errors in all rounds")
-    assert (row["a"], row["b"], compare.verdict(row, 3)) == (0, 7, "a")
+    assert (row["a"], row["b"], compare.verdict(row, 3)) == (2, 7, "a")
     (line,) = lines_of(compare.comparison_table(found), "  errors in all rounds")
-    assert line.split() == ["errors", "in", "all", "rounds", "0", "7", "-", "-", "one"]
+    assert line.split() == ["errors", "in", "all", "rounds", "2", "7", "-", "-", "one"]
     page = html_page.page([bad], found)
     assert '<td class="n worse">7</td>' in page
 
@@ -345,7 +346,7 @@ def test_every_plot_shows_every_server_inside_of_its_frame():
 
 def test_rounds_of_a_server_share_its_colour_and_are_told_apart():
     text = words(html_page.page(rounds("one", 1) + rounds("two", 2) + rounds("one", 3), None))
-    assert "one, round 1" in text and "one, round 2" in text and "two, round" not in text
+    assert "one round 2" in text and "one, round 1" in text and "one, round 2" in text and "two, round" not in text
 
 
 def test_a_page_of_nothing_but_gaps():

@@ -54,13 +54,14 @@ class Progress:
             parts.append(size(self._sample["pss"]))
         line = "  ".join([*parts, plain(note)] if note else parts)
         # The last column stays free: writing to it wraps some terminals. Blanks, not an escape: TERM may be dumb.
-        line = line[:self._columns() - 1]
-        self._write(f"\r{line:{self._drawn_width}}")
+        room = self._columns() - 1
+        line = line[:room]
+        self._write("\r" + line.ljust(min(self._drawn_width, room)))
         self._drawn_width = len(line)
 
     def _erase(self):
         if self._drawn_width:
-            self._write(f"\r{'':{self._drawn_width}}\r")
+            self._write("\r" + " " * min(self._drawn_width, self._columns() - 1) + "\r")
             self._drawn_width = 0
 
     def _elapsed(self):
