@@ -86,12 +86,18 @@ def test_no_errors_is_said_plainly():
 def test_errors_are_told_by_kind_and_again_at_the_end():
     text = report.table(result(scenario("calm"), scenario("storm", errors={"refused": 2, "status 503": 3, "short": 0})))
     assert lines_of(text, "errors")[0].split(maxsplit=1)[1] == "none"
-    assert lines_of(text, "errors")[1].split(maxsplit=1)[1] == "3 status 503, 2 refused: 5 of 5,000 requests (0.10 %)"
+    assert lines_of(text, "errors")[1].split(maxsplit=1)[1] \
+        == "3 status 503, 2 refused: 5 errors on 5,000 requests (0.10 %)"
     assert text.splitlines()[-1].split() == ["ERRORS", "in", "1", "of", "2", "scenarios:", "storm"]
 
 
 def test_one_error_in_a_million_does_not_round_to_none():
     assert "(0.0001 %)" in report.table(result(scenario(errors={"reset": 1}, requests=1_000_000)))
+
+
+def test_more_errors_than_requests_are_no_share_of_them():
+    assert "7 refused: 7 errors on 0 requests\n" in report.table(result(scenario(errors={"refused": 7}, requests=0)))
+    assert "7 refused: 7 errors on 2 requests\n" in report.table(result(scenario(errors={"refused": 7}, requests=2)))
 
 
 def test_the_table_fits_a_hundred_columns():
@@ -199,6 +205,12 @@ def test_without_a_terminal_a_scenario_is_two_lines():
                                               "burst: started", f"burst: {ended}"]
 
 
+def test_without_a_stream_nothing_is_said():
+    live = progress.Progress(None)
+    live.update("hold", {"t": 0.0})
+    live.finish()
+
+
 # The comparison
 
 def rounds(name, *p99s, **changes):
@@ -253,8 +265,8 @@ def test_errors_of_a_single_round_show_in_a_comparison():
     assert (row["a"], row["b"], compare.verdict(row, 3)) == (2, 7, "a")
     (line,) = lines_of(compare.comparison_table(found), "  errors in all rounds")
     assert line.split() == ["errors", "in", "all", "rounds", "2", "7", "-", "-", "one"]
-    page = html_page.page([bad], found)
-    assert '<td class="n worse">7</td>' in page
+    page = html_page.page(rounds("one", 1) + rounds("two", 1), found)
+    assert '<td class="n worse">7</td>' in page and "Errors in the rounds compared" in page
 
 
 def test_a_scenario_that_only_one_side_ran_stays_in_the_table():
@@ -262,6 +274,14 @@ def test_a_scenario_that_only_one_side_ran_stays_in_the_table():
     assert row_of(found, "throughput", "hold #2")["a"] == 12345.6
     assert row_of(found, "throughput", "hold #2")["b"] is None
     assert row_of(found, "errors in all rounds", "hold #2")["b"] is None
+
+
+def test_servers_of_one_name_are_told_apart():
+    pair = [result(scenario()), result(scenario(), url="http://127.0.0.1:2/")]
+    found = compare.compare(pair[:1], pair[1:])
+    assert (found["a"], found["b"]) == ("evgateway #1", "evgateway #2")
+    page = html_page.page(pair, found)
+    assert 'class="key s2"' in page and "round 1" not in page
 
 
 def test_rounds_that_make_no_pairs_are_refused():
@@ -324,7 +344,7 @@ def test_errors_stand_at_the_top_and_in_their_scenario():
     text = words(html_page.page([result(scenario("calm"), scenario("storm", errors={"refused": 2})),
                                  result(scenario("calm"), scenario("storm"), name="other")], None))
     assert "Errors in 1 of 4 measured scenarios" in text
-    assert "evgateway: 2 refused: 2 of 5,000 requests (0.04 %)" in text
+    assert "evgateway: 2 refused: 2 errors on 5,000 requests (0.04 %)" in text
 
 
 def test_every_plot_shows_every_server_inside_of_its_frame():

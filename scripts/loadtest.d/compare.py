@@ -62,8 +62,19 @@ def compare(rounds_a, rounds_b):
         rows.append({"scenario": scenario, "metric": "errors in all rounds", "unit": "", "better": "lower",
                      "a": sum(a) if a else None, "b": sum(b) if b else None,
                      "ratio": None, "low": None, "high": None, "rounds": 0})
-    return {"a": rounds_a[0]["server"]["name"], "b": rounds_b[0]["server"]["name"],
-            "rounds": len(rounds_a), "rows": rows}
+    name_a, name_b = server_names([rounds_a[0], rounds_b[0]])
+    return {"a": name_a, "b": name_b, "rounds": len(rounds_a), "rows": rows}
+
+
+def server_names(results):
+    """What to call each result's server: its name, with a number where servers at several URLs share it."""
+    urls = {}
+    for result in results:
+        places = urls.setdefault(result["server"]["name"], [])
+        if result["server"].get("url") not in places:
+            places.append(result["server"].get("url"))
+    return [f"{server['name']} #{urls[server['name']].index(server.get('url')) + 1}"
+            if len(urls[server["name"]]) > 1 else server["name"] for server in (result["server"] for result in results)]
 
 
 def keyed(result):

@@ -20,9 +20,8 @@ COLUMNS = ["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max"]
 class Run:
     """One result: which of its server's rounds it is (0: the only one), and the colour that all of them share."""
 
-    def __init__(self, result, nth, colour):
-        self.result, self.nth, self.colour = result, nth, colour
-        self.name = result["server"]["name"]
+    def __init__(self, result, name, nth, colour):
+        self.result, self.name, self.nth, self.colour = result, name, nth, colour
         self.label = f"{self.name}, round {nth}" if nth else self.name
         self.scenarios = compare.keyed(result)
 
@@ -33,7 +32,7 @@ def page(results, comparison):
     runs = _runs(results)
     servers = list(dict.fromkeys(run.name for run in runs))
     title = "Load test: " + " beside ".join(servers)
-    body = [f"<h1>{escape(title)}</h1>", _circumstances(results), _legend(runs)]
+    body = [f"<h1>{escape(title)}</h1>", _circumstances(results, comparison), _legend(runs)]
     if comparison:
         body.append(_comparison(comparison))
     for label in dict.fromkeys(label for run in runs for label in run.scenarios):
@@ -49,20 +48,26 @@ def page(results, comparison):
 def _runs(results):
     """Grouped by server, in the order in which the servers first appear."""
     rounds = {}
-    for result in results:
-        rounds.setdefault(result["server"]["name"], []).append(result)
-    return [Run(result, nth if len(group) > 1 else 0, f"s{place % COLOURS + 1}")
-            for place, group in enumerate(rounds.values()) for nth, result in enumerate(group, 1)]
+    for name, result in zip(compare.server_names(results), results):
+        rounds.setdefault(name, []).append(result)
+    return [Run(result, name, nth if len(group) > 1 else 0, f"s{place % COLOURS + 1}")
+            for place, (name, group) in enumerate(rounds.items()) for nth, result in enumerate(group, 1)]
 
 
-def _circumstances(results):
+def _circumstances(results, comparison):
     first = results[0]
     failed = sum(bool(errors_of(scenario)) for result in results for scenario in result["scenarios"])
     total = sum(len(result["scenarios"]) for result in results)
     state = (f'<p class="state bad">Errors in {failed} of {total} measured scenarios</p>' if failed
+             else '<p class="state bad">Errors in the rounds compared</p>' if comparison and _counted(comparison)
              else f'<p class="state good">No errors in {total} measured scenario{"" if total == 1 else "s"}</p>')
     machine = machine_text(first.get("machine") or {})
     return f'<p class="machine">{escape(first.get("started"))} · {escape(machine)}</p>' + state
+
+
+def _counted(comparison):
+    """The errors of all rounds, of which a page may show but the last."""
+    return sum(row[side] or 0 for row in comparison["rows"] if "errors" in row["metric"] for side in ("a", "b"))
 
 
 def _legend(runs):

@@ -10,11 +10,12 @@ INTERVAL = 0.2
 
 
 class Progress:
-    """`stream` is a text stream; `total_seconds_hint` how long all scenarios will take together, when known."""
+    """`stream` is a text stream, or None to say nothing; `total_seconds_hint` how long all scenarios will take
+    together, when known."""
 
     def __init__(self, stream, total_seconds_hint=None):
         self._stream, self._hint = stream, total_seconds_hint
-        self._live = stream.isatty()
+        self._live = stream is not None and stream.isatty()
         self._start = time.monotonic()
         self._drawn_at, self._drawn_width = float("-inf"), 0
         self._name, self._sample = None, {}
@@ -74,8 +75,9 @@ class Progress:
             return 80
 
     def _write(self, text):
-        self._stream.write(text)
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def _counts(sample):

@@ -42,13 +42,15 @@ def errors_of(scenario):
 
 
 def error_text(scenario):
-    """"none", or "3 refused, 2 status 503: 5 of 5,000 requests (0.1 %)"."""
+    """"none", or "3 refused, 2 status 503: 5 errors on 5,000 requests (0.10 %)". A refused connection may not be
+    among the requests, so there is a share only where it can be one."""
     errors = errors_of(scenario)
     if not errors:
         return "none"
     total, requests = sum(count for _, count in errors), scenario.get("requests")
     kinds = ", ".join(f"{number(count)} {kind}" for kind, count in errors)
-    return kinds + (f": {number(total)} of {number(requests)} requests ({share(total, requests)})" if requests else "")
+    part = f" ({share(total, requests)})" if requests and total <= requests else ""
+    return f"{kinds}: {number(total)} error{'' if total == 1 else 's'} on {number(requests)} requests{part}"
 
 
 def machine_text(machine):

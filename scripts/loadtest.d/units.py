@@ -59,8 +59,7 @@ def ratio(value):
 
 
 def share(part, whole):
-    """"0.1 %"; empty when there is no whole to speak of."""
-    return f"{number(100 * part / whole)} %" if whole else ""
+    return f"{number(100 * part / whole)} %"
 
 
 FORMS = {"us": duration, "bytes": size, "/s": rate, "s": seconds, "ratio": ratio, "": number}
