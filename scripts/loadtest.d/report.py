@@ -78,7 +78,8 @@ def _block(scenario):
     lines = [plain(scenario["name"]).upper()]
     if scenario.get("parameters"):
         lines += _row("with", parameter_texts(scenario))
-    lines += _row("throughput", ([rate(scenario["throughput"])] if present(scenario.get("throughput")) else [])
+    speed = present(scenario.get("throughput"))
+    lines += _row("requests" if speed is None else "throughput", ([] if speed is None else [rate(speed)])
                   + [f"{number(scenario.get('requests'))} requests in {seconds(scenario.get('seconds'))}"]
                   + ([f"{size(scenario['bytes_read'])} read"] if present(scenario.get("bytes_read")) else []))
     lines += _row("latency", _latency(scenario.get("latency")))
