@@ -236,6 +236,8 @@ def test_better_means_better_in_every_round():
     assert compare.verdict(row_of(found, "latency p99"), 2) == "a"
     assert compare.verdict(row_of(found, "throughput"), 2) == "b"
     assert compare.verdict(row_of(found, "CPU per request"), 2) == ""
+    found = compare.compare(rounds("one", 1, throughput=1000), rounds("two", 2, throughput=1004))
+    assert compare.verdict(row_of(found, "throughput"), 1) == ""
 
 
 @pytest.mark.parametrize("a, b, ratio", [(5, 0, None), (0, 0, None), (0, 4, 0), (5, None, None), (None, 5, None),
@@ -362,6 +364,12 @@ def test_every_plot_shows_every_server_inside_of_its_frame():
             spots = [float(place) for place in path.get("d").replace("M", " ").replace("L", " ").split()]
             assert len(spots) >= 8 and 0 <= min(spots) and max(spots) <= 1000, path.get("d")
     assert [path.get("d").count("M") for path in plots[4].iter("path")] == [2, 1, 1]
+
+
+def test_a_curve_of_few_points_says_so():
+    rough = {**latency(2000), "curve": [[50, 250], [99, 2000], [100, 800000]]}
+    assert "few percentiles" in words(html_page.page([result(scenario(latency=rough))], None))
+    assert "few percentiles" not in words(html_page.page([result(scenario())], None))
 
 
 def test_rounds_of_a_server_share_its_colour_and_are_told_apart():

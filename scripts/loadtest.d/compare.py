@@ -90,13 +90,14 @@ def keyed(result):
 
 
 def verdict(row, rounds):
-    """"a" or "b" when each of so many rounds agrees on which is better, else ""; of errors, who had fewer."""
+    """"a" or "b" when each of so many rounds agrees on which is better, and not only in digits that are not shown;
+    else "". Of errors, who had fewer."""
     if row["metric"].startswith("errors"):
         first, second = row["a"], row["b"]
         if first is None or second is None or first == second:
             return ""
         return "a" if first < second else "b"
-    if row["ratio"] is None or row["rounds"] < rounds or row["low"] <= 1 <= row["high"]:
+    if row["ratio"] is None or row["rounds"] < rounds or row["low"] <= 1.005 and row["high"] >= 0.995:
         return ""
     return "a" if (row["high"] < 1) == (row["better"] == "lower") else "b"
 

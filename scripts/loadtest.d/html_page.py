@@ -14,6 +14,7 @@ from units import FORMS, duration, named, number, present, rate, ratio, seconds,
 
 STYLE = pathlib.Path(__file__).with_name("page.css")
 COLOURS = 8
+FEW = 8
 COLUMNS = ["p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max"]
 
 
@@ -186,7 +187,9 @@ def _latency(found):
     x = percentiles(max(histogram.get("count") or 1 for _, histogram in measured))
     y = logarithmic(least, most, duration) if far else linear(most, duration)
     corrected = any(histogram.get("corrected") for _, histogram in measured)
-    note = "; ".join(["log scale"] * far + ["corrected for coordinated omission"] * corrected)
+    few = min(len(curve) for _, curve in curves if curve) < FEW
+    note = "; ".join(["log scale"] * far + ["corrected for coordinated omission"] * corrected
+                     + ["lines join the few percentiles that are known"] * few)
     return chart("Latency by percentile", [(run.label, run.colour, curve) for run, curve in curves], x, y, note,
                  tall=True) + table
 
