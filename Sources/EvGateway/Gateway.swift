@@ -22,6 +22,11 @@ public enum Gateway {
         run(SwiftHost(.made(by: makeHandler)))
     }
 
+    /// Runs `action` in this worker, on the loop, when the worker begins to leave: after a stop, or when a reload has
+    /// replaced it. The worker accepts no more and waits up to `--graceful-timeout` for the requests that run, so this
+    /// is the moment to answer those that are held. Called while the handler is made, it runs once.
+    @LoopActor public static func onLeave(_ action: @escaping @LoopActor () -> Void) { WorkerLeave.add(action) }
+
     /// The app's own arguments: what stands after `--` on the command line.
     public static var arguments: [String] {
         Array(CommandLine.arguments.drop { $0 != "--" }.dropFirst())

@@ -43,7 +43,15 @@ public struct Response: Sendable {
     public init(
         waitingFor condition: LoopCondition, atMost limit: Duration? = nil, then respond: @escaping ParkedResponse
     ) {
-        self.init(body: ResponseBody(.parked(condition, limit, respond)))
+        self.init(body: ResponseBody(.parked(condition, limit, .task(respond))))
+    }
+
+    /// The same for a response that is made without an `await`: the request is answered on the loop, with no task at
+    /// all. This is the one to wake thousands with.
+    public init(
+        waitingFor condition: LoopCondition, atMost limit: Duration? = nil, then respond: @escaping ParkedAnswer
+    ) {
+        self.init(body: ResponseBody(.parked(condition, limit, .loop(respond))))
     }
 
     private static let plainText: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
@@ -55,6 +63,9 @@ public typealias ResponseStream = nonisolated(nonsending) @Sendable (ResponseWri
 /// Makes the response of a parked request, told whether what it waited for came in time.
 public typealias ParkedResponse = nonisolated(nonsending) @Sendable (Bool) async throws -> Response
 
+/// Makes the response of a parked request on the loop, told whether what it waited for came in time.
+public typealias ParkedAnswer = @LoopActor @Sendable (Bool) throws -> Response
+
 /// The bytes of a response.
 public struct ResponseBody: Sendable {
     enum Content: Sendable {
@@ -62,7 +73,12 @@ public struct ResponseBody: Sendable {
         case string(String)
         case staticString(StaticString)
         case stream(contentLength: Int?, ResponseStream)
-        case parked(LoopCondition, Duration?, ParkedResponse)
+        case parked(LoopCondition, Duration?, Wakened)
+    }
+    /// What makes the response of a parked request: a task, or a call on the loop.
+    enum Wakened: Sendable {
+        case task(ParkedResponse)
+        case loop(ParkedAnswer)
     }
     let content: Content
 

@@ -1,7 +1,7 @@
 // A Swift handler as an application: the request's task prefers the loop's executor, so that code of the handler that
 // is not isolated elsewhere runs on the loop's thread from the first line, without a hop.
 
-import EvLoop
+package import EvLoop
 import HTTP1
 import HTTPTypes
 import Logging
@@ -26,6 +26,23 @@ package final class SwiftApplication: Application {
     }
 
     @LoopActor package func respond(to exchange: Exchange) async { begin(exchange) }
+
+    @LoopActor package func workerLeaves(before deadline: Double) { WorkerLeave.begin() }
+}
+
+/// What a Swift app does when its worker begins to leave.
+@LoopActor
+package enum WorkerLeave {
+    private static var actions: [@LoopActor () -> Void] = []
+
+    package static func add(_ action: @escaping @LoopActor () -> Void) { actions.append(action) }
+
+    /// Each action once, however often the worker is told to leave.
+    static func begin() {
+        let due = actions
+        actions = []
+        for action in due { action() }
+    }
 }
 
 extension Exchange {
@@ -77,18 +94,34 @@ extension Exchange {
         }
     }
 
-    /// The task of the request ends here; another one begins when the wait does.
-    private func park(_ condition: LoopCondition, _ limit: Duration?, _ respond: @escaping ParkedResponse) {
+    /// The task of the request ends here. When the wait does, the response is made on the loop or in another task.
+    private func park(_ condition: LoopCondition, _ limit: Duration?, _ respond: ResponseBody.Wakened) {
         guard !isGone else { return taskEnded() }
         isParked = true
         let parking = condition.park(atMost: limit) { came in
             self.onClientLeft = nil
             self.isParked = false
-            self.start { try await respond(came) }
+            // The client may have left after it was woken and before its turn.
+            guard !self.isGone else { return self.taskEnded() }
+            switch respond {
+            case .task(let respond): self.start { try await respond(came) }
+            case .loop(let respond): self.wake { try respond(came) }
+            }
         }
         onClientLeft = {
             parking.giveUp()
             self.taskEnded()
+        }
+    }
+
+    private func wake(_ respond: () throws -> Response) {
+        do {
+            guard let stream = deliver(try respond()) else { return }
+            attach(
+                Task.immediate(executorPreference: LoopExecutor.shared) { @concurrent in await self.run(stream) })
+        } catch {
+            failed(error)
+            taskEnded()
         }
     }
 
