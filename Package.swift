@@ -60,6 +60,7 @@ let package = Package(
             name: "evgateway", dependencies: ["EvGateway", argumentParser], swiftSettings: strict),
 
         example("example-hello", "hello"),
+        example("example-longpoll", "longpoll/swift"),
         example("example-longpoll-chat", "longpoll-chat"),
         example("example-server-sent-events", "server-sent-events"),
 
@@ -69,5 +70,6 @@ let package = Package(
         tests("EvServerTests", ["EvServer", "EvLoop", "HTTP1", "EvTestSupport", httpTypes, logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
         tests("EvGatewayTests", ["EvGateway"]),
+        tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )
