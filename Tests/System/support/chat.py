@@ -1,0 +1,113 @@
+"""Examples/longpoll under test: the one command with all its parts, or a Redis of the test's own."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+from signal import SIGTERM
+
+from . import procfs, wait
+from .gateway import BUILD, ROOT, Log
+from .wire import Wire
+
+FOLDER = ROOT / "Examples" / "longpoll"
+STARTED = r"^Chat: unix:(\S+) \(files: (\S+);"
+
+
+class Service:
+    """`start` in a session of its own, its front on a unix socket in `directory`, whose name must be short."""
+
+    def __init__(self, directory, *flags, hold=2):
+        environment = {**os.environ, "CHAT_HOLD": str(hold), "TMPDIR": str(directory), "EVGATEWAY_BUILD": str(BUILD)}
+        self.process = subprocess.Popen(
+            [FOLDER / "start", "--listen", f"unix:{directory}/front", *flags], env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        self.output, self.errors = Log(self.process.stdout), Log(self.process.stderr)
+
+    def __enter__(self):
+        try:
+            started = self.output.wait_for(STARTED)
+        except AssertionError as error:
+            self.end()
+            raise AssertionError(f"{error}\n{self.errors.text()}") from None
+        self.address, self.files = started[1], pathlib.Path(started[2])
+        self.master = int((self.files / "evgateway.pid").read_text())
+        return self
+
+    def __exit__(self, *_):
+        for log in sorted(self.files.glob("*.log")):
+            print(f"--- the end of {log.name}", *log.read_text().splitlines()[-30:], sep="\n")
+        leftover = self.end()
+        assert not leftover, f"processes {leftover} were left by start"
+        assert not self.files.exists(), "start leaves its directory behind"
+
+    def end(self):
+        """Ends it as Ctrl-C does; what is left of its session then."""
+        if self.process.poll() is None:
+            self.process.send_signal(SIGTERM)
+        self.process.wait(60)
+        self.output.thread.join(10)
+        self.errors.thread.join(10)
+        return procfs.session_members(self.process.pid)
+
+    def worker_pids(self):
+        return procfs.children(self.master)
+
+    def wait_for_workers(self, besides):
+        """The two workers, once none is in `besides` and both answer."""
+        log = self.files / "evgateway.log"
+
+        def settled():
+            pids = self.worker_pids()
+            ready = re.findall(r"Worker ready \(pid: (\d+)\)", log.read_text())
+            return pids if len(pids) == 2 and not set(pids) & set(besides) and set(map(str, pids)) <= set(ready) else None
+        return wait.until(settled, lambda: f"two new workers are ready, not {self.worker_pids()}\n{log.read_text()}")
+
+    def connect(self):
+        return Wire(self.address)
+
+
+class Redis:
+    """Debian's redis-server on a unix socket; nothing of it is written to a disk."""
+
+    def __init__(self, directory):
+        self.binary = shutil.which("redis-server")
+        assert self.binary, "redis-server is not installed: scripts/setup tests"
+        self.directory, self.path = directory, directory / "redis.sock"
+        self.url, self.process = f"unix://{self.path}", None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.binary, "--port", "0", "--unixsocket", str(self.path), "--dir", str(self.directory), "--save", ""],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.log = Log(self.process.stdout)
+        self.log.wait_for("ready to accept connections")
+
+    def stop(self):
+        """Ends it at once; all that was said is gone."""
+        self.process.kill()
+        self.process.wait(10)
+        self.log.thread.join(10)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def say(wire, text, name="ann"):
+    """Posts a message; the response."""
+    return wire.request("POST", "/messages", fields=[("Content-Type", "application/json")],
+                        body=json.dumps({"name": name, "text": text}, ensure_ascii=False).encode()).read()
+
+
+def hear(wire, after=None):
+    """Asks once: (last, the texts)."""
+    answer = wire.get("/messages" if after is None else f"/messages?after={after}")
+    assert answer.status == 200, answer
+    told = json.loads(answer.body)
+    return told["last"], [message["text"] for message in told["messages"]]

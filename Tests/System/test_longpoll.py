@@ -1,0 +1,200 @@
+"""The long-poll chat in Flask and in Swift: the same questions, the same answers, the same Redis."""
+
+import json
+import os
+import pathlib
+import tempfile
+
+import pytest
+
+from support import wait
+from support.chat import FOLDER, Redis, hear, say
+
+TWINS = ["flask", "swift"]
+
+
+@pytest.fixture
+def short_path():
+    with tempfile.TemporaryDirectory(prefix="evg") as name:
+        yield pathlib.Path(name)
+
+
+@pytest.fixture
+def redis(short_path):
+    with Redis(short_path) as server:
+        yield server
+
+
+@pytest.fixture
+def serve(gateway, example):
+    """Factory: `serve("flask", url)` is one worker of a twin; without a URL the room is in its memory."""
+    def start(twin, url="", hold=60):
+        env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": str(FOLDER / "page" / "index.html")}
+        if twin == "swift":
+            return gateway(example("longpoll"), env=env)
+        return gateway("Examples/longpoll/app.py", "-k", "gevent", "--cancel-on-disconnect", env=env)
+    return start
+
+
+@pytest.fixture(params=TWINS)
+def chat(request, serve):
+    """One worker, nothing but memory, holds that end soon."""
+    return serve(request.param, hold=0.2)
+
+
+def wait_until_well(server, status=200):
+    wait.until(lambda: server.get("/health").status == status, f"/health is {status}")
+
+
+def waiting(server, after):
+    """A client that waits for what follows `after`."""
+    return server.connect().request("GET", f"/messages?after={after}")
+
+
+def heard(wire):
+    with wire:
+        return [message["text"] for message in json.loads(wire.read().body)["messages"]]
+
+
+def test_page(chat):
+    answer = chat.get("/")
+    assert answer.status == 200 and answer.get("content-type") == "text/html; charset=utf-8"
+    assert answer.body == (FOLDER / "page" / "index.html").read_bytes()
+
+
+def test_message_is_told(chat):
+    with chat.connect() as wire:
+        posted = say(wire, 'say "hi" \\ to\nall: \u00e9\u4e16\U0001f642', name="b\u00e9a")
+        assert posted.status == 201 and json.loads(posted.body) == {"id": 1}
+        answer = wire.get("/messages?after=0")
+    assert answer.get("cache-control") == "no-store" and answer.get("content-type") == "application/json"
+    assert json.loads(answer.body) == {"last": 1, "messages": [
+        {"id": 1, "name": "b\u00e9a", "text": 'say "hi" \\ to\nall: \u00e9\u4e16\U0001f642'}]}
+
+
+def test_hold_ends_with_nothing(chat):
+    with chat.connect() as wire:
+        assert hear(wire, 0) == (0, [])
+        say(wire, "first")
+        assert hear(wire, 1) == (1, [])
+
+
+def test_answers_are_bounded_and_go_on(chat):
+    with chat.connect() as wire:
+        for number in range(1, 1051):
+            assert say(wire, str(number)).status == 201
+        assert hear(wire) == (1050, [str(number) for number in range(1031, 1051)])
+        assert hear(wire, 1000) == (1050, [str(number) for number in range(1001, 1051)])
+        assert hear(wire, 900) == (1000, [str(number) for number in range(901, 1001)])
+        assert hear(wire, 0) == (150, [str(number) for number in range(51, 151)])  # the newest thousand are kept
+        # An id from before the server began anew.
+        assert hear(wire, 999_999) == (150, [str(number) for number in range(51, 151)])
+
+
+@pytest.mark.parametrize("after", ["", "x", "-1", "+1", "1.0", "1e3", "%31%30x", "1" * 19, "%D9%A3"])
+def test_bad_id_is_400(chat, after):
+    with chat.connect() as wire:
+        answer = wire.request("GET", "/messages?after=" + after).read()
+    assert answer.status == 400 and list(json.loads(answer.body)) == ["error"]
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[", b"[]", b"null", b'{"name": "ann"}', b'{"text": "hi"}', b'{"name": "", "text": "hi"}',
+    b'{"name": "ann", "text": ""}', b'{"name": 1, "text": "hi"}', b'{"name": "ann", "text": null}',
+    b'{"name": "%s", "text": "hi"}' % (b"x" * 41), b'{"name": "ann", "text": "%s"}' % (b"x" * 2001),
+    b'{"name": "\\ud800", "text": "hi"}', b'{"name": "ann", "text": "\xff"}', b"[" * 16_000,
+], ids=range(15))
+def test_bad_message_is_400(chat, body):
+    with chat.connect() as wire:
+        answer = wire.request("POST", "/messages", body=body).read()
+        assert answer.status == 400 and list(json.loads(answer.body)) == ["error"]
+        assert hear(wire) == (0, [])
+
+
+def test_longest_message_is_taken_and_a_longer_body_is_413(chat):
+    with chat.connect() as wire:
+        assert say(wire, "\U0001f642" * 2000, name="\u00e9" * 40).status == 201
+    with chat.connect() as wire:
+        assert wire.request("POST", "/messages", body=b" " * 20_000).read().status == 413
+
+
+@pytest.mark.parametrize("method, target, status", [("DELETE", "/messages", 405), ("GET", "/nowhere", 404)])
+def test_what_is_not_there(chat, method, target, status):
+    with chat.connect() as wire:
+        assert wire.request(method, target).read().status == status
+
+
+@pytest.mark.parametrize("speaker", TWINS)
+@pytest.mark.parametrize("listener", TWINS)
+def test_workers_share_the_room(serve, redis, speaker, listener):
+    speakers, listeners = serve(speaker, redis.url), serve(listener, redis.url)
+    wait_until_well(listeners)
+    clients = [waiting(listeners, 0) for _ in range(20)]
+    with speakers.connect() as wire:
+        assert say(wire, 'to "all": \u00e9\U0001f642').status == 201
+    assert [heard(client) for client in clients] == [['to "all": \u00e9\U0001f642']] * 20
+    with listeners.connect() as wire:
+        assert say(wire, "back").status == 201
+        assert hear(wire, 0) == (2, ['to "all": \u00e9\U0001f642', "back"])
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_worker_that_begins_later_knows_the_history(serve, redis, twin):
+    with serve("flask", redis.url).connect() as wire:
+        for number in range(5):
+            say(wire, str(number))
+    with serve(twin, redis.url).connect() as wire:
+        assert hear(wire, 3) == (5, ["3", "4"])
+        assert hear(wire) == (5, list("01234"))
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_id_from_a_worker_that_is_ahead_waits(serve, redis, twin):
+    """The client has seen what this worker has not been told yet: that is no history that was lost."""
+    server = serve(twin, redis.url)
+    with server.connect() as wire:
+        for number in range(3):
+            say(wire, str(number))
+        wait.until(lambda: hear(wire)[0] == 3, "the worker knows all")
+        command(redis, "SET", "chat:last", "4")  # a message whose announcement is on its way
+        ahead = waiting(server, 4)
+        say(wire, "fifth")
+        assert heard(ahead) == ["fifth"]
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_redis_may_leave_and_come_back(serve, redis, twin):
+    """No message is taken while it is away, who waits is held, and a history that begins anew is told."""
+    server = serve(twin, redis.url)
+    with server.connect() as wire:
+        assert say(wire, "before").status == 201 and hear(wire, 0) == (1, ["before"])
+        held = waiting(server, 1)
+        redis.stop()
+        wait_until_well(server, 503)
+        answer = say(wire, "nobody hears this")
+        assert answer.status == 503 and answer.get("retry-after") == "1"
+        assert list(json.loads(answer.body)) == ["error"]
+        assert hear(wire, 0) == (1, ["before"])  # what was known still is
+        os.unlink(redis.path)
+        redis.start()
+        wait_until_well(server)
+        assert json.loads(held.read().body) == {"last": 0, "messages": []}
+        assert say(wire, "after").status == 201
+        assert hear(wire, 0) == (1, ["after"])
+    held.close()
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_without_redis_a_worker_knows_nothing_and_says_so(serve, short_path, twin):
+    server = serve(twin, f"unix://{short_path}/nobody.sock", hold=0.2)
+    assert server.get("/health").status == 503
+
+
+def command(redis, *words):
+    """One command, as Redis's protocol has it; the answer's first line."""
+    import socket
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(redis.path))
+        connection.sendall(b"*%d\r\n" % len(words) + b"".join(
+            b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words))
+        return connection.recv(4096)
