@@ -1,8 +1,10 @@
 """Fixtures of the system tests: real servers on kernel-chosen ports, waited for by their log, all ended by pid."""
 
+import os
 import pathlib
 import resource
 import sys
+import tempfile
 
 import pytest
 
@@ -99,6 +101,14 @@ def _workers(flags):
         if name in flags:
             return int(flags[flags.index(name) + 1])
     return 1
+
+
+@pytest.fixture
+def short_path():
+    """A directory whose name leaves room for a socket's (108 bytes), open to a proxy that runs as another user."""
+    with tempfile.TemporaryDirectory(prefix="evg") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import json
 import os
-import pathlib
-import tempfile
 
 import pytest
 
@@ -11,12 +9,6 @@ from support import wait
 from support.chat import FOLDER, Redis, hear, say
 
 TWINS = ["flask", "swift"]
-
-
-@pytest.fixture
-def short_path():
-    with tempfile.TemporaryDirectory(prefix="evg") as name:
-        yield pathlib.Path(name)
 
 
 @pytest.fixture

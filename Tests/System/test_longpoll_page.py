@@ -4,7 +4,7 @@ import pytest
 
 from support.chat import Service, hear
 from support.chromium import Browser, Gate
-from test_longpoll_service import short_path, twin  # noqa: F401
+from test_longpoll_service import TWINS
 
 STATE = "document.querySelector('#state').dataset.state"
 TEXTS = "Array.from(document.querySelectorAll('#log li'), (item) => item.lastChild.textContent)"
@@ -15,10 +15,10 @@ TYPED = "document.querySelector('#text').value"
 MARKUP = '<img src=x onerror="document.title = 1"><b>&amp; "quotes" \U0001f642</b>'
 
 
-@pytest.fixture
-def people(short_path, twin, tmp_path):  # noqa: F811
+@pytest.fixture(params=TWINS)
+def people(request, short_path, tmp_path):
     """Ann's page, Bob's page, the gate that Bob comes through, and the service."""
-    with (Service(short_path, *twin) as service, Gate(service.address) as front, Gate(service.address) as gate,
+    with (Service(short_path, *TWINS[request.param]) as service, Gate(service.address) as front, Gate(service.address) as gate,
           Browser(tmp_path / "ann") as one, Browser(tmp_path / "bob") as other):
         ann, bob = one.open(front.url), other.open(gate.url)
         for page, name in ((ann, "Ann"), (bob, "Bob")):

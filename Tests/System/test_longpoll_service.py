@@ -4,36 +4,23 @@ import json
 import os
 import pathlib
 import signal
-import tempfile
 
 import pytest
 
-from support import procfs, wait
+from support import procfs
 from support.chat import Service, hear, say
 from support.crowd import Crowd
 
 CLIENTS = 1000
 TWINS = {"flask": [], "swift": ["--swift"]}
+FRONTS = {"nginx": [], "haproxy": ["--haproxy"]}
 
 
-@pytest.fixture
-def short_path():
-    """A directory whose name leaves room for a socket's, open to the proxy's user."""
-    with tempfile.TemporaryDirectory(prefix="evg") as name:
-        os.chmod(name, 0o755)
-        yield pathlib.Path(name)
-
-
-@pytest.fixture(params=TWINS)
-def twin(request):
-    return TWINS[request.param]
-
-
-@pytest.mark.parametrize("front", ["nginx", "haproxy"])
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("twin", TWINS)
 def test_no_client_loses_a_message(short_path, twin, front):
     """A thousand wait; a HUP and a SIGKILL come while messages do. Whoever asks with its last id gets every one."""
-    flags = [*twin, "--haproxy"] if front == "haproxy" else twin
-    with Service(short_path, *flags) as service, Crowd(service.address, CLIENTS) as crowd:
+    with Service(short_path, *TWINS[twin], *FRONTS[front]) as service, Crowd(service.address, CLIENTS) as crowd:
         said = {}
 
         def talk(count):
@@ -75,3 +62,31 @@ def test_no_client_loses_a_message(short_path, twin, front):
         wrong = [client.seen for client in crowd.clients if client.seen != list(range(1, last + 1))]
         assert not wrong, f"{len(wrong)} clients have other than every message once and in order: {wrong[:3]}"
         print(f"failures that the clients saw: {dict(crowd.failures)}")
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_without_redis_one_worker_remembers(short_path, twin):
+    with Service(short_path, *TWINS[twin], "--no-redis") as service:
+        assert len(service.worker_pids()) == 1
+        with service.connect() as wire:
+            assert say(wire, "hello").status == 201
+            assert hear(wire, 0) == (1, ["hello"])
+
+
+def test_interrupt_from_the_terminal_ends_all_of_it(short_path):
+    """Ctrl-C goes to every process of the group; what `Service` finds left behind is an error."""
+    with Service(short_path) as service, service.connect() as wire:
+        wire.request("GET", "/messages?after=0")  # somebody waits
+        os.killpg(service.process.pid, signal.SIGINT)
+        assert service.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("part", ["redis", "evgateway", "nginx"])
+def test_service_ends_when_a_part_of_it_does(short_path, part):
+    with Service(short_path) as service:
+        names = {"redis": "redis-server", "evgateway": service.master, "nginx": "nginx"}
+        pid, = [pid for pid in procfs.children(service.process.pid)
+                if names[part] in (pid, pathlib.Path(f"/proc/{pid}/comm").read_text().strip())]
+        os.kill(pid, signal.SIGTERM)
+        assert service.process.wait(60) == 1
+        service.errors.wait_for("a part of the service has ended")

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import os
-import pathlib
 import signal
-import tempfile
 
 import pytest
 
@@ -13,14 +11,6 @@ from support.load import Load
 from support.nginx import Nginx
 from support.wire import Wire
 from test_http_refused import REFUSED, SMUGGLED
-
-
-@pytest.fixture
-def short_path():
-    """A directory whose name leaves room for a socket's (108 bytes)."""
-    with tempfile.TemporaryDirectory(prefix="evg") as name:
-        os.chmod(name, 0o755)
-        yield pathlib.Path(name)
 
 
 @pytest.fixture(params=["tcp", "unix"])
