@@ -6,7 +6,7 @@ import os
 import pytest
 
 from support import wait
-from support.chat import FOLDER, Redis, hear, say
+from support.chat import FOLDER, Redis, hear, hear_all, say
 
 TWINS = ["flask", "swift"]
 
@@ -127,7 +127,7 @@ def test_workers_share_the_room(serve, redis, speaker, listener):
     assert [heard(client) for client in clients] == [['to "all": \u00e9\U0001f642']] * 20
     with listeners.connect() as wire:
         assert say(wire, "back").status == 201
-        assert hear(wire, 0) == (2, ['to "all": \u00e9\U0001f642', "back"])
+        assert hear_all(wire, 2) == (2, ['to "all": \u00e9\U0001f642', "back"])
 
 
 @pytest.mark.parametrize("twin", TWINS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.chat import Service, hear
+from support.chat import Service, hear_all
 from support.chromium import Browser, Gate
 from test_longpoll_service import TWINS
 
@@ -67,7 +67,7 @@ def test_two_browsers_chat_and_one_that_was_cut_off_catches_up(people):
         assert page.value(IDS) == list(range(1, len(said) + 1))
     assert bob.value(PROBLEM) == ""
     with service.connect() as wire:
-        assert hear(wire, 0) == (len(said), said)
+        assert hear_all(wire, len(said)) == (len(said), said)
 
 
 def test_page_that_is_opened_later_shows_what_was_said(people):

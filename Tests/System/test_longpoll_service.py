@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from support import procfs
-from support.chat import Service, hear, say
+from support.chat import Service, hear, hear_all, say
 from support.crowd import Crowd
 
 CLIENTS = 1000
@@ -57,7 +57,7 @@ def test_no_client_loses_a_message(short_path, twin, front):
         crowd.until_all_have(max(said))
 
         with service.connect() as wire:
-            last, texts = hear(wire, 0)
+            last, texts = hear_all(wire, max(said))
         assert {number: texts[number - 1] for number in said} == said
         wrong = [client.seen for client in crowd.clients if client.seen != list(range(1, last + 1))]
         assert not wrong, f"{len(wrong)} clients have other than every message once and in order: {wrong[:3]}"

@@ -111,3 +111,8 @@ def hear(wire, after=None):
     assert answer.status == 200, answer
     told = json.loads(answer.body)
     return told["last"], [message["text"] for message in told["messages"]]
+
+
+def hear_all(wire, count):
+    """(last id, the texts) from the first one on, as soon as the worker that answers knows of so many."""
+    return wait.until(lambda: (told := hear(wire, 0))[0] >= count and told, f"a worker knows of {count} messages")
