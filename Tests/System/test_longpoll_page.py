@@ -18,7 +18,8 @@ MARKUP = '<img src=x onerror="document.title = 1"><b>&amp; "quotes" \U0001f642</
 @pytest.fixture(params=TWINS)
 def people(request, short_path, tmp_path):
     """Ann's page, Bob's page, the gate that Bob comes through, and the service."""
-    with (Service(short_path, *TWINS[request.param]) as service, Gate(service.address) as front, Gate(service.address) as gate,
+    with (Service(short_path, *TWINS[request.param]) as service,
+          Gate(service.address) as front, Gate(service.address) as gate,
           Browser(tmp_path / "ann") as one, Browser(tmp_path / "bob") as other):
         ann, bob = one.open(front.url), other.open(gate.url)
         for page, name in ((ann, "Ann"), (bob, "Bob")):

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 from signal import SIGTERM
@@ -54,16 +53,6 @@ class Service:
 
     def worker_pids(self):
         return procfs.children(self.master)
-
-    def wait_for_workers(self, besides):
-        """The two workers, once none is in `besides` and both answer."""
-        log = self.files / "evgateway.log"
-
-        def settled():
-            pids = self.worker_pids()
-            ready = re.findall(r"Worker ready \(pid: (\d+)\)", log.read_text())
-            return pids if len(pids) == 2 and not set(pids) & set(besides) and set(map(str, pids)) <= set(ready) else None
-        return wait.until(settled, lambda: f"two new workers are ready, not {self.worker_pids()}\n{log.read_text()}")
 
     def connect(self):
         return Wire(self.address)
