@@ -50,11 +50,16 @@ typedef enum evg_asgi_wait_kind {
     evg_asgi_wait_receive,
     evg_asgi_wait_drain,
     evg_asgi_wait_turn,         /* for the loop's next turn */
+    evg_asgi_wait_send,         /* a message that is sent when it is awaited */
     evg_asgi_wait_file
 } evg_asgi_wait_kind;
 
 extern PyObject *evg_asgi_done;     /* the awaitable of every send that need not wait */
-PyObject *evg_asgi_waiting(evg_asgi_request *request, evg_asgi_wait_kind kind);
+/* Takes value. */
+PyObject *evg_asgi_waiting(evg_asgi_request *request, evg_asgi_wait_kind kind, PyObject *value);
+/* Sends a message; returns what is to be awaited. */
+PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *message);
+/* Another thread may call receive and send and hand what they return to the loop, which is where it is awaited. */
 bool evg_asgi_on_loop_thread(void);
 /* The exception of a send that comes too late; NULL. */
 PyObject *evg_asgi_say_disconnected(void);

@@ -20,7 +20,7 @@ static struct {
     PyObject *done, *set_result;
 } name;
 
-static PyObject *waiting_new(evg_asgi_request *request, evg_asgi_wait_kind kind, PyObject *value) {
+PyObject *evg_asgi_waiting(evg_asgi_request *request, evg_asgi_wait_kind kind, PyObject *value) {
     waiting *object = PyObject_New(waiting, waiting_type);
     if (!object) {
         Py_XDECREF(value);
@@ -76,28 +76,20 @@ static PyObject *next_message(evg_asgi_request *self) {
     return made;
 }
 
-bool evg_asgi_on_loop_thread(void) {
-    if (pthread_equal(pthread_self(), evg_py_loop_thread)) return true;
-    PyErr_SetString(PyExc_RuntimeError, "receive and send belong to the thread of the event loop");
-    return false;
-}
+bool evg_asgi_on_loop_thread(void) { return pthread_equal(pthread_self(), evg_py_loop_thread); }
 
 static PyObject *receive(PyObject *self, PyObject *none) {
     (void)none;
-    if (!evg_asgi_on_loop_thread()) return NULL;
     evg_asgi_request *request = (evg_asgi_request *)self;
+    if (!evg_asgi_on_loop_thread()) return evg_asgi_waiting(request, evg_asgi_wait_receive, NULL);
     PyObject *value = next_message(request);
     if (!value && PyErr_Occurred()) return NULL;
-    return waiting_new(request, value ? evg_asgi_wait_message : evg_asgi_wait_receive, value);
+    return evg_asgi_waiting(request, value ? evg_asgi_wait_message : evg_asgi_wait_receive, value);
 }
 
 PyObject *evg_asgi_say_disconnected(void) {
     PyErr_SetString(evg_asgi_disconnected, "the client has left");
     return NULL;
-}
-
-PyObject *evg_asgi_waiting(evg_asgi_request *request, evg_asgi_wait_kind kind) {
-    return waiting_new(request, kind, NULL);
 }
 
 /* MARK: awaitables */
@@ -144,6 +136,21 @@ static int look(waiting *self, PyObject **value) {
     return 1;
 }
 
+static int waiting_step(PyObject *object, PyObject *value, PyObject **result);
+
+/* What another thread has called send for; from here on it waits for what send would have waited for. */
+static int send_now(waiting *self, PyObject **result) {
+    PyObject *event = self->value;
+    self->value = NULL;
+    self->kind = evg_asgi_wait_message;
+    PyObject *made = evg_asgi_send(self->request, event);
+    Py_DECREF(event);
+    if (!made) return evg_send_error;
+    self->kind = ((waiting *)made)->kind;
+    Py_DECREF(made);
+    return waiting_step((PyObject *)self, NULL, result);
+}
+
 static int waiting_step(PyObject *object, PyObject *value, PyObject **result) {
     (void)value;
     waiting *self = (waiting *)object;
@@ -164,8 +171,11 @@ static int waiting_step(PyObject *object, PyObject *value, PyObject **result) {
         *result = Py_None;
         return evg_send_return;
     default:
-        break;
+        if (evg_asgi_on_loop_thread()) break;
+        PyErr_SetString(PyExc_RuntimeError, "receive and send are to be awaited on the event loop of the app");
+        return evg_send_error;
     }
+    if (self->kind == evg_asgi_wait_send) return send_now(self, result);
     for (;;) {
         if (self->value) {
             int outcome = evg_asgi_step(self->value, NULL, result);
@@ -253,6 +263,6 @@ int evg_asgi_channel_init(void) {
     waiting_type = (PyTypeObject *)PyType_FromSpec(&spec);
     evg_asgi_disconnected = PyErr_NewException("evgateway.ClientDisconnected", PyExc_OSError, NULL);
     if (!name.no_bytes || !waiting_type || !evg_asgi_disconnected) return -1;
-    evg_asgi_done = waiting_new(NULL, evg_asgi_wait_done, NULL);
+    evg_asgi_done = evg_asgi_waiting(NULL, evg_asgi_wait_done, NULL);
     return evg_asgi_done ? 0 : -1;
 }

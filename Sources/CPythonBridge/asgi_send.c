@@ -163,12 +163,12 @@ static PyObject *sent(evg_asgi_request *self, evg_asgi_send_outcome outcome, siz
         evg_asgi_wake(self);    /* receive says http.disconnect from here on */
     } else if (outcome == EVG_ASGI_FULL) {
         evg_swift_asgi_watch(self->exchange, self, false);
-        return evg_asgi_waiting(self, evg_asgi_wait_drain);
+        return evg_asgi_waiting(self, evg_asgi_wait_drain, NULL);
     } else {
         self->burst += count < message_bytes ? message_bytes : count > turn_bytes ? turn_bytes : (uint32_t)count;
         if (self->burst > turn_bytes) {
             self->burst = 0;
-            return evg_asgi_waiting(self, evg_asgi_wait_turn);
+            return evg_asgi_waiting(self, evg_asgi_wait_turn, NULL);
         }
     }
     Py_INCREF(evg_asgi_done);
@@ -245,12 +245,10 @@ static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
     self->file_pending = self->head_sent = true;
     evg_swift_asgi_send_file(self->exchange, self, kept_head(self), file, size);
     Py_CLEAR(self->head);
-    return evg_asgi_waiting(self, evg_asgi_wait_file);
+    return evg_asgi_waiting(self, evg_asgi_wait_file, NULL);
 }
 
-static PyObject *send(PyObject *self, PyObject *event) {
-    evg_asgi_request *request = (evg_asgi_request *)self;
-    if (!evg_asgi_on_loop_thread()) return NULL;
+PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
     if (!PyDict_Check(event)) {
         PyErr_Format(PyExc_TypeError, "send takes a dict, not %R", (PyObject *)Py_TYPE(event));
         return NULL;
@@ -270,6 +268,13 @@ static PyObject *send(PyObject *self, PyObject *event) {
     if (PyUnicode_CompareWithASCIIString(type, "http.response.pathsend") == 0) return send_path(request, event);
     PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
     return NULL;
+}
+
+static PyObject *send(PyObject *self, PyObject *event) {
+    evg_asgi_request *request = (evg_asgi_request *)self;
+    if (evg_asgi_on_loop_thread()) return evg_asgi_send(request, event);
+    Py_INCREF(event);
+    return evg_asgi_waiting(request, evg_asgi_wait_send, event);
 }
 
 static PyMethodDef send_method = {"send", send, METH_O, "await send(message)"};

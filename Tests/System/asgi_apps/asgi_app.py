@@ -274,13 +274,27 @@ async def task(scope, receive, send):
 
 
 async def from_a_thread(scope, receive, send):
-    """receive and send are the loop's alone."""
+    """A thread may call receive and send, and await on the app's loop alone what they return."""
+    loop = asyncio.get_running_loop()
+
+    def wait(awaitable):
+        return asyncio.run_coroutine_threadsafe(awaitable, loop).result(30)
+
+    async def elsewhere():
+        await send({"type": "http.response.start", "status": 500})
+
     def call():
-        try:
-            send({"type": "http.response.start", "status": 200})
-        except RuntimeError:
-            return "RuntimeError"
-    await answer(send, [await asyncio.get_running_loop().run_in_executor(None, call)])
+        found = [wait(receive())["type"]]
+        for mistake in (lambda: asyncio.run(elsewhere()), lambda: wait(send({"type": "http.response.start"}))):
+            try:
+                mistake()
+            except Exception as error:
+                found.append(type(error).__name__)
+        wait(send({"type": "http.response.start", "status": 200, "headers": []}))
+        for _ in range(100):
+            wait(send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True}))
+        wait(send({"type": "http.response.body", "body": json.dumps(found).encode()}))
+    await loop.run_in_executor(None, call)
 
 
 async def sleep(scope, receive, send):
