@@ -23,8 +23,8 @@ if "gevent.monkey" in sys.modules:
 
 def census():
     """What may not grow, counted."""
-    greenlets = sum(type(thing).__module__.partition(".")[0] in ("gevent", "greenlet", "_greenlet")
-                    and hasattr(thing, "dead") and not thing.dead for thing in gc.get_objects())
+    greenlet = sys.modules.get("greenlet")
+    greenlets = [thing for thing in gc.get_objects() if isinstance(thing, greenlet.greenlet)] if greenlet else []
     try:
         tasks = len(asyncio.all_tasks())
     except RuntimeError:
@@ -35,7 +35,7 @@ def census():
             opened[os.readlink(f"/proc/self/fd/{name}").partition(":")[0]] += 1
         except FileNotFoundError:
             continue    # of the listing itself
-    return {"threads": threading.active_count(), "greenlets": greenlets, "tasks": tasks,
+    return {"threads": threading.active_count(), "greenlets": sum(not known.dead for known in greenlets), "tasks": tasks,
             "descriptors": sum(opened.values()), "sockets": opened["socket"]}
 
 
@@ -50,7 +50,7 @@ def answer(path, query):
     if path == "/called":
         return json.dumps(CALLED)
     if path == "/block":
-        print("blocking", file=sys.stderr, flush=True)
+        sys.stderr.write("blocking\n")
         while not os.path.exists(query["file"]):
             sleep_without_switch(0.01)
     return f"me {query.get('id')}"
@@ -68,7 +68,7 @@ def wsgi(environ, start_response):
         start_response("200 OK", fields)
         return (b"x" * int(query["size"]) for _ in range(int(query["count"])))
     if path == "/hold":
-        print("holding", file=sys.stderr, flush=True)
+        sys.stderr.write("holding\n")
         while not os.path.exists(query["file"]):
             time.sleep(0.01)
     body = environ["wsgi.input"].read() if path == "/echo" else answer(path, query).encode()
@@ -92,7 +92,7 @@ async def asgi(scope, receive, send):
             await send({"type": "http.response.body", "body": b"x" * int(query["size"]), "more_body": True})
         return await send({"type": "http.response.body"})
     if path == "/hold":
-        print("holding", file=sys.stderr, flush=True)
+        sys.stderr.write("holding\n")
         while not os.path.exists(query["file"]):
             await asyncio.sleep(0.01)
     body = await body_of(receive) if path == "/echo" else answer(path, query).encode()
