@@ -42,6 +42,8 @@ package final class Worker {
     private var requestsUntilRetirement: Int
     private(set) var isDraining = false
     private var isFinished = false
+    /// What ends from now on is ended by the worker, and not by its client.
+    private var isQuitting = false
 
     /// The worker has ended: nothing is open and no task runs, or its time was up.
     package var onFinished: (() -> Void)?
@@ -134,6 +136,7 @@ package final class Worker {
     package func quit() {
         guard !isFinished else { return }
         isDraining = true
+        isQuitting = true
         slot.state = .draining
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         acceptor.stop()
@@ -192,6 +195,7 @@ package final class Worker {
     }
 
     func requestDropped(_ exchange: Exchange) {
+        guard !isQuitting else { return }
         dropped += 1
         slot.dropped = UInt32(clamping: dropped)
         logger.debug(

@@ -39,6 +39,17 @@ import Testing
         #expect(await server.dropped == (collectsBody ? 1 : 0))
     }
 
+    @Test func countsNoRequestsThatTheWorkerGivesUp() async throws {
+        let ended = Signal()
+        let server = try await TestServer({ _ in }, application: BodyReader(true, ended))
+        let client = await server.connect(
+            sending: "POST / HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        #expect(client.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100 "))
+        await server.quit()
+        #expect(ended.wait() && server.finished.wait())
+        #expect(await server.dropped == 0)
+    }
+
     @Test func answersAClientThatHasClosedItsSendingSide() async throws {
         let client = try await TestServer(testApp).connect()
         client.send(getHello)
