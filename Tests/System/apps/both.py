@@ -1,8 +1,8 @@
 """One app twice, `wsgi` and `asgi`, for what holds in every worker class.
 
-/echo gives the body back, /me the query, /stream?count=&size= blocks, /hold?file= waits until the file is there,
-/block?file= does so and lets nothing else run, /called tells the requests so far, /census what the process holds.
-The census is written at the end of the process too.
+/echo gives the body back, /me the query, /peer the client's port, /stream?count=&size= blocks, /hold?file= waits until
+the file is there, /block?file= does so and lets nothing else run, /called tells the requests so far, /census what the
+process holds. The census is written at the end of the process too.
 """
 import asyncio
 import atexit
@@ -47,6 +47,8 @@ def answer(path, query):
     """For all that needs neither the body nor to wait."""
     if path == "/census":
         return json.dumps(census())
+    if path == "/peer":
+        return str(query["port"])
     if path == "/called":
         return json.dumps(CALLED)
     if path == "/block":
@@ -71,6 +73,7 @@ def wsgi(environ, start_response):
         sys.stderr.write("holding\n")
         while not os.path.exists(query["file"]):
             time.sleep(0.01)
+    query["port"] = environ.get("REMOTE_PORT")
     body = environ["wsgi.input"].read() if path == "/echo" else answer(path, query).encode()
     start_response("200 OK", [*fields, ("Content-Length", str(len(body)))])
     return [body]
@@ -95,6 +98,7 @@ async def asgi(scope, receive, send):
         sys.stderr.write("holding\n")
         while not os.path.exists(query["file"]):
             await asyncio.sleep(0.01)
+    query["port"] = scope["client"][1]
     body = await body_of(receive) if path == "/echo" else answer(path, query).encode()
     fields.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": fields})
