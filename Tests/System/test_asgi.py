@@ -243,51 +243,6 @@ def test_exceptions_are_answered_or_break_the_response(serve, python):
     assert len(server.worker_pids()) == 1 and server.get("/").status == 200
 
 
-def test_mistakes_raise_in_the_app(server):
-    answer = server.get("/mistakes")
-    assert answer.status == 200 and answer.get("transfer-encoding") is None
-    assert answer.body.decode().split(",") == [
-        "RuntimeError", "ValueError", "KeyError", "TypeError", "KeyError", "ValueError", "TypeError", "ValueError",
-        "ValueError", "TypeError", "RuntimeError", "TypeError"]
-    assert seen(server) == ["refused after the end"]
-
-
-def test_head_is_refused_by_the_message_that_brings_it(serve, python):
-    """Not by the first of the body: the app's traceback is to name the line of the mistake."""
-    answer = serve(python=python).get("/refused-starts")
-    told = json.loads(answer.body)
-    assert answer.status == 200 and answer.get("x-by") == "asgi_app"
-    said = {what: text.partition(":")[0] for what, text in told.items()}
-    types = {"no status": "KeyError", "headers raise": "ZeroDivisionError"}
-    for what in ("headers are a number", "headers are bytes", "headers are a dict", "str name", "str value",
-                 "number value", "one of a pair", "three of a pair", "status str", "status None"):
-        types[what] = "TypeError"
-    assert said == {what: types.get(what, "ValueError") for what in told}
-    assert told["headers are a number"] == "TypeError: headers must be an iterable of pairs of bytes, not <class 'int'>"
-    assert told["str value"] == "TypeError: a header's value must be bytes, not <class 'str'>"
-    assert told["status str"] == "TypeError: a status must be an int, not <class 'str'>"
-    assert told["status huge"] == f"ValueError: {1 << 80} is no status of a final response"
-    assert told["line break in a value"].endswith("refused response head: control byte in a response field value")
-
-
-def test_head_is_kept_until_the_body(server):
-    with server.connect() as client:
-        answer = client.get("/raises-between")
-        assert answer.status == 500 and answer.get("x-first") is None
-        # Others are answered between head and body.
-        client.request("GET", "/changes-its-headers")
-        assert server.get("/").status == 200
-        answer = client.read()
-        assert answer.status == 200 and answer.get("x-first") == "1" and answer.body == b"done"
-
-
-def test_connection_is_kept_when_the_body_is_read_after_the_start(server):
-    with server.connect() as client:
-        answer = client.request("POST", "/starts-then-reads", body=b"x" * 500_000).read()
-        assert answer.body == b"500000" and not answer.closes
-        assert client.get("/").status == 200
-
-
 def test_websocket_is_answered_426(server):
     with server.connect() as client:
         client.request("GET", "/", fields=[

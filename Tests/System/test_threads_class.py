@@ -174,8 +174,10 @@ def test_callbacks_are_forgotten_with_their_request(gateway):
     assert ask(server, "/seen?id=x").json() == [False]
 
 
-def test_request_whose_client_left_before_the_app_was_called_is_dropped_and_counted(gateway):
-    server = start(gateway, "--log-level", "debug", "--half-close-grace", 0.1, threads=2)
+def test_request_whose_client_left_before_the_app_was_called_is_dropped_and_counted(gateway, tmp_path):
+    access = tmp_path / "access.log"
+    server = start(gateway, "--log-level", "debug", "--half-close-grace", 0.1, "--access-logfile", access,
+                   "--access-logformat", "%(q)s %(s)s", threads=2)
     with server.connect() as one, server.connect() as two:
         one.request("GET", "/hold?id=one&seconds=2")
         two.request("GET", "/hold?id=two&seconds=2")
@@ -189,6 +191,7 @@ def test_request_whose_client_left_before_the_app_was_called_is_dropped_and_coun
     assert ask(server, "/seen?id=dropped").json() == []
     assert server.stop() == 0
     assert "before the app was called requests=3" in server.error_log()
+    assert access.read_text().splitlines().count("id=dropped 499") == 3
 
 
 def test_request_deadline_answers_the_client_and_leaves_the_thread(gateway):
