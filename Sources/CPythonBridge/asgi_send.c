@@ -229,10 +229,6 @@ static int open_file(PyObject *path, int64_t *size) {
 
 static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
     if (!may_send_body(self)) return NULL;
-    if (self->head_sent) {
-        PyErr_SetString(PyExc_RuntimeError, "http.response.pathsend after a part of the body");
-        return NULL;
-    }
     PyObject *path = PyDict_GetItemWithError(event, name.path);
     if (!path) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.pathsend lacks 'path'");
@@ -241,6 +237,11 @@ static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
     int64_t size = 0;
     int file = open_file(path, &size);
     if (file < 0) return NULL;
+    if (self->head_sent) {      /* maybe by the path itself, which may be an object of the app's */
+        close(file);
+        PyErr_SetString(PyExc_RuntimeError, "http.response.pathsend after a part of the body");
+        return NULL;
+    }
     Py_INCREF((PyObject *)self);    /* until evg_asgi_file_sent */
     self->file_pending = self->head_sent = true;
     evg_swift_asgi_send_file(self->exchange, self, kept_head(self), file, size);

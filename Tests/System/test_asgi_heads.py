@@ -62,3 +62,15 @@ def test_connection_is_kept_when_the_body_is_read_after_the_start(server):
         answer = client.request("POST", "/starts-then-reads", body=b"x" * 500_000).read()
         assert answer.body == b"500000" and not answer.closes
         assert client.get("/").status == 200
+
+
+def test_messages_within_messages_are_refused_in_order(serve, python):
+    """Whatever runs while a message is taken apart may send another one: nothing is sent twice, and nothing falls."""
+    server = serve(python=python)
+    answer = server.get("/sends-within")
+    assert (answer.status, answer.get("x-first"), answer.get("x-second")) == (201, "1", None)
+    assert answer.body == b"first within"
+    assert json.loads(server.get("/seen").body) == [
+        "RuntimeError: http.response.start was sent before",
+        "RuntimeError: http.response.pathsend after a part of the body", "ClientDisconnected: the client has left"]
+    assert "Traceback" not in server.error_log()

@@ -227,6 +227,33 @@ async def refused_starts(scope, receive, send):
     await answer(send, told)
 
 
+async def sends_within(scope, receive, send):
+    """What is asked for the parts of a message sends messages of its own."""
+    class Path:
+        def __fspath__(self):
+            send({"type": "http.response.body", "body": b"first", "more_body": True})
+            return __file__
+
+    class Pair:
+        def __iter__(self):
+            send({"type": "http.response.start", "status": 201, "headers": [(b"x-first", b"1")]})
+            return iter((b"x-second", b"2"))
+
+    class More:
+        def __bool__(self):
+            send({"type": "http.response.body", "body": b" within"})
+            return True
+    found = []
+    for message in ({"type": "http.response.start", "status": 200, "headers": [Pair()]},
+                    {"type": "http.response.pathsend", "path": Path()},
+                    {"type": "http.response.body", "body": b" after", "more_body": More()}):
+        try:
+            await send(message)
+        except Exception as error:
+            found.append(f"{type(error).__name__}: {error}")
+    seen[:] = found
+
+
 async def raises_between(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x-first", b"1")]})
     raise ZeroDivisionError("between the head and the body")
@@ -357,7 +384,7 @@ ROUTES = {
     "/raises-at-the-end": raises_at_the_end, "/says-nothing": says_nothing, "/exits": exits, "/mistakes": mistakes,
     "/pathsend": pathsend, "/context": context, "/task": task, "/from-a-thread": from_a_thread, "/sleep": sleep,
     "/deadline": deadline, "/farewell": farewell, "/awaitable": awaitable,
-    "/refused-starts": refused_starts, "/raises-between": raises_between, "/changes-its-headers": changes_its_headers,
+    "/refused-starts": refused_starts, "/raises-between": raises_between, "/sends-within": sends_within, "/changes-its-headers": changes_its_headers,
     "/starts-then-reads": starts_then_reads,
     "/caf\u00e9 \ufffd": show_scope,
 }
