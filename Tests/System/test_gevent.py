@@ -1,15 +1,20 @@
 """Worker class gevent: what waits lets others run, what ends a greenlet answers its client, and nothing stays behind."""
 
 import json
+import re
 import threading
 from signal import SIGQUIT
 
 import pytest
 
+from conftest import OTHER_PYTHON
 from support import load, procfs, wait
+from support.gateway import ROOT
 from support.wsgi import APP, ask, chunked
 
 GEVENT = "Tests/System/wsgi_apps/gevent_app.py:app"
+OLDEST = ROOT / ".venv-gevent-oldest"
+REQUIREMENTS = ROOT / "Tests" / "System" / "requirements-gevent-oldest.txt"
 
 
 @pytest.fixture
@@ -17,9 +22,17 @@ def start(gateway):
     return lambda *flags, **more: gateway(GEVENT, "-k", "gevent", *flags, **more)
 
 
-@pytest.fixture(params=["libev-cext", "libuv-cffi"])
-def loop(request):
-    return {"GEVENT_LOOP": request.param}
+VARIETIES = {
+    "libev": {}, "libuv": {"env": {"GEVENT_LOOP": "libuv-cffi"}}, "oldest": {"python": OLDEST / "bin" / "python3"},
+    **({"other": {"python": OTHER_PYTHON}} if OTHER_PYTHON.exists() else {}),
+}
+
+
+@pytest.fixture(params=VARIETIES)
+def variety(request):
+    """Each gevent in turn, as what `start` takes: newest on either loop, the oldest one, newest on another CPython."""
+    assert request.param != "oldest" or OLDEST.exists(), f"{OLDEST} is not there: run scripts/setup tests first"
+    return VARIETIES[request.param]
 
 
 def seen(server, name):
@@ -41,9 +54,11 @@ def together(server, targets):
     return answers
 
 
-def test_waits_let_others_run(start, loop, python):
-    server = start(env=loop, python=python)
-    assert loop["GEVENT_LOOP"].partition("-")[0] in server.error_log()
+def test_waits_let_others_run(start, variety):
+    server = start("--graceful-timeout", 1, **variety)
+    version, loop = re.search(r"gevent (\S+) on (lib\w+)", server.error_log()).groups()
+    assert loop == ("libuv" if "env" in variety else "libev")
+    assert (f"gevent=={version};" in REQUIREMENTS.read_text()) == (variety is VARIETIES["oldest"])
     with server.connect() as wire:
         wire.request("GET", "/sleep?for=600")
         answers = together(server, ["/kinds"] * 3 + ["/hello"] * 3 + ["/sleep?for=0.1"] * 30)
@@ -65,8 +80,8 @@ def test_no_monkey_patch_leaves_the_library_alone(start):
     assert ask(start("--no-monkey-patch"), "/patched").json() is False
 
 
-def test_preloaded_app_is_patched_and_served(start):
-    server = start("--preload", "-w", 2)
+def test_preloaded_app_is_patched_and_served(start, variety):
+    server = start("--preload", "-w", 2, **variety)
     assert ask(server, "/patched").json() is True
     assert {answer.status for answer in together(server, ["/sleep?for=0.1"] * 20)} == {200}
 
@@ -79,21 +94,25 @@ def test_missing_gevent_is_one_line(start, tmp_path):
     assert "needs gevent: install it" in server.error_log() and "Traceback" not in server.error_log()
 
 
-def test_old_gevent_is_one_line(start, tmp_path):
-    (tmp_path / "gevent.py").write_text("__version__ = '1.4.0'")
+@pytest.mark.parametrize("version", ["1.4.0", "22.10.0", "22.10"])
+def test_old_gevent_is_one_line(start, tmp_path, version):
+    """The oldest that is accepted is the oldest that is tested."""
+    oldest = re.search(r"^gevent==(\S+);", REQUIREMENTS.read_text(), re.MULTILINE)[1]
+    (tmp_path / "gevent.py").write_text(f"__version__ = '{version}'")
     server = start(env={"PYTHONPATH": str(tmp_path)}, wait=False)
     assert server.wait() == 3
     server.log.thread.join(10)
-    assert "this is 1.4.0" in server.error_log() and "Traceback" not in server.error_log()
+    assert f"needs gevent {oldest} or newer, this is {version}" in server.error_log()
+    assert "Traceback" not in server.error_log()
 
 
-def test_contexts_do_not_mix(start):
-    answers = together(start(), [f"/context?id={number}" for number in range(30)])
+def test_contexts_do_not_mix(start, variety):
+    answers = together(start(**variety), [f"/context?id={number}" for number in range(30)])
     assert [json.loads(answer.body) for answer in answers] == [["unset", str(number)] for number in range(30)]
 
 
-def test_heads_do_not_mix(start):
-    answers = together(start(), [f"/late-head?id={number}" for number in range(30)])
+def test_heads_do_not_mix(start, variety):
+    answers = together(start(**variety), [f"/late-head?id={number}" for number in range(30)])
     assert [(answer.get("X-Id"), answer.body.decode()) for answer in answers] == [
         (str(number), str(number) * 2) for number in range(30)]
 
@@ -127,8 +146,8 @@ def test_body_takes_no_greenlet_until_it_is_whole(start, framing, size):
 @pytest.mark.parametrize("framing, flag, size, announced", [
     ("length", None, 70_000, "210000"), ("length", "--stream-request-body", 5, "15"),
     ("chunked", "--stream-request-body", 70_000, None), ("chunked", "--stream-request-body", 5, None)])
-def test_body_is_read_as_it_arrives(start, framing, flag, size, announced):
-    server = start(*([flag] if flag else []))
+def test_body_is_read_as_it_arrives(start, variety, framing, flag, size, announced):
+    server = start(*([flag] if flag else []), **variety)
     with server.connect() as wire:
         send_head(wire, "/echo?id=large&size=5", framing, 3 * size)
         for turn in range(3):
@@ -140,9 +159,9 @@ def test_body_is_read_as_it_arrives(start, framing, flag, size, announced):
     assert seen(server, "announced") == announced
 
 
-def test_lines_of_a_large_body(start):
+def test_lines_of_a_large_body(start, variety):
     data = b"first\nsecond\n" + b"line\n" * 50_000
-    assert ask(start(), "/lines", "POST", data=data).json() == ["first\n", "sec", 3, 250_000 - 10]
+    assert ask(start(**variety), "/lines", "POST", data=data).json() == ["first\n", "sec", 3, 250_000 - 10]
 
 
 def test_body_that_stops_is_408_and_one_cut_short_ends_the_read(start):
@@ -160,8 +179,8 @@ def test_body_that_stops_is_408_and_one_cut_short_ends_the_read(start):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_departure_is_told(start, reset):
-    server = start()
+def test_departure_is_told(start, variety, reset):
+    server = start(**variety)
     wire = server.connect()
     wire.request("GET", "/waits-for-client?id=w")
     wait_until_seen(server, "w", ["waiting"])
@@ -176,8 +195,8 @@ def test_objects_of_a_request_outlive_it(start):
     assert ask(server, "/kept").json() == [False, False, None]
 
 
-def test_cancel_on_disconnect_raises_in_the_greenlet(start):
-    server = start("--cancel-on-disconnect")
+def test_cancel_on_disconnect_raises_in_the_greenlet(start, variety):
+    server = start("--cancel-on-disconnect", **variety)
     with server.connect() as wire:
         wire.request("GET", "/notes-its-end?id=c")
         wait_until_seen(server, "c", ["waiting"])
@@ -185,8 +204,8 @@ def test_cancel_on_disconnect_raises_in_the_greenlet(start):
     assert "Traceback" not in server.error_log()
 
 
-def test_write_ends_when_the_client_has_left(start):
-    server = start()
+def test_write_ends_when_the_client_has_left(start, variety):
+    server = start(**variety)
     wire = server.connect(receive_buffer=8192)
     wire.request("GET", "/writes-for-ever?id=e").read_head()
     wire.close()
@@ -197,8 +216,8 @@ def test_write_ends_when_the_client_has_left(start):
 # Deadlines
 
 
-def test_deadline_ends_the_greenlet_with_504(start):
-    server = start("--request-timeout", "0.3")
+def test_deadline_ends_the_greenlet_with_504(start, variety):
+    server = start("--request-timeout", "0.3", **variety)
     assert ask(server, "/notes-its-end?id=d").status_code == 504
     wait_until_seen(server, "d", ["waiting", "DeadlineExceeded"])
     assert "Traceback" not in server.error_log()
@@ -230,8 +249,8 @@ def test_app_moves_its_deadline(start):
 
 @pytest.mark.parametrize("how, status", [
     ("kill", 500), ("kill-later", 500), ("exit", 500), ("timeout", 500), ("child-exits", 200)])
-def test_greenlet_that_is_ended_answers(start, how, status):
-    server = start()
+def test_greenlet_that_is_ended_answers(start, variety, how, status):
+    server = start(**variety)
     with server.connect() as wire:
         assert wire.get(f"/ends?how={how}").status == status
         assert wire.get("/hello").status == 200
@@ -249,8 +268,8 @@ def test_blocked_hub_is_seen_by_the_master(start):
 # The end of a worker
 
 
-def test_drain_lets_greenlets_finish(start):
-    server = start()
+def test_drain_lets_greenlets_finish(start, variety):
+    server = start(**variety)
     with server.connect() as wire:
         wire.request("GET", "/late-head?id=1")
         wire.request("GET", "/sleep?for=0.5")
@@ -284,8 +303,8 @@ def test_end_does_not_wait_for_greenlets_for_ever(start, how):
         wire.close()
 
 
-def test_nothing_stays_behind_after_load(start, loop):
-    server = start("--cancel-on-disconnect", env=loop)
+def test_nothing_stays_behind_after_load(start, variety):
+    server = start("--cancel-on-disconnect", **variety)
     with load.Load(server.address, clients=8, target="/context?id={id}", expect='"{id}"', one_shot=2) as traffic:
         traffic.wait_for_more(200)
         wires = [server.connect() for _ in range(50)]

@@ -8,7 +8,7 @@ import _evgateway
 
 from . import guest
 
-OLDEST = (22, 10)
+OLDEST = (22, 10, 1)
 
 
 def prepare(patch):
@@ -19,7 +19,7 @@ def prepare(patch):
         if (error.name or "").partition(".")[0] == "gevent":
             return "worker class 'gevent' needs gevent: install it beside the app (pip install gevent)"
         return f"worker class 'gevent' cannot import gevent: {error}"
-    version = tuple(int(part) for part in re.findall(r"\d+", gevent.__version__)[:2])
+    version = tuple(int(part) for part in re.findall(r"\d+", gevent.__version__)[:3])
     if version < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return f"worker class 'gevent' needs gevent {oldest} or newer, this is {gevent.__version__}"
