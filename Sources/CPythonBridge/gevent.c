@@ -9,7 +9,7 @@
 evg_gevent_names evg_gevent_name;
 PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit;
 
-PyObject *evg_gevent_sleep, *evg_gevent_input;
+PyObject *evg_gevent_input;
 static PyObject *greenlet_type, *serve_function;
 static evg_gevent_request *running;   /* the newest of those that run */
 
@@ -24,7 +24,7 @@ typedef struct note {
 } note;
 
 static note *notes;
-static size_t note_count, note_capacity, note_at;
+static size_t note_count, note_capacity;
 
 static bool append(note added) {
     if (note_count == note_capacity) {
@@ -50,6 +50,17 @@ void evg_py_gevent_notify(void *pointer, evg_gevent_event event) {
     if (event == EVG_GEVENT_DRAINED && !request->writer) return;
     Py_INCREF((PyObject *)request);
     if (!append((note){.request = request, .event = event})) Py_DECREF((PyObject *)request);
+}
+
+int evg_gevent_yield(evg_gevent_request *request) {
+    if (request->writer) return 0;   /* another greenlet writes too, and does what is asked of this one */
+    Py_INCREF((PyObject *)request);
+    if (!append((note){.request = request, .event = EVG_GEVENT_DRAINED})) {
+        Py_DECREF((PyObject *)request);
+        return 0;
+    }
+    evg_swift_guest_wake();
+    return evg_gevent_wait(&request->writer);
 }
 
 static void kill_greenlet(evg_gevent_request *request, const char *reason) {
@@ -137,9 +148,11 @@ static void spawn(void *call) {
 static PyObject *pump(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     bool alive = evg_swift_guest_pump();
-    /* No pump runs inside of this one: only the hub calls it. What a greenlet does may still add notes. */
-    while (note_at < note_count) {
-        note next = notes[note_at++];
+    /* No pump runs inside of this one: only the hub calls it. What greenlets add meanwhile waits for the next. */
+    size_t count = note_count;
+    for (size_t at = 0; at < count; at++) {
+        note next = notes[at];
+        evg_gevent_begin_turn();
         if (next.call) {
             spawn(next.call);
         } else {
@@ -147,7 +160,11 @@ static PyObject *pump(PyObject *module, PyObject *none) {
             Py_DECREF((PyObject *)next.request);
         }
     }
-    note_at = note_count = 0;
+    note_count -= count;
+    if (note_count) {
+        memmove(notes, notes + count, note_count * sizeof *notes);
+        evg_swift_guest_wake();
+    }
     return PyBool_FromLong(alive);
 }
 
@@ -214,7 +231,6 @@ const char *evg_py_gevent_open(void) {
         && (evg_gevent_hub = PyObject_GetAttrString(evg_gevent_module, "hub"))
         && (evg_gevent_exit = PyObject_GetAttrString(evg_gevent_module, "GreenletExit"))
         && (greenlet_type = PyObject_GetAttrString(evg_gevent_module, "RequestGreenlet"))
-        && (evg_gevent_sleep = PyObject_GetAttrString(evg_gevent_module, "sleep"))
         && (evg_gevent_input = PyObject_GetAttrString(evg_gevent_module, "StreamedInput"))
         && (serve_function = PyCFunction_New(&serve_method, NULL))
         /* On the class, so that no greenlet needs a dict of its own to hold it. */

@@ -27,7 +27,7 @@ typedef struct evg_gevent_names {
 extern evg_gevent_names evg_gevent_name;
 
 /* The Python module evgateway.gevent_worker, and what is taken from it. */
-extern PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit, *evg_gevent_sleep, *evg_gevent_input;
+extern PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit, *evg_gevent_input;
 
 /* How start_response, write and the environ reach a request of this class. */
 extern const evg_py_sink evg_gevent_sink;
@@ -47,6 +47,13 @@ PyObject *evg_gevent_deadline_new(evg_gevent_request *request);
 /* Sleeps until place is woken; -1 with an exception. The caller looks again at what it waits for. */
 int evg_gevent_wait(PyObject **place);
 void evg_gevent_wake(PyObject **place);
+
+/* Sleeps until the hub has polled; -1 with an exception. gevent.sleep(0) would promise only other greenlets a turn: a
+ * hundred of them may run before the hub looks at a descriptor. */
+int evg_gevent_yield(evg_gevent_request *request);
+
+/* The hub runs: whoever writes next may do so for a while. */
+void evg_gevent_begin_turn(void);
 
 void evg_gevent_client_left(evg_gevent_request *request);
 bool evg_gevent_has_left(evg_gevent_request *request);

@@ -4,6 +4,30 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* The stretch since the hub is known to have run. An app whose client takes all it sends would else never let go. */
+static struct {
+    size_t sent;
+    double began;
+} turn;
+
+static double coarse_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);   /* read from memory, no call */
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+void evg_gevent_begin_turn(void) {
+    turn.sent = 0;
+    turn.began = coarse_now();
+}
+
+static bool turn_is_over(void) {
+    static const size_t bytes = 1 << 20;
+    static const double seconds = 0.01;
+    return turn.sent > bytes || coarse_now() - turn.began > seconds;
+}
 
 static const char *start(void *exchange, int32_t status, evg_py_text reason, const evg_py_text_field *fields,
                          size_t count, bool replacing) {
@@ -24,6 +48,7 @@ void evg_py_gevent_keep_head(void *pointer, const uint8_t *base, size_t count) {
 static evg_gevent_sent send_block(evg_gevent_request *request, evg_py_text block, int64_t length, bool whole) {
     uint8_t *head = request->head;
     request->head = NULL;
+    turn.sent += block.count;
     evg_gevent_sent sent = evg_swift_gevent_send(request->call, head, request->head_count, length, block, whole);
     free(head);
     return sent;
@@ -36,7 +61,7 @@ static int wait_for_client(evg_gevent_request *request) {
 }
 
 static bool write_block(void *exchange, evg_py_text bytes) {
-    return send_block(exchange, bytes, -1, false) != EVG_GEVENT_OK;
+    return send_block(exchange, bytes, -1, false) != EVG_GEVENT_OK || turn_is_over();
 }
 
 static int refuse_client(evg_gevent_request *request) {
@@ -47,8 +72,8 @@ static int refuse_client(evg_gevent_request *request) {
 
 static int write_waits(void *exchange) {
     evg_gevent_request *request = exchange;
-    if (wait_for_client(request)) return -1;
-    return evg_swift_gevent_is_gone(request->call) ? refuse_client(request) : 0;
+    if (wait_for_client(request) || (turn_is_over() && evg_gevent_yield(request))) return -1;
+    return !request->call || evg_swift_gevent_is_gone(request->call) ? refuse_client(request) : 0;
 }
 
 /* Ends that are meant: the greenlet was killed, or noticed that nobody listens. */
@@ -93,15 +118,6 @@ PyObject *evg_gevent_take(PyObject *module, PyObject *object) {
     return NULL;
 }
 
-/* Lets the hub look at its other greenlets. */
-static int yield_turn(void) {
-    PyObject *zero = PyLong_FromLong(0);
-    PyObject *answer = zero ? PyObject_CallFunctionObjArgs(evg_gevent_sleep, zero, NULL) : NULL;
-    Py_XDECREF(zero);
-    Py_XDECREF(answer);
-    return answer ? 0 : -1;
-}
-
 static evg_py_outcome gave_up(evg_gevent_request *request, const char *what) {
     if (silences(request)) PyErr_Clear();
     else evg_gevent_complain(what);
@@ -109,23 +125,16 @@ static evg_py_outcome gave_up(evg_gevent_request *request, const char *what) {
 }
 
 static evg_py_outcome stream(evg_gevent_request *request, evg_py_result *result) {
-    enum { turn = 1 << 20 };
-    size_t sent = 0;
     for (;;) {
-        size_t count = result->block.count;
         switch (send_block(request, result->block, -1, false)) {
         case EVG_GEVENT_GONE:
             return EVG_PY_FAILED;
         case EVG_GEVENT_FULL:
             if (wait_for_client(request)) return gave_up(request, "waiting for its client");
             if (evg_swift_gevent_is_gone(request->call)) return EVG_PY_FAILED;
-            sent = 0;
             break;
         case EVG_GEVENT_OK:
-            sent += count;
-            if (sent <= turn) break;
-            sent = 0;
-            if (yield_turn()) return gave_up(request, "sending its response");
+            if (turn_is_over() && evg_gevent_yield(request)) return gave_up(request, "sending its response");
             break;
         }
         evg_py_outcome outcome = evg_py_call_next(result->call, result);

@@ -279,12 +279,17 @@ final class GeventCall {
         switch result {
         case .ok: return EVG_GEVENT_OK
         case .gone: return EVG_GEVENT_GONE
-        case .full:
-            if exchange.onDrained == nil, !whole {
-                exchange.onDrained = { [unowned self] in LoopActor.assumeIsolated { notify(EVG_GEVENT_DRAINED) } }
-            }
-            return EVG_GEVENT_FULL
+        case .full: return EVG_GEVENT_FULL
         }
+    }
+
+    /// Whether there is room for more, or nobody to send it to. The event follows when there is none.
+    func hasDrained() -> Bool {
+        if exchange.isDrained { return true }
+        if exchange.onDrained == nil {
+            exchange.onDrained = { [unowned self] in LoopActor.assumeIsolated { notify(EVG_GEVENT_DRAINED) } }
+        }
+        return false
     }
 
     /// The client has left, or was cut off. Not so when the response is over.

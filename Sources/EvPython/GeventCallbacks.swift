@@ -65,7 +65,7 @@ public func geventSend(
 
 @_cdecl("evg_swift_gevent_is_drained")
 public func geventIsDrained(_ pointer: UnsafeMutableRawPointer) -> Bool {
-    onLoop(pointer) { $0.exchange.isDrained }
+    onLoop(pointer) { $0.hasDrained() }
 }
 
 @_cdecl("evg_swift_gevent_is_gone")

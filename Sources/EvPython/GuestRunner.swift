@@ -20,6 +20,10 @@ extension PythonHost {
 @_cdecl("evg_swift_guest_descriptor")
 public func guestDescriptor() -> Int32 { LoopActor.assumeIsolated { guest?.backendFileDescriptor ?? -1 } }
 
+/// Lets the other loop poll, and then pump.
+@_cdecl("evg_swift_guest_wake")
+public func guestWake() { LoopActor.assumeIsolated { guest?.noteChange() } }
+
 /// Serves what is ready. False when the worker is to end.
 @_cdecl("evg_swift_guest_pump")
 public func guestPump() -> Bool {

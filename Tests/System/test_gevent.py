@@ -213,6 +213,16 @@ def test_write_ends_when_the_client_has_left(start, variety):
     assert "Traceback" not in server.error_log()
 
 
+@pytest.mark.parametrize("by", ["iterable", "write"])
+def test_stream_of_small_blocks_lets_others_run(start, variety, by):
+    server = start(**variety)
+    with server.connect() as wire:
+        wire.request("GET", f"/writes-until-asked?by={by}").read_head()
+        assert ask(server, "/asked").json() == "asked"
+        while wire.read_chunk():
+            pass
+
+
 # Deadlines
 
 

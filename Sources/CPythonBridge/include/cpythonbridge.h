@@ -130,6 +130,8 @@ void evg_py_guest_run(void);
 /* The epoll descriptor of the guest loop, and its pump: false when the worker is to end. */
 extern int32_t evg_swift_guest_descriptor(void);
 extern bool evg_swift_guest_pump(void);
+/* Makes the descriptor readable, so that a pump follows. */
+extern void evg_swift_guest_wake(void);
 
 /* The gateway itself; arguments without the program's name. Returns the exit code. */
 extern int32_t evg_swift_main(int32_t count, const char *const *arguments);

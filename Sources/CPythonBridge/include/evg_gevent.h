@@ -57,7 +57,7 @@ typedef enum evg_gevent_sent { EVG_GEVENT_OK, EVG_GEVENT_FULL, EVG_GEVENT_GONE }
 extern evg_gevent_sent evg_swift_gevent_send(void *call, const uint8_t *head, size_t head_count, int64_t length,
                                              evg_py_text block, bool whole);
 
-/* Whether there is room for more, or nobody to send it to. */
+/* Whether there is room for more, or nobody to send it to. The event follows when there is none. */
 extern bool evg_swift_gevent_is_drained(void *call);
 
 /* Sends bytes of a file after what was sent; the end is notified. The descriptor is not used after the return. */

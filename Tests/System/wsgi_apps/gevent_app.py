@@ -160,6 +160,31 @@ def writes_for_ever(environ, start_response, q):
 
 
 @route
+def writes_until_asked(environ, start_response, q):
+    """A few bytes after much work, again and again, until another request is served."""
+    write = start_response("200 OK", TEXT)
+
+    def blocks():
+        while not SEEN.get("asked"):
+            end = time.monotonic() + 0.002
+            while time.monotonic() < end:
+                pass
+            yield b"x"
+
+    if q["by"] == "iterable":
+        return blocks()
+    for block in blocks():
+        write(block)
+    return []
+
+
+@route
+def asked(environ, start_response, q):
+    SEEN["asked"] = True
+    return answered(start_response, "asked")
+
+
+@route
 def deadline(environ, start_response, q):
     limit = environ["evgateway.deadline"]
     before = limit.remaining()

@@ -43,8 +43,8 @@ def open():
 
 def _define():
     """What needs gevent, which this module can be imported without."""
-    global GreenletExit, ClientDisconnected, DeadlineExceeded, RequestGreenlet, Event, getcurrent, sleep
-    from gevent import Greenlet, GreenletExit, getcurrent, sleep
+    global GreenletExit, ClientDisconnected, DeadlineExceeded, RequestGreenlet, Event, getcurrent
+    from gevent import Greenlet, GreenletExit, getcurrent
     from gevent.event import Event
 
     class ClientDisconnected(GreenletExit):
