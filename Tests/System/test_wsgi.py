@@ -212,6 +212,25 @@ def test_upload_of_100_mb_is_spooled(server):
     wait.until(lambda: ask(server, "/objects").json()[2] <= descriptors, "the spool file is closed")
 
 
+def test_spool_file_of_a_body_cut_short_is_closed(server):
+    ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))
+    descriptors = ask(server, "/objects").json()[2]
+    with server.connect() as wire:
+        wire.send("POST /read-all HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n" + "x" * (2 << 20))
+        wait.until(lambda: ask(server, "/objects").json()[2] >= descriptors + 2, "connection and file are open")
+        wire.reset()
+    wait.until(lambda: ask(server, "/objects").json()[2] <= descriptors, "the spool file is closed")
+
+
+def test_body_that_cannot_be_spooled_is_a_500(gateway, worker_class, tmp_path):
+    server = gateway(APP, "-k", worker_class, env={"TMPDIR": str(tmp_path / "nowhere")})
+    for _ in range(2):
+        with server.connect() as wire:
+            wire.send("POST /many?id=full&size=1&count=1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            assert wire.send("300000\r\n" + "x" * (2 << 20)).read().status == 500
+    assert ask(server, "/given?id=full").json() == 0
+
+
 # start_response
 
 
