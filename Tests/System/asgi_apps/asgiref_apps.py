@@ -51,7 +51,8 @@ def problems(value, hint, place):
     if origin is dict:
         if type(value) is not dict:
             return [f"{place} is {type(value).__name__}"]
-        return [line for key, item in value.items()
+        # What is under a name of this server's own is of a type of its own, such as the deadline among the extensions.
+        return [line for key, item in value.items() if not key.startswith("evgateway.")
                 for line in problems(key, inner[0], f"{place} key") + problems(item, inner[1], f"{place}.{key}")]
     if origin is tuple:
         # A list will do where JSON-like messages are passed on, but not a list of another length.
