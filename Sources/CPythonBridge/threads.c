@@ -186,7 +186,8 @@ static uint32_t call(evg_py_job *job) {
     return news;
 }
 
-/* Gives the finished job back and takes the next one; waits for it without the GIL. */
+/* Gives the finished job back and takes the next one; waits for it without the GIL. A job is taken with the GIL only, so
+ * that none waits for it while another thread could go on. */
 static evg_py_job *next(evg_py_server *server, evg_py_job *finished, uint32_t news, uint64_t *started) {
     evg_py_pool_lock();
     if (finished) {
@@ -194,27 +195,25 @@ static evg_py_job *next(evg_py_server *server, evg_py_job *finished, uint32_t ne
         evg_py_job_changed(finished);
     }
     bool wakes = finished && evg_py_job_post(finished, news | EVG_PY_DONE, true);
-    evg_py_job *job = evg_py_pool_take(server, *started);
-    *started = pool.hot_since;
-    if (!job) pool.coming++;    /* it looks once more, so that nobody else need be woken meanwhile */
-    evg_py_pool_unlock();
-    if (wakes) evg_swift_threads_wake();
-    if (job) return job;
-    Py_BEGIN_ALLOW_THREADS
-    evg_py_pool_lock();
-    pool.coming--;
-    while (!(job = evg_py_pool_take(server, 0))) {
-        server->called = false;
-        server->next = pool.idle;
-        pool.idle = server;
-        pool.idle_count++;
+    for (;;) {
+        evg_py_job *job = evg_py_pool_take(server, started);
+        if (!job) {
+            server->next = pool.idle;
+            pool.idle = server;
+        }
+        evg_py_pool_unlock();
+        if (wakes) evg_swift_threads_wake();
+        if (job) return job;
+        wakes = false;
+        Py_BEGIN_ALLOW_THREADS
+        evg_py_pool_lock();
         while (!server->called) pthread_cond_wait(&server->wake, &pool.lock);
+        evg_py_pool_unlock();
+        Py_END_ALLOW_THREADS
+        evg_py_pool_lock();
+        server->called = false;
         pool.coming--;
     }
-    *started = pool.hot_since;
-    evg_py_pool_unlock();
-    Py_END_ALLOW_THREADS
-    return job;
 }
 
 /* threads_serve(): serves requests for ever. */

@@ -64,8 +64,8 @@ typedef struct evg_py_pool {
     pthread_mutex_t lock;
     size_t mark;
     uint32_t threads;                   /* lock, as all below */
-    uint32_t idle_count, queued, running;
-    uint32_t coming;                    /* threads that are about to look at the queue */
+    uint32_t queued, running;
+    uint32_t coming;                    /* threads that were called and have not looked at the queue yet */
     evg_py_server *idle;                /* the thread that parked last comes first: its caches are warm */
     evg_py_server *hot;                 /* the thread that took a job last, while it is at it */
     uint64_t hot_since;                 /* nanoseconds */
@@ -95,8 +95,9 @@ static inline void evg_py_job_changed(evg_py_job *job) {
 /* False without memory. */
 bool evg_py_bytes_reserve(evg_py_bytes *bytes, size_t capacity);
 
-/* Locked. The next job for a thread, or NULL; started is when it took the one that it has finished, or 0. */
-evg_py_job *evg_py_pool_take(evg_py_server *server, uint64_t started);
+/* Locked, with the GIL. The next job for a thread, or NULL; started is when it took the one that it has finished, or 0,
+ * and then when it took this one. */
+evg_py_job *evg_py_pool_take(evg_py_server *server, uint64_t *started);
 /* Locked. Adds news; true when the loop is to be woken, after the lock is released. */
 bool evg_py_job_post(evg_py_job *job, uint32_t news, bool may_wait);
 /* Locked. */

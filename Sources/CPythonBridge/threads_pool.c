@@ -214,21 +214,25 @@ void evg_py_job_end(evg_py_job *job) {
 
 /* MARK: who is woken */
 
+/* Locked. */
+static evg_py_server *call_idle(void) {
+    evg_py_server *server = pool.idle;
+    pool.idle = server->next;
+    pool.coming++;
+    server->called = true;
+    return server;
+}
+
 bool evg_py_threads_kick(void) {
     evg_py_server *called = NULL;
     evg_py_pool_lock();
     queue_pending();
-    /* The thread that was to be back at once is not: it waits for something, and so may those of the queue. */
-    if (pool.queued && pool.hot && pool.usual < slow && now() - pool.hot_since > slow) pool.usual = slow;
     uint32_t wanted = 0;
     if (pool.usual >= quick) wanted = pool.queued > pool.coming ? pool.queued - pool.coming : 0;
-    else if (pool.queued && !pool.coming && !pool.hot) wanted = 1;
+    /* A thread that was to be back at once and is not may wait for something. */
+    else if (pool.queued && !pool.coming) wanted = !pool.hot || now() - pool.hot_since > slow;
     while (wanted-- && pool.idle) {
-        evg_py_server *server = pool.idle;
-        pool.idle = server->next;
-        pool.idle_count--;
-        pool.coming++;
-        server->called = true;
+        evg_py_server *server = call_idle();
         server->next_called = called;
         called = server;
     }
@@ -243,14 +247,14 @@ bool evg_py_threads_kick(void) {
     return guarded;
 }
 
-/* Taken by a thread: the next job, or NULL. Locked. */
-evg_py_job *evg_py_pool_take(evg_py_server *server, uint64_t started) {
+evg_py_job *evg_py_pool_take(evg_py_server *server, uint64_t *started) {
     uint64_t time = now();
-    if (started) {
-        uint64_t lasted = time - started;
+    if (*started) {
+        uint64_t lasted = time - *started;
         pool.usual = pool.usual - pool.usual / 8 + (lasted > 8 * slow ? 8 * slow : lasted) / 8;
+        pool.running--;
     }
-    if (started) pool.running--;
+    *started = 0;
     evg_py_job *job = pool.first;
     if (!job) {
         if (pool.hot == server) pool.hot = NULL;
@@ -258,8 +262,11 @@ evg_py_job *evg_py_pool_take(evg_py_server *server, uint64_t started) {
     }
     unqueue(job);
     pool.running++;
+    /* The thread before this one waits, or the GIL would not be here: so may this one, and the next is made ready. */
+    if (pool.hot && pool.hot != server && pool.queued && !pool.coming && pool.idle)
+        pthread_cond_signal(&call_idle()->wake);
     pool.hot = server;
-    pool.hot_since = time;
+    pool.hot_since = *started = time;
     return job;
 }
 
