@@ -11,12 +11,16 @@ public func wakeForAnswers() {
     LoopExecutor.shared.submit {}
 }
 
-/// Applies the encoder's rules to a head, so that its mistakes are raised where the app made them.
+/// What `checkHead` writes to: Python's lock lets one thread at a time in there.
+private nonisolated(unsafe) let checked = ByteWriter()
+
+/// Applies the encoder's rules to a head, so that its mistakes are raised where the app made them. Under Python's lock.
 @_cdecl("evg_swift_threads_check")
 public func checkHead(
     _ status: Int32, _ reason: evg_py_text, _ fields: UnsafePointer<evg_py_text_field>, _ count: Int
 ) -> UnsafePointer<CChar>? {
-    let writer = ByteWriter()
+    let writer = checked
+    writer.removeAll(keepingCapacity: true)
     var encoder = ResponseEncoder(requestIsHead: false, requestVersion: .http11, keepAlive: true)
     do throws(HTTP1Error) {
         try encoder.start(

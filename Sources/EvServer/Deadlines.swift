@@ -32,7 +32,8 @@ final class Deadlines {
         var count = 0
     }
 
-    private var lists = [List](repeating: List(), count: Wait.allCases.count)
+    /// Behind a pointer, because every access to a class's own property may be tracked at run time.
+    private let lists: UnsafeMutablePointer<List>
     private var timeouts: [Double]
     private var timer: TimerWatcher?
     private var timerDue = Double.infinity
@@ -46,6 +47,8 @@ final class Deadlines {
         onExpiry: @escaping @LoopActor (Connection, Wait) -> Void
     ) {
         self.onExpiry = onExpiry
+        lists = .allocate(capacity: Wait.allCases.count)
+        lists.initialize(repeating: List(), count: Wait.allCases.count)
         timeouts = Wait.allCases.map { wait in
             let seconds =
                 switch wait {
@@ -61,6 +64,8 @@ final class Deadlines {
         }
         timer = TimerWatcher(loop) { [unowned self] in self.expire() }
     }
+
+    isolated deinit { lists.deallocate() }
 
     func count(of wait: Wait) -> Int { lists[wait.rawValue].count }
     func first(of wait: Wait) -> Connection? { lists[wait.rawValue].first?.connection }
