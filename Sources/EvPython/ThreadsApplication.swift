@@ -223,10 +223,11 @@ final class ThreadsApplication: Application {
     }
 
     private func endTurn() {
+        // The threads are at it while the loop sends.
+        if hasSubmitted { kick() }
         if evg_py_threads_have_answered() {
             while evg_py_threads_next(answer) { settle() }
         }
-        if hasSubmitted { kick() }
     }
 
     // MARK: - Answers
