@@ -1,0 +1,120 @@
+"""The app that every Python server is loaded with, as WSGI and as ASGI: `/` answers as hello.py does,
+`/hold?seconds=T` after T seconds, `/wait` when someone POSTs to `/publish`, `/upload` with the length of its body,
+`/download?bytes=N` with N bytes. Whoever waits at /wait is known to one process: others do not hear of a publish there."""
+
+import asyncio
+import threading
+import time
+from urllib.parse import parse_qs
+
+import hello
+
+PIECE = b"\0" * 65536
+MOST = 1 << 30
+
+
+def _number(query, name, kind):
+    """The named number of a query, None when it is no number from 0 to MOST."""
+    try:
+        value = kind(parse_qs(query)[name][0])
+        return value if 0 <= value <= MOST else None
+    except (KeyError, ValueError):
+        return None
+
+
+def _pieces(size):
+    while size > 0:
+        yield PIECE[:size]
+        size -= len(PIECE)
+
+
+# WSGI
+
+_published = threading.Event()
+
+
+def app(environ, start_response):
+    path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+    if path == "/hold":
+        seconds = _number(query, "seconds", float)
+        if seconds is None:
+            return _text(start_response, "400 Bad Request", b"seconds=T is missing\n")
+        time.sleep(seconds)
+    elif path == "/wait":
+        _published.wait()
+    elif path == "/publish":
+        _publish()
+    elif path == "/upload":
+        size = 0
+        while piece := environ["wsgi.input"].read(65536):
+            size += len(piece)
+        return _text(start_response, "200 OK", b"%d\n" % size)
+    elif path == "/download":
+        size = _number(query, "bytes", int)
+        if size is None:
+            return _text(start_response, "400 Bad Request", b"bytes=N is missing\n")
+        start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
+        return _pieces(size)
+    return hello.app(environ, start_response)
+
+
+def _publish():
+    """Wakes all who wait; who comes later waits for the next one."""
+    global _published
+    _published, woken = threading.Event(), _published
+    woken.set()
+
+
+def _text(start_response, status, body):
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+# ASGI
+
+_waiting = []
+
+
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    path, query = scope["path"], scope["query_string"].decode("latin-1")
+    if path == "/hold":
+        seconds = _number(query, "seconds", float)
+        if seconds is None:
+            return await _send(send, 400, b"seconds=T is missing\n")
+        await asyncio.sleep(seconds)
+    elif path == "/wait":
+        future = asyncio.get_running_loop().create_future()
+        _waiting.append(future)
+        await future
+    elif path == "/publish":
+        woken = list(_waiting)
+        _waiting.clear()
+        for future in woken:
+            if not future.done():
+                future.set_result(None)
+    elif path == "/upload":
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        return await _send(send, 200, b"%d\n" % size)
+    elif path == "/download":
+        size = _number(query, "bytes", int)
+        if size is None:
+            return await _send(send, 400, b"bytes=N is missing\n")
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-type", b"application/octet-stream"),
+                                (b"content-length", str(size).encode())]})
+        for piece in _pieces(size):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        return await send({"type": "http.response.body", "body": b""})
+    await hello.asgi(scope, receive, send)
+
+
+async def _send(send, status, body):
+    await send({"type": "http.response.start", "status": status,
+                "headers": [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})

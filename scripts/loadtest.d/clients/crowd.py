@@ -1,0 +1,142 @@
+"""Many connections with one request each, opened at a steady pace: held ones that wait for their answer (hold, fanout,
+mixed), or answered ones that then stay idle."""
+
+import array
+import time
+
+from . import wire
+from .loop import kind_of
+from .role import Role
+
+# Connections whose answer is expected at once and has not come: more would only queue in the kernel.
+MOST_UNANSWERED = 500
+PACE = 0.005
+EARLY = 0.25
+
+
+class Crowd(Role):
+    """config adds: `count`; `ramp` seconds to open them in; `target` with an optional {seconds}; `host`, `fields`;
+    `until`: the moment that held requests ask to be answered at, or None; `seconds`: what each asks for otherwise;
+    `held`: whether the answer is awaited late; `ask_again`: whether idle ones send a second request on "check".
+
+    Commands: "publish" TIME (answers are expected from now on, latency counts from TIME), "check", "close", "stop".
+    Latency: of held requests with a time of their own what they were answered late by; else see "publish"; of idle
+    ones that of their request.
+    """
+
+    def begin(self):
+        self.opened, self.unanswered, self.settled = 0, 0, 0
+        self.published = None
+        self.first, self.last = array.array("d"), array.array("d")
+        self.connections = set()
+        self.loop.at(self.config["start"], self.open_some)
+        self.loop.after(1.0, self.check_timeouts)
+
+    def open_some(self):
+        """Opens what is due by now."""
+        config, now = self.config, time.monotonic()
+        ramp = config["ramp"]
+        due = config["count"] if ramp <= 0 else min(config["count"], int((now - config["start"]) / ramp
+                                                                         * config["count"]) + 1)
+        while self.opened < due and (config["held"] or self.unanswered < MOST_UNANSWERED):
+            self.opened += 1
+            self.open_one(time.monotonic())
+        if self.opened < config["count"]:
+            self.loop.after(PACE, self.open_some)
+
+    def open_one(self, now):
+        config = self.config
+        try:
+            descriptor = self.loop.connect()
+        except OSError as error:
+            self.count_error(kind_of(error))
+            self.settled += 1
+            return
+        self.connections.add(descriptor)
+        if config["held"]:
+            seconds = config["seconds"] if config["until"] is None else max(0.0, config["until"] - now)
+            # Without a time of its own a request may take as long as the scenario, which ends it by a command.
+            self.mark(descriptor, now + seconds if seconds is not None else float("inf"))
+            target = config["target"].replace("{seconds}", f"{seconds or 0:.3f}")
+        else:
+            self.unanswered += 1
+            self.mark(descriptor, now)
+            target = config["target"]
+        self.loop.send(descriptor, wire.request("GET", target, config["host"], config["fields"]),
+                       self.on_readable, self.sent)
+
+    def sent(self, descriptor):
+        if self.config["held"]:
+            self.held += 1
+            self.settled += 1
+
+    def first_byte(self, descriptor):
+        self.first.append(time.monotonic())
+
+    def answered_one(self, descriptor, status, stays):
+        now, due = time.monotonic(), self.due[descriptor]
+        self.mark(descriptor, float("nan"))
+        if not self.config["held"]:
+            self.unanswered -= 1
+            self.histogram.record((now - due) * 1e6)
+            if descriptor in self.connections and self.held < self.config["count"]:
+                self.held += 1
+                self.settled += 1
+        else:
+            self.held -= 1
+            if due == float("inf"):
+                if self.published is None:
+                    self.count_error("early")
+                self.last.append(now)
+            elif now < due - EARLY and status < 400:
+                self.count_error("early")
+            else:
+                self.histogram.record((now - due) * 1e6)
+        if not stays:
+            self.connections.discard(descriptor)
+            self.loop.close(descriptor)
+
+    def failed(self, descriptor, kind):
+        self.connections.discard(descriptor)
+        if self.config["held"]:
+            self.held -= 1
+        else:
+            self.unanswered -= 1
+            self.settled += 1
+
+    def idle_closed(self, descriptor):
+        self.connections.discard(descriptor)
+        if not self.config["held"]:
+            self.held -= 1
+            self.extra["closed_by_server"] = self.extra.get("closed_by_server", 0) + 1
+
+    def command(self, name, *arguments):
+        if name == "publish":
+            self.published = arguments[0]
+        elif name == "check":
+            now = time.monotonic()
+            waiting = [descriptor for descriptor in self.connections if self.due[descriptor] != self.due[descriptor]]
+            for descriptor in waiting:
+                self.unanswered += 1
+                self.mark(descriptor, now)
+                self.loop.send(descriptor, wire.request("GET", self.config["target"], self.config["host"],
+                                                        self.config["fields"]), self.on_readable)
+        elif name == "close":
+            for descriptor in list(self.connections):
+                self.partial.pop(descriptor, None)
+                self.mark(descriptor, float("nan"))
+                self.loop.close(descriptor)
+            self.connections.clear()
+            self.held = 0
+        else:
+            super().command(name, *arguments)
+
+    def sample(self):
+        return {**super().sample(), "settled": self.settled, "unanswered": self.unanswered}
+
+    def gather(self):
+        if self.published is not None and self.last:
+            for moment in self.last:
+                self.histogram.record((moment - self.published) * 1e6)
+            self.extra["first_byte_at"] = min([*self.first, *self.last])
+            self.extra["last_byte_at"] = max(self.last)

@@ -1,0 +1,122 @@
+"""Requests one after another: at a constant rate whose schedule waits for nobody, or as fast as answers come.
+
+With a rate, latency counts from the moment the request was due, also when no connection was free then: a server that
+stands still for a second is seen by every request of that second (no coordinated omission).
+"""
+
+import collections
+import time
+
+from .loop import kind_of
+from .role import Role
+
+
+class Requests(Role):
+    """config adds: `connections`; `rate` per second, or 0; `until`, the moment to stop sending; `requests`, the most to
+    send, or None; `data`, the request's bytes; `fresh`: a connection for each request."""
+
+    def begin(self):
+        self.free, self.waiting, self.sent_count, self.scheduled = [], collections.deque(), 0, 0
+        self.busy, self.stopped, self.again = 0, False, 0
+        self.late = 0
+        config = self.config
+        if config["rate"]:
+            self.loop.at(config["start"], self.schedule)
+        else:
+            self.loop.at(config["start"], self.fill)
+        self.loop.at(config["until"], self.stop_sending)
+        self.loop.after(1.0, self.check_timeouts)
+
+    # When
+
+    def schedule(self):
+        """Sends what is due, and comes back when the next one is."""
+        config = self.config
+        interval, start = 1.0 / config["rate"], config["start"]
+        while not self.stopped:
+            due = start + self.scheduled * interval
+            if due > time.monotonic():
+                self.loop.at(due, self.schedule)
+                return
+            if due >= config["until"]:
+                return
+            self.scheduled += 1
+            self.waiting.append(due)
+            self.send_waiting()
+
+    def fill(self):
+        """Without a rate: every connection gets a request."""
+        while not self.stopped and self.busy < self.config["connections"]:
+            if not self.send_one(time.monotonic()):
+                # A server that refuses is not asked in a tight loop.
+                self.loop.after(0.05, self.fill)
+                return
+
+    def send_waiting(self):
+        while self.waiting and self.busy < self.config["connections"]:
+            if not self.send_one(self.waiting.popleft()):
+                return
+
+    def stop_sending(self):
+        self.stopped = True
+        # Due in time and never sent, for want of a free connection: they count, by how long they have waited.
+        now = time.monotonic()
+        for due in self.waiting:
+            self.count_error("not sent")
+            self.histogram.record((now - due) * 1e6)
+        self.waiting.clear()
+        self.end_if_quiet()
+
+    def end_if_quiet(self):
+        if self.stopped and not self.busy and not self.done:
+            self.done = True
+            for descriptor in self.free:
+                self.loop.close(descriptor)
+            self.free.clear()
+
+    # Requests
+
+    def send_one(self, due):
+        config = self.config
+        if config["requests"] is not None and self.sent_count >= config["requests"]:
+            self.stopped = True
+            return False
+        self.sent_count += 1
+        try:
+            descriptor = self.free.pop() if self.free else self.loop.connect()
+        except OSError as error:
+            self.count_error(kind_of(error))
+            return False
+        self.busy += 1
+        self.mark(descriptor, due)
+        self.loop.send(descriptor, config["data"], self.on_readable)
+        return True
+
+    def answered_one(self, descriptor, status, stays):
+        now = time.monotonic()
+        self.histogram.record((now - self.due[descriptor]) * 1e6)
+        self.busy -= 1
+        self.mark(descriptor, float("nan"))
+        if stays and not self.config["fresh"]:
+            self.free.append(descriptor)
+        else:
+            self.loop.close(descriptor)
+        self.next()
+
+    def failed(self, descriptor, kind):
+        self.busy -= 1
+        if self.config["rate"]:
+            self.next()
+        else:
+            self.loop.after(0.01, self.next)
+
+    def idle_closed(self, descriptor):
+        self.free.remove(descriptor)
+
+    def next(self):
+        if not self.stopped:
+            if self.config["rate"]:
+                self.send_waiting()
+            else:
+                self.fill()
+        self.end_if_quiet()

@@ -1,0 +1,151 @@
+"""The servers that can be started: the words of each one's command, what it can hold, how it is told to leave."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+APPS = ROOT / "scripts" / "loadtest.d" / "apps"
+RELEASE = pathlib.Path(os.environ.get("EVGATEWAY_BUILD", ROOT / ".build" / "release"))
+PYTHON = ROOT / ".venv-bench" / "bin" / "python3"
+BARE = ROOT / ".build" / "bench-bare"
+HUMMINGBIRD = APPS / "hummingbird"
+
+PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
+         "upload": "/upload", "download": "/download?bytes={bytes}"}
+# Examples/longpoll-chat: nothing comes after that id, so everyone who asks for it waits.
+CHAT_PATHS = {"fast": "/waiting", "hold": "/messages?since=999999999&wait={seconds}",
+              "wait": "/messages?since=999999999&wait=30", "publish": "/messages", "upload": "/messages",
+              "download": None}
+THREADS = 64
+
+
+class Kind:
+    """`classes`: what --worker-class may say, the default first. `waits`: those of them that hold any number of
+    requests at once. `hup`: whether HUP reloads. `workers`: whether there can be several. `needs_port`: the kernel
+    cannot choose its port. `leave`: the signal that ends it soonest in order."""
+
+    def __init__(self, words, classes, waits=(), hup=False, workers=True, package=None, needs_port=False,
+                 leave="SIGTERM"):
+        self.words, self.classes, self.waits, self.hup = words, classes, waits, hup
+        self.workers, self.package, self.needs_port, self.leave = workers, package, needs_port, leave
+
+    def paths(self, spec):
+        if spec.worker_class == "swift" and spec.app.endswith("longpoll-chat"):
+            return CHAT_PATHS
+        if spec.app.endswith("hello") or spec.name == "bare-c":
+            return {**dict.fromkeys(PATHS), "fast": "/", "upload": "/"}
+        return PATHS
+
+
+def _interface(worker_class):
+    return "asgi" if worker_class in ("asgi", "uvicorn") else "app"
+
+
+def _evgateway(spec):
+    words = [RELEASE / "evgateway", "--bind", spec.bind, "--workers", str(spec.workers), "--connections",
+             str(spec.connections)]
+    if spec.worker_class == "swift":
+        return [*words, *spec.flags, spec.app_or(str(RELEASE / "example-longpoll-chat"))]
+    return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *spec.flags,
+            spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+
+
+def _gunicorn(worker_class, *more):
+    return lambda spec: [
+        spec.python, "-m", "gunicorn", "--bind", spec.bind, "--workers", str(spec.workers), "--worker-connections",
+        str(spec.connections), "--keep-alive", "75", "--worker-class", worker_class, *more, *spec.flags,
+        spec.app_or("waiting:app")]
+
+
+def _uvicorn(spec):
+    return [spec.python, "-m", "uvicorn", "--host", spec.host, "--port", str(spec.port), "--workers",
+            str(spec.workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log",
+            "--timeout-keep-alive", "75", *spec.flags, spec.app_or("waiting:asgi")]
+
+
+def _granian(spec):
+    interface = ["asgi", "--loop", "uvloop", "--no-ws"] if spec.worker_class == "asgi" else [
+        "wsgi", "--blocking-threads", str(THREADS)]
+    return [spec.python, "-m", "granian", "--host", spec.host, "--port", str(spec.port), "--workers",
+            str(spec.workers), "--interface", *interface, *spec.flags,
+            spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+
+
+def _bjoern(spec):
+    return [spec.python, APPS / "serve_bjoern.py", *spec.flags, spec.app_or("waiting:app")]
+
+
+def _waitress(spec):
+    return [spec.python, "-m", "waitress", "--listen", spec.bind, "--threads", str(THREADS), "--connection-limit",
+            str(spec.connections), "--asyncore-use-poll", "--channel-timeout", "75", *spec.flags,
+            spec.app_or("waiting:app")]
+
+
+def _uwsgi(spec):
+    how = ["--gevent", str(spec.connections), "--gevent-monkey-patch"] if spec.worker_class == "gevent" else [
+        "--enable-threads", "--threads", str(THREADS)]
+    return [spec.python.parent / "uwsgi", "--http11-socket", spec.bind, "--master", "--processes", str(spec.workers),
+            "--listen", "1000", "--disable-logging", "--die-on-term", "--need-app", "--so-keepalive",
+            "--max-fd", str(spec.connections + 100), "--pythonpath", APPS, *how, *spec.flags,
+            "--module", spec.app_or("waiting:app")]
+
+
+def _hypercorn(spec):
+    return [spec.python, "-m", "hypercorn", "--bind", spec.bind, "--workers", str(spec.workers), "--worker-class",
+            "uvloop", "--keep-alive", "75", "--backlog", "2048", *spec.flags, spec.app_or("waiting:asgi")]
+
+
+KINDS = {
+    "evgateway": Kind(_evgateway, ("gevent", "inline", "threads", "asgi", "swift"), ("gevent", "asgi", "swift"),
+                      hup=True, leave="SIGINT"),
+    "gunicorn-gevent": Kind(_gunicorn("gevent"), ("gevent",), ("gevent",), hup=True, package="gunicorn"),
+    "gunicorn-gthread": Kind(_gunicorn("gthread", "--threads", str(THREADS)), ("gthread",), hup=True,
+                             package="gunicorn"),
+    "uvicorn": Kind(_uvicorn, ("asgi",), ("asgi",), hup=True, package="uvicorn"),
+    "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
+    "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),
+    "waitress": Kind(_waitress, ("threads",), workers=False, package="waitress"),
+    "uwsgi": Kind(_uwsgi, ("gevent", "threads"), ("gevent",), hup=True, package="uwsgi"),
+    "hypercorn": Kind(_hypercorn, ("asgi",), ("asgi",), package="hypercorn"),
+    "hummingbird": Kind(lambda spec: [HUMMINGBIRD / ".build" / "release" / "hello", *spec.flags, str(spec.port)],
+                        ("swift",), ("swift",), workers=False),
+    "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False),
+}
+
+
+def held_at_once(spec):
+    """How many requests a worker can hold that wait; None: as many as it has connections."""
+    kind = KINDS[spec.name]
+    if spec.worker_class in kind.waits:
+        return None
+    if spec.worker_class in ("inline", "c"):
+        return 1
+    return 8 if spec.name == "evgateway" else THREADS
+
+
+def version(spec):
+    """Of the server, and of the library whose loop it runs on; None when it cannot be told."""
+    if spec.name == "hummingbird":
+        return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
+    if spec.name == "bare-c":
+        return "libev " + _output("dpkg-query", "-W", "-f=${Version}", "libev-dev")
+    if spec.name == "evgateway":
+        found = _output(RELEASE / "evgateway", "--version").split()[-1]
+    else:
+        found = _package_version(spec.python, KINDS[spec.name].package)
+    words = [str(word) for word in KINDS[spec.name].words(spec)]
+    for library in ("gevent", "uvloop"):
+        if library in words or f"--{library}" in words:
+            found += f", {library} {_package_version(spec.python, library)}"
+    return found or None
+
+
+def _output(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return done.stdout.strip() or "?"
+
+
+def _package_version(python, package):
+    return _output(python, "-c", f"import importlib.metadata as m; print(m.version('{package}'))")

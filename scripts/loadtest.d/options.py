@@ -1,0 +1,136 @@
+"""The command line. Whatever is wrong with it is one line and exit code 2."""
+
+import argparse
+
+import kinds
+import scenarios
+
+DESCRIPTION = """\
+Loads an HTTP/1.1 server and says how it did: throughput, latency percentiles, errors by kind, CPU time per request,
+memory per connection, context switches, balance between workers. The server is one that it starts itself, or any URL.
+
+  scripts/loadtest --server evgateway hold:count=5000 throughput:seconds=5
+  scripts/loadtest --server gunicorn-gevent --workers 2 throughput --rate 2000
+  scripts/loadtest --url http://127.0.0.1:8000/ --pid 4711 --hold-path '/poll?after=0' hold fanout
+  scripts/loadtest --compare evgateway:class=asgi uvicorn throughput hold --html report.html
+
+Scenarios run one after another on the same server. Every one is bounded in count and time by its defaults, all of them
+together by --max-seconds. What the machine does not allow (descriptors, ports, memory) is said before anything starts.
+"""
+
+EPILOG = """\
+servers: {servers}
+  NAME[:class=C,workers=N,connections=N,app=A,python=P] says it for one server of a comparison. Options after `--` go
+  to the server's command, which is printed. evgateway's classes are gevent, inline, threads, asgi and swift
+  (Examples/longpoll-chat, or the program that --app names); granian's asgi and wsgi; uwsgi's gevent and threads.
+
+scenarios, NAME[:key=value,...] with the defaults in parentheses; --count, --seconds, --rate, --connections-open and
+--ramp set a parameter of that name in all that have it:
+{scenarios}
+
+exit codes: 0 when all ran (errors of the server are figures, not failures); 1 when a run broke; 2 for bad options.
+"""
+
+
+def parser():
+    parser = argparse.ArgumentParser(
+        prog="scripts/loadtest", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG.format(servers=", ".join(kinds.KINDS), scenarios=scenarios.described()),
+        allow_abbrev=False)
+    parser.error = _refuse
+    parser.add_argument("scenario", nargs="*", help="what to run, in this order (below)")
+
+    group = parser.add_argument_group("the server")
+    group.add_argument("--server", metavar="NAME", help="start this server, on a port that the kernel chooses")
+    group.add_argument("--url", help="load what answers there: http://HOST[:PORT][/PATH] or unix:PATH")
+    group.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two servers or URLs, in interleaved rounds")
+    group.add_argument("--rounds", type=_positive, default=3, help="of --compare (3)")
+    group.add_argument("--pid", type=_positive, help="with --url: the process whose tree is measured")
+    group.add_argument("--worker-class", metavar="C", help="of a server that has several")
+    group.add_argument("--workers", type=_positive, help="processes (1)")
+    group.add_argument("--connections", type=_positive, help="a worker takes; by default what the scenarios need")
+    group.add_argument("--app", help="in place of the app that comes with the harness, as the server names it")
+    group.add_argument("--python", help="the interpreter of a Python server (.venv-bench/bin/python3)")
+
+    group = parser.add_argument_group("what is asked for", "paths of the server; the app of the harness has them all")
+    group.add_argument("--fast-path", help="answered at once (/)")
+    group.add_argument("--hold-path", help="held; {seconds} becomes how long (/hold?seconds={seconds})")
+    group.add_argument("--wait-path", help="of fanout: held until something is published (/wait)")
+    group.add_argument("--publish-path", help="of fanout: a POST there answers those who wait (/publish)")
+    group.add_argument("--publish-body", default="hello", help="the body of that POST (hello)")
+    group.add_argument("--upload-path", help="takes a POST with a body (/upload)")
+    group.add_argument("--download-path", help="answers {bytes} bytes (/download?bytes={bytes})")
+    group.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with each request")
+
+    group = parser.add_argument_group("the clients")
+    group.add_argument("--count", type=_positive)
+    group.add_argument("--seconds", type=float)
+    group.add_argument("--rate", type=float, help="requests per second at a steady pace, latency free of coordinated "
+                       "omission; 0: as fast as answers come")
+    group.add_argument("--clients", type=_positive, help="keep-alive connections of those who send requests")
+    group.add_argument("--ramp", type=float)
+    group.add_argument("--timeout", type=_seconds, default=30.0, help="seconds an answer may take (30)")
+    group.add_argument("--processes", type=_positive, help="client processes (one per processor, or as many as the "
+                       "descriptor limit asks for)")
+    group.add_argument("--sources", type=_positive, help="source addresses of 127.0.0.0/8 per process (250)")
+    group.add_argument("--reload-every", type=_seconds, metavar="S", help="send HUP to the server every S seconds of "
+                       "every scenario")
+    group.add_argument("--max-seconds", type=_seconds, default=600.0, help="for all of it (600)")
+
+    group = parser.add_argument_group("the report")
+    group.add_argument("--json", metavar="FILE", help="the result, or with --compare the results of every round")
+    group.add_argument("--html", metavar="FILE", help="one page, self-contained")
+    group.add_argument("--plan", action="store_true", help="say what would be done and what is out of reach, and end")
+    group.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def parsed(arguments):
+    """The options, with `flags`, the words after `--`."""
+    flags = []
+    if "--" in arguments:
+        at = arguments.index("--")
+        arguments, flags = arguments[:at], arguments[at + 1:]
+    options = parser().parse_intermixed_args(arguments)
+    options.flags = flags
+    chosen = [name for name in ("server", "url", "compare") if getattr(options, name)]
+    if len(chosen) != 1:
+        _refuse("one of --server, --url and --compare is needed" + (f", not {len(chosen)}" if chosen else ""))
+    if not options.scenario:
+        _refuse("which scenarios? " + ", ".join(scenarios.SCENARIOS))
+    if options.pid and not options.url:
+        _refuse("--pid goes with --url")
+    for field in options.header:
+        if ":" not in field or any(ord(letter) < 32 or ord(letter) > 255 for letter in field):
+            _refuse(f"--header is 'NAME: VALUE', not {field!r}")
+    for name in ("fast", "hold", "wait", "publish", "upload", "download"):
+        path = getattr(options, f"{name}_path")
+        if path is not None and (not path.startswith("/") or any(not 32 < ord(letter) < 127 for letter in path)):
+            _refuse(f"--{name}-path begins with '/' and has no spaces, not {path!r}")
+    return options
+
+
+def _refuse(text):
+    raise SystemExit(_said(text))
+
+
+def _said(text):
+    import sys
+    print(f"loadtest: {text}", file=sys.stderr)
+    return 2
+
+
+def _positive(text):
+    if not text.isdigit() or not 0 < int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _seconds(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not seconds, above 0 and below a day")
+    return value

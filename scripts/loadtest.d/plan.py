@@ -1,0 +1,97 @@
+"""What will be done and what cannot be, said before anything is started: descriptors, ports, memory, what a class of
+workers can hold. A count that the machine does not allow is lowered to what it allows."""
+
+import math
+import os
+
+import kinds
+import limits
+from servers import Refused
+
+# What a connection takes of the machine: two sockets in the kernel, a few arrays in the client, the server's own.
+BYTES_PER_CONNECTION = 12_000
+SERVER_SPARE = 300
+
+
+class Plan:
+    """`spec` has its workers and connections filled in; `chosen` is what can be run of what was asked for."""
+
+    def __init__(self, spec, chosen, options):
+        self.spec, self.chosen, self.options = spec, chosen, options
+        self.notes, self.cannot = [], []
+        self.limit = limits.machine()["descriptor_limit"]
+        self.most = max(scenario.connections for scenario in chosen)
+        self._lower(self._most_allowed())
+        if spec.url is None:
+            self._fit_server()
+        self._check_scenarios()
+
+    def _most_allowed(self):
+        """Connections that the clients can have open."""
+        per_process = self.limit - limits.SPARE_DESCRIPTORS
+        if per_process < 1:
+            raise Refused(f"the descriptor limit is {self.limit}; at least {limits.SPARE_DESCRIPTORS + 1} are needed")
+        allowed = {"memory": int(limits.memory("MemAvailable") * 0.8 / BYTES_PER_CONNECTION)}
+        if self.options.processes:
+            allowed["descriptors"] = per_process * self.options.processes
+        if self.spec.url and not self.spec.url.startswith(("http://127.", "http://localhost", "unix:")):
+            allowed["ports"] = limits.ports()
+        elif self.options.sources:
+            allowed["ports"] = limits.ports() * self.options.sources
+        if self.spec.url is None:
+            allowed["descriptors of the server's workers"] = (self.limit - SERVER_SPARE) * self.spec.workers
+        name = min(allowed, key=allowed.get)
+        if allowed[name] < self.most:
+            more = {"memory": f"{limits.memory('MemAvailable') >> 20} MiB are free, a connection takes about "
+                              f"{BYTES_PER_CONNECTION >> 10} KiB on both sides",
+                    "descriptors": f"the limit is {self.limit} per process, --processes {self.options.processes}",
+                    "ports": f"{limits.ports()} per source address",
+                    "descriptors of the server's workers": f"the limit is {self.limit} per process; "
+                                                           f"--workers {self._workers_for(self.most)} would do"}[name]
+            self.cannot.append(f"{self.most} connections at once: {name} allow {allowed[name]} ({more})"
+                               .replace("memory allow", "memory allows"))
+        return allowed[name]
+
+    def _workers_for(self, count):
+        return math.ceil(count / (self.limit - SERVER_SPARE))
+
+    def _lower(self, allowed):
+        for scenario in self.chosen:
+            for name in ("count", "connections"):
+                if scenario.parameters.get(name, 0) > allowed:
+                    scenario.parameters[name] = allowed
+        self.most = max(scenario.connections for scenario in self.chosen)
+
+    def _fit_server(self):
+        """Room for the crowd in each worker, also when it is not shared out evenly."""
+        spec = self.spec
+        if not self.options.connections and "connections=" not in spec.text:
+            share = self.most if spec.workers == 1 else math.ceil(self.most / spec.workers * 1.5)
+            spec.connections = max(1000, min(share + 200, self.limit - SERVER_SPARE + 100))
+
+    def _check_scenarios(self):
+        spec = self.spec
+        if spec.url is not None:
+            return
+        at_once = kinds.held_at_once(spec)
+        for scenario in self.chosen:
+            if at_once is not None and scenario.held > at_once * spec.workers:
+                self.cannot.append(f"{scenario.name} of {scenario.held}: {spec.name} ({spec.worker_class}) holds "
+                                   f"{at_once * spec.workers} requests at once; the others wait, then time out")
+
+    def lines(self):
+        spec, found = self.spec, []
+        if spec.url is None:
+            from servers import _typed
+            found.append(f"plan: start {_typed(spec.kind.words(spec))}")
+        else:
+            found.append(f"plan: load {spec.url}")
+        processes = self.options.processes or max(
+            len(os.sched_getaffinity(0)), math.ceil(self.most / (self.limit - limits.SPARE_DESCRIPTORS)))
+        for scenario in self.chosen:
+            said = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+                             for key, value in scenario.parameters.items() if value is not None)
+            found.append(f"plan: {scenario.name}: {said}; about {scenario.seconds:.0f} s")
+        found.append(f"plan: at most {self.most} connections from up to {processes} processes; "
+                     f"{self.limit} descriptors per process; {limits.memory('MemAvailable') >> 20} MiB free")
+        return found + [f"cannot reach: {line}" for line in self.cannot]

@@ -1,0 +1,209 @@
+"""One scenario while it runs: its client processes are pumped, the server sampled once a second, the result made."""
+
+import math
+import time
+from multiprocessing.connection import wait
+
+from clients import wire
+from clients.crew import Crew
+from histogram import Histogram
+
+SECOND = 1.0
+
+
+class Measurement:
+    """`context` is what the command line decided for all scenarios: see run.Context."""
+
+    def __init__(self, context, server, name, parameters):
+        self.context, self.server, self.name, self.parameters = context, server, name, parameters
+        self.crews, self.series, self.errors, self.extra = [], [], {}, {}
+        self.memory = self.balance = None
+        self.cut = False
+        self._base = self._finished = None
+        self._baseline_sockets = server.tree.sockets() if server.tree else {}
+        self.reloads = 0
+        self.begin()
+
+    # Time
+
+    def begin(self):
+        """What is measured starts here; a warm-up before it does not count."""
+        self.start = time.monotonic()
+        self._next_sample, self._last_cpu = self.start, None
+        self._next_reload = self.start + self.context.reload_every if self.context.reload_every else math.inf
+        tree = self.server.tree
+        self._cpu = tree.cpu_seconds() if tree else None
+        self._switches = tree.context_switches() if tree else None
+        self.series.clear()
+
+    def end(self):
+        """What is measured ends here; closing down does not count."""
+        if self._finished is None:
+            tree = self.server.tree
+            self._finished = (time.monotonic() - self.start, tree.cpu_seconds() - self._cpu if tree else None,
+                              self._switched() if tree else None)
+
+    def watch(self, until=lambda: False, seconds=None):
+        """Lets the clients work until `until()` holds, for `seconds` at most; returns whether it holds.
+
+        The deadline of the whole command and the end of the server cut every wait short.
+        """
+        limit = self.context.deadline if seconds is None else min(self.context.deadline, time.monotonic() + seconds)
+        while not until():
+            now = time.monotonic()
+            if now >= limit or self.cut:
+                self.cut = self.cut or now >= self.context.deadline
+                return until()
+            if now >= self._next_sample:
+                self._sample(now)
+            if now >= self._next_reload:
+                self.reload()
+                self._next_reload = now + self.context.reload_every
+            pipes = {pipe: (crew, index) for crew in self.crews for index, pipe in enumerate(crew.pipes)
+                     if crew.results[index] is None}
+            pause = max(0.0, min(limit, self._next_sample, self._next_reload, now + 0.1) - now)
+            if not pipes:
+                time.sleep(pause)
+            for pipe in wait(list(pipes), pause) if pipes else ():
+                crew, index = pipes[pipe]
+                crew.receive(index)
+        return True
+
+    def _sample(self, now):
+        self._next_sample = now + SECOND
+        entry = {"t": round(now - self.start, 3), **{name: sum(crew.total(name) for crew in self.crews)
+                                                     for name in ("open", "held", "answered", "errors")}}
+        if tree := self.server.tree:
+            cpu = tree.cpu_seconds()
+            last, self._last_cpu = self._last_cpu, (now, cpu)
+            entry["cpu"] = round((cpu - last[1]) / (now - last[0]), 3) if last else 0.0
+            entry["pss"] = tree.pss_bytes()
+            if not self.server.alive():
+                self.errors["server ended"] = 1
+                self.cut = True
+        self.series.append(entry)
+        self.context.progress.update(self.name, entry)
+
+    # Clients
+
+    def crew(self, role, processes=None, **config):
+        """Starts client processes of a role; what `config` leaves out is the command line's."""
+        context = self.context
+        config = {"start": time.monotonic() + 0.1, "timeout": context.timeout, "host": self.server.host_field,
+                  "fields": context.fields, **config}
+        many = max(config.get("count", 0), config.get("connections", 0))
+        crew = Crew(role, processes or context.processes(many), self.server.target, self._sources, config)
+        self.crews.append(crew)
+        return crew
+
+    def _sources(self, index):
+        return self.context.sources(self.server.target, len(self.crews) * 64 + index)
+
+    def request(self, path, method="GET", body=b"", **fill):
+        """The bytes of a request to one of the server's paths."""
+        return wire.request(method, self.server.paths[path].format(**fill), self.server.host_field,
+                            self.context.fields, body)
+
+    def stop(self, *crews):
+        """Ends crews and waits until they have told what they have."""
+        crews = crews or [crew for crew in self.crews if not crew.ended]
+        for crew in crews:
+            crew.tell("stop")
+        limit = time.monotonic() + 20
+        while not all(crew.ended for crew in crews) and time.monotonic() < limit:
+            pipes = {pipe: (crew, index) for crew in crews for index, pipe in enumerate(crew.pipes)
+                     if crew.results[index] is None}
+            for pipe in wait(list(pipes), 0.5):
+                crew, index = pipes[pipe]
+                crew.receive(index)
+        for crew in crews:
+            crew.end()
+
+    # The server
+
+    def reload(self):
+        self.server.reload()
+        self.reloads += 1
+        self.extra["reloads"] = self.reloads
+
+    def settle(self, seconds=10):
+        """Until the server is quiet; the clients are pumped meanwhile."""
+        last, limit = -1.0, time.monotonic() + seconds
+        while self.server.tree and (now := self.server.tree.cpu_seconds()) - last > 0.011:
+            last = now
+            if time.monotonic() > limit or self.cut:
+                return
+            self.watch(seconds=0.5)
+
+    def memory_before(self):
+        if self.server.tree:
+            self.settle()
+            self._base = self.server.tree.pss_bytes()
+
+    def memory_with(self, connections):
+        """The growth of PSS since memory_before() is that of so many connections."""
+        if self.server.tree and self._base is not None:
+            self.settle()
+            now = self.server.tree.pss_bytes()
+            self.memory = {"base_bytes": self._base, "peak_bytes": now, "connections": connections,
+                           "per_connection_bytes": round((now - self._base) / connections, 1) if connections else None}
+
+    def balance_now(self):
+        """Connections of each process that has some; the listening sockets it had before do not count."""
+        if not self.server.tree:
+            return
+        grown = {pid: count - self._baseline_sockets.get(pid, 0) for pid, count in self.server.tree.sockets().items()}
+        workers = {str(pid): count for pid, count in grown.items() if count > 0}
+        if workers:
+            self.balance = {"workers": workers,
+                            "max_over_min": round(max(workers.values()) / min(workers.values()), 2)}
+
+    def _switched(self):
+        voluntary = involuntary = 0
+        for task, counts in self.server.tree.context_switches().items():
+            before = self._switches.get(task, (0, 0))
+            voluntary, involuntary = voluntary + counts[0] - before[0], involuntary + counts[1] - before[1]
+        return {"voluntary": voluntary, "involuntary": involuntary}
+
+    # The result
+
+    def result(self, requests=None, latency=None, throughput=True, bytes_read=None, corrected=False, errors=True):
+        """The scenario's dict. What is not given is the sum over all crews; `latency` is a Histogram or a dict."""
+        self.end()
+        self.stop()
+        merged = [crew.merged() for crew in self.crews]
+        if requests is None:
+            requests = sum(part["answered"] for part in merged)
+        if errors:
+            for part in merged:
+                self.add_errors(part["errors"])
+        if latency is None:
+            latency = Histogram()
+            for part in merged:
+                latency.merge(part["histogram"].encode())
+        seconds, cpu, switches = self._finished
+        if self.cut:
+            self.extra["cut_short"] = 1
+        self._sample(time.monotonic())
+        tree = self.server.tree
+        if tree and self.memory is None and self.series:
+            sampled = [entry["pss"] for entry in self.series if "pss" in entry]
+            self.memory = {"base_bytes": sampled[0], "peak_bytes": max(sampled), "per_connection_bytes": None,
+                           "connections": max(entry["open"] for entry in self.series)}
+        return {
+            "name": self.name, "parameters": self.parameters, "seconds": round(seconds, 3), "requests": requests,
+            "errors": self.errors, "throughput": round(requests / seconds, 1) if throughput and seconds else None,
+            "bytes_read": sum(part["bytes_read"] for part in merged) if bytes_read is None else bytes_read,
+            "latency": latency.to_result(corrected) if isinstance(latency, Histogram) else latency,
+            "series": self.series, "cpu_seconds": None if cpu is None else round(cpu, 3),
+            "cpu_per_request_us": round(cpu / requests * 1e6, 2) if cpu is not None and requests else None,
+            "memory": self.memory, "context_switches": switches, "balance": self.balance, "extra": self.extra,
+        }
+
+    def add_errors(self, errors):
+        for kind, count in errors.items():
+            self.errors[kind] = self.errors.get(kind, 0) + count
+
+    def abandon(self):
+        for crew in list(self.crews):
+            crew.end()

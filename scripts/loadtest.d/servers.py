@@ -1,0 +1,252 @@
+"""One server under load: started from a specification, or met at a URL. Its whole tree is measured, and ended."""
+
+import os
+import pathlib
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+import time
+from urllib.parse import urlsplit
+
+import kinds
+from clients.crew import die_with_parent
+from procfs import Tree
+
+READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
+START_SECONDS = 60
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the text is one line for the user."""
+
+
+class Spec:
+    """NAME[:key=value,...] of --server and --compare, or a URL; what is not said there comes from the options."""
+
+    def __init__(self, text, options):
+        self.text, self.url = text, None
+        if re.match(r"https?://|unix:", text):
+            self.name, self.url = text, text
+            settings = {}
+        else:
+            self.name, _, rest = text.partition(":")
+            settings = _settings(text, rest)
+            if self.name not in kinds.KINDS:
+                raise Refused(f"there is no server '{self.name}'; there are {', '.join(kinds.KINDS)}")
+        self.worker_class = settings.pop("class", None) or options.worker_class
+        self.workers = _whole("workers", settings.pop("workers", None) or options.workers, 1, 256)
+        self.connections = _whole("connections", settings.pop("connections", None) or options.connections, 1, 1 << 20)
+        self.app = settings.pop("app", None) or options.app or ""
+        # Not resolved: the path of an interpreter in a virtualenv is what makes it one.
+        self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))
+        self.flags, self.host, self.port = list(options.flags), "127.0.0.1", 0
+        if settings:
+            raise Refused(f"'{text}': there is no setting '{next(iter(settings))}'; "
+                          "there are class, workers, connections, app, python")
+        if self.url is None:
+            self._check()
+
+    def _check(self):
+        kind = kinds.KINDS[self.name]
+        self.worker_class = self.worker_class or kind.classes[0]
+        if self.worker_class not in kind.classes:
+            raise Refused(f"{self.name} has no worker class '{self.worker_class}'; it has "
+                          + ", ".join(name or "none" for name in kind.classes))
+        if self.workers > 1 and not kind.workers:
+            raise Refused(f"{self.name} runs as one process: --workers 1")
+
+    @property
+    def bind(self):
+        return f"{self.host}:{self.port}"
+
+    def app_or(self, default):
+        return self.app or default
+
+    @property
+    def kind(self):
+        return kinds.KINDS.get(self.name)
+
+
+def _settings(text, rest):
+    found = {}
+    for entry in filter(None, rest.split(",")):
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise Refused(f"'{text}': '{entry}' is not key=value")
+        found[key] = value
+    return found
+
+
+def _whole(name, value, least, most):
+    try:
+        number = int(value)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise Refused(f"{name} is a number from {least} to {most}, not '{value}'")
+    return number
+
+
+class Server:
+    """`target` is what clients connect to: (family, address). `tree` is None when nothing is known of its process."""
+
+    def __init__(self, spec, paths):
+        self.spec, self.name = spec, spec.name
+        self.paths = {**(spec.kind.paths(spec) if spec.kind else kinds.PATHS), **paths}
+        self.process = self.tree = self.command = self.version = None
+        self.workers = None
+
+    @classmethod
+    def started(cls, spec, paths):
+        server = cls(spec, paths)
+        if spec.kind.needs_port:
+            spec.port = _free_port(spec.host)
+        words = spec.kind.words(spec)
+        server.command, server.workers = _typed(words), spec.workers
+        server.version = kinds.version(spec)
+        server._start([str(word) for word in words])
+        return server
+
+    @classmethod
+    def met(cls, spec, paths, pid=None):
+        """At a URL: http://HOST[:PORT][/PATH], or unix:PATH."""
+        server = cls(spec, paths)
+        parts = urlsplit(spec.url)
+        if parts.scheme == "https":
+            raise Refused("https is not spoken here: name the http port behind it")
+        if parts.scheme == "unix":
+            path = "\0" + parts.path[1:] if parts.path.startswith("@") else parts.path
+            server.target, server.host_field = (socket.AF_UNIX, path), "localhost"
+        else:
+            try:
+                host, port = parts.hostname or "", parts.port or 80
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            except (OSError, ValueError) as error:
+                raise Refused(f"{spec.url}: {error}") from None
+            server.target, server.host_field = (found[0], found[4]), parts.netloc.rpartition("@")[2]
+            if "fast" not in paths and (parts.path or parts.query):
+                server.paths["fast"] = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        server.url, server.name = spec.url, f"{parts.scheme}://{parts.netloc or parts.path}"
+        if pid:
+            if not os.path.exists(f"/proc/{pid}/smaps_rollup"):
+                raise Refused(f"there is no process {pid}")
+            server.tree = Tree(pid)
+        return server
+
+    def _start(self, words):
+        environment = {**os.environ, "PYTHONPATH": str(kinds.APPS), "PYTHONDONTWRITEBYTECODE": "1"}
+        for name in ("PORT", "WEB_CONCURRENCY", "VIRTUAL_ENV"):
+            environment.pop(name, None)
+        try:
+            self.process = subprocess.Popen(
+                words, cwd=kinds.ROOT, env=environment, start_new_session=True, preexec_fn=die_with_parent,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise Refused(f"{self.name} cannot be started: {error}") from None
+        self.tree, self.log = Tree(self.process.pid), []
+        threading.Thread(target=self._follow, daemon=True).start()
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _follow(self):
+        for line in self.process.stdout:
+            self.log.append(line.decode("utf-8", "replace"))
+            del self.log[:-200]
+
+    def _wait_until_it_answers(self):
+        """Its port comes from its log, or from the kernel for a server that does not print it."""
+        deadline, port = time.monotonic() + START_SECONDS, self.spec.port
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            found = [int(match[1]) for line in list(self.log) if (match := READY.search(line))]
+            listening = self.tree.listening_ports()
+            if not self.spec.port:
+                port = next(iter([port for port in found if port] + listening), 0)
+            if port in listening and self._answers(port):
+                self.target, self.host_field = (socket.AF_INET, ("127.0.0.1", port)), f"127.0.0.1:{port}"
+                self.url = f"http://127.0.0.1:{port}/"
+                self.settle(5)
+                return
+            time.sleep(0.05)
+        time.sleep(0.2)
+        raise Refused(f"{self.name} did not start. It was: {self.command}\n{''.join(self.log[-20:]).rstrip()}")
+
+    def _answers(self, port):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as client:
+                client.sendall(f"GET {self.paths['fast']} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                               "Connection: close\r\n\r\n".encode())
+                return client.recv(16).startswith(b"HTTP/1.")
+        except OSError:
+            return False
+
+    def settle(self, seconds=10):
+        """Until the tree has used no CPU time worth a tick for half a second, or `seconds` have passed."""
+        deadline, last = time.monotonic() + seconds, -1.0
+        while self.tree and (now := self.tree.cpu_seconds()) - last > 0.011 and time.monotonic() < deadline:
+            last = now
+            time.sleep(0.5)
+
+    def reload(self):
+        os.kill(self.tree.root, signal.SIGHUP)
+
+    @property
+    def reloads(self):
+        """None, or why HUP cannot be sent."""
+        if self.tree is None:
+            return "its process is not known (--pid)"
+        if self.spec.kind and not self.spec.kind.hup:
+            return f"{self.name} does not reload on HUP"
+        if self.name == "uvicorn" and self.workers < 2:
+            return "uvicorn reloads only with --workers 2 or more"
+        return None
+
+    def alive(self):
+        return self.process is None or self.process.poll() is None
+
+    def described(self):
+        """As a result's `server`."""
+        return {"name": self.label, "version": self.version, "command": self.command, "url": self.url,
+                "workers": self.workers}
+
+    @property
+    def label(self):
+        """The name, with the class where there are several."""
+        kind = self.spec.kind
+        return f"{self.name}-{self.spec.worker_class}" if kind and len(kind.classes) > 1 else self.name
+
+    def stop(self):
+        if self.process is None:
+            return
+        pids = self.tree.pids()
+        if self.process.poll() is None:
+            self.process.send_signal(getattr(signal, self.spec.kind.leave))
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for pid in {*pids, *self.tree.pids()} - {self.process.pid}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def _free_port(host):
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def _typed(words):
+    """As a reader would type it in the root of the repository."""
+    return shlex.join(str(word.relative_to(kinds.ROOT) if isinstance(word, pathlib.Path)
+                          and word.is_relative_to(kinds.ROOT) else word) for word in words)
