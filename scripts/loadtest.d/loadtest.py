@@ -7,6 +7,8 @@ import signal
 import sys
 import time
 
+import compare
+import html_page
 import limits
 import options as command_line
 import plan
@@ -35,7 +37,9 @@ def main(arguments):
         print("\n".join(line for made in plans for line in made.lines()), file=sys.stderr, flush=True)
         if options.plan:
             return 0
-        context = run.Context(options, Progress(None if options.quiet else sys.stderr))
+        hint = sum(scenario.seconds for made in plans for scenario in made.chosen) * (
+            options.rounds if options.compare else 1)
+        context = run.Context(options, Progress(open(os.devnull, "w") if options.quiet else sys.stderr, hint))
         for made in plans:
             servers.append(started(made, options))
             print(f"loadtest: {servers[-1].label} {servers[-1].version or ''} at {servers[-1].url}", file=sys.stderr)
@@ -83,7 +87,6 @@ def one(context, server, made, options, command):
 
 def compared(context, servers, plans, options, command):
     """A B, B A, A B: neither always follows the other."""
-    import compare
     rounds = [[], []]
     for number in range(options.rounds):
         for index in (0, 1) if number % 2 == 0 else (1, 0):
@@ -97,13 +100,12 @@ def compared(context, servers, plans, options, command):
         report.write_json({"format": 1, "command": command, "comparison": comparison, "a": rounds[0], "b": rounds[1]},
                           options.json)
     if options.html:
-        _write_page(options.html, [results[-1] for results in rounds], comparison)
+        _write_page(options.html, [*rounds[0], *rounds[1]], comparison)
 
 
 def _write_page(path, results, comparison):
-    import page
     with open(path, "w", encoding="utf-8") as file:
-        file.write(page.page(results, comparison))
+        file.write(html_page.page(results, comparison))
 
 
 def _now():

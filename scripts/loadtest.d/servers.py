@@ -37,8 +37,8 @@ class Spec:
             if self.name not in kinds.KINDS:
                 raise Refused(f"there is no server '{self.name}'; there are {', '.join(kinds.KINDS)}")
         self.worker_class = settings.pop("class", None) or options.worker_class
-        self.workers = _whole("workers", settings.pop("workers", None) or options.workers, 1, 256)
-        self.connections = _whole("connections", settings.pop("connections", None) or options.connections, 1, 1 << 20)
+        self.workers = _whole("workers", settings.pop("workers", None) or options.workers or 1, 1, 256)
+        self.connections = _whole("connections", settings.pop("connections", None) or options.connections or 1000, 1, 1 << 20)
         self.app = settings.pop("app", None) or options.app or ""
         # Not resolved: the path of an interpreter in a virtualenv is what makes it one.
         self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))

@@ -11,8 +11,9 @@ from histogram import Histogram
 from .crowd import Crowd
 from .loop import Loop
 from .requests import Requests
+from .slow import Slow
 
-ROLES = {"crowd": Crowd, "requests": Requests}
+ROLES = {"crowd": Crowd, "requests": Requests, "slow": Slow}
 SHARED = ("count", "connections", "rate", "requests")
 REPORT = 0.25
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK = 1, 29

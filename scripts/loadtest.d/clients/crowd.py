@@ -17,7 +17,8 @@ EARLY = 0.25
 class Crowd(Role):
     """config adds: `count`; `ramp` seconds to open them in; `target` with an optional {seconds}; `host`, `fields`;
     `until`: the moment that held requests ask to be answered at, or None; `seconds`: what each asks for otherwise;
-    `held`: whether the answer is awaited late; `ask_again`: whether idle ones send a second request on "check".
+    `held`: whether the answer is awaited late; `again`: whether one that is answered before the publishing asks again,
+    as long-polling clients do, or that is an error.
 
     Commands: "publish" TIME (answers are expected from now on, latency counts from TIME), "check", "close", "stop".
     Latency: of held requests with a time of their own what they were answered late by; else see "publish"; of idle
@@ -62,8 +63,7 @@ class Crowd(Role):
             self.unanswered += 1
             self.mark(descriptor, now)
             target = config["target"]
-        self.loop.send(descriptor, wire.request("GET", target, config["host"], config["fields"]),
-                       self.on_readable, self.sent)
+        self.send(descriptor, target, self.sent)
 
     def sent(self, descriptor):
         if self.config["held"]:
@@ -85,9 +85,13 @@ class Crowd(Role):
         else:
             self.held -= 1
             if due == float("inf"):
-                if self.published is None:
+                if self.published is not None:
+                    self.last.append(now)
+                elif self.config.get("again"):
+                    self.ask_again(descriptor, stays)
+                    return
+                else:
                     self.count_error("early")
-                self.last.append(now)
             elif now < due - EARLY and status < 400:
                 self.count_error("early")
             else:
@@ -95,6 +99,23 @@ class Crowd(Role):
         if not stays:
             self.connections.discard(descriptor)
             self.loop.close(descriptor)
+
+    def ask_again(self, descriptor, stays):
+        self.extra["asked_again"] = self.extra.get("asked_again", 0) + 1
+        self.answered -= 1
+        if stays:
+            self.held += 1
+            self.mark(descriptor, float("inf"))
+            self.send(descriptor, self.config["target"])
+        else:
+            self.connections.discard(descriptor)
+            self.loop.close(descriptor)
+            self.settled -= 1
+            self.open_one(time.monotonic())
+
+    def send(self, descriptor, target, sent=None):
+        self.loop.send(descriptor, wire.request("GET", target, self.config["host"], self.config["fields"]),
+                       self.on_readable, sent)
 
     def failed(self, descriptor, kind):
         self.connections.discard(descriptor)
@@ -119,8 +140,7 @@ class Crowd(Role):
             for descriptor in waiting:
                 self.unanswered += 1
                 self.mark(descriptor, now)
-                self.loop.send(descriptor, wire.request("GET", self.config["target"], self.config["host"],
-                                                        self.config["fields"]), self.on_readable)
+                self.send(descriptor, self.config["target"])
         elif name == "close":
             for descriptor in list(self.connections):
                 self.partial.pop(descriptor, None)

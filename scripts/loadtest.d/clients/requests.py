@@ -10,6 +10,7 @@ import time
 from .loop import kind_of
 from .role import Role
 
+MOST_AT_ONCE = 64
 
 class Requests(Role):
     """config adds: `connections`; `rate` per second, or 0; `until`, the moment to stop sending; `requests`, the most to
@@ -17,8 +18,7 @@ class Requests(Role):
 
     def begin(self):
         self.free, self.waiting, self.sent_count, self.scheduled = [], collections.deque(), 0, 0
-        self.busy, self.stopped, self.again = 0, False, 0
-        self.late = 0
+        self.busy, self.stopped = 0, False
         config = self.config
         if config["rate"]:
             self.loop.at(config["start"], self.schedule)
@@ -45,11 +45,13 @@ class Requests(Role):
             self.send_waiting()
 
     def fill(self):
-        """Without a rate: every connection gets a request."""
+        """Without a rate: every connection gets a request. New connections are made a few at a time, and a server that
+        refuses is not asked in a tight loop."""
+        made = 0
         while not self.stopped and self.busy < self.config["connections"]:
-            if not self.send_one(time.monotonic()):
-                # A server that refuses is not asked in a tight loop.
-                self.loop.after(0.05, self.fill)
+            made += not self.free
+            if made > MOST_AT_ONCE or not self.send_one(time.monotonic()):
+                self.loop.after(0.01, self.fill)
                 return
 
     def send_waiting(self):

@@ -3,10 +3,11 @@
 
 from servers import Refused
 
-from . import hold, throughput
+from . import churn, download, fanout, hold, idle, mixed, reload, slow, throughput, upload
 from .parameters import parsed
 
-SCENARIOS = {"throughput": throughput, "hold": hold}
+SCENARIOS = {"throughput": throughput, "hold": hold, "idle": idle, "churn": churn, "slow": slow, "mixed": mixed,
+             "fanout": fanout, "reload": reload, "upload": upload, "download": download}
 
 
 class Chosen:

@@ -46,8 +46,7 @@ def warm_up(measurement, path, held, count):
     measurement.watch(lambda: crew.total("settled") >= count, 10)
     measurement.settle(3)
     crew.tell("close")
-    measurement.stop(crew)
-    measurement.crews.remove(crew)
+    measurement.alone(crew)
     measurement.settle(3)
 
 
@@ -58,7 +57,6 @@ def run(measurement, parameters):
     timed, release = "{seconds}" in target, parameters["release"]
     warm_up(measurement, "hold", True, min(count, 100 * (measurement.server.workers or 1)))
     measurement.memory_before()
-    measurement.begin()
     start = time.monotonic() + 0.1
     full = start + opening + GRACE + parameters["hold"]
     asked = {"until": None, "seconds": None}
@@ -67,6 +65,7 @@ def run(measurement, parameters):
             asked["until"] = full
         else:
             asked["seconds"] = full - start + (60 if release == "close" else 0)
+    measurement.begin()
     crew = measurement.crew("crowd", count=count, start=start, ramp=opening, target=target, held=True, **asked)
     measurement.watch(lambda: crew.total("settled") >= count, opening + 30)
     measurement.extra["ramp_seconds"] = round(time.monotonic() - start, 3)

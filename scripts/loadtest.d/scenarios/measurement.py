@@ -21,8 +21,8 @@ class Measurement:
         self.cut = False
         self._base = self._finished = None
         self._baseline_sockets = server.tree.sockets() if server.tree else {}
-        self.reloads = 0
-        self.begin()
+        self.reloads, self.others_open = 0, 0
+        self._next_sample = self._next_reload = math.inf
 
     # Time
 
@@ -34,7 +34,6 @@ class Measurement:
         tree = self.server.tree
         self._cpu = tree.cpu_seconds() if tree else None
         self._switches = tree.context_switches() if tree else None
-        self.series.clear()
 
     def end(self):
         """What is measured ends here; closing down does not count."""
@@ -73,14 +72,14 @@ class Measurement:
         self._next_sample = now + SECOND
         entry = {"t": round(now - self.start, 3), **{name: sum(crew.total(name) for crew in self.crews)
                                                      for name in ("open", "held", "answered", "errors")}}
+        entry["open"] += self.others_open
         if tree := self.server.tree:
             cpu = tree.cpu_seconds()
             last, self._last_cpu = self._last_cpu, (now, cpu)
             entry["cpu"] = round((cpu - last[1]) / (now - last[0]), 3) if last else 0.0
             entry["pss"] = tree.pss_bytes()
             if not self.server.alive():
-                self.errors["server ended"] = 1
-                self.cut = True
+                self.errors["server ended"], self.cut = 1, True
         self.series.append(entry)
         self.context.progress.update(self.name, entry)
 
@@ -118,6 +117,27 @@ class Measurement:
                 crew.receive(index)
         for crew in crews:
             crew.end()
+
+    def alone(self, crew):
+        """Takes a crew whose figures are not those of the scenario out of it; returns what it has found."""
+        if not crew.ended:
+            self.stop(crew)
+        self.crews.remove(crew)
+        return crew.merged()
+
+    def publish(self, waiting):
+        """POSTs to the path that answers those who wait; returns the moment that their latency counts from."""
+        start = time.monotonic() + 0.2
+        waiting.tell("publish", start)
+        body = self.context.options.publish_body.encode()
+        crew = self.crew("requests", 1, start=start, connections=1, rate=0, requests=1, fresh=False,
+                         until=start + self.context.timeout, data=self.request("publish", "POST", body))
+        self.watch(lambda: crew.finished, self.context.timeout + 1)
+        found = self.alone(crew)
+        self.add_errors({f"publish {kind}": count for kind, count in found["errors"].items()})
+        if found["histogram"].count:
+            self.extra["publish_ms"] = round(found["histogram"].percentile(100) / 1000, 3)
+        return start
 
     # The server
 

@@ -48,6 +48,7 @@ def run(measurement, parameters):
 def requests(measurement, data, parameters, fresh=False):
     """Our own clients send `data` for parameters["seconds"] at parameters["rate"], or as fast as answers come."""
     start = time.monotonic() + 0.1
+    measurement.begin()
     crew = measurement.crew(
         "requests", start=start, connections=parameters["connections"], rate=parameters["rate"],
         until=start + parameters["seconds"], requests=None, data=data, fresh=fresh)
@@ -67,6 +68,7 @@ def wrk(measurement, parameters):
                f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"]
     with tempfile.TemporaryFile("w+") as output:
         measurement.begin()
+        measurement.others_open = parameters["connections"]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    preexec_fn=die_with_parent, start_new_session=True)
         try:

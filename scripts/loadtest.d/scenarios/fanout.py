@@ -1,0 +1,63 @@
+"""fanout: N clients wait, someone publishes once, everyone is answered.
+
+Latency is from the publishing to the last byte of each answer; `first_byte_ms` and `last_byte_ms` are those of the
+first client and of the last. The app that comes with the harness knows who waits in one process only: with several
+workers --app or --url names one that shares it. With again=yes a client that is answered before anything was
+published asks again, as a long-polling client does; else that is an error of the kind "early".
+"""
+
+import time
+
+from . import hold
+from .parameters import Parameter, one_of, seconds, whole
+
+PARAMETERS = {
+    "count": Parameter(1000, whole(), "clients that wait"),
+    "ramp": Parameter(None, seconds(), "seconds to open them in; default: 2,000 a second"),
+    "hold": Parameter(2.0, seconds(), "seconds that all have been there when it is published"),
+    "again": Parameter("no", one_of("yes", "no"), "whether those answered early ask again"),
+}
+PATHS = ("wait", "publish")
+
+
+def connections(parameters):
+    return parameters["count"]
+
+
+def expected_seconds(parameters):
+    return 4 + hold.ramp(parameters) * 2 + parameters["hold"]
+
+
+def held_at_once(parameters):
+    return parameters["count"] + 1
+
+
+def run(measurement, parameters):
+    count, opening = parameters["count"], hold.ramp(parameters)
+    parameters["ramp"] = opening
+    hold.warm_up(measurement, "wait", True, min(count, 100 * (measurement.server.workers or 1)))
+    measurement.memory_before()
+    measurement.begin()
+    crew = measurement.crew("crowd", count=count, ramp=opening, target=measurement.server.paths["wait"], held=True,
+                            until=None, seconds=None, again=parameters["again"] == "yes")
+    measurement.watch(lambda: crew.total("settled") >= count, opening + 60)
+    there = time.monotonic()
+    measurement.extra["ramp_seconds"] = round(there - measurement.start, 3)
+    waiting = crew.total("held")
+    measurement.memory_with(waiting)
+    measurement.balance_now()
+    measurement.watch(lambda: crew.total("held") <= 0, there + parameters["hold"] - time.monotonic())
+    measurement.extra["waiting"] = crew.total("held")
+    published = measurement.publish(crew)
+    measurement.watch(lambda: crew.total("held") <= 0, measurement.context.timeout)
+    if crew.total("held") > 0:
+        measurement.errors["never answered"] = crew.total("held")
+    measurement.end()
+    measurement.stop()
+    extra = crew.merged()["extra"]
+    for name, choose in (("first_byte", min), ("last_byte", max)):
+        if moments := extra.get(f"{name}_at"):
+            measurement.extra[f"{name}_ms"] = round((choose(moments) - published) * 1000, 3)
+    if "asked_again" in extra:
+        measurement.extra["asked_again"] = sum(extra["asked_again"])
+    return measurement.result(throughput=False)

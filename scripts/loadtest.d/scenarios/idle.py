@@ -1,0 +1,45 @@
+"""idle: N keep-alive connections that have had one answer and then say nothing for `hold` seconds.
+
+At the end each sends a second request, so that one which only seemed to be open counts as an error. Latency is that of
+the first request and of the second.
+"""
+
+import time
+
+from . import hold
+from .parameters import Parameter, seconds, whole
+
+PARAMETERS = {
+    "count": Parameter(1000, whole(), "connections"),
+    "ramp": Parameter(None, seconds(), "seconds to open them in; default: 2,000 a second"),
+    "hold": Parameter(5.0, seconds(), "seconds of silence"),
+}
+PATHS = ("fast",)
+
+
+def connections(parameters):
+    return parameters["count"]
+
+
+def expected_seconds(parameters):
+    return 5 + hold.ramp(parameters) * 2 + parameters["hold"]
+
+
+def run(measurement, parameters):
+    count, opening = parameters["count"], hold.ramp(parameters)
+    parameters["ramp"] = opening
+    hold.warm_up(measurement, "fast", False, min(count, 100 * (measurement.server.workers or 1)))
+    measurement.memory_before()
+    measurement.begin()
+    crew = measurement.crew("crowd", count=count, ramp=opening, target=measurement.server.paths["fast"], held=False,
+                            until=None, seconds=None)
+    measurement.watch(lambda: crew.total("settled") >= count, opening + measurement.context.timeout)
+    silent = time.monotonic()
+    measurement.extra["most_idle"] = crew.total("held")
+    measurement.memory_with(crew.total("held"))
+    measurement.balance_now()
+    measurement.watch(seconds=silent + parameters["hold"] - time.monotonic())
+    crew.tell("check")
+    measurement.watch(seconds=0.5)
+    measurement.watch(lambda: crew.total("unanswered") <= 0, measurement.context.timeout)
+    return measurement.result(throughput=False)

@@ -1,0 +1,58 @@
+"""slow: heads and bodies that come a byte at a time and answers that are hardly read, beside clients in no hurry.
+
+Latency is that of the normal clients, at a constant rate. That the server ends slow connections is no error: `extra`
+counts how often it did. Readers need a path whose answer fills the buffers of both sides (download).
+"""
+
+import time
+
+from .parameters import Parameter, rate, seconds, whole
+
+PARAMETERS = {
+    "count": Parameter(300, whole(3), "slow clients, a third of each sort"),
+    "interval": Parameter(1.0, seconds(0.01), "seconds between two steps of one of them"),
+    "seconds": Parameter(20.0, seconds(0.5), "how long"),
+    "connections": Parameter(32, whole(), "of the normal clients"),
+    "rate": Parameter(500.0, rate, "requests per second of the normal clients; 0: as fast as answers come"),
+}
+PATHS = ("fast", "upload")
+BODY = 1_000_000
+DOWNLOAD = 16 << 20
+
+
+def connections(parameters):
+    return parameters["count"] + parameters["connections"]
+
+
+def expected_seconds(parameters):
+    return parameters["seconds"] + 2
+
+
+def run(measurement, parameters):
+    paths = measurement.server.paths
+    head = measurement.request("fast")[:-2]
+    upload = measurement.request("upload", "POST", b" ").replace(b"Content-Length: 1\r\n\r\n ",
+                                                                 b"Content-Length: %d\r\n\r\n" % BODY)
+    sorts = {"head": {"data": head, "drop": b"X-Slow: 1\r\n"}, "body": {"data": upload, "drop": b"x"}}
+    if paths["download"]:
+        sorts["reader"] = {"data": measurement.request("download", bytes=DOWNLOAD), "step": 1024}
+    else:
+        measurement.context.note(f"slow: {measurement.server.name} has no download; heads and bodies only")
+    measurement.begin()
+    start = time.monotonic() + 0.1
+    slow = {how: measurement.crew("slow", 1, start=start, how=how, interval=parameters["interval"],
+                                  count=parameters["count"] // len(sorts), **more) for how, more in sorts.items()}
+    begin = start + parameters["interval"]
+    normal = measurement.crew("requests", start=begin, connections=parameters["connections"],
+                              rate=parameters["rate"], until=begin + parameters["seconds"], requests=None,
+                              data=measurement.request("fast"), fresh=False)
+    measurement.watch(lambda: normal.finished, parameters["seconds"] / 2 + parameters["interval"])
+    measurement.balance_now()
+    measurement.watch(lambda: normal.finished, parameters["seconds"] / 2 + measurement.context.timeout)
+    for how, crew in slow.items():
+        measurement.extra[f"slow_{how}s"] = crew.total("held")
+    measurement.end()
+    measurement.stop()
+    for how, crew in slow.items():
+        measurement.extra[f"slow_{how}s_ended_by_server"] = sum(crew.merged()["extra"]["ended_by_server"])
+    return measurement.result(latency=normal.merged()["histogram"], corrected=bool(parameters["rate"]))
