@@ -32,10 +32,10 @@ class Kind:
         self.workers, self.package, self.needs_port, self.leave = workers, package, needs_port, leave
 
     def paths(self, spec):
-        if spec.worker_class == "swift" and spec.app.endswith("longpoll-chat"):
+        if self is KINDS["evgateway"] and spec.worker_class == "swift" and spec.app_or("chat").endswith("chat"):
             return CHAT_PATHS
-        if spec.app.endswith("hello") or spec.name == "bare-c":
-            return {**dict.fromkeys(PATHS), "fast": "/", "upload": "/"}
+        if self is KINDS["bare-c"]:
+            return {**dict.fromkeys(PATHS), "fast": "/"}
         return PATHS
 
 

@@ -6,7 +6,7 @@ import os
 
 import kinds
 import limits
-from servers import Refused
+from servers import Refused, no_reload, typed
 
 # What a connection takes of the machine: two sockets in the kernel, a few arrays in the client, the server's own.
 BYTES_PER_CONNECTION = 12_000
@@ -70,9 +70,23 @@ class Plan:
             spec.connections = max(1000, min(share + 200, self.limit - SERVER_SPARE + 100))
 
     def _check_scenarios(self):
-        spec = self.spec
+        spec, options = self.spec, self.options
+        for asked in [scenario.name for scenario in self.chosen if scenario.name == "reload"] + (
+                ["--reload-every"] if options.reload_every else []):
+            if why := no_reload(spec, options.pid):
+                raise Refused(f"{asked}: {why}")
         if spec.url is not None:
             return
+        paths = {**spec.kind.paths(spec), **{name: path for name in kinds.PATHS
+                                             if (path := getattr(options, f"{name}_path"))}}
+        for scenario in self.chosen:
+            for name in scenario.module.PATHS:
+                if paths[name] is None:
+                    raise Refused(f"{scenario.name}: the app of {spec.name} has nothing to {name}; "
+                                  f"--app and --{name}-path name one that has")
+            if scenario.name == "fanout" and spec.workers > 1 and not spec.app:
+                raise Refused("fanout: the app of the harness knows who waits in one process only; with several "
+                              "workers name one that shares it (--app, --wait-path, --publish-path), or --url")
         at_once = kinds.held_at_once(spec)
         for scenario in self.chosen:
             if at_once is not None and scenario.held > at_once * spec.workers:
@@ -82,8 +96,7 @@ class Plan:
     def lines(self):
         spec, found = self.spec, []
         if spec.url is None:
-            from servers import _typed
-            found.append(f"plan: start {_typed(spec.kind.words(spec))}")
+            found.append(f"plan: start {typed(spec.kind.words(spec))}")
         else:
             found.append(f"plan: load {spec.url}")
         processes = self.options.processes or max(

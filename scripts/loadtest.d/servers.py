@@ -105,7 +105,7 @@ class Server:
         if spec.kind.needs_port:
             spec.port = _free_port(spec.host)
         words = spec.kind.words(spec)
-        server.command, server.workers = _typed(words), spec.workers
+        server.command, server.workers = typed(words), spec.workers
         server.version = kinds.version(spec)
         server._start([str(word) for word in words])
         return server
@@ -197,17 +197,6 @@ class Server:
     def reload(self):
         os.kill(self.tree.root, signal.SIGHUP)
 
-    @property
-    def reloads(self):
-        """None, or why HUP cannot be sent."""
-        if self.tree is None:
-            return "its process is not known (--pid)"
-        if self.spec.kind and not self.spec.kind.hup:
-            return f"{self.name} does not reload on HUP"
-        if self.name == "uvicorn" and self.workers < 2:
-            return "uvicorn reloads only with --workers 2 or more"
-        return None
-
     def alive(self):
         return self.process is None or self.process.poll() is None
 
@@ -240,13 +229,24 @@ class Server:
                 pass
 
 
+def no_reload(spec, pid):
+    """Why HUP would not reload it, or None."""
+    if spec.url is not None:
+        return None if pid else "whom to send HUP to? --pid"
+    if not spec.kind.hup:
+        return f"{spec.name} does not reload on HUP"
+    if spec.name == "uvicorn" and spec.workers < 2:
+        return "uvicorn reloads only with --workers 2 or more"
+    return None
+
+
 def _free_port(host):
     with socket.socket() as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
 
 
-def _typed(words):
+def typed(words):
     """As a reader would type it in the root of the repository."""
     return shlex.join(str(word.relative_to(kinds.ROOT) if isinstance(word, pathlib.Path)
                           and word.is_relative_to(kinds.ROOT) else word) for word in words)

@@ -87,10 +87,10 @@ class Crowd(Role):
             if due == float("inf"):
                 if self.published is not None:
                     self.last.append(now)
-                elif self.config.get("again"):
+                elif self.config.get("again") and status < 400:
                     self.ask_again(descriptor, stays)
                     return
-                else:
+                elif status < 400:
                     self.count_error("early")
             elif now < due - EARLY and status < 400:
                 self.count_error("early")

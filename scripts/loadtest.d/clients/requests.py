@@ -75,6 +75,7 @@ class Requests(Role):
             for descriptor in self.free:
                 self.loop.close(descriptor)
             self.free.clear()
+            self.finish()
 
     # Requests
 

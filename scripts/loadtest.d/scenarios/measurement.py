@@ -26,9 +26,9 @@ class Measurement:
 
     # Time
 
-    def begin(self):
-        """What is measured starts here; a warm-up before it does not count."""
-        self.start = time.monotonic()
+    def begin(self, start=None):
+        """What is measured starts here, or at `start` soon; a warm-up before it does not count."""
+        self.start = start or time.monotonic()
         self._next_sample, self._last_cpu = self.start, None
         self._next_reload = self.start + self.context.reload_every if self.context.reload_every else math.inf
         tree = self.server.tree
@@ -187,16 +187,16 @@ class Measurement:
 
     # The result
 
-    def result(self, requests=None, latency=None, throughput=True, bytes_read=None, corrected=False, errors=True):
-        """The scenario's dict. What is not given is the sum over all crews; `latency` is a Histogram or a dict."""
+    def result(self, requests=None, latency=None, throughput=None, bytes_read=None, corrected=False):
+        """The scenario's dict. What is not given is the sum over all crews; `latency` is a Histogram or a dict.
+        `throughput` is per second, or False where it says nothing; else it is computed from `requests`."""
         self.end()
         self.stop()
         merged = [crew.merged() for crew in self.crews]
         if requests is None:
             requests = sum(part["answered"] for part in merged)
-        if errors:
-            for part in merged:
-                self.add_errors(part["errors"])
+        for part in merged:
+            self.add_errors(part["errors"])
         if latency is None:
             latency = Histogram()
             for part in merged:
@@ -204,6 +204,8 @@ class Measurement:
         seconds, cpu, switches = self._finished
         if self.cut:
             self.extra["cut_short"] = 1
+        if throughput is None:
+            throughput = requests / seconds if seconds > 0 else None
         self._sample(time.monotonic())
         tree = self.server.tree
         if tree and self.memory is None and self.series:
@@ -212,7 +214,7 @@ class Measurement:
                            "connections": max(entry["open"] for entry in self.series)}
         return {
             "name": self.name, "parameters": self.parameters, "seconds": round(seconds, 3), "requests": requests,
-            "errors": self.errors, "throughput": round(requests / seconds, 1) if throughput and seconds else None,
+            "errors": self.errors, "throughput": round(throughput, 1) if throughput else None,
             "bytes_read": sum(part["bytes_read"] for part in merged) if bytes_read is None else bytes_read,
             "latency": latency.to_result(corrected) if isinstance(latency, Histogram) else latency,
             "series": self.series, "cpu_seconds": None if cpu is None else round(cpu, 3),

@@ -36,8 +36,8 @@ def run(measurement, parameters):
     parameters["ramp"] = opening
     path = measurement.server.paths["hold"]
     timed = "{seconds}" in path
-    measurement.begin()
     start = time.monotonic() + 0.1
+    measurement.begin(start)
     begin = start + opening + hold.GRACE if held else start
     end = begin + parameters["seconds"]
     crowd = None
@@ -62,4 +62,6 @@ def run(measurement, parameters):
             measurement.errors["never answered"] = crowd.total("held")
     measurement.end()
     measurement.stop()
-    return measurement.result(latency=fast.merged()["histogram"], corrected=bool(parameters["rate"]))
+    found = fast.merged()
+    return measurement.result(latency=found["histogram"], corrected=bool(parameters["rate"]),
+                              throughput=found["answered"] / parameters["seconds"])

@@ -34,8 +34,8 @@ def run(measurement, parameters):
     server, duration = measurement.server, parameters["seconds"]
     before = set(server.tree.pids()) - {server.tree.root}
     polling = held_at_once(parameters)
-    measurement.begin()
     start = time.monotonic() + 0.1
+    measurement.begin(start)
     common = {"start": start, "until": start + duration, "requests": None, "fresh": False}
     polls = measurement.crew("requests", connections=polling, rate=0,
                              data=measurement.request("hold", seconds=f"{parameters['hold']:g}"), **common)
@@ -44,13 +44,14 @@ def run(measurement, parameters):
     for number in range(parameters["times"]):
         # In the middle of each of `times` equal parts.
         measurement.watch(seconds=start + duration * (number + 0.5) / parameters["times"] - time.monotonic())
+        if number == 0:
+            measurement.balance_now()
         if not measurement.cut:
             measurement.reload()
     measurement.watch(lambda: fast.finished and polls.finished,
                       start + duration + measurement.context.timeout - time.monotonic())
     measurement.extra["old_processes_left"] = len(before & set(server.tree.pids()))
     measurement.extra["polls_answered"] = polls.total("answered")
-    measurement.balance_now()
     measurement.end()
     measurement.stop()
     return measurement.result(latency=fast.merged()["histogram"], corrected=bool(parameters["rate"]))

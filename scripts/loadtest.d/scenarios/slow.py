@@ -18,6 +18,7 @@ PARAMETERS = {
 PATHS = ("fast", "upload")
 BODY = 1_000_000
 DOWNLOAD = 16 << 20
+PLURAL = {"head": "heads", "body": "bodies", "reader": "readers"}
 
 
 def connections(parameters):
@@ -38,8 +39,8 @@ def run(measurement, parameters):
         sorts["reader"] = {"data": measurement.request("download", bytes=DOWNLOAD), "step": 1024}
     else:
         measurement.context.note(f"slow: {measurement.server.name} has no download; heads and bodies only")
-    measurement.begin()
     start = time.monotonic() + 0.1
+    measurement.begin(start)
     slow = {how: measurement.crew("slow", 1, start=start, how=how, interval=parameters["interval"],
                                   count=parameters["count"] // len(sorts), **more) for how, more in sorts.items()}
     begin = start + parameters["interval"]
@@ -50,9 +51,9 @@ def run(measurement, parameters):
     measurement.balance_now()
     measurement.watch(lambda: normal.finished, parameters["seconds"] / 2 + measurement.context.timeout)
     for how, crew in slow.items():
-        measurement.extra[f"slow_{how}s"] = crew.total("held")
+        measurement.extra[f"{PLURAL[how]}_open"] = crew.total("held")
     measurement.end()
     measurement.stop()
     for how, crew in slow.items():
-        measurement.extra[f"slow_{how}s_ended_by_server"] = sum(crew.merged()["extra"]["ended_by_server"])
+        measurement.extra[f"{PLURAL[how]}_ended_by_server"] = sum(crew.merged()["extra"]["ended_by_server"])
     return measurement.result(latency=normal.merged()["histogram"], corrected=bool(parameters["rate"]))

@@ -48,7 +48,7 @@ def run(measurement, parameters):
 def requests(measurement, data, parameters, fresh=False):
     """Our own clients send `data` for parameters["seconds"] at parameters["rate"], or as fast as answers come."""
     start = time.monotonic() + 0.1
-    measurement.begin()
+    measurement.begin(start)
     crew = measurement.crew(
         "requests", start=start, connections=parameters["connections"], rate=parameters["rate"],
         until=start + parameters["seconds"], requests=None, data=data, fresh=fresh)
