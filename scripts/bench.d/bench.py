@@ -6,12 +6,26 @@ of tables (speed, memory, sleepers, latency), separated by commas: `--only evgat
 """
 
 import argparse
+import datetime
+import io
+import pathlib
 import platform
-import resource
+import shlex
 import statistics
+import sys
+import types
 
-import contestants
-import measure
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d"))
+
+import contestants  # noqa: E402
+import limits  # noqa: E402
+import run  # noqa: E402
+from clients.crew import Crew  # noqa: E402
+from progress import Progress  # noqa: E402
+from scenarios import Chosen  # noqa: E402
+from scenarios.measurement import Measurement  # noqa: E402
+from servers import Refused  # noqa: E402
+from tables import Table, judged  # noqa: E402
 
 TABLES = ["speed", "memory", "sleepers", "latency"]
 SPEED = ["bjoern", "evgateway-inline", "gunicorn-gthread", "gunicorn-gevent", "evgateway-gevent",
@@ -29,24 +43,156 @@ RATIOS = [
     ("evgateway-swift", "hummingbird", 0.40),
     ("evgateway-swift", "bare-c", 1.35),
 ]
-# Name, target, whether the request is answered (an idle connection) or held, the most bytes that we want.
+# Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
-    ("evgateway-swift", "/", True, 1024),
-    ("evgateway-inline", "/", True, 1024),
-    ("evgateway-gevent", "/", True, 1024),
-    ("evgateway-asgi", "/", True, 1024),
-    ("bjoern", "/", True, None),
-    ("hummingbird", "/", True, None),
-    ("gunicorn-gevent", "/", True, None),
-    ("evgateway-chat", "/messages?since=0", False, 3072),
-    ("evgateway-gevent-held", "/held", False, 10240),
-    ("evgateway-asgi-held", "/held", False, 4608),
-    ("hummingbird", "/held", False, None),
+    ("evgateway-swift", None, 1024),
+    ("evgateway-inline", None, 1024),
+    ("evgateway-gevent", None, 1024),
+    ("evgateway-asgi", None, 1024),
+    ("bjoern", None, None),
+    ("hummingbird", None, None),
+    ("gunicorn-gevent", None, None),
+    ("evgateway-chat", "/messages?since=0", 3072),
+    ("evgateway-gevent-held", "/hold?seconds=86400", 10240),
+    ("evgateway-asgi-held", "/wait", 4608),
+    ("hummingbird", "/hold?seconds=86400", None),
 ]
-# Name, target; the most seconds until everyone of a crowd that sleeps for five has been answered.
-SLEEPERS = [("evgateway-gevent-held", "/sleep", 7)]
-# Name, target that is held; how many times as long the 99th percentile beside the crowd may be.
-LATENCY = [("evgateway-gevent-held", "/held", 2), ("evgateway-asgi-held", "/held", 2)]
+# Name; the most seconds until everyone of a crowd that sleeps for five has been answered.
+SLEEPERS = [("evgateway-gevent-held", 7)]
+# Name, the path that is held; how many times as long the 99th percentile beside the crowd may be.
+LATENCY = [("evgateway-gevent-held", "/hold?seconds=86400", 2), ("evgateway-asgi-held", "/wait", 2)]
+REQUESTS = 2000
+
+
+class Bench:
+    def __init__(self, options, count):
+        self.options, self.count, self.tables = options, count, []
+        # The harness as its command line would have it without any option.
+        self.context = run.Context(
+            types.SimpleNamespace(timeout=30.0, reload_every=None, header=[], processes=None, sources=None,
+                                  publish_body=""), Progress(io.StringIO()))
+
+    def show(self, table):
+        print("\n" + (table.markdown() if self.options.markdown else table.text()), flush=True)
+
+    def measured(self, server, scenario):
+        """One scenario on a server that runs; every error ends the benchmark."""
+        found = run.measure(self.context, server, [Chosen(scenario, {})])[0]
+        if found["errors"]:
+            raise SystemExit(f"bench: {server.name}: {scenario}: {found['errors']}")
+        return found
+
+    def alone(self, name, scenario, **paths):
+        """The same on a server of its own."""
+        server = contestants.started(name, **paths)
+        try:
+            return self.measured(server, scenario)
+        finally:
+            server.stop()
+
+    def speed(self, names):
+        servers, scenario = {}, f"throughput:seconds={self.options.duration}"
+        cpu, rate, size = ({name: [] for name in names} for _ in range(3))
+        try:
+            for name in names:
+                servers[name] = contestants.started(name)
+                self.measured(servers[name], "throughput:seconds=1")
+            for number in range(self.options.rounds):
+                # Every other round runs backwards, so that no one always follows the same neighbour.
+                for name in names if number % 2 == 0 else reversed(names):
+                    found = self.measured(servers[name], scenario)
+                    cpu[name].append(found["cpu_per_request_us"])
+                    rate[name].append(found["throughput"])
+                    size[name].append(found["bytes_read"] / found["requests"])
+        finally:
+            for server in servers.values():
+                server.stop()
+        table = Table("hello, 13 bytes", "CPU us/request", "requests/s", "bytes on the wire")
+        for name in names:
+            table.add(name, f"{statistics.median(cpu[name]):.2f}", f"{statistics.median(rate[name]):.0f}",
+                      f"{statistics.median(size[name]):.0f}")
+        self.show(table)
+        table = Table("CPU time per request", "ratio", "range", "target")
+        for ours, peer, target in RATIOS:
+            if ours in cpu and peer in cpu:
+                ratios = sorted(a / b for a, b in zip(cpu[ours], cpu[peer]))
+                middle = statistics.median(ratios)
+                table.add(f"{ours} : {peer}", f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}",
+                          judged(middle, target, "{:.2f}"))
+        if table.rows:
+            self.show(table)
+
+    def memory(self, rows):
+        table = Table(f"PSS per connection, {self.count} of them", "bytes", "target")
+        for name, path, limit in rows:
+            if path is None:
+                found = self.alone(name, f"idle:count={self.count},hold=0")
+            else:
+                found = self.alone(name, f"hold:count={self.count},hold=1,release=close", hold=path)
+            growth = found["memory"]["per_connection_bytes"]
+            table.add(name + (", idle keep-alive" if path is None else ", request held"), f"{growth:.0f}",
+                      judged(growth, limit, "{:.0f}"))
+        self.show(table)
+
+    def sleepers(self, rows):
+        """hold asks each to be answered ramp + hold + 1 seconds after it came."""
+        table = Table(f"{self.count} requests that sleep for 5 s", "seconds", "target")
+        for name, limit in rows:
+            found = self.alone(name, f"hold:count={self.count},ramp=1,hold=3,release=one-by-one")
+            table.add(f"{name}, all answered", f"{found['seconds']:.2f}", judged(found["seconds"], limit, "{:.0f}"))
+        self.show(table)
+
+    def latency(self, rows):
+        """A round is a fraction of a second: so five for each that was asked for."""
+        table = Table(f"p99 beside {self.count} held requests : alone", "ratio", "range", "target", "us")
+        for name, path, limit in rows:
+            servers = []
+            try:
+                for _ in range(2):
+                    servers.append(contestants.started(name, hold=path))
+                pairs = self.latencies(*servers, 5 * self.options.rounds)
+            finally:
+                for server in servers:
+                    server.stop()
+            ratios = sorted(beside / alone for alone, beside in pairs)
+            middle = statistics.median(ratios)
+            alone, beside = (statistics.median(times) for times in zip(*pairs))
+            table.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, "{:.0f}"),
+                      f"{beside:.0f} : {alone:.0f}")
+        self.show(table)
+
+    def latencies(self, empty, full, rounds):
+        """Per round the 99th percentile in us of requests one after another: to a server that is alone with them, and
+        to one that holds a crowd."""
+        held = Measurement(self.context, full, "held", {})
+        held.begin()
+        crowd = held.crew("crowd", count=self.count, ramp=2.0, target=full.paths["hold"], held=True, until=None,
+                          seconds=None)
+        held.watch(lambda: crowd.total("settled") >= self.count, 60)
+        held.settle()
+        found = []
+        for server in (empty, full):
+            self.percentile(server)
+        for number in range(rounds):
+            order = (empty, full) if number % 2 == 0 else (full, empty)
+            figures = {server: self.percentile(server) for server in order}
+            found.append((figures[empty], figures[full]))
+        held.watch(seconds=0.5)
+        if crowd.total("held") != self.count:
+            raise SystemExit(f"bench: {full.name}: {self.count - crowd.total('held')} of {self.count} were not held")
+        held.abandon()
+        return found
+
+    def percentile(self, server):
+        one = Measurement(self.context, server, "latency", {})
+        one.begin()
+        crew = one.crew("requests", 1, connections=1, rate=0, until=one.start + 30, requests=REQUESTS,
+                        data=one.request("fast"), fresh=False)
+        one.watch(lambda: crew.finished, 40)
+        found = one.result()
+        if found["errors"] or found["requests"] != REQUESTS:
+            raise SystemExit(f"bench: {server.name}: {found['requests']} of {REQUESTS} answered, {found['errors']}")
+        return found["latency"]["percentiles"]["99"]
 
 
 def main():
@@ -55,116 +201,48 @@ def main():
     parser.add_argument("--duration", type=int, default=3, help="seconds of load per contestant and round")
     parser.add_argument("--held", type=int, default=5000, help="connections held at a time, in the tables but speed")
     parser.add_argument("--only", default=",".join(TABLES))
+    parser.add_argument("--markdown", action="store_true", help="as README shows it")
     options = parser.parse_args()
     only = options.only.split(",")
-    named = [name for name in contestants.COMMANDS if name in only]
+    named = [name for name in contestants.CONTESTANTS if name in only]
     if unknown := set(only) - set(named) - set(TABLES):
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are "
-                     + ", ".join([*TABLES, *contestants.COMMANDS]))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
+                     + ", ".join([*TABLES, *contestants.CONTESTANTS]))
     tables = [table for table in TABLES if table in only] or TABLES
-
-    def chosen(table, rows):
-        """Of a table that was asked for, the rows whose first field was."""
-        return [row for row in rows if table in tables and (not named or row[0] in named)]
-
-    speed = [name for (name,) in chosen("speed", [(name,) for name in SPEED])]
-    memory, sleepers, latency = chosen("memory", MEMORY), chosen("sleepers", SLEEPERS), chosen("latency", LATENCY)
-    count = min(options.held, hard - 200)
-    print(f"{platform.machine()}, {platform.system()} {platform.release()}; "
-          f"{options.rounds} interleaved rounds of {options.duration} s, wrk -t1 -c64\n")
-    for name in dict.fromkeys([*speed, *(row[0] for row in [*memory, *sleepers, *latency])]):
-        print(f"  {name:22} {contestants.version(name):22} {contestants.command_line(name)}")
-    if speed:
-        speed_table(speed, options.rounds, options.duration)
-    if memory:
-        memory_table(memory, count)
-    if sleepers:
-        sleepers_table(sleepers, count)
-    if latency:
-        latency_table(latency, count, options.rounds)
+    rows = {"speed": [(name,) for name in SPEED], "memory": MEMORY, "sleepers": SLEEPERS, "latency": LATENCY}
+    # Of a table that was asked for, the rows whose contestant was.
+    chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}
+    bench = Bench(options, min(options.held, limits.raise_descriptor_limit() - 400))
+    head(options, dict.fromkeys(row[0] for table in chosen.values() for row in table))
+    for table, found in chosen.items():
+        if found:
+            getattr(bench, table)([row[0] for row in found] if table == "speed" else found)
 
 
-def speed_table(names, rounds, duration):
-    servers = {}
-    try:
-        for name in names:
-            servers[name] = contestants.Server(name)
-        sizes = {name: measure.response_size(server) for name, server in servers.items()}
-        for server in servers.values():
-            measure.load(server, 1)
-        cpu, rate = {name: [] for name in names}, {name: [] for name in names}
-        for number in range(rounds):
-            # Every other round runs backwards, so that no one always follows the same neighbour.
-            for name in names if number % 2 == 0 else reversed(names):
-                used, requests = measure.load(servers[name], duration)
-                cpu[name].append(used)
-                rate[name].append(requests)
-    finally:
-        for server in servers.values():
-            server.stop()
-
-    print(f"\n{'hello, 13 bytes':24}{'CPU us/request':>16}{'requests/s':>14}{'bytes on the wire':>20}")
+def head(options, names):
+    """The date, the machine, the command that does it again, and each contestant's version and command."""
+    command = shlex.join(["scripts/bench", *(word for word in sys.argv[1:] if word != "--markdown")])
+    table = Table("contestant", "version", "command")
     for name in names:
-        print(f"{name:24}{statistics.median(cpu[name]):16.2f}{statistics.median(rate[name]):14.0f}{sizes[name]:20}")
-    print(f"\n{'CPU time per request':48}{'ratio':>8}{'range':>16}{'target':>10}")
-    for ours, peer, target in RATIOS:
-        if ours in cpu and peer in cpu:
-            ratios = sorted(a / b for a, b in zip(cpu[ours], cpu[peer]))
-            middle = statistics.median(ratios)
-            print(f"{ours + ' : ' + peer:48}{middle:8.2f}{f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>16}"
-                  + judged(middle, target, "{:.2f}"))
-
-
-def memory_table(rows, count):
-    print(f"\n{f'PSS per connection, {count} of them':48}{'bytes':>8}{'':16}{'target':>10}")
-    for name, target, answered, limit in rows:
-        server = contestants.Server(name)
-        try:
-            growth = measure.memory(server, target, count, answered)
-        finally:
-            server.stop()
-        print(f"{name + (', idle keep-alive' if answered else ', request held'):48}{growth:8.0f}{'':16}"
-              + judged(growth, limit, "{:.0f}"), flush=True)
-
-
-def sleepers_table(rows, count):
-    print(f"\n{f'{count} requests that sleep for 5 s':48}{'seconds':>8}{'':16}{'target':>10}")
-    for name, target, limit in rows:
-        server = contestants.Server(name)
-        try:
-            elapsed = measure.sleepers(server, target, count)
-        finally:
-            server.stop()
-        print(f"{name + ', all answered':48}{elapsed:8.2f}{'':16}" + judged(elapsed, limit, "{:.0f}"), flush=True)
-
-
-def latency_table(rows, count, rounds):
-    """A round is 2000 requests, a fraction of a second: so five for each that was asked for."""
-    print(f"\n{f'p99 beside {count} held requests : alone':48}{'ratio':>8}{'range':>16}{'target':>10}{'':10}us")
-    for name, target, limit in rows:
-        servers = []
-        try:
-            for _ in range(2):
-                servers.append(contestants.Server(name))
-            pairs = measure.latencies(*servers, target, count, 5 * rounds)
-        finally:
-            for server in servers:
-                server.stop()
-        ratios = sorted(beside / alone for alone, beside in pairs)
-        middle = statistics.median(ratios)
-        alone, beside = (statistics.median(times) * 1e6 for times in zip(*pairs))
-        print(f"{name:48}{middle:8.2f}{f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>16}"
-              + f"{judged(middle, limit, '{:.0f}'):20}{beside:.0f} : {alone:.0f}", flush=True)
-
-
-def judged(value, target, form):
-    if target is None:
-        return f"{'-':>10}"
-    return f"{'<= ' + form.format(target):>10}  {'met' if value <= target else 'MISSED'}"
+        table.add(*contestants.described(name))
+    quoted = f"`{command}`" if options.markdown else command
+    print(f"{quoted} on {datetime.date.today()}: {limits.machine()['cpus']} processors, {platform.machine()}, "
+          f"{platform.system()} {platform.release()}; {options.rounds} interleaved rounds of {options.duration} s, "
+          "wrk -t1 -c64.\n")
+    if options.markdown:
+        for row in table.rows:
+            row[2] = f"`{row[2]}`"
+        print(table.markdown(), flush=True)
+    else:
+        for name, version, words in table.rows:
+            print(f"  {name:22} {version:22} {words}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Refused as error:
+        raise SystemExit(f"bench: {error}") from None
+    finally:
+        for left in list(Crew.crews):
+            left.end()

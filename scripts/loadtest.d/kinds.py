@@ -3,7 +3,14 @@
 import os
 import pathlib
 import re
+import shlex
 import subprocess
+import sys
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the text is one line for the user."""
+
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 APPS = ROOT / "scripts" / "loadtest.d" / "apps"
@@ -24,12 +31,13 @@ THREADS = 64
 class Kind:
     """`classes`: what --worker-class may say, the default first. `waits`: those of them that hold any number of
     requests at once. `hup`: whether HUP reloads. `workers`: whether there can be several. `needs_port`: the kernel
-    cannot choose its port. `leave`: the signal that ends it soonest in order."""
+    cannot choose its port. `leave`: the signal that ends it soonest in order. `made`: the program, what it is made of
+    and the command that makes it, on first use and when that has changed."""
 
     def __init__(self, words, classes, waits=(), hup=False, workers=True, package=None, needs_port=False,
-                 leave="SIGTERM"):
+                 leave="SIGTERM", made=None):
         self.words, self.classes, self.waits, self.hup = words, classes, waits, hup
-        self.workers, self.package, self.needs_port, self.leave = workers, package, needs_port, leave
+        self.workers, self.package, self.needs_port, self.leave, self.made = workers, package, needs_port, leave, made
 
     def paths(self, spec):
         if self is KINDS["evgateway"] and spec.worker_class == "swift" and spec.app_or("chat").endswith("chat"):
@@ -37,6 +45,29 @@ class Kind:
         if self is KINDS["bare-c"]:
             return {**dict.fromkeys(PATHS), "fast": "/"}
         return PATHS
+
+    def build(self):
+        if self.made is None:
+            return
+        program, sources, command = self.made
+        newest = max((source.stat().st_mtime for source in sources), default=0.0)
+        if program.exists() and program.stat().st_mtime >= newest:
+            return
+        print(f"making {shown(program)}: {typed(command)}", file=sys.stderr, flush=True)
+        program.parent.mkdir(parents=True, exist_ok=True)
+        if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=sys.stderr).returncode:
+            raise Refused(f"{shown(program)} could not be made")
+
+
+def shown(path):
+    """From the root of the repository, where it is below it."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def typed(words):
+    """A command as a reader would type it in the root of the repository."""
+    return shlex.join(shown(word) if isinstance(word, pathlib.Path) else str(word) for word in words)
 
 
 def _interface(worker_class):
@@ -47,16 +78,18 @@ def _evgateway(spec):
     words = [RELEASE / "evgateway", "--bind", spec.bind, "--workers", str(spec.workers), "--connections",
              str(spec.connections)]
     if spec.worker_class == "swift":
-        return [*words, *spec.flags, spec.app_or(str(RELEASE / "example-longpoll-chat"))]
-    return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *spec.flags,
+        return [*words, *spec.flags, spec.app_or(RELEASE / "example-longpoll-chat")]
+    threads = ["--threads", str(spec.threads)] if spec.worker_class == "threads" else []
+    return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *threads,
+            *spec.flags,
             spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
 
 
-def _gunicorn(worker_class, *more):
-    return lambda spec: [
-        spec.python, "-m", "gunicorn", "--bind", spec.bind, "--workers", str(spec.workers), "--worker-connections",
-        str(spec.connections), "--keep-alive", "75", "--worker-class", worker_class, *more, *spec.flags,
-        spec.app_or("waiting:app")]
+def _gunicorn(spec):
+    threads = ["--threads", str(spec.threads)] if spec.worker_class == "gthread" else []
+    return [spec.python, "-m", "gunicorn", "--bind", spec.bind, "--workers", str(spec.workers),
+            "--worker-connections", str(spec.connections), "--keep-alive", "75", "--worker-class", spec.worker_class,
+            *threads, *spec.flags, spec.app_or("waiting:app")]
 
 
 def _uvicorn(spec):
@@ -67,7 +100,7 @@ def _uvicorn(spec):
 
 def _granian(spec):
     interface = ["asgi", "--loop", "uvloop", "--no-ws"] if spec.worker_class == "asgi" else [
-        "wsgi", "--blocking-threads", str(THREADS)]
+        "wsgi", "--blocking-threads", str(spec.threads)]
     return [spec.python, "-m", "granian", "--host", spec.host, "--port", str(spec.port), "--workers",
             str(spec.workers), "--interface", *interface, *spec.flags,
             spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
@@ -78,14 +111,14 @@ def _bjoern(spec):
 
 
 def _waitress(spec):
-    return [spec.python, "-m", "waitress", "--listen", spec.bind, "--threads", str(THREADS), "--connection-limit",
+    return [spec.python, "-m", "waitress", "--listen", spec.bind, "--threads", str(spec.threads), "--connection-limit",
             str(spec.connections), "--asyncore-use-poll", "--channel-timeout", "75", *spec.flags,
             spec.app_or("waiting:app")]
 
 
 def _uwsgi(spec):
     how = ["--gevent", str(spec.connections), "--gevent-monkey-patch"] if spec.worker_class == "gevent" else [
-        "--enable-threads", "--threads", str(THREADS)]
+        "--enable-threads", "--threads", str(spec.threads)]
     return [spec.python.parent / "uwsgi", "--http11-socket", spec.bind, "--master", "--processes", str(spec.workers),
             "--listen", "1000", "--disable-logging", "--die-on-term", "--need-app", "--so-keepalive",
             "--max-fd", str(spec.connections + 100), "--pythonpath", APPS, *how, *spec.flags,
@@ -99,10 +132,9 @@ def _hypercorn(spec):
 
 KINDS = {
     "evgateway": Kind(_evgateway, ("gevent", "inline", "threads", "asgi", "swift"), ("gevent", "asgi", "swift"),
-                      hup=True, leave="SIGINT"),
-    "gunicorn-gevent": Kind(_gunicorn("gevent"), ("gevent",), ("gevent",), hup=True, package="gunicorn"),
-    "gunicorn-gthread": Kind(_gunicorn("gthread", "--threads", str(THREADS)), ("gthread",), hup=True,
-                             package="gunicorn"),
+                      hup=True, leave="SIGINT", made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
+    "gunicorn-gevent": Kind(_gunicorn, ("gevent",), ("gevent",), hup=True, package="gunicorn"),
+    "gunicorn-gthread": Kind(_gunicorn, ("gthread",), hup=True, package="gunicorn"),
     "uvicorn": Kind(_uvicorn, ("asgi",), ("asgi",), hup=True, package="uvicorn"),
     "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
     "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),
@@ -110,8 +142,12 @@ KINDS = {
     "uwsgi": Kind(_uwsgi, ("gevent", "threads"), ("gevent",), hup=True, package="uwsgi"),
     "hypercorn": Kind(_hypercorn, ("asgi",), ("asgi",), package="hypercorn"),
     "hummingbird": Kind(lambda spec: [HUMMINGBIRD / ".build" / "release" / "hello", *spec.flags, str(spec.port)],
-                        ("swift",), ("swift",), workers=False),
-    "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False),
+                        ("swift",), ("swift",), workers=False,
+                        made=(HUMMINGBIRD / ".build" / "release" / "hello", [
+                            HUMMINGBIRD / "Package.swift", HUMMINGBIRD / "Sources" / "hello" / "main.swift"],
+                            ["swift", "build", "-c", "release", "--package-path", HUMMINGBIRD, "--product", "hello"])),
+    "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False, made=(
+        BARE, [APPS / "bare.c"], ["cc", "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
 }
 
 
@@ -122,7 +158,7 @@ def held_at_once(spec):
         return None
     if spec.worker_class in ("inline", "c"):
         return 1
-    return 8 if spec.name == "evgateway" else THREADS
+    return spec.threads
 
 
 def version(spec):

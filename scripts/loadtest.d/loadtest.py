@@ -17,7 +17,8 @@ import run
 from clients.crew import ClientFailure, Crew
 from progress import Progress
 from scenarios import Chosen
-from servers import Refused, Server, Spec
+from kinds import Refused
+from servers import Server, Spec
 
 DEFAULTS = {"count": "count", "seconds": "seconds", "rate": "rate", "ramp": "ramp", "connections": "clients"}
 

@@ -20,7 +20,7 @@ together by --max-seconds. What the machine does not allow (descriptors, ports, 
 
 EPILOG = """\
 servers: {servers}
-  NAME[:class=C,workers=N,connections=N,app=A,python=P] says it for one server of a comparison. Options after `--` go
+  NAME[:class=C,workers=N,threads=N,connections=N,app=A,python=P] says it for one server of a comparison. Options after `--` go
   to the server's command, which is printed. evgateway's classes are gevent, inline, threads, asgi and swift
   (Examples/longpoll-chat, or the program that --app names); granian's asgi and wsgi; uwsgi's gevent and threads.
 
@@ -48,6 +48,7 @@ def parser():
     group.add_argument("--pid", type=_positive, help="with --url: the process whose tree is measured")
     group.add_argument("--worker-class", metavar="C", help="of a server that has several")
     group.add_argument("--workers", type=_positive, help="processes (1)")
+    group.add_argument("--threads", type=_positive, help="of a worker that has threads (64)")
     group.add_argument("--connections", type=_positive, help="a worker takes; by default what the scenarios need")
     group.add_argument("--app", help="in place of the app that comes with the harness, as the server names it")
     group.add_argument("--python", help="the interpreter of a Python server (.venv-bench/bin/python3)")

@@ -6,7 +6,8 @@ import os
 
 import kinds
 import limits
-from servers import Refused, no_reload, typed
+from kinds import Refused
+from servers import no_reload
 
 # What a connection takes of the machine: two sockets in the kernel, a few arrays in the client, the server's own.
 BYTES_PER_CONNECTION = 12_000
@@ -96,7 +97,7 @@ class Plan:
     def lines(self):
         spec, found = self.spec, []
         if spec.url is None:
-            found.append(f"plan: start {typed(spec.kind.words(spec))}")
+            found.append(f"plan: start {kinds.typed(spec.kind.words(spec))}")
         else:
             found.append(f"plan: load {spec.url}")
         processes = self.options.processes or max(

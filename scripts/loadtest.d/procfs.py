@@ -42,11 +42,18 @@ class Tree:
 
     def pss_bytes(self):
         """Proportional set size: a page that several processes share counts once."""
+        return self._rollup("Pss:")
+
+    def own_pss_bytes(self):
+        """Without the pages of files: those are shared with whatever else runs, and who that is changes."""
+        return self._rollup("Pss_Anon:", "Pss_Shmem:")
+
+    def _rollup(self, *names):
         total = 0
         for pid in self.pids():
             try:
                 with open(f"/proc/{pid}/smaps_rollup") as file:
-                    total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+                    total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith(names))
             except (OSError, ProcessLookupError):
                 continue
         return total

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -13,14 +12,11 @@ from urllib.parse import urlsplit
 
 import kinds
 from clients.crew import die_with_parent
+from kinds import Refused
 from procfs import Tree
 
 READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
 START_SECONDS = 60
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the text is one line for the user."""
 
 
 class Spec:
@@ -38,6 +34,7 @@ class Spec:
                 raise Refused(f"there is no server '{self.name}'; there are {', '.join(kinds.KINDS)}")
         self.worker_class = settings.pop("class", None) or options.worker_class
         self.workers = _whole("workers", settings.pop("workers", None) or options.workers or 1, 1, 256)
+        self.threads = _whole("threads", settings.pop("threads", None) or options.threads or kinds.THREADS, 1, 4096)
         self.connections = _whole("connections", settings.pop("connections", None) or options.connections or 1000, 1, 1 << 20)
         self.app = settings.pop("app", None) or options.app or ""
         # Not resolved: the path of an interpreter in a virtualenv is what makes it one.
@@ -45,7 +42,7 @@ class Spec:
         self.flags, self.host, self.port = list(options.flags), "127.0.0.1", 0
         if settings:
             raise Refused(f"'{text}': there is no setting '{next(iter(settings))}'; "
-                          "there are class, workers, connections, app, python")
+                          "there are class, workers, threads, connections, app, python")
         if self.url is None:
             self._check()
 
@@ -102,10 +99,11 @@ class Server:
     @classmethod
     def started(cls, spec, paths):
         server = cls(spec, paths)
+        spec.kind.build()
         if spec.kind.needs_port:
             spec.port = _free_port(spec.host)
         words = spec.kind.words(spec)
-        server.command, server.workers = typed(words), spec.workers
+        server.command, server.workers = kinds.typed(words), spec.workers
         server.version = kinds.version(spec)
         server._start([str(word) for word in words])
         return server
@@ -244,9 +242,3 @@ def _free_port(host):
     with socket.socket() as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
-
-
-def typed(words):
-    """As a reader would type it in the root of the repository."""
-    return shlex.join(str(word.relative_to(kinds.ROOT) if isinstance(word, pathlib.Path)
-                          and word.is_relative_to(kinds.ROOT) else word) for word in words)

@@ -50,6 +50,8 @@ class Loop:
             while timers and timers[0][0] <= now:
                 _, _, function, arguments = heapq.heappop(timers)
                 function(*arguments)
+            if not self.running:
+                return
             wait = min(1.0, timers[0][0] - time.monotonic()) if timers else 1.0
             if wait > 0:
                 select.select(waiting, (), (), wait)

@@ -1,7 +1,7 @@
 """What can be run. A scenario is a module: PARAMETERS, PATHS (the server's paths that it asks for), connections(p)
 (open at once), expected_seconds(p), run(measurement, p) -> its dict in a result; held_at_once(p) where requests wait."""
 
-from servers import Refused
+from kinds import Refused
 
 from . import churn, download, fanout, hold, idle, mixed, reload, slow, throughput, upload
 from .parameters import parsed

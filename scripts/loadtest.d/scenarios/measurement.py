@@ -158,15 +158,16 @@ class Measurement:
     def memory_before(self):
         if self.server.tree:
             self.settle()
-            self._base = self.server.tree.pss_bytes()
+            self._base = self.server.tree.pss_bytes(), self.server.tree.own_pss_bytes()
 
     def memory_with(self, connections):
-        """The growth of PSS since memory_before() is that of so many connections."""
+        """The growth of the server's own PSS since memory_before() is that of so many connections."""
         if self.server.tree and self._base is not None:
             self.settle()
-            now = self.server.tree.pss_bytes()
-            self.memory = {"base_bytes": self._base, "peak_bytes": now, "connections": connections,
-                           "per_connection_bytes": round((now - self._base) / connections, 1) if connections else None}
+            grown = self.server.tree.own_pss_bytes() - self._base[1]
+            self.memory = {"base_bytes": self._base[0], "peak_bytes": self.server.tree.pss_bytes(),
+                           "connections": connections,
+                           "per_connection_bytes": round(grown / connections, 1) if connections else None}
 
     def balance_now(self):
         """Connections of each process that has some; the listening sockets it had before do not count."""

@@ -2,78 +2,70 @@
 
 import re
 
-from servers import Refused
+from kinds import Refused
 
 _SIZES = {"": 1, "k": 1024, "m": 1024 ** 2, "g": 1024 ** 3}
 
 
 class Parameter:
-    """`parse` takes the text and returns the value or raises ValueError; `help` is one line."""
+    """`allowed` reads the text of a value; `help` is one line."""
 
-    def __init__(self, default, parse, help):
-        self.default, self.parse, self.help = default, parse, help
+    def __init__(self, default, allowed, help):
+        self.default, self.allowed, self.help = default, allowed, help
+
+
+class Allowed:
+    """`read` makes a value of a text, or raises ValueError; `holds` says whether it will do; `says` names those that
+    will, in an error."""
+
+    def __init__(self, says, read, holds=lambda value: True):
+        self.says, self.read, self.holds = says, read, holds
+
+    def value(self, text):
+        value = self.read(text)
+        if not self.holds(value):
+            raise ValueError
+        return value
 
 
 def whole(least=1, most=10_000_000):
-    def parse(text):
-        value = int(text)
-        if not least <= value <= most:
-            raise ValueError(f"a whole number from {least} to {most}")
-        return value
-    return parse
+    return Allowed(f"a whole number from {least} to {most}", int, lambda value: least <= value <= most)
 
 
 def seconds(least=0.0, most=86400.0):
-    def parse(text):
-        value = float(text)
-        if not least <= value <= most:
-            raise ValueError(f"seconds from {least:g} to {most:g}")
-        return value
-    return parse
-
-
-def rate(text):
-    value = float(text)
-    if not 0 <= value <= 10_000_000:
-        raise ValueError("requests per second, or 0 for as fast as answers come")
-    return value
-
-
-def size(text):
-    found = re.fullmatch(r"(\d{1,12})([kmg]?)", text.lower())
-    if not found:
-        raise ValueError("bytes, as in 4096, 64k or 1m")
-    return int(found[1]) * _SIZES[found[2]]
+    return Allowed(f"a number from {least:g} to {most:g}", float, lambda value: least <= value <= most)
 
 
 def one_of(*names):
-    def parse(text):
-        if text not in names:
-            raise ValueError("one of " + ", ".join(names))
-        return text
-    return parse
+    return Allowed("one of " + ", ".join(names), str, lambda value: value in names)
+
+
+def _bytes(text):
+    found = re.fullmatch(r"(\d{1,10})([kmg]?)", text.lower())
+    if not found:
+        raise ValueError
+    return int(found[1]) * _SIZES[found[2]]
+
+
+rate = Allowed("a number per second from 0 to 10000000", float, lambda value: 0 <= value <= 10_000_000)
+size = Allowed("bytes up to 1g, as in 4096, 64k or 1m", _bytes, lambda value: 1 <= value <= 1 << 30)
 
 
 def parsed(name, parameters, text, defaults):
-    """{parameter: value}: what `text` says, else `defaults` (of the command line), else the parameter's default."""
+    """{key: value}: what `text` says, else `defaults` (of the command line), else the parameter's default."""
     said = {}
     for entry in filter(None, text.split(",")):
         key, equals, value = entry.partition("=")
         if not equals:
             raise Refused(f"scenario {name}: '{entry}' is not key=value")
         if key not in parameters:
-            raise Refused(f"scenario {name} has no '{key}'; it has {', '.join(parameters) or 'no parameters'}")
+            raise Refused(f"scenario {name} has no '{key}'; it has {', '.join(parameters)}")
         said[key] = value
     values = {}
     for key, parameter in parameters.items():
         value = said.get(key, defaults.get(key))
-        if value is None:
-            values[key] = parameter.default
-            continue
         try:
-            values[key] = parameter.parse(str(value))
-        except ValueError as error:
-            why = str(error) if " " in str(error) and "literal" not in str(error) else "a number"
-            why = "a number" if "convert" in why else why
-            raise Refused(f"scenario {name}: {key} is {why}, not '{value}'") from None
+            values[key] = parameter.default if value is None else parameter.allowed.value(str(value))
+        except ValueError:
+            raise Refused(f"scenario {name}: {key} is {parameter.allowed.says}, not '{value}'") from None
     return values

@@ -1,0 +1,31 @@
+"""A table of figures as text for a terminal, or as Markdown for README."""
+
+
+class Table:
+    """`heads` are the columns' names: the first is left-aligned, the others right. Rows are texts."""
+
+    def __init__(self, *heads):
+        self.heads, self.rows = heads, []
+
+    def add(self, *row):
+        self.rows.append([str(cell) for cell in row])
+
+    def text(self):
+        widths = [max(len(row[at]) for row in [self.heads, *self.rows]) for at in range(len(self.heads))]
+        lines = []
+        for row in [self.heads, *self.rows]:
+            first, *others = (f"{cell:{width}}" if at == 0 else f"{cell:>{width}}"
+                              for at, (cell, width) in enumerate(zip(row, widths)))
+            lines.append("  ".join([first, *others]).rstrip())
+        return "\n".join(lines)
+
+    def markdown(self):
+        lines = ["| " + " | ".join(self.heads) + " |", "|---" + "|---:" * (len(self.heads) - 1) + "|"]
+        return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)])
+
+
+def judged(value, target, form):
+    """The target, and whether it is met."""
+    if target is None:
+        return "-"
+    return f"<= {form.format(target)} {'met' if value <= target else 'MISSED'}"
