@@ -117,12 +117,13 @@ def _waitress(spec):
 
 
 def _uwsgi(spec):
-    how = ["--gevent", str(spec.connections), "--gevent-monkey-patch"] if spec.worker_class == "gevent" else [
-        "--enable-threads", "--threads", str(spec.threads)]
-    return [spec.python.parent / "uwsgi", "--http11-socket", spec.bind, "--master", "--processes", str(spec.workers),
-            "--listen", "1000", "--disable-logging", "--die-on-term", "--need-app", "--so-keepalive",
-            "--max-fd", str(spec.connections + 100), "--pythonpath", APPS, *how, *spec.flags,
-            "--module", spec.app_or("waiting:app")]
+    # Its loop on gevent does not keep connections alive itself; its HTTP router does that for it.
+    how = ["--http", spec.bind, "--http-keepalive=75", "--gevent", str(spec.connections), "--gevent-monkey-patch"]
+    if spec.worker_class == "threads":
+        how = ["--http11-socket", spec.bind, "--enable-threads", "--threads", str(spec.threads)]
+    return [spec.python.parent / "uwsgi", *how, "--master", "--processes", str(spec.workers), "--listen", "1000",
+            "--max-fd", str(spec.connections + 100), "--disable-logging", "--die-on-term", "--need-app",
+            "--pythonpath", APPS, *spec.flags, "--module", spec.app_or("waiting:app")]
 
 
 def _hypercorn(spec):
@@ -139,7 +140,7 @@ KINDS = {
     "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
     "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),
     "waitress": Kind(_waitress, ("threads",), workers=False, package="waitress"),
-    "uwsgi": Kind(_uwsgi, ("gevent", "threads"), ("gevent",), hup=True, package="uwsgi"),
+    "uwsgi": Kind(_uwsgi, ("threads", "gevent"), ("gevent",), hup=True, package="uwsgi", needs_port=True),
     "hypercorn": Kind(_hypercorn, ("asgi",), ("asgi",), package="hypercorn"),
     "hummingbird": Kind(lambda spec: [HUMMINGBIRD / ".build" / "release" / "hello", *spec.flags, str(spec.port)],
                         ("swift",), ("swift",), workers=False,

@@ -22,7 +22,7 @@ EPILOG = """\
 servers: {servers}
   NAME[:class=C,workers=N,threads=N,connections=N,app=A,python=P] says it for one server of a comparison. Options after `--` go
   to the server's command, which is printed. evgateway's classes are gevent, inline, threads, asgi and swift
-  (Examples/longpoll-chat, or the program that --app names); granian's asgi and wsgi; uwsgi's gevent and threads.
+  (Examples/longpoll-chat, or the program that --app names); granian's asgi and wsgi; uwsgi's threads and gevent.
 
 scenarios, NAME[:key=value,...] with the defaults in parentheses; --count, --seconds, --rate, --connections-open and
 --ramp set a parameter of that name in all that have it:

@@ -30,7 +30,7 @@ class Loop:
         self.family, self.address = target
         self.sources = itertools.cycle(sources) if sources else None
         self.poll = select.epoll()
-        self.handlers = []
+        self.handlers, self.failures = [], {}
         self.timers, self.order = [], itertools.count()
         self.running, self.open = True, 0
 
@@ -93,8 +93,8 @@ class Loop:
     def send(self, descriptor, data, handler, sent=None):
         """Writes `data`, also while the connection is being made, and has `handler` called for what is to be read.
 
-        `sent(descriptor)` is called when all has been written. A failure to write reaches `handler` as an error event,
-        for it reads what the peer said before.
+        `sent(descriptor)` is called when all has been written. After a failure to write `handler` reads what the peer
+        said before; the kernel tells an error once, so that it is kept for `error_of`.
         """
         try:
             written = os.write(descriptor, data)
@@ -103,7 +103,10 @@ class Loop:
         except OSError as error:
             if error.errno not in (errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET, errno.ECONNREFUSED):
                 raise
-            written = len(data) if error.errno != errno.ENOTCONN else 0
+            written = 0
+            if error.errno != errno.ENOTCONN:
+                self.failures[descriptor] = kind_of(error)
+                written = len(data)
         if written == len(data):
             if self._handler(descriptor) is not handler:
                 self.watch(descriptor, handler)
@@ -121,11 +124,16 @@ class Loop:
                 self.send(descriptor, rest, handler, sent)
         self.watch(descriptor, go_on, select.EPOLLIN | select.EPOLLOUT)
 
+    def error_of(self, descriptor, otherwise):
+        """The kind of the error that a write met, if one did."""
+        return self.failures.get(descriptor, otherwise)
+
     def _handler(self, descriptor):
         return self.handlers[descriptor] if descriptor < len(self.handlers) else None
 
     def close(self, descriptor):
         if self._handler(descriptor) is not None:
             self.handlers[descriptor] = None
+        self.failures.pop(descriptor, None)
         os.close(descriptor)
         self.open -= 1

@@ -5,6 +5,7 @@ stands still for a second is seen by every request of that second (no coordinate
 """
 
 import collections
+import math
 import time
 
 from .loop import kind_of
@@ -21,6 +22,8 @@ class Requests(Role):
         self.busy, self.stopped = 0, False
         config = self.config
         if config["rate"]:
+            # A hair less, so that what is due at the very end by rounding alone is not one request more.
+            self.planned = math.ceil((config["until"] - config["start"]) * config["rate"] - 1e-6)
             self.loop.at(config["start"], self.schedule)
         else:
             self.loop.at(config["start"], self.fill)
@@ -33,12 +36,10 @@ class Requests(Role):
         """Sends what is due, and comes back when the next one is."""
         config = self.config
         interval, start = 1.0 / config["rate"], config["start"]
-        while not self.stopped:
+        while self.scheduled < self.planned and not self.stopped:
             due = start + self.scheduled * interval
             if due > time.monotonic():
                 self.loop.at(due, self.schedule)
-                return
-            if due >= config["until"]:
                 return
             self.scheduled += 1
             self.waiting.append(due)
@@ -60,6 +61,8 @@ class Requests(Role):
                 return
 
     def stop_sending(self):
+        if self.config["rate"] and not self.stopped:
+            self.schedule()
         self.stopped = True
         # Due in time and never sent, for want of a free connection: they count, by how long they have waited.
         now = time.monotonic()

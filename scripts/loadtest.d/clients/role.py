@@ -81,7 +81,7 @@ class Role:
             if answer and answer.status is not None and answer.ended():
                 self._whole(descriptor, answer.status, False)
             else:
-                self.broken(descriptor, "short" if answer else "closed")
+                self.broken(descriptor, self.loop.error_of(descriptor, "short" if answer else "closed"))
             return
         if not waiting:
             self.drop(descriptor, "unasked bytes")

@@ -25,7 +25,7 @@ def connections(parameters):
 
 
 def expected_seconds(parameters):
-    return 4 + hold.ramp(parameters) * 2 + parameters["hold"]
+    return 4 + hold.ramp(parameters) * 1.2 + parameters["hold"]
 
 
 def held_at_once(parameters):

@@ -26,7 +26,7 @@ def connections(parameters):
 
 
 def expected_seconds(parameters):
-    return 4 + ramp(parameters) * 2 + parameters["hold"]
+    return 5 + ramp(parameters) * 1.2 + parameters["hold"]
 
 
 def ramp(parameters):
@@ -44,10 +44,9 @@ def warm_up(measurement, path, held, count):
         fill["seconds"] = None
     crew = measurement.crew("crowd", count=count, **fill)
     measurement.watch(lambda: crew.total("settled") >= count, 10)
-    measurement.settle(3)
+    measurement.watch(seconds=0.2)
     crew.tell("close")
     measurement.alone(crew)
-    measurement.settle(3)
 
 
 def run(measurement, parameters):

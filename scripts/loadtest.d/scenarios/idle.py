@@ -22,7 +22,7 @@ def connections(parameters):
 
 
 def expected_seconds(parameters):
-    return 5 + hold.ramp(parameters) * 2 + parameters["hold"]
+    return 5 + hold.ramp(parameters) * 1.2 + parameters["hold"]
 
 
 def run(measurement, parameters):
