@@ -226,11 +226,10 @@ def test_bad_options_are_refused(arguments, words):
 
 @pytest.mark.parametrize("number", [SIGINT, SIGKILL])
 def test_nothing_is_left_when_it_is_ended(number):
-    process = subprocess.Popen([*HARNESS, "--server", "evgateway", "--python", str(PYTHON), "hold:count=20,hold=60"],
+    process = subprocess.Popen([*HARNESS, "--server", "evgateway", "--python", str(PYTHON), "hold:count=20,hold=60", "--quiet"],
                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if line.startswith("hold: started"):
-            break
+    port = next(int(found[1]) for line in process.stderr if (found := re.match(r"loadtest: .*:(\d+)/", line)))
+    wait.until(lambda: len(procfs.established(port)) == 20, lambda: "20 requests are held")
     started = descendants(process.pid)
     assert len(started) >= 3, "a master, a worker and a client process"
     process.send_signal(number)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ APPS = ROOT / "scripts" / "loadtest.d" / "apps"
 RELEASE = pathlib.Path(os.environ.get("EVGATEWAY_BUILD", ROOT / ".build" / "release"))
 PYTHON = ROOT / ".venv-bench" / "bin" / "python3"
 BARE = ROOT / ".build" / "bench-bare"
-HUMMINGBIRD = APPS / "hummingbird"
+HUMMINGBIRD = APPS / "hummingbird-hello"
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
          "upload": "/upload", "download": "/download?bytes={bytes}"}
@@ -31,11 +32,12 @@ THREADS = 64
 class Kind:
     """`classes`: what --worker-class may say, the default first. `waits`: those of them that hold any number of
     requests at once. `hup`: whether HUP reloads. `workers`: whether there can be several. `needs_port`: the kernel
-    cannot choose its port. `leave`: the signal that ends it soonest in order. `made`: the program, what it is made of
+    cannot choose its port. `leave`: the signal that ends it at once, workers
+    and all. `made`: the program, what it is made of
     and the command that makes it, on first use and when that has changed."""
 
     def __init__(self, words, classes, waits=(), hup=False, workers=True, package=None, needs_port=False,
-                 leave="SIGTERM", made=None):
+                 leave=signal.SIGTERM, made=None):
         self.words, self.classes, self.waits, self.hup = words, classes, waits, hup
         self.workers, self.package, self.needs_port, self.leave, self.made = workers, package, needs_port, leave, made
 
@@ -133,9 +135,9 @@ def _hypercorn(spec):
 
 KINDS = {
     "evgateway": Kind(_evgateway, ("gevent", "inline", "threads", "asgi", "swift"), ("gevent", "asgi", "swift"),
-                      hup=True, leave="SIGINT", made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
-    "gunicorn-gevent": Kind(_gunicorn, ("gevent",), ("gevent",), hup=True, package="gunicorn"),
-    "gunicorn-gthread": Kind(_gunicorn, ("gthread",), hup=True, package="gunicorn"),
+                      hup=True, leave=signal.SIGINT, made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
+    "gunicorn-gevent": Kind(_gunicorn, ("gevent",), ("gevent",), hup=True, package="gunicorn", leave=signal.SIGINT),
+    "gunicorn-gthread": Kind(_gunicorn, ("gthread",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "uvicorn": Kind(_uvicorn, ("asgi",), ("asgi",), hup=True, package="uvicorn"),
     "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
     "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),

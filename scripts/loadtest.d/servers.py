@@ -140,8 +140,8 @@ class Server:
             environment.pop(name, None)
         try:
             self.process = subprocess.Popen(
-                words, cwd=kinds.ROOT, env=environment, start_new_session=True, preexec_fn=die_with_parent,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                words, cwd=kinds.ROOT, env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
+                preexec_fn=lambda: die_with_parent(self.spec.kind.leave), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         except OSError as error:
             raise Refused(f"{self.name} cannot be started: {error}") from None
         self.tree, self.log = Tree(self.process.pid), []
@@ -214,7 +214,7 @@ class Server:
             return
         pids = self.tree.pids()
         if self.process.poll() is None:
-            self.process.send_signal(getattr(signal, self.spec.kind.leave))
+            self.process.send_signal(self.spec.kind.leave)
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:

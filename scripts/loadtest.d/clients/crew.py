@@ -110,9 +110,9 @@ def _share(value, index, processes):
     return value // processes + (index < value % processes)
 
 
-def die_with_parent():
-    """The kernel ends this process when its parent is gone, however that came to be (prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(number=signal.SIGKILL):
+    """The kernel sends this process a signal when its parent is gone, however that came to be (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _main(role, config, target, addresses, pipe, other_end):

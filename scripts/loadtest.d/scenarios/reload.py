@@ -54,4 +54,6 @@ def run(measurement, parameters):
     measurement.extra["polls_answered"] = polls.total("answered")
     measurement.end()
     measurement.stop()
-    return measurement.result(latency=fast.merged()["histogram"], corrected=bool(parameters["rate"]))
+    found = fast.merged()
+    return measurement.result(latency=found["histogram"], corrected=bool(parameters["rate"]),
+                              throughput=found["answered"] / duration)

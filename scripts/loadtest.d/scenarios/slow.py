@@ -16,6 +16,7 @@ PARAMETERS = {
     "rate": Parameter(500.0, rate, "requests per second of the normal clients; 0: as fast as answers come"),
 }
 PATHS = ("fast", "upload")
+SETTLE = 1.0
 BODY = 1_000_000
 DOWNLOAD = 16 << 20
 PLURAL = {"head": "heads", "body": "bodies", "reader": "readers"}
@@ -26,7 +27,7 @@ def connections(parameters):
 
 
 def expected_seconds(parameters):
-    return parameters["seconds"] + 2
+    return parameters["seconds"] + parameters["interval"] + SETTLE
 
 
 def run(measurement, parameters):
@@ -43,11 +44,12 @@ def run(measurement, parameters):
     measurement.begin(start)
     slow = {how: measurement.crew("slow", 1, start=start, how=how, interval=parameters["interval"],
                                   count=parameters["count"] // len(sorts), **more) for how, more in sorts.items()}
-    begin = start + parameters["interval"]
+    # The first bytes for the readers, which fill the kernel's buffers, are on their way by then.
+    begin = start + parameters["interval"] + SETTLE
     normal = measurement.crew("requests", start=begin, connections=parameters["connections"],
                               rate=parameters["rate"], until=begin + parameters["seconds"], requests=None,
                               data=measurement.request("fast"), fresh=False)
-    measurement.watch(lambda: normal.finished, parameters["seconds"] / 2 + parameters["interval"])
+    measurement.watch(lambda: normal.finished, parameters["seconds"] / 2 + begin - start)
     measurement.balance_now()
     measurement.watch(lambda: normal.finished, parameters["seconds"] / 2 + measurement.context.timeout)
     for how, crew in slow.items():
@@ -56,4 +58,6 @@ def run(measurement, parameters):
     measurement.stop()
     for how, crew in slow.items():
         measurement.extra[f"{PLURAL[how]}_ended_by_server"] = sum(crew.merged()["extra"]["ended_by_server"])
-    return measurement.result(latency=normal.merged()["histogram"], corrected=bool(parameters["rate"]))
+    found = normal.merged()
+    return measurement.result(latency=found["histogram"], corrected=bool(parameters["rate"]),
+                              throughput=found["answered"] / parameters["seconds"])
