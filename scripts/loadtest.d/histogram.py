@@ -16,10 +16,6 @@ class Histogram:
     def record(self, us):
         self._record(_bounded(us))
 
-    def record_corrected(self, us, expected_interval_us):
-        """Also records what requests at that interval would have met, had the client not waited for this answer."""
-        self._values.record_corrected_value(_bounded(us), max(1, int(expected_interval_us)))
-
     def encode(self):
         return self._values.encode()
 

@@ -9,13 +9,12 @@ SPARE_DESCRIPTORS = 200
 
 
 def raise_descriptor_limit():
-    """The limit per process that this one and its children now have."""
+    """To the hard limit, which nobody but root may go beyond; returns the limit per process that there is now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard
     if hard == resource.RLIM_INFINITY:
         wanted = max(soft, _number("/proc/sys/fs/nr_open", 1_048_576))
     try:
-        # Root may go beyond the hard limit where the machine lets it, but not beyond fs.nr_open.
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     except (ValueError, OSError):

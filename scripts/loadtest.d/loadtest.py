@@ -24,12 +24,12 @@ DEFAULTS = {"count": "count", "seconds": "seconds", "rate": "rate", "ramp": "ram
 
 
 def main(arguments):
-    options = command_line.parsed(arguments)
     command = shlex.join(["scripts/loadtest", *arguments])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     servers = []
     try:
+        options = command_line.parsed(arguments)
         limits.raise_descriptor_limit()
         defaults = {key: getattr(options, name) for key, name in DEFAULTS.items()}
         chosen = [Chosen(text, defaults) for text in options.scenario]
@@ -44,6 +44,9 @@ def main(arguments):
         for made in plans:
             servers.append(started(made, options))
             print(f"loadtest: {servers[-1].label} {servers[-1].version or ''} at {servers[-1].url}", file=sys.stderr)
+        if len(servers) == 2 and servers[0].label == servers[1].label:
+            for server in servers:
+                server.label = server.spec.text
         context.deadline = time.monotonic() + options.max_seconds
         if options.compare:
             compared(context, servers, plans, options, command)
@@ -124,7 +127,9 @@ if __name__ == "__main__":
         code = main(sys.argv[1:])
     except SystemExit as end:
         code = end.code
-    finally:
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except BrokenPipeError:
+        pass
     os._exit(code if isinstance(code, int) else 1)

@@ -1,6 +1,7 @@
 """The command line. Whatever is wrong with it is one line and exit code 2."""
 
 import argparse
+import os
 
 import kinds
 import scenarios
@@ -20,21 +21,27 @@ together by --max-seconds. What the machine does not allow (descriptors, ports, 
 
 EPILOG = """\
 servers: {servers}
-  NAME[:class=C,workers=N,threads=N,connections=N,app=A,python=P] says it for one server of a comparison. Options after `--` go
-  to the server's command, which is printed. evgateway's classes are gevent, inline, threads, asgi and swift
+  NAME[:class=C,workers=N,threads=N,connections=N,app=A,python=P] says it for one server of a comparison. Options after
+  `--` go to the server's command, which is printed. evgateway's classes are gevent, inline, threads, asgi and swift
   (Examples/longpoll-chat, or the program that --app names); granian's asgi and wsgi; uwsgi's threads and gevent.
+  Those that are built, evgateway, hummingbird and bare-c, are when they are asked for first.
 
-scenarios, NAME[:key=value,...] with the defaults in parentheses; --count, --seconds, --rate, --connections-open and
---ramp set a parameter of that name in all that have it:
+scenarios, NAME[:key=value,...] with the defaults in parentheses:
 {scenarios}
 
 exit codes: 0 when all ran (errors of the server are figures, not failures); 1 when a run broke; 2 for bad options.
 """
 
 
+class _Wide(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=26, width=120)
+
+
 def parser():
     parser = argparse.ArgumentParser(
-        prog="scripts/loadtest", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="scripts/loadtest", usage="%(prog)s (--server NAME | --url URL | --compare A B) [options] SCENARIO ... "
+        "[-- FLAGS OF THE SERVER]", description=DESCRIPTION, formatter_class=_Wide,
         epilog=EPILOG.format(servers=", ".join(kinds.KINDS), scenarios=scenarios.described()),
         allow_abbrev=False)
     parser.error = _refuse
@@ -42,41 +49,43 @@ def parser():
 
     group = parser.add_argument_group("the server")
     group.add_argument("--server", metavar="NAME", help="start this server, on a port that the kernel chooses")
-    group.add_argument("--url", help="load what answers there: http://HOST[:PORT][/PATH] or unix:PATH")
+    group.add_argument("--url", metavar="URL", help="load what answers there: http://HOST[:PORT][/PATH] or unix:PATH")
     group.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two servers or URLs, in interleaved rounds")
-    group.add_argument("--rounds", type=_positive, default=3, help="of --compare (3)")
-    group.add_argument("--pid", type=_positive, help="with --url: the process whose tree is measured")
+    group.add_argument("--rounds", metavar="N", type=_positive, default=3, help="of --compare (3)")
+    group.add_argument("--pid", metavar="PID", type=_positive, help="with --url: the process whose tree is measured")
     group.add_argument("--worker-class", metavar="C", help="of a server that has several")
-    group.add_argument("--workers", type=_positive, help="processes (1)")
-    group.add_argument("--threads", type=_positive, help="of a worker that has threads (64)")
-    group.add_argument("--connections", type=_positive, help="a worker takes; by default what the scenarios need")
-    group.add_argument("--app", help="in place of the app that comes with the harness, as the server names it")
-    group.add_argument("--python", help="the interpreter of a Python server (.venv-bench/bin/python3)")
+    group.add_argument("--workers", metavar="N", type=_positive, help="processes (1)")
+    group.add_argument("--threads", metavar="N", type=_positive, help="of a worker that has threads (64)")
+    group.add_argument("--connections", metavar="N", type=_positive, help="a worker takes; by default what the scenarios need")
+    group.add_argument("--app", metavar="APP", help="in place of the app that comes with the harness, as the server names it")
+    group.add_argument("--python", metavar="PATH", help="the interpreter of a Python server (.venv-bench/bin/python3)")
 
     group = parser.add_argument_group("what is asked for", "paths of the server; the app of the harness has them all")
-    group.add_argument("--fast-path", help="answered at once (/)")
-    group.add_argument("--hold-path", help="held; {seconds} becomes how long (/hold?seconds={seconds})")
-    group.add_argument("--wait-path", help="of fanout: held until something is published (/wait)")
-    group.add_argument("--publish-path", help="of fanout: a POST there answers those who wait (/publish)")
-    group.add_argument("--publish-body", default="hello", help="the body of that POST (hello)")
-    group.add_argument("--upload-path", help="takes a POST with a body (/upload)")
-    group.add_argument("--download-path", help="answers {bytes} bytes (/download?bytes={bytes})")
+    group.add_argument("--fast-path", metavar="PATH", help="answered at once (/)")
+    group.add_argument("--hold-path", metavar="PATH", help="held; {seconds} becomes how long (/hold?seconds={seconds})")
+    group.add_argument("--wait-path", metavar="PATH", help="of fanout: held until something is published; {published} "
+                       "becomes how often it was (/wait)")
+    group.add_argument("--publish-path", metavar="PATH", help="of fanout: a POST there answers those who wait (/publish)")
+    group.add_argument("--publish-body", metavar="TEXT", default="hello", help="the body of that POST (hello)")
+    group.add_argument("--upload-path", metavar="PATH", help="takes a POST with a body (/upload)")
+    group.add_argument("--download-path", metavar="PATH", help="answers {bytes} bytes (/download?bytes={bytes})")
     group.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with each request")
 
     group = parser.add_argument_group("the clients")
-    group.add_argument("--count", type=_positive)
-    group.add_argument("--seconds", type=float)
-    group.add_argument("--rate", type=float, help="requests per second at a steady pace, latency free of coordinated "
+    group.add_argument("--count", metavar="N", type=_positive, help="this and the next four: of every scenario that has "
+                       "such a parameter")
+    group.add_argument("--seconds", metavar="S", type=float)
+    group.add_argument("--ramp", metavar="S", type=float)
+    group.add_argument("--clients", metavar="N", type=_positive, help="the parameter `connections`")
+    group.add_argument("--rate", metavar="R", type=float, help="requests per second at a steady pace, latency free of coordinated "
                        "omission; 0: as fast as answers come")
-    group.add_argument("--clients", type=_positive, help="keep-alive connections of those who send requests")
-    group.add_argument("--ramp", type=float)
-    group.add_argument("--timeout", type=_seconds, default=30.0, help="seconds an answer may take (30)")
-    group.add_argument("--processes", type=_positive, help="client processes (one per processor, or as many as the "
+    group.add_argument("--timeout", metavar="S", type=_seconds, default=30.0, help="seconds an answer may take (30)")
+    group.add_argument("--processes", metavar="N", type=_positive, help="client processes (one per processor, or as many as the "
                        "descriptor limit asks for)")
-    group.add_argument("--sources", type=_positive, help="source addresses of 127.0.0.0/8 per process (250)")
+    group.add_argument("--sources", metavar="N", type=_positive, help="source addresses of 127.0.0.0/8 per process (250)")
     group.add_argument("--reload-every", type=_seconds, metavar="S", help="send HUP to the server every S seconds of "
                        "every scenario")
-    group.add_argument("--max-seconds", type=_seconds, default=600.0, help="for all of it (600)")
+    group.add_argument("--max-seconds", metavar="S", type=_seconds, default=600.0, help="for all of it (600)")
 
     group = parser.add_argument_group("the report")
     group.add_argument("--json", metavar="FILE", help="the result, or with --compare the results of every round")
@@ -108,17 +117,14 @@ def parsed(arguments):
         path = getattr(options, f"{name}_path")
         if path is not None and (not path.startswith("/") or any(not 32 < ord(letter) < 127 for letter in path)):
             _refuse(f"--{name}-path begins with '/' and has no spaces, not {path!r}")
+    for name in ("json", "html"):
+        if (path := getattr(options, name)) and not os.access(os.path.dirname(path) or ".", os.W_OK):
+            _refuse(f"--{name}: {path} cannot be written")
     return options
 
 
 def _refuse(text):
-    raise SystemExit(_said(text))
-
-
-def _said(text):
-    import sys
-    print(f"loadtest: {text}", file=sys.stderr)
-    return 2
+    raise kinds.Refused(text)
 
 
 def _positive(text):

@@ -94,7 +94,9 @@ class Server:
         self.spec, self.name = spec, spec.name
         self.paths = {**(spec.kind.paths(spec) if spec.kind else kinds.PATHS), **paths}
         self.process = self.tree = self.command = self.version = None
-        self.workers = None
+        self.workers, self.published = None, 0
+        # What reports call it: the name, with the class where there are several.
+        self.label = f"{spec.name}-{spec.worker_class}" if spec.kind and len(spec.kind.classes) > 1 else spec.name
 
     @classmethod
     def started(cls, spec, paths):
@@ -112,7 +114,12 @@ class Server:
     def met(cls, spec, paths, pid=None):
         """At a URL: http://HOST[:PORT][/PATH], or unix:PATH."""
         server = cls(spec, paths)
-        parts = urlsplit(spec.url)
+        try:
+            parts = urlsplit(spec.url)
+        except ValueError as error:
+            raise Refused(f"{spec.url}: {error}") from None
+        if not spec.url.isascii() or any(letter.isspace() for letter in spec.url):
+            raise Refused(f"{spec.url!r}: a URL is ASCII without spaces")
         if parts.scheme == "https":
             raise Refused("https is not spoken here: name the http port behind it")
         if parts.scheme == "unix":
@@ -121,13 +128,13 @@ class Server:
         else:
             try:
                 host, port = parts.hostname or "", parts.port or 80
-                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+                found = _reachable(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
             except (OSError, ValueError) as error:
                 raise Refused(f"{spec.url}: {error}") from None
             server.target, server.host_field = (found[0], found[4]), parts.netloc.rpartition("@")[2]
             if "fast" not in paths and (parts.path or parts.query):
                 server.paths["fast"] = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        server.url, server.name = spec.url, f"{parts.scheme}://{parts.netloc or parts.path}"
+        server.url, server.label = spec.url, f"http://{parts.netloc}" if parts.netloc else spec.url
         if pid:
             if not os.path.exists(f"/proc/{pid}/smaps_rollup"):
                 raise Refused(f"there is no process {pid}")
@@ -203,12 +210,6 @@ class Server:
         return {"name": self.label, "version": self.version, "command": self.command, "url": self.url,
                 "workers": self.workers}
 
-    @property
-    def label(self):
-        """The name, with the class where there are several."""
-        kind = self.spec.kind
-        return f"{self.name}-{self.spec.worker_class}" if kind and len(kind.classes) > 1 else self.name
-
     def stop(self):
         if self.process is None:
             return
@@ -225,6 +226,16 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+
+def _reachable(addresses):
+    """Of a name's addresses the first that takes a connection, else the first."""
+    for found in addresses if len(addresses) > 1 else ():
+        with socket.socket(found[0], socket.SOCK_STREAM) as probe:
+            probe.settimeout(5)
+            if probe.connect_ex(found[4]) == 0:
+                return found
+    return addresses[0]
 
 
 def no_reload(spec, pid):

@@ -3,10 +3,13 @@
 Latency is from the publishing to the last byte of each answer; `first_byte_ms` and `last_byte_ms` are those of the
 first client and of the last. The app that comes with the harness knows who waits in one process only: with several
 workers --app or --url names one that shares it. With again=yes a client that is answered before anything was
-published asks again, as a long-polling client does; else that is an error of the kind "early".
+published asks again, as a long-polling client does; else that is an error of the kind "early". A path that asks for
+what comes after a message has {published} for the number of those that were published by this command.
 """
 
 import time
+
+import kinds
 
 from . import hold
 from .parameters import Parameter, one_of, seconds, whole
@@ -35,11 +38,15 @@ def held_at_once(parameters):
 def run(measurement, parameters):
     count, opening = parameters["count"], hold.ramp(parameters)
     parameters["ramp"] = opening
-    hold.warm_up(measurement, "wait", True, min(count, 100 * (measurement.server.workers or 1)))
+    server = measurement.server
+    target = server.paths["wait"].replace("{published}", str(server.published))
+    if server.spec.kind is None or kinds.held_at_once(server.spec) is None:
+        # Where a thread waits for each, those who had left would keep all threads.
+        hold.warm_up(measurement, target, True, min(count, 100 * (server.workers or 1)))
     measurement.memory_before()
     measurement.begin()
-    crew = measurement.crew("crowd", count=count, ramp=opening, target=measurement.server.paths["wait"], held=True,
-                            until=None, seconds=None, again=parameters["again"] == "yes")
+    crew = measurement.crew("crowd", count=count, ramp=opening, target=target, held=True, until=None,
+                            seconds=None, again=parameters["again"] == "yes")
     measurement.watch(lambda: crew.total("settled") >= count, opening + 60)
     there = time.monotonic()
     measurement.extra["ramp_seconds"] = round(there - measurement.start, 3)

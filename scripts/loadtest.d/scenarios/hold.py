@@ -19,6 +19,8 @@ PATHS = ("hold",)
 PER_SECOND = 2000
 # Beyond `ramp` + `hold`, for a server that is still busy taking the crowd in.
 GRACE = 1.0
+# What those who leave without an answer had asked for beyond the moment that they leave at.
+LONGER = 10.0
 
 
 def connections(parameters):
@@ -37,12 +39,10 @@ def held_at_once(parameters):
     return parameters["count"]
 
 
-def warm_up(measurement, path, held, count):
+def warm_up(measurement, target, held, count):
     """A small crowd that comes and goes, so that what a server allocates once is not counted per connection."""
-    fill = {"target": measurement.server.paths[path], "held": held, "ramp": 0.2, "until": None, "seconds": 0.5}
-    if "{seconds}" not in fill["target"]:
-        fill["seconds"] = None
-    crew = measurement.crew("crowd", count=count, **fill)
+    crew = measurement.crew("crowd", count=count, target=target, held=held, ramp=0.2, until=None,
+                            seconds=0.5 if "{seconds}" in target else None)
     measurement.watch(lambda: crew.total("settled") >= count, 10)
     measurement.watch(seconds=0.2)
     crew.tell("close")
@@ -54,7 +54,7 @@ def run(measurement, parameters):
     parameters["ramp"] = opening
     target = measurement.server.paths["hold"]
     timed, release = "{seconds}" in target, parameters["release"]
-    warm_up(measurement, "hold", True, min(count, 100 * (measurement.server.workers or 1)))
+    warm_up(measurement, target, True, min(count, 100 * (measurement.server.workers or 1)))
     measurement.memory_before()
     start = time.monotonic() + 0.1
     full = start + opening + GRACE + parameters["hold"]
@@ -63,7 +63,7 @@ def run(measurement, parameters):
         if release == "together":
             asked["until"] = full
         else:
-            asked["seconds"] = full - start + (60 if release == "close" else 0)
+            asked["seconds"] = full - start + (LONGER if release == "close" else 0)
     measurement.begin()
     crew = measurement.crew("crowd", count=count, start=start, ramp=opening, target=target, held=True, **asked)
     measurement.watch(lambda: crew.total("settled") >= count, opening + 30)

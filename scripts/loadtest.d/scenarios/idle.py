@@ -28,11 +28,11 @@ def expected_seconds(parameters):
 def run(measurement, parameters):
     count, opening = parameters["count"], hold.ramp(parameters)
     parameters["ramp"] = opening
-    hold.warm_up(measurement, "fast", False, min(count, 100 * (measurement.server.workers or 1)))
+    target = measurement.server.paths["fast"]
+    hold.warm_up(measurement, target, False, min(count, 100 * (measurement.server.workers or 1)))
     measurement.memory_before()
     measurement.begin()
-    crew = measurement.crew("crowd", count=count, ramp=opening, target=measurement.server.paths["fast"], held=False,
-                            until=None, seconds=None)
+    crew = measurement.crew("crowd", count=count, ramp=opening, target=target, held=False, until=None, seconds=None)
     measurement.watch(lambda: crew.total("settled") >= count, opening + measurement.context.timeout)
     silent = time.monotonic()
     measurement.extra["most_idle"] = crew.total("held")

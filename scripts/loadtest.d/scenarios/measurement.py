@@ -99,9 +99,11 @@ class Measurement:
         return self.context.sources(self.server.target, len(self.crews) * 64 + index)
 
     def request(self, path, method="GET", body=b"", **fill):
-        """The bytes of a request to one of the server's paths."""
-        return wire.request(method, self.server.paths[path].format(**fill), self.server.host_field,
-                            self.context.fields, body)
+        """The bytes of a request to one of the server's paths, whose {names} `fill` has values for."""
+        target = self.server.paths[path]
+        for name, value in fill.items():
+            target = target.replace(f"{{{name}}}", str(value))
+        return wire.request(method, target, self.server.host_field, self.context.fields, body)
 
     def stop(self, *crews):
         """Ends crews and waits until they have told what they have."""
@@ -135,6 +137,7 @@ class Measurement:
         self.watch(lambda: crew.finished, self.context.timeout + 1)
         found = self.alone(crew)
         self.add_errors({f"publish {kind}": count for kind, count in found["errors"].items()})
+        self.server.published += found["answered"]
         if found["histogram"].count:
             self.extra["publish_ms"] = round(found["histogram"].percentile(100) / 1000, 3)
         return start
