@@ -108,4 +108,8 @@ class Plan:
             found.append(f"plan: {scenario.name}: {said}; about {scenario.seconds:.0f} s")
         found.append(f"plan: at most {self.most} connections from up to {processes} processes; "
                      f"{self.limit} descriptors per process; {limits.memory('MemAvailable') >> 20} MiB free")
+        total = sum(scenario.seconds for scenario in self.chosen) * (
+            self.options.rounds * 2 if self.options.compare else 1)
+        if total > self.options.max_seconds:
+            self.cannot.append(f"all scenarios: about {total:.0f} s, and --max-seconds {self.options.max_seconds:g} ends it")
         return found + [f"cannot reach: {line}" for line in self.cannot]

@@ -42,7 +42,7 @@ def run(measurement, parameters):
     target = server.paths["wait"].replace("{published}", str(server.published))
     if server.spec.kind is None or kinds.held_at_once(server.spec) is None:
         # Where a thread waits for each, those who had left would keep all threads.
-        hold.warm_up(measurement, target, True, min(count, 100 * (server.workers or 1)))
+        hold.warm_up(measurement, target, True, count)
     measurement.memory_before()
     measurement.begin()
     crew = measurement.crew("crowd", count=count, ramp=opening, target=target, held=True, until=None,
@@ -56,9 +56,7 @@ def run(measurement, parameters):
     measurement.watch(lambda: crew.total("held") <= 0, there + parameters["hold"] - time.monotonic())
     measurement.extra["waiting"] = crew.total("held")
     published = measurement.publish(crew)
-    measurement.watch(lambda: crew.total("held") <= 0, measurement.context.timeout)
-    if crew.total("held") > 0:
-        measurement.errors["never answered"] = crew.total("held")
+    measurement.await_answers(crew, measurement.context.timeout)
     measurement.end()
     measurement.stop()
     extra = crew.merged()["extra"]

@@ -40,7 +40,9 @@ def held_at_once(parameters):
 
 
 def warm_up(measurement, target, held, count):
-    """A small crowd that comes and goes, so that what a server allocates once is not counted per connection."""
+    """A small crowd that comes and goes before one of `count`, so that what a server allocates once is not counted per
+    connection. Not a large one: what that leaves behind would be used again, and not be counted at all."""
+    count = max(1, min(count // 25, 100 * (measurement.server.workers or 1)))
     crew = measurement.crew("crowd", count=count, target=target, held=held, ramp=0.2, until=None,
                             seconds=0.5 if "{seconds}" in target else None)
     measurement.watch(lambda: crew.total("settled") >= count, 10)
@@ -54,7 +56,7 @@ def run(measurement, parameters):
     parameters["ramp"] = opening
     target = measurement.server.paths["hold"]
     timed, release = "{seconds}" in target, parameters["release"]
-    warm_up(measurement, target, True, min(count, 100 * (measurement.server.workers or 1)))
+    warm_up(measurement, target, True, count)
     measurement.memory_before()
     start = time.monotonic() + 0.1
     full = start + opening + GRACE + parameters["hold"]
@@ -83,8 +85,6 @@ def run(measurement, parameters):
     else:
         if not timed:
             released = measurement.publish(crew)
-        measurement.watch(lambda: crew.total("held") <= 0, opening + measurement.context.timeout)
-        if crew.total("held") > 0:
-            measurement.errors["never answered"] = crew.total("held")
+        measurement.await_answers(crew, opening + measurement.context.timeout)
     measurement.extra["release_seconds"] = round(time.monotonic() - released, 3)
     return measurement.result(throughput=False)

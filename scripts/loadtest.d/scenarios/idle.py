@@ -29,7 +29,7 @@ def run(measurement, parameters):
     count, opening = parameters["count"], hold.ramp(parameters)
     parameters["ramp"] = opening
     target = measurement.server.paths["fast"]
-    hold.warm_up(measurement, target, False, min(count, 100 * (measurement.server.workers or 1)))
+    hold.warm_up(measurement, target, False, count)
     measurement.memory_before()
     measurement.begin()
     crew = measurement.crew("crowd", count=count, ramp=opening, target=target, held=False, until=None, seconds=None)

@@ -120,6 +120,11 @@ class Measurement:
         for crew in crews:
             crew.end()
 
+    def await_answers(self, crew, seconds):
+        """Until no request of the crew waits; those that still do are errors, if they had all that time."""
+        if not self.watch(lambda: crew.total("held") <= 0, seconds) and not self.cut:
+            self.errors["never answered"] = crew.total("held")
+
     def alone(self, crew):
         """Takes a crew whose figures are not those of the scenario out of it; returns what it has found."""
         if not crew.ended:

@@ -57,9 +57,7 @@ def run(measurement, parameters):
         measurement.extra["held_to_the_end"] = crowd.total("held")
         if not timed:
             measurement.publish(crowd)
-        measurement.watch(lambda: crowd.total("held") <= 0, measurement.context.timeout)
-        if crowd.total("held") > 0:
-            measurement.errors["never answered"] = crowd.total("held")
+        measurement.await_answers(crowd, measurement.context.timeout)
     measurement.end()
     measurement.stop()
     found = fast.merged()
