@@ -88,6 +88,31 @@ def test_one_publish_answers_everyone(tmp_path):
     assert 0 < found["extra"]["first_byte_ms"] <= found["extra"]["last_byte_ms"]
 
 
+def test_those_answered_early_ask_again_or_are_errors(tmp_path):
+    """A server that lets nobody wait at first, and then answers nobody, not even who publishes."""
+    def answer(number, connection):
+        if number >= 20:
+            return connection.recv(1)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        return True
+
+    for again, errors in (("no", {"early": 5}), ("yes", {"never answered": 5, "publish timeout": 1})):
+        with Peer(answer) as peer:
+            [found] = measured(tmp_path, "--url", peer.url, "--timeout", 1, "--processes", 1,
+                               f"fanout:count=5,ramp=0,hold=1,again={again}")["scenarios"]
+        assert found["errors"] == errors
+        assert ("asked_again" in found["extra"]) == (again == "yes")
+
+
+def test_a_closed_idle_connection_is_counted_and_no_error(tmp_path):
+    def answer(number, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Peer(answer) as peer:
+        [found] = measured(tmp_path, "--url", peer.url, "idle:count=10,hold=0.2")["scenarios"]
+    assert (found["requests"], found["errors"], found["extra"]["closed_by_server"]) == (10, {}, 10)
+
+
 def test_a_reload_shows_no_errors(tmp_path):
     [found] = measured(tmp_path, "--server", "evgateway", "reload:count=20,hold=0.2,seconds=3,rate=50")["scenarios"]
     assert (found["errors"], found["extra"]["reloads"]) == ({}, 2)

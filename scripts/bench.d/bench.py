@@ -222,19 +222,15 @@ def main():
 def head(options, names):
     """The date, the machine, the command that does it again, and each contestant's version and command."""
     command = shlex.join(["scripts/bench", *(word for word in sys.argv[1:] if word != "--markdown")])
-    table = Table("contestant", "version", "command")
-    for name in names:
-        table.add(*contestants.described(name))
     quoted = f"`{command}`" if options.markdown else command
     print(f"{quoted} on {datetime.date.today()}: {limits.machine()['cpus']} processors, {platform.machine()}, "
           f"{platform.system()} {platform.release()}; {options.rounds} interleaved rounds of {options.duration} s, "
           "wrk -t1 -c64.\n")
-    if options.markdown:
-        for row in table.rows:
-            row[2] = f"`{row[2]}`"
-        print(table.markdown(), flush=True)
-    else:
-        for name, version, words in table.rows:
+    for name in names:
+        name, version, words = contestants.described(name)
+        if options.markdown:
+            print(f"- {name}, {version}: `{words}`", flush=True)
+        else:
             print(f"  {name:22} {version:22} {words}", flush=True)
 
 

@@ -29,7 +29,7 @@ class Crowd(Role):
         self.opened, self.unanswered, self.settled = 0, 0, 0
         self.published = None
         self.first, self.last = array.array("d"), array.array("d")
-        self.connections = set()
+        self.connections, self.sending, self.idle = set(), set(), set()
         self.loop.at(self.config["start"], self.open_some)
         self.loop.after(1.0, self.check_timeouts)
 
@@ -54,6 +54,7 @@ class Crowd(Role):
             self.settled += 1
             return
         self.connections.add(descriptor)
+        self.sending.add(descriptor)
         if config["held"]:
             seconds = config["seconds"] if config["until"] is None else max(0.0, config["until"] - now)
             # Without a time of its own a request may take as long as the scenario, which ends it by a command.
@@ -66,6 +67,7 @@ class Crowd(Role):
         self.send(descriptor, target, self.sent)
 
     def sent(self, descriptor):
+        self.sending.discard(descriptor)
         if self.config["held"]:
             self.held += 1
             self.settled += 1
@@ -79,26 +81,31 @@ class Crowd(Role):
         if not self.config["held"]:
             self.unanswered -= 1
             self.histogram.record((now - due) * 1e6)
-            if descriptor in self.connections and self.held < self.config["count"]:
-                self.held += 1
+            if descriptor not in self.idle:
+                self.idle.add(descriptor)
                 self.settled += 1
         else:
             self.held -= 1
-            if due == float("inf"):
-                if self.published is not None:
-                    self.last.append(now)
-                elif self.config.get("again") and status < 400:
+            if status < 400 and not self.was_held(now, due):
+                if self.config.get("again") and due == float("inf"):
                     self.ask_again(descriptor, stays)
                     return
-                elif status < 400:
-                    self.count_error("early")
-            elif now < due - EARLY and status < 400:
                 self.count_error("early")
-            else:
-                self.histogram.record((now - due) * 1e6)
         if not stays:
-            self.connections.discard(descriptor)
+            self.forget(descriptor)
             self.loop.close(descriptor)
+
+    def was_held(self, now, due):
+        """Notes how late an answer came; false when it came before it was asked for."""
+        if due == float("inf"):
+            if self.published is None:
+                return False
+            self.last.append(now)
+        elif now < due - EARLY:
+            return False
+        else:
+            self.histogram.record((now - due) * 1e6)
+        return True
 
     def ask_again(self, descriptor, stays):
         self.extra["asked_again"] = self.extra.get("asked_again", 0) + 1
@@ -108,7 +115,7 @@ class Crowd(Role):
             self.mark(descriptor, float("inf"))
             self.send(descriptor, self.config["target"])
         else:
-            self.connections.discard(descriptor)
+            self.forget(descriptor)
             self.loop.close(descriptor)
             self.settled -= 1
             self.open_one(time.monotonic())
@@ -118,18 +125,23 @@ class Crowd(Role):
                        self.on_readable, sent)
 
     def failed(self, descriptor, kind):
-        self.connections.discard(descriptor)
-        if self.config["held"]:
-            self.held -= 1
-        else:
+        if not self.config["held"]:
             self.unanswered -= 1
+            self.settled += descriptor not in self.idle
+        elif descriptor in self.sending:
             self.settled += 1
+        else:
+            self.held -= 1
+        self.forget(descriptor)
 
     def idle_closed(self, descriptor):
-        self.connections.discard(descriptor)
-        if not self.config["held"]:
-            self.held -= 1
+        if descriptor in self.idle:
             self.extra["closed_by_server"] = self.extra.get("closed_by_server", 0) + 1
+        self.forget(descriptor)
+
+    def forget(self, descriptor):
+        for group in (self.connections, self.sending, self.idle):
+            group.discard(descriptor)
 
     def command(self, name, *arguments):
         if name == "publish":
@@ -146,13 +158,15 @@ class Crowd(Role):
                 self.partial.pop(descriptor, None)
                 self.mark(descriptor, float("nan"))
                 self.loop.close(descriptor)
-            self.connections.clear()
+            for group in (self.connections, self.sending, self.idle):
+                group.clear()
             self.held = 0
         else:
             super().command(name, *arguments)
 
     def sample(self):
-        return {**super().sample(), "settled": self.settled, "unanswered": self.unanswered}
+        return {**super().sample(), "held": len(self.idle) or self.held, "settled": self.settled,
+                "unanswered": self.unanswered}
 
     def gather(self):
         if self.published is not None and self.last:

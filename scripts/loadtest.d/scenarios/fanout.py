@@ -63,6 +63,4 @@ def run(measurement, parameters):
     for name, choose in (("first_byte", min), ("last_byte", max)):
         if moments := extra.get(f"{name}_at"):
             measurement.extra[f"{name}_ms"] = round((choose(moments) - published) * 1000, 3)
-    if "asked_again" in extra:
-        measurement.extra["asked_again"] = sum(extra["asked_again"])
     return measurement.result(throughput=False)

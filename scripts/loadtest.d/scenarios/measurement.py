@@ -139,7 +139,7 @@ class Measurement:
         body = self.context.options.publish_body.encode()
         crew = self.crew("requests", 1, start=start, connections=1, rate=0, requests=1, fresh=False,
                          until=start + self.context.timeout, data=self.request("publish", "POST", body))
-        self.watch(lambda: crew.finished, self.context.timeout + 1)
+        self.watch(lambda: crew.finished, self.context.timeout + 2.5)
         found = self.alone(crew)
         self.add_errors({f"publish {kind}": count for kind, count in found["errors"].items()})
         self.server.published += found["answered"]
@@ -206,6 +206,9 @@ class Measurement:
             requests = sum(part["answered"] for part in merged)
         for part in merged:
             self.add_errors(part["errors"])
+            for name in ("asked_again", "closed_by_server"):
+                if name in part["extra"]:
+                    self.extra[name] = self.extra.get(name, 0) + sum(part["extra"][name])
         if latency is None:
             latency = Histogram()
             for part in merged:
