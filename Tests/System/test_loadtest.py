@@ -155,6 +155,18 @@ def test_errors_are_counted_by_kind(tmp_path):
     assert found["memory"] is found["cpu_seconds"] is found["balance"] is None
 
 
+def test_clients_come_from_many_addresses(tmp_path):
+    seen = set()
+
+    def answer(number, connection):
+        seen.add(connection.getpeername()[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Peer(answer) as peer:
+        measured(tmp_path, "--url", peer.url, "--processes", 2, "--sources", 3, "churn:rate=20,seconds=0.5")
+    assert len(seen) == 6 and all(address.startswith("127.") for address in seen)
+
+
 def test_nobody_listens(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -37,10 +37,11 @@ class Requests(Role):
         config = self.config
         interval, start = 1.0 / config["rate"], config["start"]
         while self.scheduled < self.planned and not self.stopped:
-            due = start + self.scheduled * interval
-            if due > time.monotonic():
+            due, now = start + self.scheduled * interval, time.monotonic()
+            if due > now:
                 self.loop.at(due, self.schedule)
                 return
+            self.extra["behind"] = max(self.extra.get("behind", 0.0), now - due)
             self.scheduled += 1
             self.waiting.append(due)
             self.send_waiting()

@@ -9,6 +9,7 @@ from clients.crew import Crew
 from histogram import Histogram
 
 SECOND = 1.0
+TOO_LATE = 0.1
 
 
 class Measurement:
@@ -202,6 +203,11 @@ class Measurement:
         self.end()
         self.stop()
         merged = [crew.merged() for crew in self.crews]
+        if behind := max((late for part in merged for late in part["extra"].get("behind", [])), default=None):
+            self.extra["clients_behind_ms"] = round(behind * 1000, 3)
+            if behind > TOO_LATE:
+                self.context.note(f"{self.name}: the clients were up to {behind:.3f} s behind their schedule: it is they who "
+                                  "were too slow; a lower rate or more --processes")
         if requests is None:
             requests = sum(part["answered"] for part in merged)
         for part in merged:
