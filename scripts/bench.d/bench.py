@@ -7,7 +7,6 @@ of tables (speed, memory, sleepers, latency), separated by commas: `--only evgat
 
 import argparse
 import datetime
-import io
 import pathlib
 import platform
 import shlex
@@ -70,7 +69,7 @@ class Bench:
         # The harness as its command line would have it without any option.
         self.context = run.Context(
             types.SimpleNamespace(timeout=30.0, reload_every=None, header=[], processes=None, sources=None,
-                                  publish_body=""), Progress(io.StringIO()))
+                                  publish_body=""), Progress(None))
 
     def show(self, table):
         print("\n" + (table.markdown() if self.options.markdown else table.text()), flush=True)

@@ -40,7 +40,7 @@ def main(arguments):
             return 0
         hint = sum(scenario.seconds for made in plans for scenario in made.chosen) * (
             options.rounds if options.compare else 1)
-        context = run.Context(options, Progress(open(os.devnull, "w") if options.quiet else sys.stderr, hint))
+        context = run.Context(options, Progress(None if options.quiet else sys.stderr, hint))
         for made in plans:
             servers.append(started(made, options))
             print(f"loadtest: {servers[-1].label} {servers[-1].version or ''} at {servers[-1].url}", file=sys.stderr)

@@ -22,6 +22,7 @@ class Context:
         self.descriptors = limits.machine()["descriptor_limit"] - limits.SPARE_DESCRIPTORS
 
     def note(self, text):
+        self.progress.finish()
         print(f"loadtest: {text}", file=sys.stderr, flush=True)
 
     def processes(self, connections):
