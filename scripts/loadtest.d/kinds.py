@@ -60,6 +60,8 @@ class Kind:
         if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
                           stdout=sys.stderr).returncode:
             raise Refused(f"{shown(program)} could not be made")
+        # A compiler that finds nothing to do leaves the file as it was.
+        os.utime(program)
 
 
 def shown(path):

@@ -35,10 +35,9 @@ class Plan:
         allowed = {"memory": int(limits.memory("MemAvailable") * 0.8 / BYTES_PER_CONNECTION)}
         if self.options.processes:
             allowed["descriptors"] = per_process * self.options.processes
-        if self.spec.url and not self.spec.url.startswith(("http://127.", "http://localhost", "unix:")):
+        # Each client process has loopback addresses of its own, more than its descriptors need.
+        if self.options.sources == 1 or self.spec.url and not self.spec.url.startswith(("http://127.", "unix:")):
             allowed["ports"] = limits.ports()
-        elif self.options.sources:
-            allowed["ports"] = limits.ports() * self.options.sources
         if self.spec.url is None:
             allowed["descriptors of the server's workers"] = (self.limit - SERVER_SPARE) * self.spec.workers
         name = min(allowed, key=allowed.get)
