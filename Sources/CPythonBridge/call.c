@@ -14,14 +14,7 @@ static evg_py_call *spare;
 static evg_py_call *call_new(void *exchange) {
     evg_py_call *call = spare;
     spare = NULL;
-    if (!call) {
-        call = calloc(1, sizeof *call);
-        if (!call || evg_py_callables_make(call)) {
-            if (call) evg_py_callables_drop(call);
-            free(call);
-            return NULL;
-        }
-    }
+    if (!call && !(call = evg_py_call_object())) return NULL;
     call->exchange = exchange;
     call->thread = pthread_self();
     call->content_length = -1;
@@ -34,12 +27,12 @@ static void call_free(evg_py_call *call) {
     Py_CLEAR(call->method);
     Py_CLEAR(call->target);
     Py_CLEAR(call->context);
-    if (!spare && call->start_response && evg_py_callables_are_free(call)) {
+    if (!spare && evg_py_call_is_free(call)) {
         spare = call;
         return;
     }
-    evg_py_callables_drop(call);
-    free(call);
+    Py_CLEAR(call->write);
+    Py_DECREF((PyObject *)call);
 }
 
 static evg_py_outcome failed(evg_py_call *call, const char *what) {
@@ -157,36 +150,62 @@ static evg_py_outcome first_block(evg_py_call *call, evg_py_result *result) {
     return call->iterator ? next_block(call, result) : failed(call, "iterating its response");
 }
 
-evg_py_outcome evg_py_call_app(const evg_py_request *request, evg_py_result *result) {
+evg_py_call *evg_py_call_prepare(const evg_py_request *request) {
     evg_py_call *call = call_new(request->exchange);
-    result->call = call;
     if (!call) {
-        PyErr_NoMemory();
-        return failed(NULL, "preparing the call");
+        failed(NULL, "preparing the call");
+        return NULL;
     }
-    PyObject *environ = evg_py_environ_build(request, call);
-    if (!environ || (evg_py_responses.dress && evg_py_responses.dress(environ, request))) {
-        Py_XDECREF(environ);
-        return failed(call, "preparing the environ");
+    call->environ = evg_py_environ_build(request, call);
+    if (!call->environ || (evg_py_responses.dress && evg_py_responses.dress(call->environ, request))) {
+        Py_CLEAR(call->environ);
+        failed(call, "preparing the environ");
+        return call;
     }
     /* Streams of several requests take turns on one thread; what they set in context variables must not mix. */
-    call->context = PyContext_CopyCurrent();
-    if (!call->context || PyContext_Enter(call->context)) {
-        Py_DECREF(environ);
-        return failed(call, "preparing the context");
+    if (!evg_py_responses.owns_context && !(call->context = PyContext_CopyCurrent())) {
+        Py_CLEAR(call->environ);
+        failed(call, "preparing the context");
     }
-    call->result = PyObject_CallFunctionObjArgs(evg_py_app, environ, call->start_response, NULL);
-    Py_DECREF(environ);
+    return call;
+}
+
+static int enter(evg_py_call *call) { return call->context ? PyContext_Enter(call->context) : 0; }
+static void leave(evg_py_call *call) { if (call->context) PyContext_Exit(call->context); }
+
+void evg_py_call_enter(evg_py_call *call) {
+    if (!call->environ) return;
+    if (enter(call)) {
+        Py_CLEAR(call->environ);
+        failed(call, "entering the context");
+        return;
+    }
+    PyObject *arguments[] = {call->environ, (PyObject *)call};
+    call->result = PyObject_Vectorcall
+        ? PyObject_Vectorcall(evg_py_app, arguments, 2, NULL)
+        : PyObject_CallFunctionObjArgs(evg_py_app, arguments[0], arguments[1], NULL);
+}
+
+evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result) {
+    result->call = call;
+    if (!call || !call->environ) return EVG_PY_FAILED;
+    Py_CLEAR(call->environ);
     evg_py_outcome outcome = call->result ? first_block(call, result) : failed(call, "in the app");
-    PyContext_Exit(call->context);
+    leave(call);
     return outcome;
+}
+
+evg_py_outcome evg_py_call_app(const evg_py_request *request, evg_py_result *result) {
+    evg_py_call *call = evg_py_call_prepare(request);
+    if (call) evg_py_call_enter(call);
+    return evg_py_call_begun(call, result);
 }
 
 evg_py_outcome evg_py_call_next(evg_py_call *call, evg_py_result *result) {
     Py_CLEAR(call->block);
-    if (PyContext_Enter(call->context)) return failed(call, "entering the context");
+    if (enter(call)) return failed(call, "entering the context");
     evg_py_outcome outcome = next_block(call, result);
-    PyContext_Exit(call->context);
+    leave(call);
     return outcome;
 }
 
@@ -212,10 +231,10 @@ void evg_py_call_close(evg_py_call *call) {
     if (!call) return;
     call->exchange = NULL;   /* what the app still sends from close() is refused */
     Py_CLEAR(call->block);
-    bool entered = call->context && (call->result || call->iterator) && PyContext_Enter(call->context) == 0;
+    bool entered = (call->result || call->iterator) && enter(call) == 0;
     close_result(call);
     Py_CLEAR(call->iterator);
-    if (entered) PyContext_Exit(call->context);
+    if (entered) leave(call);
     PyErr_Clear();
     call_free(call);
 }

@@ -12,6 +12,7 @@ PyObject *evg_gevent_module, *evg_gevent_hub, *evg_gevent_exit;
 PyObject *evg_gevent_input;
 static PyObject *greenlet_type, *serve_function;
 static evg_gevent_request *running;   /* the newest of those that run */
+static evg_gevent_request *starting;  /* between its greenlet's start and the first line of `serve` */
 
 void evg_gevent_complain(const char *what) { evg_py_report(NULL, what); }
 
@@ -109,8 +110,6 @@ void evg_gevent_ended(evg_gevent_request *request) {
     Py_CLEAR(request->callbacks);
     free(request->head);
     request->head = NULL;
-    free(request->scratch);
-    request->scratch = NULL;
     if (call) evg_swift_gevent_ended(call);
     if (request->event) {   /* somebody may still wait for a departure that cannot come any more */
         PyObject *answer = PyObject_CallMethodObjArgs(request->event, evg_gevent_name.set, NULL);
@@ -129,10 +128,13 @@ static void spawn(void *call) {
         return;
     }
     link_running(request);
-    PyObject *greenlet = PyObject_CallFunctionObjArgs(greenlet_type, Py_None, (PyObject *)request, NULL);
+    /* Without arguments: a greenlet keeps a tuple of them, and a copy, for as long as it runs. */
+    PyObject *greenlet = PyObject_CallFunctionObjArgs(greenlet_type, NULL);
     request->greenlet = greenlet;
     Py_XINCREF(greenlet);
+    starting = request;
     PyObject *answer = greenlet ? PyObject_CallMethodObjArgs(greenlet, evg_gevent_name.switch_, NULL) : NULL;
+    starting = NULL;
     if (!answer) {
         evg_gevent_complain("starting a request");
         if (!greenlet) {
@@ -178,7 +180,16 @@ static PyObject *pending(PyObject *module, PyObject *none) {
 
 /* ---- the class ---- */
 
-static PyMethodDef serve_method = {"serve", evg_gevent_serve, METH_O, "serve(request): a greenlet's whole life"};
+static PyObject *serve(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    evg_gevent_request *request = starting;
+    starting = NULL;
+    if (request) return evg_gevent_serve(request);
+    PyErr_SetString(PyExc_RuntimeError, "only the worker starts requests");
+    return NULL;
+}
+
+static PyMethodDef serve_method = {"serve", serve, METH_NOARGS, "A greenlet's whole life."};
 
 static PyMethodDef methods[] = {
     {"gevent_pump", pump, METH_NOARGS, "Serves what is ready, then greenlets; False when the worker is to end."},

@@ -13,9 +13,7 @@ typedef struct evg_gevent_request {
     PyObject *reader, *writer;              /* greenlets that wait for the body, and for the client to read */
     PyObject *event, *callbacks;            /* those who want to know when the client leaves */
     struct evg_gevent_request *previous, *next;   /* of those that run */
-    void *scratch;                          /* lent to the environ while it is made */
-    uint8_t *head;                          /* a response head that is not sent yet */
-    size_t head_count;
+    struct evg_gevent_head *head;           /* a response head that is not sent yet */
     int32_t refusal;                        /* the status when the body cannot be read */
     bool streams, left, broken;             /* broken: write() or read() has raised because the client has left */
 } evg_gevent_request;
@@ -35,8 +33,8 @@ extern const evg_py_sink evg_gevent_sink;
 evg_gevent_request *evg_gevent_request_new(void *call);
 int evg_gevent_request_ready(PyObject *module);
 
-/* serve(request): a greenlet's whole life; take(request): the next bytes of a streamed body. */
-PyObject *evg_gevent_serve(PyObject *module, PyObject *request);
+/* A greenlet's whole life; take(request): the next bytes of a streamed body. */
+PyObject *evg_gevent_serve(evg_gevent_request *request);
 PyObject *evg_gevent_take(PyObject *module, PyObject *request);
 /* The request is over, whatever its greenlet still does. */
 void evg_gevent_ended(evg_gevent_request *request);

@@ -29,6 +29,11 @@ static bool turn_is_over(void) {
     return turn.sent > bytes || coarse_now() - turn.began > seconds;
 }
 
+struct evg_gevent_head {
+    size_t count;
+    uint8_t bytes[];
+};
+
 static const char *start(void *exchange, int32_t status, evg_py_text reason, const evg_py_text_field *fields,
                          size_t count, bool replacing) {
     evg_gevent_request *request = exchange;
@@ -40,16 +45,18 @@ static const char *start(void *exchange, int32_t status, evg_py_text reason, con
 
 void evg_py_gevent_keep_head(void *pointer, const uint8_t *base, size_t count) {
     evg_gevent_request *request = pointer;
-    request->head = malloc(count ? count : 1);
-    request->head_count = request->head ? count : 0;
-    if (request->head && count) memcpy(request->head, base, count);
+    request->head = malloc(sizeof *request->head + count);
+    if (!request->head) return;
+    request->head->count = count;
+    if (count) memcpy(request->head->bytes, base, count);
 }
 
 static evg_gevent_sent send_block(evg_gevent_request *request, evg_py_text block, int64_t length, bool whole) {
-    uint8_t *head = request->head;
+    struct evg_gevent_head *head = request->head;
     request->head = NULL;
     turn.sent += block.count;
-    evg_gevent_sent sent = evg_swift_gevent_send(request->call, head, request->head_count, length, block, whole);
+    evg_gevent_sent sent = evg_swift_gevent_send(request->call, head ? head->bytes : NULL, head ? head->count : 0,
+                                                 length, block, whole);
     free(head);
     return sent;
 }
@@ -85,8 +92,6 @@ static bool silences(void *exchange) {
 
 static int dress(PyObject *environ, const evg_py_request *described) {
     evg_gevent_request *request = described->exchange;
-    free(request->scratch);
-    request->scratch = NULL;
     PyObject *deadline = evg_gevent_deadline_new(request);
     int status = !deadline || PyDict_SetItem(environ, evg_gevent_name.deadline, deadline)
         || PyDict_SetItem(environ, evg_gevent_name.disconnected, (PyObject *)request)
@@ -176,21 +181,19 @@ static evg_py_outcome answer(evg_gevent_request *request, evg_py_outcome outcome
     }
 }
 
-static void serve(PyObject *object) {
-    evg_gevent_request *request = (evg_gevent_request *)object;
+__attribute__((noinline)) static evg_py_call *prepare(evg_gevent_request *request) {
+    evg_py_request described = {0};
+    void *lent = evg_swift_gevent_describe(request->call, request, &described, &request->streams);
+    if (!lent) return NULL;   /* the client has left, or has its refusal */
+    described.exchange = request;
+    evg_py_call *call = evg_py_call_prepare(&described);
+    free(lent);
+    return call;
+}
+
+__attribute__((noinline)) static void conclude(evg_gevent_request *request, evg_py_call *call) {
     evg_py_result result = {0};
-    evg_py_outcome outcome;
-    {
-        evg_py_request described = {0};
-        request->scratch = evg_swift_gevent_describe(request->call, request, &described, &request->streams);
-        if (!request->scratch) {
-            evg_gevent_ended(request);
-            return;
-        }
-        described.exchange = request;
-        outcome = evg_py_call_app(&described, &result);
-    }
-    outcome = answer(request, outcome, &result);
+    evg_py_outcome outcome = answer(request, evg_py_call_begun(call, &result), &result);
     if (outcome == EVG_PY_END) {
         if (request->head) send_block(request, nothing, -1, true);
         else evg_swift_gevent_finish(request->call);
@@ -198,19 +201,21 @@ static void serve(PyObject *object) {
         evg_swift_gevent_fail(request->call, request->refusal ? request->refusal : 500);
     }
     /* The client has its answer; what close() still does is the app's own time. */
-    evg_py_call_close(result.call);
+    evg_py_call_close(call);
     evg_gevent_ended(request);
 }
 
-PyObject *evg_gevent_serve(PyObject *module, PyObject *object) {
-    (void)module;
-    /* A greenlet that is killed forgets its arguments while it still runs. */
-    Py_INCREF(object);
-    serve(object);
-    Py_DECREF(object);
+/* What stands on the stack here, below the app, is kept on the heap for as long as a greenlet waits: two pointers. */
+PyObject *evg_gevent_serve(evg_gevent_request *request) {
+    Py_INCREF((PyObject *)request);
+    evg_py_call *call = prepare(request);
+    if (call) evg_py_call_enter(call);
+    conclude(request, call);
+    Py_DECREF((PyObject *)request);
     Py_RETURN_NONE;
 }
 
 const evg_py_sink evg_gevent_sink = {
     .start = start, .write = write_block, .wait = write_waits, .dress = dress, .silences = silences,
+    .owns_context = true,
 };

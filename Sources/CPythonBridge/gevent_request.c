@@ -122,9 +122,7 @@ evg_gevent_request *evg_gevent_request_new(void *call) {
     self->call = call;
     self->greenlet = self->reader = self->writer = self->event = self->callbacks = NULL;
     self->previous = self->next = NULL;
-    self->scratch = NULL;
     self->head = NULL;
-    self->head_count = 0;
     self->refusal = 0;
     self->streams = self->left = self->broken = false;
     return self;
@@ -137,7 +135,6 @@ static void request_dealloc(PyObject *object) {
     Py_CLEAR(self->event);
     Py_CLEAR(self->callbacks);
     free(self->head);
-    free(self->scratch);
     PyObject_Free(object);
     Py_DECREF(type);
 }

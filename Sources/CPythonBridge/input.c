@@ -8,16 +8,22 @@
 
 enum { window_size = 65536 };
 
+/* Bytes of a file, for lines. */
+typedef struct window {
+    size_t start, count;
+    char bytes[window_size];
+} window;
+
 typedef struct input {
     PyObject_HEAD
     PyObject *bytes;        /* the body in memory, or NULL */
-    const char *base;
     int file;               /* or -1 */
-    size_t length, at;      /* of the body; at is what the app has read */
-    char *window;           /* bytes of the file from window_start, for lines */
-    size_t window_start, window_count;
     bool closed;
+    size_t length, at;      /* of the body; at is what the app has read */
+    window *window;         /* made when it is needed first */
 } input;
+
+static const char *base_of(const input *self) { return self->bytes ? PyBytes_AsString(self->bytes) : NULL; }
 
 static PyTypeObject *input_type;
 
@@ -53,7 +59,7 @@ static PyObject *take(input *self, size_t count) {
         Py_INCREF(self->bytes);
         return self->bytes;
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(self->base ? self->base + self->at : NULL, (Py_ssize_t)count);
+    PyObject *bytes = PyBytes_FromStringAndSize(self->bytes ? base_of(self) + self->at : NULL, (Py_ssize_t)count);
     if (!bytes) return NULL;
     if (self->file >= 0 && count && read_file(self, PyBytes_AsString(bytes), count, self->at)) {
         Py_DECREF(bytes);
@@ -86,25 +92,30 @@ static PyObject *input_read(PyObject *object, PyObject *args) {
 static Py_ssize_t line_length(input *self, size_t limit) {
     size_t left = self->length - self->at;
     if (limit > left) limit = left;
-    if (self->base || !limit) {
-        const char *end = limit ? memchr(self->base + self->at, '\n', limit) : NULL;
-        return end ? end - (self->base + self->at) + 1 : (Py_ssize_t)limit;
+    if (self->bytes || !limit) {
+        const char *base = base_of(self);
+        const char *end = limit ? memchr(base + self->at, '\n', limit) : NULL;
+        return end ? end - (base + self->at) + 1 : (Py_ssize_t)limit;
     }
-    if (!self->window && !(self->window = PyMem_Malloc(window_size))) {
-        PyErr_NoMemory();
-        return -1;
+    window *window = self->window;
+    if (!window) {
+        if (!(window = self->window = PyMem_Malloc(sizeof *window))) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        window->start = window->count = 0;
     }
     for (size_t seen = 0; seen < limit;) {
         size_t at = self->at + seen;
-        if (at < self->window_start || at >= self->window_start + self->window_count) {
+        if (at < window->start || at >= window->start + window->count) {
             size_t count = self->length - at < window_size ? self->length - at : window_size;
-            self->window_count = 0;
-            if (read_file(self, self->window, count, at)) return -1;
-            self->window_start = at;
-            self->window_count = count;
+            window->count = 0;
+            if (read_file(self, window->bytes, count, at)) return -1;
+            window->start = at;
+            window->count = count;
         }
-        const char *from = self->window + (at - self->window_start);
-        size_t count = self->window_start + self->window_count - at;
+        const char *from = window->bytes + (at - window->start);
+        size_t count = window->start + window->count - at;
         if (count > limit - seen) count = limit - seen;
         const char *end = memchr(from, '\n', count);
         if (end) return (Py_ssize_t)(seen + (size_t)(end - from) + 1);
@@ -118,9 +129,10 @@ static PyObject *take_line(input *self, size_t limit) {
     Py_ssize_t length = line_length(self, limit);
     if (length < 0) return NULL;
     size_t start = self->at, count = (size_t)length;
-    if (self->file >= 0 && start >= self->window_start && start - self->window_start + count <= self->window_count) {
+    const window *window = self->window;
+    if (window && start >= window->start && start - window->start + count <= window->count) {
         self->at += count;
-        return PyBytes_FromStringAndSize(self->window + (start - self->window_start), length);
+        return PyBytes_FromStringAndSize(window->bytes + (start - window->start), length);
     }
     return take(self, count);
 }
@@ -168,8 +180,7 @@ static void release(input *self) {
     self->file = -1;
     PyMem_Free(self->window);
     self->window = NULL;
-    self->base = NULL;
-    self->length = self->at = self->window_count = 0;
+    self->length = self->at = 0;
 }
 
 static PyObject *input_close(PyObject *object, PyObject *unused) {
@@ -241,10 +252,9 @@ PyObject *evg_py_input_new(const evg_py_request *request) {
         return NULL;
     }
     self->bytes = NULL;
-    self->base = NULL;
     self->file = request->body_file;
     self->length = request->body_count;
-    self->at = self->window_start = self->window_count = 0;
+    self->at = 0;
     self->window = NULL;
     self->closed = false;
     if (self->file < 0 && !empty) {
@@ -253,7 +263,6 @@ PyObject *evg_py_input_new(const evg_py_request *request) {
             Py_DECREF((PyObject *)self);
             return NULL;
         }
-        self->base = PyBytes_AsString(self->bytes);
     }
     if (empty) {
         Py_XDECREF((PyObject *)spare);

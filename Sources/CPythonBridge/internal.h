@@ -14,6 +14,9 @@
 #if Py_LIMITED_API + 0 < 0x030A0000
 PyAPI_FUNC(const char *) PyUnicode_AsUTF8AndSize(PyObject *text, Py_ssize_t *count);
 #endif
+/* In the stable ABI since 3.12, exported since 3.11, NULL before. */
+PyAPI_FUNC(PyObject *) PyObject_Vectorcall(PyObject *callable, PyObject *const *arguments, size_t count,
+                                           PyObject *keywords) __attribute__((weak));
 /* Outside the stable ABI, exported unchanged since 3.7.1. */
 PyAPI_FUNC(PyObject *) PyContext_CopyCurrent(void);
 PyAPI_FUNC(int) PyContext_Enter(PyObject *context);
@@ -25,11 +28,15 @@ struct evg_py_environ {
     size_t script_name_count;
 };
 
+/* To the app this is start_response, which it may keep for as long as it likes. */
 struct evg_py_call {
+    PyObject_HEAD
     void *exchange;          /* NULL once the response is over */
-    PyObject *handle, *start_response, *write;  /* what the app may keep: the handle points back here until close */
+    PyObject *write;         /* what start_response returns, once it was called */
     PyObject *method, *target;                  /* for the error log */
-    PyObject *context, *result, *iterator, *block;
+    PyObject *environ;       /* until the app has returned */
+    PyObject *context;       /* or NULL: see owns_context */
+    PyObject *result, *iterator, *block;
     pthread_t thread;        /* that which called the app */
     int64_t content_length;
     bool started, head_sent;
@@ -44,6 +51,7 @@ typedef struct evg_py_sink {
     int (*dress)(PyObject *environ, const evg_py_request *request);   /* adds what the class gives its apps; or NULL */
     int (*wait)(void *exchange);       /* in place of flush, with the GIL; -1 with an exception; or NULL */
     bool (*silences)(void *exchange);  /* whether the pending exception is an end that is meant; or NULL */
+    bool owns_context;                 /* each call has a thread of control, and so a context, of its own */
 } evg_py_sink;
 
 extern evg_py_sink evg_py_responses;
@@ -71,9 +79,16 @@ int evg_py_names_init(void);
 int evg_py_field_keys_init(void);
 int evg_py_input_init(void);
 int evg_py_start_response_init(void);
-int evg_py_callables_make(evg_py_call *call);
-bool evg_py_callables_are_free(const evg_py_call *call);
-void evg_py_callables_drop(evg_py_call *call);
+/* A call that is to be filled in, or NULL with an exception. */
+evg_py_call *evg_py_call_object(void);
+/* True when the app kept neither start_response nor write, so that they can serve another request. */
+bool evg_py_call_is_free(const evg_py_call *call);
+
+/* evg_py_call_app in three steps, for a greenlet, which keeps on the heap what stands on the stack below the app.
+ * prepare: NULL without memory; enter: calls the app, if that was well; begun, right behind it: what came of it. */
+evg_py_call *evg_py_call_prepare(const evg_py_request *request);
+void evg_py_call_enter(evg_py_call *call);
+evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result);
 
 PyObject *evg_py_environ_build(const evg_py_request *request, evg_py_call *call);
 void evg_py_field_keys_begin(void);

@@ -8,21 +8,15 @@ enum { inline_fields = 32 };
 
 evg_py_sink evg_py_responses = {evg_swift_start, evg_swift_write, evg_swift_flush, NULL};
 
-/* What the app's two callables are bound to: outlives the call when the app keeps one of them. */
-typedef struct handle {
-    PyObject_HEAD
-    evg_py_call *call;
-} handle;
-
-static PyTypeObject *handle_type;
+static PyTypeObject *call_type;
 
 static evg_py_call *call_of(PyObject *object) {
-    evg_py_call *call = ((handle *)object)->call;
-    if (call && !pthread_equal(pthread_self(), call->thread)) {
+    evg_py_call *call = (evg_py_call *)object;
+    if (call->exchange && !pthread_equal(pthread_self(), call->thread)) {
         PyErr_SetString(PyExc_RuntimeError, "start_response and write belong to the thread that called the app");
         return NULL;
     }
-    if (call && call->exchange) return call;
+    if (call->exchange) return call;
     PyErr_SetString(PyExc_RuntimeError, "the response of this request is over");
     return NULL;
 }
@@ -208,43 +202,30 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *keywor
     return call->write;
 }
 
-static PyMethodDef start_response_method = {
-    "start_response", (PyCFunction)(void (*)(void))start_response, METH_VARARGS | METH_KEYWORDS,
-    "start_response(status, headers, exc_info=None) -> write",
-};
-
-static void handle_dealloc(PyObject *object) {
+static void call_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_Free(object);
     Py_DECREF(type);
 }
 
-static PyType_Slot type_slots[] = {{Py_tp_dealloc, handle_dealloc}, {0, NULL}};
-static PyType_Spec type_spec = {"_evgateway.Call", sizeof(handle), 0, Py_TPFLAGS_DEFAULT, type_slots};
+static PyType_Slot type_slots[] = {
+    {Py_tp_call, start_response}, {Py_tp_dealloc, call_dealloc},
+    {Py_tp_doc, "start_response(status, headers, exc_info=None) -> write"}, {0, NULL},
+};
+static PyType_Spec type_spec = {"_evgateway.start_response", sizeof(evg_py_call), 0, Py_TPFLAGS_DEFAULT, type_slots};
 
 int evg_py_start_response_init(void) {
-    handle_type = (PyTypeObject *)PyType_FromSpec(&type_spec);
-    return handle_type ? 0 : -1;
+    call_type = (PyTypeObject *)PyType_FromSpec(&type_spec);
+    return call_type ? 0 : -1;
 }
 
-int evg_py_callables_make(evg_py_call *call) {
-    handle *object = PyObject_New(handle, handle_type);
-    if (!object) return -1;
-    object->call = call;
-    call->handle = (PyObject *)object;
-    call->start_response = PyCFunction_New(&start_response_method, call->handle);
-    return call->start_response ? 0 : -1;
+evg_py_call *evg_py_call_object(void) {
+    evg_py_call *call = PyObject_New(evg_py_call, call_type);
+    if (!call) return NULL;
+    call->write = call->method = call->target = call->environ = call->context = call->result = call->iterator = call->block = NULL;
+    return call;
 }
 
-/* True when the app kept neither callable, so that they can serve another request. */
-bool evg_py_callables_are_free(const evg_py_call *call) {
-    return Py_REFCNT(call->start_response) == 1 && (!call->write || Py_REFCNT(call->write) == 1)
-        && Py_REFCNT(call->handle) == (call->write ? 3 : 2);
-}
-
-void evg_py_callables_drop(evg_py_call *call) {
-    if (call->handle) ((handle *)call->handle)->call = NULL;
-    Py_CLEAR(call->write);
-    Py_CLEAR(call->start_response);
-    Py_CLEAR(call->handle);
+bool evg_py_call_is_free(const evg_py_call *call) {
+    return Py_REFCNT((PyObject *)call) == (call->write ? 2 : 1) && (!call->write || Py_REFCNT(call->write) == 1);
 }
