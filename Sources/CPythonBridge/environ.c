@@ -75,6 +75,31 @@ evg_py_environ *evg_py_environ_new(const evg_py_environ_options *options) {
     return environ;
 }
 
+/* The text that was seen last is kept: a crowd that waits has asked for the same path, a proxy's address is one. */
+typedef struct kept_text {
+    PyObject *text;
+    size_t count;
+    uint8_t bytes[128];
+} kept_text;
+
+static PyObject *text_of(const uint8_t *base, size_t count, kept_text *kept) {
+    if (!kept->text || kept->count != count || memcmp(kept->bytes, base, count)) {
+        PyObject *text = evg_py_latin1(base, count);
+        if (!text || count > sizeof kept->bytes) return text;
+        Py_XDECREF(kept->text);
+        kept->text = text;
+        kept->count = count;
+        memcpy(kept->bytes, base, count);
+    }
+    Py_INCREF(kept->text);
+    return kept->text;
+}
+
+static PyObject *path_text(const uint8_t *base, size_t count) {
+    static kept_text last;
+    return text_of(base, count, &last);
+}
+
 /* Percent-decoding as PEP 3333 asks: to bytes, then each byte one character. */
 static PyObject *decoded_path(const uint8_t *base, size_t count) {
     return evg_py_percent_decoded(base, count, PyUnicode_DecodeLatin1, NULL);
@@ -117,24 +142,14 @@ static int set_path(PyObject *environ, const evg_py_request *request, PyObject *
     if (memchr(base, '%', count)) return set(environ, evg_py_name.path_info, decoded_path(base, count));
     if (count == request->target.count && request->path.start == request->target.start)
         return PyDict_SetItem(environ, evg_py_name.path_info, target);
-    return set(environ, evg_py_name.path_info, evg_py_latin1(base, count));
+    return set(environ, evg_py_name.path_info, path_text(base, count));
 }
 
 static int set_remote(PyObject *environ, const evg_py_request *request) {
-    static PyObject *last;
-    static uint8_t last_bytes[48];
-    static size_t last_count;
+    static kept_text last;
     evg_py_text address = request->remote_address;
     if (address.count == 0) return 0;
-    if (!last || last_count != address.count || memcmp(last_bytes, address.base, address.count)) {
-        PyObject *text = evg_py_latin1(address.base, address.count);
-        if (!text) return -1;
-        Py_XDECREF(last);
-        last = text;
-        last_count = address.count <= sizeof last_bytes ? address.count : 0;
-        memcpy(last_bytes, address.base, last_count);
-    }
-    if (PyDict_SetItem(environ, evg_py_name.remote_addr, last)) return -1;
+    if (set(environ, evg_py_name.remote_addr, text_of(address.base, address.count, &last))) return -1;
     char digits[6];
     size_t at = sizeof digits;
     unsigned port = request->remote_port;
@@ -145,7 +160,10 @@ static int set_remote(PyObject *environ, const evg_py_request *request) {
 static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *call) {
     const uint8_t *bytes = request->bytes;
     if (!(call->method = method_text(bytes + request->method.start, request->method.count))) return -1;
-    if (!(call->target = evg_py_latin1(bytes + request->target.start, request->target.count))) return -1;
+    /* What follows a path is never kept: it may hold a secret. */
+    bool is_path = request->path.start == request->target.start && request->path.count == request->target.count;
+    call->target = (is_path ? path_text : evg_py_latin1)(bytes + request->target.start, request->target.count);
+    if (!call->target) return -1;
     if (call->method != evg_py_name.get && PyDict_SetItem(environ, evg_py_name.request_method, call->method)) return -1;
     if (PyDict_SetItem(environ, evg_py_name.raw_uri, call->target)) return -1;
     if (set_path(environ, request, call->target)) return -1;
