@@ -67,7 +67,7 @@ double evg_monotonic_coarse(void) { return seconds_of(CLOCK_MONOTONIC_COARSE); }
     static void kind##_fired(evg_loop *loop, ev_##kind *watcher, int events) { \
         (void)loop; \
         evg_##kind *self = (evg_##kind *)watcher; \
-        self->callback(self->context, events); \
+        self->callback(self->watcher.data, events); \
     }
 
 EVG_TRAMPOLINE(io)
@@ -82,7 +82,7 @@ _Static_assert(EVG_READ == 1 && EVG_WRITE == 2, "IOEvents writes the two flags a
 void evg_io_init(evg_io *io, int fd, int events, evg_callback callback, void *context) {
     ev_io_init(&io->watcher, io_fired, fd, events);
     io->callback = callback;
-    io->context = context;
+    io->watcher.data = context;
 }
 void evg_io_start(evg_loop *loop, evg_io *io) { ev_io_start(loop, &io->watcher); }
 void evg_io_stop(evg_loop *loop, evg_io *io) { ev_io_stop(loop, &io->watcher); }
@@ -99,7 +99,7 @@ void evg_io_set(evg_loop *loop, evg_io *io, int events) {
 void evg_timer_init(evg_timer *timer, evg_callback callback, void *context) {
     ev_timer_init(&timer->watcher, timer_fired, 0., 0.);
     timer->callback = callback;
-    timer->context = context;
+    timer->watcher.data = context;
 }
 void evg_timer_start(evg_loop *loop, evg_timer *timer, double after, double every) {
     ev_timer_stop(loop, &timer->watcher);
@@ -113,7 +113,7 @@ void evg_timer_stop(evg_loop *loop, evg_timer *timer) { ev_timer_stop(loop, &tim
 void evg_signal_init(evg_signal *signal, int number, evg_callback callback, void *context) {
     ev_signal_init(&signal->watcher, signal_fired, number);
     signal->callback = callback;
-    signal->context = context;
+    signal->watcher.data = context;
 }
 void evg_signal_start(evg_loop *loop, evg_signal *signal) { ev_signal_start(loop, &signal->watcher); }
 
@@ -138,7 +138,7 @@ void evg_signal_stop(evg_loop *loop, evg_signal *signal) { ev_signal_stop(loop, 
 void evg_async_init(evg_async *async, evg_callback callback, void *context) {
     ev_async_init(&async->watcher, async_fired);
     async->callback = callback;
-    async->context = context;
+    async->watcher.data = context;
 }
 void evg_async_start(evg_loop *loop, evg_async *async) { ev_async_start(loop, &async->watcher); }
 void evg_async_stop(evg_loop *loop, evg_async *async) { ev_async_stop(loop, &async->watcher); }
@@ -147,7 +147,7 @@ void evg_async_send(evg_loop *loop, evg_async *async) { ev_async_send(loop, &asy
 void evg_prepare_init(evg_prepare *prepare, evg_callback callback, void *context) {
     ev_prepare_init(&prepare->watcher, prepare_fired);
     prepare->callback = callback;
-    prepare->context = context;
+    prepare->watcher.data = context;
 }
 void evg_prepare_start(evg_loop *loop, evg_prepare *prepare) { ev_prepare_start(loop, &prepare->watcher); }
 void evg_prepare_stop(evg_loop *loop, evg_prepare *prepare) { ev_prepare_stop(loop, &prepare->watcher); }
@@ -157,13 +157,13 @@ void evg_prepare_stop(evg_loop *loop, evg_prepare *prepare) { ev_prepare_stop(lo
 static void remake_fired(evg_loop *loop, ev_fork *watcher, int events) {
     (void)loop;
     evg_remake *self = (evg_remake *)watcher;
-    self->callback(self->context, events);
+    self->callback(self->watcher.data, events);
 }
 
 void evg_remake_start(evg_loop *loop, evg_remake *remake, evg_callback callback, void *context) {
     ev_fork_init(&remake->watcher, remake_fired);
     remake->callback = callback;
-    remake->context = context;
+    remake->watcher.data = context;
     ev_fork_start(loop, &remake->watcher);
 }
 void evg_remake_stop(evg_loop *loop, evg_remake *remake) { ev_fork_stop(loop, &remake->watcher); }

@@ -17,12 +17,12 @@ typedef void (*evg_callback)(void *context, int events);
 
 enum { EVG_READ = 1, EVG_WRITE = 2 };
 
-typedef struct { ev_io watcher; evg_callback callback; void *context; } evg_io;
-typedef struct { ev_timer watcher; evg_callback callback; void *context; } evg_timer;
-typedef struct { ev_signal watcher; evg_callback callback; void *context; } evg_signal;
-typedef struct { ev_async watcher; evg_callback callback; void *context; } evg_async;
-typedef struct { ev_prepare watcher; evg_callback callback; void *context; } evg_prepare;
-typedef struct { ev_fork watcher; evg_callback callback; void *context; } evg_remake;
+typedef struct { ev_io watcher; evg_callback callback; } evg_io;
+typedef struct { ev_timer watcher; evg_callback callback; } evg_timer;
+typedef struct { ev_signal watcher; evg_callback callback; } evg_signal;
+typedef struct { ev_async watcher; evg_callback callback; } evg_async;
+typedef struct { ev_prepare watcher; evg_callback callback; } evg_prepare;
+typedef struct { ev_fork watcher; evg_callback callback; } evg_remake;
 
 /* An epoll loop, or NULL. `backend` receives the epoll descriptor. */
 evg_loop *evg_loop_new(int *backend);
