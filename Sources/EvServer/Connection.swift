@@ -23,12 +23,12 @@ final class Connection {
     /// Later requests, waiting for the present one to be answered.
     private(set) var pending: [UInt8] = []
     /// The rest of a body that nobody read and that is short enough to swallow.
-    private var unread: BodyDecoder?
+    private var unread: IncomingBody?
     private(set) var exchange: Exchange?
 
     // MARK: output
-    var output = OutputQueue()
     var writeNode: WaitNode?
+    var output = OutputQueue()
     var isUnflushed = false
 
     // MARK: how it ends
@@ -42,9 +42,11 @@ final class Connection {
         self.peer = peer
         self.listener = listener
         self.worker = worker
-        node = WaitNode(self)
-        watcher = IOWatcher(worker.loop, fileDescriptor: fileDescriptor, events: .read) { [unowned self] events in
-            self.ready(events)
+        let node = WaitNode(self)
+        self.node = node
+        // The node knows its connection already: a closure over this one object needs no context of its own.
+        watcher = IOWatcher(worker.loop, fileDescriptor: fileDescriptor, events: .read) { [node] events in
+            node.connection.ready(events)
         }
     }
 
@@ -147,16 +149,16 @@ final class Connection {
     }
 
     private func swallow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        guard var decoder = unread else { return bytes }
+        guard let unread else { return bytes }
         var offset = 0
         do throws(HTTP1Error) {
-            while case .data = try decoder.next(bytes, from: &offset) {}
+            while case .data = try unread.decoder.next(bytes, from: &offset) {}
         } catch {
             close(linger: true)
             return bytes
         }
-        unread = decoder.isComplete ? nil : decoder
-        if unread == nil, !isParsing { worker.deadlines.begin(.keepAlive, node) }
+        if unread.decoder.isComplete { self.unread = nil }
+        if self.unread == nil, !isParsing { worker.deadlines.begin(.keepAlive, node) }
         return UnsafeRawBufferPointer(rebasing: bytes[offset...])
     }
 
@@ -200,7 +202,8 @@ final class Connection {
             guard let decoder = exchange.unreadBody,
                 (decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
             else { return close(linger: true) }
-            unread = decoder
+            // Apart from the exchange's: for whoever still reads there, the body breaks off here.
+            unread = IncomingBody(decoder)
             worker.deadlines.begin(.linger, node)
         }
         guard !isParsing else { return }

@@ -35,7 +35,7 @@ package enum CollectedBody {
     case empty
     case bytes([UInt8])
     /// In an unlinked file, at offset 0; the descriptor is the receiver's to close.
-    case file(fileDescriptor: Int32, count: Int)
+    indirect case file(fileDescriptor: Int32, count: Int)
 
     /// Adds bytes: in memory up to `threshold` bytes in all, beyond that in an unlinked file in `directory`.
     /// - Throws: `RequestBodyError.spoolFailed`; what came before is still held.
@@ -94,58 +94,78 @@ package enum CollectedBody {
     }
 }
 
+/// A body that is on its way in.
+@LoopActor
+final class IncomingBody {
+    var decoder: BodyDecoder
+    var buffered: [UInt8] = []
+    var error: RequestBodyError?
+    var waiter: UnsafeContinuation<Void, Never>?
+    var received: UInt64 = 0
+    var windowReceived: UInt64 = 0
+    /// Somebody has asked for it.
+    var isRead = false
+    var hasSentContinue = false
+
+    init(_ decoder: BodyDecoder) { self.decoder = decoder }
+}
+
 extension Exchange {
-    package var isBodyComplete: Bool { decoder.isComplete }
+    package var isBodyComplete: Bool { incoming?.decoder.isComplete ?? true }
     /// The decoder of a body that has not been received to its end.
-    var unreadBody: BodyDecoder? { bodyError == nil ? decoder : nil }
-    var hasFullBuffer: Bool { buffered.count >= worker.inputBuffer }
+    var unreadBody: BodyDecoder? { incoming?.error == nil ? incoming?.decoder : nil }
+    var hasFullBuffer: Bool { (incoming?.buffered.count ?? 0) >= worker.inputBuffer }
 
     /// Takes the body's bytes and returns those after its end.
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        guard !decoder.isComplete, bodyError == nil, !bytes.isEmpty else {
-            return bodyError == nil ? bytes : UnsafeRawBufferPointer(start: nil, count: 0)
+        guard let incoming else { return bytes }
+        guard !incoming.decoder.isComplete, incoming.error == nil, !bytes.isEmpty else {
+            return incoming.error == nil ? bytes : UnsafeRawBufferPointer(start: nil, count: 0)
         }
         var offset = 0
         do throws(HTTP1Error) {
-            while case .data(let range) = try decoder.next(bytes, from: &offset) {
-                bodyReceived += UInt64(range.count)
-                windowReceived += UInt64(range.count)
-                if let limit = worker.configuration.bodyLimit, bodyReceived > limit {
+            while case .data(let range) = try incoming.decoder.next(bytes, from: &offset) {
+                incoming.received += UInt64(range.count)
+                incoming.windowReceived += UInt64(range.count)
+                if let limit = worker.configuration.bodyLimit, incoming.received > limit {
                     bodyFailed(.tooLarge)
                     return UnsafeRawBufferPointer(start: nil, count: 0)
                 }
-                buffered.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[range]))
+                incoming.buffered.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[range]))
             }
         } catch {
             bodyFailed(.malformed(error))
             return UnsafeRawBufferPointer(start: nil, count: 0)
         }
-        if bodyWaiter != nil || onBody != nil, !buffered.isEmpty || decoder.isComplete { wakeBodyReader() }
+        if incoming.waiter != nil || onBody != nil, !incoming.buffered.isEmpty || incoming.decoder.isComplete {
+            wakeBodyReader()
+        }
         return UnsafeRawBufferPointer(rebasing: bytes[offset...])
     }
 
     func inputEnded() {
-        if !decoder.isComplete { bodyFailed(.truncated) }
+        if !isBodyComplete { bodyFailed(.truncated) }
     }
 
     private func bodyFailed(_ error: RequestBodyError) {
-        if bodyError == nil { bodyError = error }
+        if let incoming, incoming.error == nil { incoming.error = error }
         wakeBodyReader()
     }
 
     func wakeBodyReader() {
         onBody?()
-        guard let waiter = bodyWaiter else { return }
-        bodyWaiter = nil
+        guard let incoming, let waiter = incoming.waiter else { return }
+        incoming.waiter = nil
         waiter.resume()
     }
 
     /// A window of the body's time limit is over. Whether a next one begins.
     func bodyWindowExpired() -> Bool {
+        guard let incoming else { return false }
         let due = worker.configuration.bodyMinimumRate * worker.configuration.bodyTimeout
-        let isTooSlow = windowReceived == 0 || Double(windowReceived) < due
-        windowReceived = 0
-        guard bodyWaiter != nil || onBody != nil else { return false }
+        let isTooSlow = incoming.windowReceived == 0 || Double(incoming.windowReceived) < due
+        incoming.windowReceived = 0
+        guard incoming.waiter != nil || onBody != nil else { return false }
         if isTooSlow { bodyFailed(.tooSlow) }
         return !isTooSlow
     }
@@ -162,17 +182,18 @@ extension Exchange {
 
     /// Takes the bytes of the body that have arrived.
     package func takeBody() -> BodyTake {
-        hasReadBody = true
-        if !buffered.isEmpty {
-            let bytes = buffered
-            buffered = []
+        guard let incoming else { return .end }
+        incoming.isRead = true
+        if !incoming.buffered.isEmpty {
+            let bytes = incoming.buffered
+            incoming.buffered = []
             connection?.updateInterest()
             return .bytes(bytes)
         }
-        if let bodyError { return .failed(bodyError) }
-        if decoder.isComplete { return .end }
+        if let error = incoming.error { return .failed(error) }
+        if incoming.decoder.isComplete { return .end }
         guard let connection else { return .failed(.truncated) }
-        sendContinueIfAsked()
+        sendContinueIfAsked(incoming)
         connection.bodyIsAwaited()
         return .wait
     }
@@ -188,7 +209,7 @@ extension Exchange {
             case .wait: break
             }
             await withTaskCancellationHandler {
-                await withUnsafeContinuation { continuation in bodyWaiter = continuation }
+                await withUnsafeContinuation { continuation in incoming?.waiter = continuation }
             } onCancel: {
                 LoopExecutor.shared.submit { LoopActor.assumeIsolated { self.wakeBodyReader() } }
             }
@@ -197,9 +218,9 @@ extension Exchange {
     }
 
     /// RFC 9110 section 10.1.1: not when the body is on its way already, nor when the answer has begun.
-    private func sendContinueIfAsked() {
-        guard head.expectsContinue, !hasSentContinue, !headWasSent, bodyReceived == 0 else { return }
-        hasSentContinue = true
+    private func sendContinueIfAsked(_ incoming: IncomingBody) {
+        guard head.expectsContinue, !incoming.hasSentContinue, !headWasSent, incoming.received == 0 else { return }
+        incoming.hasSentContinue = true
         worker.writer.removeAll(keepingCapacity: true)
         worker.writer.append(ResponseEncoder.continueResponse)
         connection?.transmitWriter()

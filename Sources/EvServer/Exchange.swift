@@ -12,12 +12,17 @@ package final class Exchange {
     package let head: RequestHead
     /// Monotonic seconds at which the head was complete.
     package let startedAt: Double
-    package let peer: PeerAddress
-    let listener: Listener
-    let worker: Worker
-    private(set) var connection: Connection?
+    /// Where it came from, known beyond the connection's end.
+    private let origin: Connection
     var task: Task<Void, Never>?
+    var observers: Observers?
+    // Flags stand together, where they leave no gaps: each request that waits keeps an exchange.
+    private var isAttached = true
     private var hasEnded = false
+    private var hasReportedOverrun = false
+    /// Somebody waits for the socket itself to take bytes again, not for the queue to drain.
+    var waitsForSocket = false
+    var hasWrittenSinceLastCheck = false
     /// No task runs now; one will when what the request waits for has come.
     var isParked = false {
         didSet { if isParked { task = nil } }
@@ -27,32 +32,18 @@ package final class Exchange {
     /// The app has been called for this request. Whoever calls it says so: a request that ends without, because its
     /// client has left, is counted as dropped.
     package var appWasCalled = false
-    /// Called once when the client leaves, or the worker gives the request up, before its response is finished. For
-    /// apps that do not run in a Swift task, which would be cancelled.
-    package var onClientLeft: (() -> Void)?
-    /// Called once when the deadline has passed and the client has been answered, for apps that do not run in a Swift
-    /// task: what still runs is to be stopped. Where it is nil, `onClientLeft` is called instead.
-    package var onDeadline: (() -> Void)?
-    /// Monotonic seconds at which the request is given up; infinity for never. May be moved until the response ends.
-    package var deadline = Double.infinity {
-        didSet { if !isFinished { worker.requestDeadlines.update(self) } }
-    }
     /// The deadline has passed.
     package internal(set) var isOverdue = false
     /// The place among the requests with a deadline; -1 for none.
     var deadlineIndex: Int32 = -1
+    /// Monotonic seconds at which the request is given up; infinity for never. May be moved until the response ends.
+    package var deadline = Double.infinity {
+        didSet { if !isFinished { worker.requestDeadlines.update(self) } }
+    }
 
     // MARK: its body
-    var decoder: BodyDecoder
-    var buffered: [UInt8] = []
-    var bodyError: RequestBodyError?
-    var bodyWaiter: UnsafeContinuation<Void, Never>?
-    /// Called when `takeBody` has something new to say after it said `.wait`.
-    package var onBody: (() -> Void)?
-    var bodyReceived: UInt64 = 0
-    var windowReceived: UInt64 = 0
-    var hasReadBody = false
-    var hasSentContinue = false
+    /// Nil for a request without a body.
+    let incoming: IncomingBody?
 
     // MARK: the response
     var encoder: ResponseEncoder
@@ -65,30 +56,26 @@ package final class Exchange {
     var sentHead: [UInt8] = []
     var bodySent: UInt64 = 0
     var drainWaiter: UnsafeContinuation<Void, Never>?
-    /// Called when enough of the output has been taken after `write` returned `.full`, and when the client leaves.
-    package var onDrained: (() -> Void)?
-    /// Somebody waits for the socket itself to take bytes again, not for the queue to drain.
-    var waitsForSocket = false
-    var hasWrittenSinceLastCheck = false
-    private var hasReportedOverrun = false
 
     init(_ head: RequestHead, _ connection: Connection) {
         self.head = head
-        self.connection = connection
-        worker = connection.worker
-        peer = connection.peer
-        listener = connection.listener
+        origin = connection
         startedAt = EventLoop.coarseNow()
-        decoder = BodyDecoder(framing: head.framing, limits: worker.configuration.limits)
+        let decoder = BodyDecoder(framing: head.framing, limits: connection.worker.configuration.limits)
+        incoming = decoder.isComplete ? nil : IncomingBody(decoder)
         encoder = ResponseEncoder(requestIsHead: head.isHead, requestVersion: head.version, keepAlive: false)
     }
 
+    var worker: Worker { origin.worker }
+    /// Nil from the end of the response on, or when the client has left.
+    var connection: Connection? { isAttached ? origin : nil }
+    package nonisolated var peer: PeerAddress { origin.peer }
     /// The client's address; empty for a unix socket.
     package var remoteAddress: String { peer.host }
     package var remotePort: UInt16 { peer.port }
-    package var local: ListeningSocket { listener.socket }
+    package var local: ListeningSocket { origin.listener.socket }
     /// The client has left; nothing that is written arrives.
-    package var isGone: Bool { connection == nil }
+    package var isGone: Bool { !isAttached }
     package var logger: Logger { worker.logger }
     package var configuration: ServerConfiguration { worker.configuration }
 
@@ -114,10 +101,7 @@ package final class Exchange {
         guard !hasEnded else { return }
         hasEnded = true
         task = nil
-        onClientLeft = nil
-        onDeadline = nil
-        onBody = nil
-        onDrained = nil
+        observers = nil
         if !isFinished, !isGone {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
             fail()
@@ -134,7 +118,7 @@ package final class Exchange {
             // 499 is what proxies log for a client that left before its answer began.
             worker.accessLog?.append(self, status: headWasSent ? status : 499, bodyBytes: bodySent)
         }
-        connection = nil
+        isAttached = false
         wakeBodyReader()
         wakeWriter()
         task?.cancel()
@@ -211,13 +195,15 @@ package final class Exchange {
 
     /// Another request may follow, as far as the request and this worker's state go.
     var mayKeepAlive: Bool {
-        guard head.keepAlive, worker.configuration.keepAliveTimeout > 0, !worker.isDraining, bodyError == nil,
+        guard head.keepAlive, worker.configuration.keepAliveTimeout > 0, !worker.isDraining,
             connection?.isHalfClosed == false
         else { return false }
-        if decoder.isComplete || hasReadBody { return true }
+        guard let incoming else { return true }
+        if incoming.error != nil { return false }
+        if incoming.decoder.isComplete || incoming.isRead { return true }
         // Nobody has asked for the body yet. A short one can be swallowed; one that the client holds back cannot.
-        if head.expectsContinue && !hasSentContinue { return false }
-        return (decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
+        if head.expectsContinue && !incoming.hasSentContinue { return false }
+        return (incoming.decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
     }
 
     // MARK: the body of the response
@@ -357,7 +343,7 @@ package final class Exchange {
         }
         worker.accessLog?.append(self, status: status, bodyBytes: bodySent)
         connection?.responseFinished(self, mustClose: encoder.mustClose)
-        connection = nil
+        isAttached = false
     }
 
     /// Answers with an error when nothing has been sent, else breaks the response off so that the client sees it.
@@ -367,7 +353,7 @@ package final class Exchange {
             isFinished = true
             worker.accessLog?.append(self, status: self.status, bodyBytes: bodySent)
             let connection = connection
-            self.connection = nil
+            isAttached = false
             connection?.breakOff(reset: isUntilClose)
             return
         }

@@ -1,4 +1,5 @@
-// A request head as it was received, and where in its bytes everything is. Immutable, three allocations at most.
+// A request head as it was received, and where in its bytes everything is. Immutable, three allocations at most, and
+// its properties in an order that leaves no gaps: each request that waits keeps one.
 internal import CHTTPParser
 
 /// 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5).
@@ -53,14 +54,14 @@ package final class RequestHead: Sendable {
     package let path: ByteSlice
     /// Behind the "?", which ``hasQuery`` tells from none.
     package let query: ByteSlice
-    package let hasQuery: Bool
-    /// Of an absolute-form target: "http" or "https" in any case.
-    package let scheme: ByteSlice?
     /// Of an absolute-form target, else Host's value; empty only for HTTP/1.0 without Host (RFC 9112 3.2.2, 3.3).
     package let authority: ByteSlice
 
-    package let version: HTTPVersion
     package let framing: BodyFraming
+    /// Of an absolute-form target: "http" or "https" in any case.
+    package let scheme: ByteSlice?
+    package let hasQuery: Bool
+    package let version: HTTPVersion
     /// A 100 is due before the client sends its body (RFC 9110 10.1.1).
     package let expectsContinue: Bool
     /// The client allows another request on the connection.
