@@ -176,8 +176,8 @@ def test_nobody_listens(tmp_path):
 
 def test_answers_in_chunks_and_in_pieces_are_read(tmp_path):
     def answer(number, connection):
-        for piece in (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-", b"Encoding: chunked\r\n\r\n5\r\nhel",
-                      b"lo\r\n0", b"\r\n\r", b"\n"):
+        for piece in (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-",
+                      b"Encoding: chunked\r\n\r\n5\r\nhel", b"lo\r\n0", b"\r\n\r", b"\n"):
             connection.sendall(piece)
             time.sleep(0.002)
         return True
@@ -263,8 +263,8 @@ def test_bad_options_are_refused(arguments, words):
 
 @pytest.mark.parametrize("number", [SIGINT, SIGKILL])
 def test_nothing_is_left_when_it_is_ended(number):
-    process = subprocess.Popen([*HARNESS, "--server", "evgateway", "--python", str(PYTHON), "hold:count=20,hold=60", "--quiet"],
-                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*HARNESS, "--server", "evgateway", "--python", str(PYTHON), "--quiet",
+                                "hold:count=20,hold=60"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     port = next(int(found[1]) for line in process.stderr if (found := re.match(r"loadtest: .*:(\d+)/", line)))
     wait.until(lambda: len(procfs.established(port)) == 20, lambda: "20 requests are held")
     started = descendants(process.pid)

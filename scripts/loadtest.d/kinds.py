@@ -32,9 +32,8 @@ THREADS = 64
 class Kind:
     """`classes`: what --worker-class may say, the default first. `waits`: those of them that hold any number of
     requests at once. `hup`: whether HUP reloads. `workers`: whether there can be several. `needs_port`: the kernel
-    cannot choose its port. `leave`: the signal that ends it at once, workers
-    and all. `made`: the program, what it is made of
-    and the command that makes it, on first use and when that has changed."""
+    cannot choose its port. `leave`: the signal that ends it at once, workers and all. `made`: the program, what it is
+    made of and the command that makes it, on first use and when that has changed."""
 
     def __init__(self, words, classes, waits=(), hup=False, workers=True, package=None, needs_port=False,
                  leave=signal.SIGTERM, made=None):
@@ -85,8 +84,7 @@ def _evgateway(spec):
         return [*words, *spec.flags, spec.app_or(RELEASE / "example-longpoll-chat")]
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "threads" else []
     return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *threads,
-            *spec.flags,
-            spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+            *spec.flags, spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
 
 
 def _gunicorn(spec):

@@ -1,4 +1,4 @@
-"""What this machine allows: descriptors, ports, memory, processors. The descriptor limit is raised as far as it goes."""
+"""What this machine allows: descriptors, ports, memory, processors. The descriptor limit is raised as far as may be."""
 
 import os
 import platform

@@ -15,9 +15,9 @@ import plan
 import report
 import run
 from clients.crew import ClientFailure, Crew
+from kinds import Refused
 from progress import Progress
 from scenarios import Chosen
-from kinds import Refused
 from servers import Server, Spec
 
 DEFAULTS = {"count": "count", "seconds": "seconds", "rate": "rate", "ramp": "ramp", "connections": "clients"}

@@ -58,8 +58,10 @@ def parser():
     group.add_argument("--worker-class", metavar="C", help="of a server that has several")
     group.add_argument("--workers", metavar="N", type=_positive, help="processes (1)")
     group.add_argument("--threads", metavar="N", type=_positive, help="of a worker that has threads (64)")
-    group.add_argument("--connections", metavar="N", type=_positive, help="a worker takes; by default what the scenarios need")
-    group.add_argument("--app", metavar="APP", help="in place of the app that comes with the harness, as the server names it")
+    group.add_argument("--connections", metavar="N", type=_positive,
+                       help="a worker takes; by default what the scenarios need")
+    group.add_argument("--app", metavar="APP",
+                       help="in place of the app that comes with the harness, as the server names it")
     group.add_argument("--python", metavar="PATH", help="the interpreter of a Python server (.venv-bench/bin/python3)")
 
     group = parser.add_argument_group("what is asked for", "paths of the server; the app of the harness has them all")
@@ -67,24 +69,29 @@ def parser():
     group.add_argument("--hold-path", metavar="PATH", help="held; {seconds} becomes how long (/hold?seconds={seconds})")
     group.add_argument("--wait-path", metavar="PATH", help="of fanout: held until something is published; {published} "
                        "becomes how often it was (/wait)")
-    group.add_argument("--publish-path", metavar="PATH", help="of fanout: a POST there answers those who wait (/publish)")
+    group.add_argument("--publish-path", metavar="PATH",
+                       help="of fanout: a POST there answers those who wait (/publish)")
     group.add_argument("--publish-body", metavar="TEXT", default="hello", help="the body of that POST (hello)")
     group.add_argument("--upload-path", metavar="PATH", help="takes a POST with a body (/upload)")
     group.add_argument("--download-path", metavar="PATH", help="answers {bytes} bytes (/download?bytes={bytes})")
     group.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="sent with each request")
 
     group = parser.add_argument_group("the clients")
-    group.add_argument("--count", metavar="N", type=_positive, help="this and the next four: of every scenario that has "
+    group.add_argument("--count", metavar="N", type=_positive,
+                       help="this and the next four: of every scenario that has "
                        "such a parameter")
     group.add_argument("--seconds", metavar="S", type=float)
     group.add_argument("--ramp", metavar="S", type=float)
     group.add_argument("--clients", metavar="N", type=_positive, help="the parameter `connections`")
-    group.add_argument("--rate", metavar="R", type=float, help="requests per second at a steady pace, latency free of coordinated "
+    group.add_argument("--rate", metavar="R", type=float,
+                       help="requests per second at a steady pace, latency free of coordinated "
                        "omission; 0: as fast as answers come")
     group.add_argument("--timeout", metavar="S", type=_seconds, default=30.0, help="seconds an answer may take (30)")
-    group.add_argument("--processes", metavar="N", type=_positive, help="client processes (one per processor, or as many as the "
+    group.add_argument("--processes", metavar="N", type=_positive,
+                       help="client processes (one per processor, or as many as the "
                        "descriptor limit asks for)")
-    group.add_argument("--sources", metavar="N", type=_positive, help="source addresses of 127.0.0.0/8 per process (250)")
+    group.add_argument("--sources", metavar="N", type=_positive,
+                       help="source addresses of 127.0.0.0/8 per process (250)")
     group.add_argument("--reload-every", type=_seconds, metavar="S", help="send HUP to the server every S seconds of "
                        "every scenario")
     group.add_argument("--max-seconds", metavar="S", type=_seconds, default=600.0, help="for all of it (600)")

@@ -19,7 +19,7 @@ class Plan:
 
     def __init__(self, spec, chosen, options):
         self.spec, self.chosen, self.options = spec, chosen, options
-        self.notes, self.cannot = [], []
+        self.cannot = []
         self.limit = limits.machine()["descriptor_limit"]
         self.most = max(scenario.connections for scenario in chosen)
         self._lower(self._most_allowed())
@@ -41,6 +41,8 @@ class Plan:
         if self.spec.url is None:
             allowed["descriptors of the server's workers"] = (self.limit - SERVER_SPARE) * self.spec.workers
         name = min(allowed, key=allowed.get)
+        if allowed[name] < 1:
+            raise Refused(f"no connection can be made: {name}; the descriptor limit is {self.limit} per process")
         if allowed[name] < self.most:
             more = {"memory": f"{limits.memory('MemAvailable') >> 20} MiB are free, a connection takes about "
                               f"{BYTES_PER_CONNECTION >> 10} KiB on both sides",
@@ -110,5 +112,5 @@ class Plan:
         total = sum(scenario.seconds for scenario in self.chosen) * (
             self.options.rounds * 2 if self.options.compare else 1)
         if total > self.options.max_seconds:
-            self.cannot.append(f"all scenarios: about {total:.0f} s, and --max-seconds {self.options.max_seconds:g} ends it")
+            self.cannot.append(f"the end: it takes about {total:.0f} s, --max-seconds is {self.options.max_seconds:g}")
         return found + [f"cannot reach: {line}" for line in self.cannot]

@@ -43,6 +43,8 @@ def measure(context, server, chosen):
     """Runs the scenarios; returns the list of their dicts."""
     found = []
     for scenario in chosen:
+        # What the last one left to be done, closing its connections above all, is not the next one's.
+        server.settle()
         measurement = Measurement(context, server, scenario.name, dict(scenario.parameters))
         try:
             found.append(scenario.module.run(measurement, measurement.parameters))

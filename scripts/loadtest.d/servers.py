@@ -35,7 +35,8 @@ class Spec:
         self.worker_class = settings.pop("class", None) or options.worker_class
         self.workers = _whole("workers", settings.pop("workers", None) or options.workers or 1, 1, 256)
         self.threads = _whole("threads", settings.pop("threads", None) or options.threads or kinds.THREADS, 1, 4096)
-        self.connections = _whole("connections", settings.pop("connections", None) or options.connections or 1000, 1, 1 << 20)
+        self.connections = _whole("connections", settings.pop("connections", None) or options.connections or 1000,
+                                  1, 1 << 20)
         self.app = settings.pop("app", None) or options.app or ""
         # Not resolved: the path of an interpreter in a virtualenv is what makes it one.
         self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))
@@ -105,6 +106,8 @@ class Server:
         if spec.kind.needs_port:
             spec.port = _free_port(spec.host)
         words = spec.kind.words(spec)
+        if spec.python in words and not os.access(spec.python, os.X_OK):
+            raise Refused(f"{spec.python} is no interpreter")
         server.command, server.workers = kinds.typed(words), spec.workers
         server.version = kinds.version(spec)
         server._start([str(word) for word in words])
@@ -148,7 +151,8 @@ class Server:
         try:
             self.process = subprocess.Popen(
                 words, cwd=kinds.ROOT, env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
-                preexec_fn=lambda: die_with_parent(self.spec.kind.leave), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                preexec_fn=lambda: die_with_parent(self.spec.kind.leave), stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT)
         except OSError as error:
             raise Refused(f"{self.name} cannot be started: {error}") from None
         self.tree, self.log = Tree(self.process.pid), []

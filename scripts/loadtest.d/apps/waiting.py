@@ -1,6 +1,6 @@
 """The app that every Python server is loaded with, as WSGI and as ASGI: `/` answers as hello.py does,
 `/hold?seconds=T` after T seconds, `/wait` when someone POSTs to `/publish`, `/upload` with the length of its body,
-`/download?bytes=N` with N bytes. Whoever waits at /wait is known to one process: others do not hear of a publish there."""
+`/download?bytes=N` with N bytes. Whoever waits at /wait is known to one process: others hear of no publish there."""
 
 import asyncio
 import threading

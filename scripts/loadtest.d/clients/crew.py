@@ -30,7 +30,8 @@ class Crew:
     crews = []
 
     def __init__(self, role, processes, target, sources, config):
-        processes = max(1, min([processes, *(int(config[name]) for name in ("count", "connections") if name in config)]))
+        each = [int(config[name]) for name in ("count", "connections") if name in config]
+        processes = max(1, min([processes, *each]))
         self.role, self.samples, self.results = role, [{} for _ in range(processes)], [None] * processes
         self.pipes, self.members = [], []
         for index in range(processes):

@@ -1,5 +1,5 @@
 """One client process: an epoll, timers and non-blocking connections. Handlers are found by descriptor; what a role
-keeps of a connection stands in arrays by descriptor, so that one that waits costs the kernel's memory and little else."""
+keeps of a connection stands in arrays, so that one that waits costs the kernel's memory and little else."""
 
 import errno
 import heapq

@@ -100,7 +100,7 @@ class Role:
             self.drop(descriptor, "malformed")
 
     def broken(self, descriptor, kind):
-        """The peer ended the connection. One that owed no answer may be closed: a server's keep-alive ends some time."""
+        """The peer ended the connection. One that owed no answer may be closed: keep-alive ends some time."""
         owed = self.due[descriptor] == self.due[descriptor]
         self.drop(descriptor, kind if owed else None)
         if not owed:

@@ -1,5 +1,5 @@
 """What can be run. A scenario is a module: PARAMETERS, PATHS (the server's paths that it asks for), connections(p)
-(open at once), expected_seconds(p), run(measurement, p) -> its dict in a result; held_at_once(p) where requests wait."""
+(open at once), expected_seconds(p), run(measurement, p) -> its dict in a result; held_at_once(p) if requests wait."""
 
 from kinds import Refused
 

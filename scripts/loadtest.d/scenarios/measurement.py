@@ -206,8 +206,8 @@ class Measurement:
         if behind := max((late for part in merged for late in part["extra"].get("behind", [])), default=None):
             self.extra["clients_behind_ms"] = round(behind * 1000, 3)
             if behind > TOO_LATE:
-                self.context.note(f"{self.name}: the clients were up to {behind:.3f} s behind their schedule: it is they who "
-                                  "were too slow; a lower rate or more --processes")
+                self.context.note(f"{self.name}: the clients were up to {behind:.3f} s behind their schedule: it "
+                                  "is they who were too slow; a lower rate or more --processes")
         if requests is None:
             requests = sum(part["answered"] for part in merged)
         for part in merged:
