@@ -1,6 +1,7 @@
 """scripts/loadtest with tiny counts: it counts what happened, says what it cannot do, and leaves nothing behind."""
 
 import json
+import os
 import re
 import socket
 import struct
@@ -19,12 +20,13 @@ from support.gateway import ROOT
 HARNESS = [sys.executable, "-B", str(ROOT / "scripts" / "loadtest.d" / "loadtest.py")]
 
 
-def run(*arguments, limit=None, timeout=120):
+def run(*arguments, limit=None, env=None, timeout=120):
     """The harness as a process that has ended. `limit`: descriptors per process."""
     command = [*HARNESS, *map(str, arguments)]
     if limit:
         command = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", *command]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+                          env={**os.environ, **(env or {})})
 
 
 def measured(tmp_path, *arguments, **more):
@@ -153,6 +155,38 @@ def test_errors_are_counted_by_kind(tmp_path):
     assert found["errors"] == {"reset": 10, "closed": 10, "short": 10, "status 503": 10, "malformed": 10}
     assert found["requests"] == 10
     assert found["memory"] is found["cpu_seconds"] is found["balance"] is None
+
+
+WRK = """\
+Running 1s test @ http://127.0.0.1:8000/
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.20ms  450.00us   2.50s    90.00%
+    Req/Sec    10.00k     1.00k   11.00k    80.00%
+  Latency Distribution
+     50%  900.00us
+     75%    1.10ms
+     90%    1.90ms
+     99%   12.34ms
+  2000 requests in 1.00s, 1.50MB read
+  Socket errors: connect 0, read 3, write 0, timeout 4
+  Non-2xx or 3xx responses: 5
+Requests/sec:   2000.00
+"""
+
+
+def test_what_wrk_says_is_understood(tmp_path):
+    """A program of that name that says what wrk says."""
+    program = tmp_path / "wrk"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{WRK}END\n")
+    program.chmod(0o755)
+    with Peer(lambda number, connection: False) as peer:
+        [found] = measured(tmp_path, "--url", peer.url, "throughput:seconds=1",
+                           env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})["scenarios"]
+    assert (found["requests"], found["bytes_read"]) == (2000, 3 << 19)
+    assert found["errors"] == {"read": 3, "timeout": 4, "status not 2xx or 3xx": 5}
+    assert found["latency"]["percentiles"] == {"50": 900, "75": 1100, "90": 1900, "99": 12340, "100": 2_500_000}
+    assert (found["latency"]["mean"], found["latency"]["stdev"], found["latency"]["corrected"]) == (1200, 450, False)
 
 
 def test_clients_come_from_many_addresses(tmp_path):
