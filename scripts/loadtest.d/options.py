@@ -17,8 +17,8 @@ memory per connection, context switches, balance between workers. The server is 
 
 Scenarios run one after another on the same server. Every one is bounded in count and time by its defaults, all of them
 together by --max-seconds. What the machine does not allow (descriptors, ports, memory) is said before anything starts.
-Memory per connection is growth: what an earlier scenario left behind is used again and not counted, so the one that you
-want it of comes first.
+Memory per connection is growth, and told of the first crowd of a server (hold, idle, fanout) alone: what that leaves
+behind is used again by the next.
 """
 
 EPILOG = """\

@@ -96,6 +96,8 @@ class Server:
         self.paths = {**(spec.kind.paths(spec) if spec.kind else kinds.PATHS), **paths}
         self.process = self.tree = self.command = self.version = None
         self.workers, self.published = None, 0
+        # The largest crowd whose memory was measured: what it left behind is used again by the next one.
+        self.crowd = 0
         # What reports call it: the name, with the class where there are several.
         self.label = f"{spec.name}-{spec.worker_class}" if spec.kind and len(spec.kind.classes) > 1 else spec.name
 

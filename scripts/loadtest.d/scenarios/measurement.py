@@ -170,13 +170,16 @@ class Measurement:
             self._base = self.server.tree.pss_bytes(), self.server.tree.own_pss_bytes()
 
     def memory_with(self, connections):
-        """The growth of the server's own PSS since memory_before() is that of so many connections."""
+        """The growth of the server's own PSS since memory_before() is that of so many connections; not where an earlier
+        crowd has left it with memory to use again."""
         if self.server.tree and self._base is not None:
             self.settle()
             grown = self.server.tree.own_pss_bytes() - self._base[1]
+            first = connections > 10 * self.server.crowd
+            self.server.crowd = max(self.server.crowd, connections)
             self.memory = {"base_bytes": self._base[0], "peak_bytes": self.server.tree.pss_bytes(),
                            "connections": connections,
-                           "per_connection_bytes": round(grown / connections, 1) if connections else None}
+                           "per_connection_bytes": round(grown / connections, 1) if first else None}
 
     def balance_now(self):
         """Connections of each process that has some; the listening sockets it had before do not count."""
