@@ -83,8 +83,10 @@ def test_held_requests_are_counted_on_each_worker(tmp_path):
     assert found["latency"]["count"] == 40
 
 
-def test_one_publish_answers_everyone(tmp_path):
-    [found] = measured(tmp_path, "--server", "evgateway:class=asgi", "fanout:count=40,ramp=0.2,hold=0")["scenarios"]
+@pytest.mark.parametrize("server", [
+    "evgateway:class=asgi", "evgateway:class=asgi,workers=2", "evgateway:class=gevent,workers=2"])
+def test_one_publish_answers_everyone(tmp_path, server):
+    [found] = measured(tmp_path, "--server", server, "fanout:count=40,ramp=0.2,hold=0")["scenarios"]
     assert (found["requests"], found["errors"], found["extra"]["waiting"]) == (40, {}, 40)
     assert found["latency"]["count"] == 40
     assert 0 < found["extra"]["first_byte_ms"] <= found["extra"]["last_byte_ms"]
@@ -279,7 +281,7 @@ def test_two_servers_are_compared(tmp_path):
     (["--server", "evgateway", "--worker-class", "none", "hold"], "no worker class 'none'"),
     (["--server", "bjoern", "--workers", "2", "hold"], "one process"),
     (["--server", "waitress", "reload"], "does not reload on HUP"),
-    (["--server", "evgateway", "--workers", "2", "fanout"], "one process only"),
+    (["--server", "evgateway:class=swift", "--workers", "2", "fanout"], "one process only"),
     (["--server", "evgateway", "--app", "no.such:app", "hold"], "did not start"),
     (["--url", "https://127.0.0.1/", "hold"], "https"),
     (["--url", "http://127.0.0.1:x/", "hold"], "http://127.0.0.1:x/"),

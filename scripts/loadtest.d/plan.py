@@ -86,9 +86,9 @@ class Plan:
                 if paths[name] is None:
                     raise Refused(f"{scenario.name}: the app of {spec.name} has nothing to {name}; "
                                   f"--app and --{name}-path name one that has")
-            if scenario.name == "fanout" and spec.workers > 1 and not spec.app:
-                raise Refused("fanout: the app of the harness knows who waits in one process only; with several "
-                              "workers name one that shares it (--app, --wait-path, --publish-path), or --url")
+            if scenario.name == "fanout" and spec.workers > 1 and not spec.app and spec.worker_class == "swift":
+                raise Refused("fanout: Examples/longpoll-chat knows who waits in one process only; with several "
+                              "workers name an app that shares it (--app, --wait-path, --publish-path), or --url")
         at_once = kinds.held_at_once(spec)
         for scenario in self.chosen:
             if at_once is not None and scenario.held > at_once * spec.workers:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from urllib.parse import urlsplit
@@ -94,7 +95,7 @@ class Server:
     def __init__(self, spec, paths):
         self.spec, self.name = spec, spec.name
         self.paths = {**(spec.kind.paths(spec) if spec.kind else kinds.PATHS), **paths}
-        self.process = self.tree = self.command = self.version = None
+        self.process = self.tree = self.command = self.version = self.folder = None
         self.workers, self.published = None, 0
         # The largest crowd whose memory was measured: what it left behind is used again by the next one.
         self.crowd = 0
@@ -147,7 +148,9 @@ class Server:
         return server
 
     def _start(self, words):
-        environment = {**os.environ, "PYTHONPATH": str(kinds.APPS), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.folder = tempfile.TemporaryDirectory(prefix="loadtest-")
+        environment = {**os.environ, "PYTHONPATH": str(kinds.APPS), "PYTHONDONTWRITEBYTECODE": "1",
+                       "LOADTEST_SIBLINGS": self.folder.name}
         for name in ("PORT", "WEB_CONCURRENCY", "VIRTUAL_ENV"):
             environment.pop(name, None)
         try:
@@ -232,6 +235,7 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        self.folder.cleanup()
 
 
 def _reachable(addresses):

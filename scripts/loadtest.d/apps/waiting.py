@@ -8,6 +8,7 @@ import time
 from urllib.parse import parse_qs
 
 import hello
+import siblings
 
 PIECE = b"\0" * 65536
 MOST = 1 << 30
@@ -31,6 +32,8 @@ def _pieces(size):
 # WSGI
 
 _published = threading.Event()
+_first = threading.Lock()
+_listener = None
 
 
 def app(environ, start_response):
@@ -41,9 +44,12 @@ def app(environ, start_response):
             return _text(start_response, "400 Bad Request", b"seconds=T is missing\n")
         time.sleep(seconds)
     elif path == "/wait":
-        _published.wait()
+        published = _published
+        _listen()
+        published.wait()
     elif path == "/publish":
-        _publish()
+        if not siblings.tell():
+            _publish()
     elif path == "/upload":
         size = 0
         while piece := environ["wsgi.input"].read(65536):
@@ -56,6 +62,20 @@ def app(environ, start_response):
         start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
         return _pieces(size)
     return hello.app(environ, start_response)
+
+
+def _listen():
+    """A thread hears for all who wait in this process."""
+    global _listener
+    with _first:
+        if _listener is None and (listening := siblings.listen()):
+            _listener = threading.Thread(target=_hear, args=(listening,), daemon=True)
+            _listener.start()
+
+
+def _hear(listening):
+    while listening.recv(64):
+        _publish()
 
 
 def _publish():
@@ -73,6 +93,22 @@ def _text(start_response, status, body):
 # ASGI
 
 _waiting = []
+_listening = None
+
+
+def _answer_all():
+    woken = list(_waiting)
+    _waiting.clear()
+    for future in woken:
+        if not future.done():
+            future.set_result(None)
+
+
+def _hear_on(loop):
+    global _listening
+    if _listening is None and (_listening := siblings.listen()):
+        _listening.setblocking(False)
+        loop.add_reader(_listening.fileno(), lambda: _listening.recv(64) and _answer_all())
 
 
 async def asgi(scope, receive, send):
@@ -85,15 +121,14 @@ async def asgi(scope, receive, send):
             return await _send(send, 400, b"seconds=T is missing\n")
         await asyncio.sleep(seconds)
     elif path == "/wait":
-        future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        _hear_on(loop)
+        future = loop.create_future()
         _waiting.append(future)
         await future
     elif path == "/publish":
-        woken = list(_waiting)
-        _waiting.clear()
-        for future in woken:
-            if not future.done():
-                future.set_result(None)
+        if not siblings.tell():
+            _answer_all()
     elif path == "/upload":
         size, more = 0, True
         while more:

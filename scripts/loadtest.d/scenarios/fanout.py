@@ -1,10 +1,10 @@
 """fanout: N clients wait, someone publishes once, everyone is answered.
 
 Latency is from the publishing to the last byte of each answer; `first_byte_ms` and `last_byte_ms` are those of the
-first client and of the last. The app that comes with the harness knows who waits in one process only: with several
-workers --app or --url names one that shares it. With again=yes a client that is answered before anything was
-published asks again, as a long-polling client does; else that is an error of the kind "early". A path that asks for
-what comes after a message has {published} for the number of those that were published by this command.
+first client and of the last. Examples/longpoll-chat knows who waits in one process only: with several workers of class
+swift --app or --url names one that shares it. With again=yes a client that is answered before anything was published
+asks again, as a long-polling client does; else that is an error of the kind "early". A path that asks for what comes
+after a message has {published} for the number of those that were published by this command.
 """
 
 import time
