@@ -247,6 +247,7 @@ const char *evg_py_gevent_open(void) {
         /* On the class, so that no greenlet needs a dict of its own to hold it. */
         && !PyObject_SetAttrString(greenlet_type, "_run", serve_function)) {
         evg_py_responses = evg_gevent_sink;
+        evg_gevent_keep_stacks();
         const char *text = text_of(name);
         Py_DECREF(name);
         return text;

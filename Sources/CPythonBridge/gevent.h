@@ -56,6 +56,9 @@ void evg_gevent_begin_turn(void);
 void evg_gevent_client_left(evg_gevent_request *request);
 bool evg_gevent_has_left(evg_gevent_request *request);
 
+/* Once in a process, before the first greenlet. */
+void evg_gevent_keep_stacks(void);
+
 /* Runs the pending exception's report, when there is one. */
 void evg_gevent_complain(const char *what);
 

@@ -66,6 +66,14 @@ def test_waits_let_others_run(start, variety):
     assert json.loads(answers[0].body) == ["through a socket", "127.0.0.1", "child"]
 
 
+def test_frames_are_a_greenlets_own(start, variety):
+    """Shallow and deep ones wait together, more than once: the memory of their frames is used again."""
+    server = start(**variety)
+    for turn in range(3):
+        answers = together(server, [f"/deep?id={turn}-{number}&levels={number * 3}" for number in range(100)])
+        assert [json.loads(answer.body) for answer in answers] == [True] * 100
+
+
 def test_wsgi_behaviour_is_the_same_on_libuv(gateway):
     server = gateway(APP, "-k", "gevent", env={"GEVENT_LOOP": "libuv-cffi"})
     for target in ["/", "/generator", "/empty-blocks", "/many?size=100000&count=100", "/written", "/file?size=3000000"]:

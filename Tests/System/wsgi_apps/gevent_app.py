@@ -76,6 +76,20 @@ def context(environ, start_response, q):
 
 
 @route
+def deep(environ, start_response, q):
+    """Waits at the bottom of many frames, all of which know what they were called with."""
+    def down(left, name):
+        if not left:
+            time.sleep(0.05)
+            return name
+        below = down(left - 1, f"{name}.{left}")
+        return below if below.startswith(f"{name}.{left}") else None
+
+    return answered(start_response, down(int(q["levels"]), q["id"]) == ".".join(
+        [q["id"], *map(str, range(int(q["levels"]), 0, -1))]))
+
+
+@route
 def late_head(environ, start_response, q):
     """Others run between start_response and the first block."""
     start_response("200 OK", TEXT + [("X-Id", q["id"])])
