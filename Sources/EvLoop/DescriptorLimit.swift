@@ -7,11 +7,6 @@ package struct DescriptorLimit: Equatable {
     package let soft: Int
     package let hard: Int
 
-    package init(soft: Int, hard: Int) {
-        self.soft = soft
-        self.hard = hard
-    }
-
     package static var current: DescriptorLimit {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
