@@ -44,17 +44,19 @@ let package = Package(
     targets: [
         // C stands only where Swift cannot: libev's macros, fork, Python's macros, the byte scanner of the head.
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
-        .target(name: "CHTTPParser"),
+        .target(name: "CHTTP"),
         .systemLibrary(name: "CPython", pkgConfig: "python3", providers: [.apt(["python3-dev"])]),
-        .target(name: "CPythonBridge", dependencies: ["CPython"]),
+        .target(name: "CPythonBridge", dependencies: ["CHTTP", "CPython"]),
 
         library("EvLoop", ["CEvLoop"]),
-        library("HTTP1", ["CHTTPParser"]),
-        library("EvServer", ["EvLoop", "HTTP1", httpTypes, logging]),
+        library("HTTPCore", ["CHTTP"]),
+        library("HTTP1", ["HTTPCore", "CHTTP"]),
+        library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", httpTypes, logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvGateway", ["EvSupervisor", "EvServer", "EvLoop", argumentParser, httpTypes, logging]),
         .target(
-            name: "EvPython", dependencies: ["EvGateway", "EvServer", "HTTP1", "CPythonBridge", logging],
+            name: "EvPython",
+            dependencies: ["EvGateway", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", logging],
             resources: [.copy("python")], swiftSettings: strict),
         .executableTarget(
             name: "evgateway", dependencies: ["EvGateway", argumentParser], swiftSettings: strict),
@@ -66,8 +68,9 @@ let package = Package(
 
         .target(name: "EvTestSupport", dependencies: ["EvLoop"], path: "Tests/Support", swiftSettings: strict),
         tests("EvLoopTests", ["EvLoop", "EvTestSupport"]),
-        tests("HTTP1Tests", ["HTTP1"]),
-        tests("EvServerTests", ["EvServer", "EvLoop", "HTTP1", "EvTestSupport", httpTypes, logging]),
+        tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
+        tests("HTTP1Tests", ["HTTP1", "HTTPCore"]),
+        tests("EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "EvTestSupport", httpTypes, logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
         tests("EvGatewayTests", ["EvGateway"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),

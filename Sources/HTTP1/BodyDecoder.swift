@@ -1,6 +1,6 @@
 // A request body's bytes to ranges of data. It keeps what it needs of the framing in itself, so the caller never has to
 // keep bytes for it, and after a refusal every call refuses again.
-internal import CHTTPParser
+internal import CHTTP
 
 package struct BodyDecoder {
     package enum Event: Equatable {

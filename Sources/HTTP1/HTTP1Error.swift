@@ -1,6 +1,6 @@
 // Why a message is refused. `statusHint` is the status to answer a request with; an error of the app's response
 // (the `response...` codes) hints 500. The server maps nothing else.
-internal import CHTTPParser
+internal import CHTTP
 
 package struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: UInt8, Sendable, CaseIterable {

@@ -1,4 +1,4 @@
-internal import CHTTPParser
+internal import CHTTP
 
 /// How much of a message is read before it is refused. All figures but ``fieldCount`` are bytes.
 package struct HTTPLimits: Sendable, Equatable {

@@ -1,6 +1,6 @@
 // A request head as it was received, and where in its bytes everything is. Immutable, three allocations at most, and
 // its properties in an order that leaves no gaps: each request that waits keeps one.
-internal import CHTTPParser
+internal import CHTTP
 
 /// 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5).
 package enum HTTPVersion: Sendable, Equatable {

@@ -1,6 +1,6 @@
 // Received bytes to a request head, or a refusal that is final: a refused connection's bytes are never read as the next
 // request. What a head means for framing and for the host is decided here, after its lines were found well formed.
-internal import CHTTPParser
+internal import CHTTP
 
 package struct RequestParser {
     package enum Outcome {

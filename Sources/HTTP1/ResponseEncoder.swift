@@ -1,7 +1,7 @@
 // What an app says to bytes on the wire: start, fields, finishHead, body, end. Everything that decides a response's
 // framing and whether its connection may be reused is here. Nothing is written that was not checked; it allocates
 // nothing of its own.
-internal import CHTTPParser
+internal import CHTTP
 
 /// How the end of a response body is told.
 package enum ResponseFraming: Equatable, Sendable {

@@ -1,5 +1,5 @@
 // host [":" port] of RFC 3986 3.2.2, in full: every byte of a Host value or an authority is accounted for.
-#include "chttpparser.h"
+#include "evg_scan.h"
 #include "classes.h"
 
 /// 1*3DIGIT up to 255 without a leading zero, four times.

@@ -1,6 +1,6 @@
 // The framing of a chunked message (RFC 9112 7.1) as a byte-wise automaton: size lines, the CRLF behind data, trailers.
 // Each byte is looked at once, whatever the segments; extensions and trailers are checked, bounded and dropped.
-#include "chttpparser.h"
+#include "evg_scan.h"
 #include "classes.h"
 
 enum state {

@@ -1,6 +1,6 @@
 // The request head: lines are found first, each byte once, then split. A line is judged when it is complete, but a
 // control byte or a broken limit is refused as soon as it is seen: the verdict never depends on how the bytes arrive.
-#include "chttpparser.h"
+#include "evg_scan.h"
 #include "classes.h"
 
 static struct evg_slice slice(const struct evg_head *head, size_t start, size_t end)

@@ -1,7 +1,7 @@
 // The scanner's law: received bytes to slices under strict character classes. It allocates nothing, keeps no state but
 // its arguments, reads no byte outside [bytes, bytes + count), and decides no framing: it reports what the lines say.
-#ifndef CHTTPPARSER_H
-#define CHTTPPARSER_H
+#ifndef EVG_SCAN_H
+#define EVG_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,43 @@
+// A request head as a value: one record that Swift and every worker class read in place. It is written once, by the
+// parser of its wire, and never changes; it is valid for as long as its exchange lives.
+#ifndef EVG_REQUEST_HEAD_H
+#define EVG_REQUEST_HEAD_H
+
+#include "evg_scan.h"
+
+/// How the end of a request body is known (RFC 9112 6.3).
+enum evg_body_framing { EVG_BODY_NONE = 0, EVG_BODY_LENGTH, EVG_BODY_CHUNKED };
+
+typedef struct evg_request_head {
+    const uint8_t *bytes;               // the head as it was received; what the slices point into
+    const struct evg_field *fields;     // field lines in the order of arrival, values without blanks around them
+    uint32_t byte_count;                // request line to final CRLF
+    uint32_t field_count;
+    uint32_t request_line_count;        // without its CRLF
+    struct evg_slice method;
+    struct evg_slice target;            // as on the wire
+    struct evg_slice path;              // never empty; "*" of OPTIONS *
+    struct evg_slice query;             // behind the "?", which has_query tells from none
+    struct evg_slice scheme;            // of an absolute-form target; empty without
+    struct evg_slice authority;         // of an absolute-form target, else Host's value (RFC 9112 3.2.2, 3.3)
+    uint64_t content_length;            // bytes; 0 unless framing is EVG_BODY_LENGTH
+    uint8_t framing;                    // enum evg_body_framing
+    bool is_http10;                     // 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5)
+    bool has_query;
+    bool expects_continue;              // a 100 is due before the client sends its body (RFC 9110 10.1.1)
+    bool keeps_alive;                   // the client allows another request on the connection
+    bool upgrades;                      // an Upgrade that HTTP/1.1 lets the server consider (RFC 9110 7.8)
+    bool is_head;                       // the method is HEAD
+} evg_request_head;
+
+/// Bytes of memory that evg_request_head_make needs for a head that is scanned.
+size_t evg_request_head_size(const struct evg_head *scan);
+
+/// Writes the record, its fields and its bytes into `memory`, of at least evg_request_head_size bytes and aligned as
+/// malloc does. `bytes` are those of the scan, `fields` the lines that it recorded (else they are split once more).
+/// The authority of an absolute-form target takes the place of Host's value among the fields, and of a Host that
+/// HTTP/1.0 left out (RFC 9112 3.2.2): nobody behind this decides that again.
+evg_request_head *evg_request_head_make(void *memory, const struct evg_head *scan, const uint8_t *bytes, size_t count,
+                                        const struct evg_field *fields);
+
+#endif

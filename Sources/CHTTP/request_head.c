@@ -1,0 +1,62 @@
+// The record of a request head: what its lines mean, in one block of memory.
+#include "evg_request_head.h"
+
+#include <string.h>
+
+static const char host_name[4] = { 'H', 'o', 's', 't' };
+
+size_t evg_request_head_size(const struct evg_head *scan)
+{
+    // One field and one name more than were received, for a Host that was left out.
+    return sizeof(evg_request_head) + ((size_t)scan->field_count + 1) * sizeof(struct evg_field)
+        + (scan->end - scan->start) + sizeof host_name;
+}
+
+static bool is_host(const uint8_t *name, size_t count)
+{
+    return count == 4 && evg_field_kind(name, count) == EVG_FIELD_HOST;
+}
+
+/// RFC 9112 3.2.2: Host's value as received is ignored where the target has an authority.
+static void replace_host(evg_request_head *head, struct evg_field *fields, const uint8_t *bytes)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        if (!is_host(bytes + fields[i].name.start, fields[i].name.count))
+            continue;
+        fields[i].value = head->authority;
+        return;
+    }
+    struct evg_slice name = { head->byte_count, sizeof host_name };
+    fields[head->field_count++] = (struct evg_field){ name, head->authority };
+}
+
+evg_request_head *evg_request_head_make(void *memory, const struct evg_head *scan, const uint8_t *bytes, size_t count,
+                                        const struct evg_field *recorded)
+{
+    evg_request_head *head = memory;
+    struct evg_field *fields = (struct evg_field *)(head + 1);
+    uint32_t field_count = scan->field_count, byte_count = scan->end - scan->start;
+    if (scan->recorded)
+        memcpy(fields, recorded, field_count * sizeof *fields);
+    else
+        field_count = (uint32_t)evg_head_fields(scan, bytes, count, fields, field_count);
+    uint8_t *copy = (uint8_t *)(fields + scan->field_count + 1);
+    memcpy(copy, bytes + scan->start, byte_count);
+    memcpy(copy + byte_count, host_name, sizeof host_name);
+
+    bool is_http11 = scan->minor_version > 0;
+    *head = (evg_request_head){
+        .bytes = copy, .fields = fields, .byte_count = byte_count, .field_count = field_count,
+        .request_line_count = scan->fields_start - 2,
+        .method = scan->method, .target = scan->target, .path = scan->path, .query = scan->query,
+        .scheme = scan->scheme, .authority = scan->has_scheme ? scan->authority : scan->host,
+        .is_http10 = !is_http11, .has_query = scan->has_query,
+        .keeps_alive = !(scan->connection & EVG_OPTION_CLOSE)
+            && (is_http11 || (scan->connection & EVG_OPTION_KEEP_ALIVE)),
+        .upgrades = is_http11 && scan->upgrades > 0 && (scan->connection & EVG_OPTION_UPGRADE),
+        .is_head = scan->method.count == 4 && memcmp(copy + scan->method.start, "HEAD", 4) == 0,
+    };
+    if (scan->has_scheme)
+        replace_host(head, fields, copy);
+    return head;
+}
