@@ -105,8 +105,11 @@ package final class Worker {
     }
 
     /// Takes over a connected socket, as if it had been accepted from `listener`. For tests over socket pairs.
-    package func adopt(_ fileDescriptor: Int32, listener: ListeningSocket) {
-        open(fileDescriptor, PeerAddress(), Listener(listener))
+    package func adopt(
+        _ fileDescriptor: Int32, listener: ListeningSocket,
+        stage: @escaping Stage = { HTTP1Connection($0, $1, $2, $3) }
+    ) {
+        open(fileDescriptor, PeerAddress(), Listener(listener, stage: stage))
     }
 
     /// The first stage of a connection.
