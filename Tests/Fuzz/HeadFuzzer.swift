@@ -1,5 +1,8 @@
 // RequestParser: one head.
 
+import HTTP1
+import HTTPCore
+
 private func verdict(_ outcome: RequestParser.Outcome) -> String? {
     switch outcome {
     case .needMoreData: nil

@@ -1,5 +1,8 @@
 // RequestParser and BodyDecoder over a connection's bytes: heads and bodies in turn, until they end or are refused.
 
+import HTTP1
+import HTTPCore
+
 /// A connection's receiving side, as a server drives it; `log` is all that an app could see.
 private struct Connection {
     let limits: HTTPLimits

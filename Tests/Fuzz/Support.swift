@@ -1,6 +1,9 @@
 // What both fuzzers share. An input is two bytes that choose limits and cuts, then what is received. The oracle is that
 // a cut changes nothing: whole and in three pieces, the same bytes come to the same end.
 
+import HTTP1
+import HTTPCore
+
 struct Input {
     let limits: HTTPLimits
     let received: UnsafeBufferPointer<UInt8>
