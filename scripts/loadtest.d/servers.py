@@ -103,7 +103,8 @@ class Server:
         self.label = f"{spec.name}-{spec.worker_class}" if spec.kind and len(spec.kind.classes) > 1 else spec.name
 
     @classmethod
-    def started(cls, spec, paths):
+    def started(cls, spec, paths, through=list):
+        """`through` maps the words of its command to those that are run, which may start with a tool."""
         server = cls(spec, paths)
         spec.kind.build()
         if spec.kind.needs_port:
@@ -113,7 +114,7 @@ class Server:
             raise Refused(f"{spec.python} is no interpreter")
         server.command, server.workers = kinds.typed(words), spec.workers
         server.version = kinds.version(spec)
-        server._start([str(word) for word in words])
+        server._start([str(word) for word in through(words)])
         return server
 
     @classmethod
