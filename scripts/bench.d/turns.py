@@ -2,7 +2,7 @@
 
 import socket
 
-from clients import wire
+from clients import http1
 from servers import Refused
 
 SECONDS = 60
@@ -12,7 +12,7 @@ class Turns:
     """`connections` to a server that runs, as a context."""
 
     def __init__(self, server, connections, fields):
-        self.request = wire.request("GET", server.paths["fast"], server.host_field, fields)
+        self.request = http1.request("GET", server.paths["fast"], server.host_field, fields)
         self.sockets = []
         family, address = server.target
         for _ in range(connections):
@@ -46,7 +46,7 @@ class Turns:
 
 def _read(connection):
     data = b""
-    while (found := wire.whole(data)) is None:
+    while (found := http1.whole(data)) is None:
         piece = connection.recv(65536)
         if not piece:
             raise Refused(f"a connection ended after {data[:200]!r}")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import kinds
 from clients.crew import die_with_parent
 from kinds import Refused
-from procfs import Tree
+from process_tree import Tree
 
 READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
 START_SECONDS = 60
