@@ -160,7 +160,8 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--duration", type=int, default=3, help="seconds of load per contestant and round")
-    parser.add_argument("--held", type=int, default=5000, help="connections held at a time, in the tables but speed")
+    parser.add_argument("--held", type=int, default=5000,
+                        help="connections held at a time, in the tables memory, sleepers and latency")
     parser.add_argument("--only", default=",".join(TABLES))
     parser.add_argument("--markdown", action="store_true", help="as README shows it")
     parser.add_argument("--instructions", action="store_true",
@@ -175,6 +176,8 @@ def main():
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are "
                      + ", ".join([*TABLES, *contestants.CONTESTANTS]))
     if options.instructions:
+        if only != TABLES and (asked := set(only) & set(TABLES)):
+            parser.error(f"--instructions is of contestants; {', '.join(sorted(asked))} is a table")
         count_instructions(options, named)
         return
     tables = [table for table in TABLES if table in only] or TABLES
