@@ -207,7 +207,7 @@ def count_instructions(options, named):
 
 def head(options, names, how=None):
     """The date, the machine, the command that does it again, and each contestant's version and command."""
-    how = how or f"{options.rounds} interleaved rounds of {options.duration} s, wrk -t1"
+    how = how or f"{options.rounds} interleaved rounds of {options.duration} s, wrk -t1; each table names its app"
     command = shlex.join(["scripts/bench", *(word for word in sys.argv[1:] if word != "--markdown")])
     quoted = f"`{command}`" if options.markdown else command
     print(f"{quoted} on {datetime.date.today()}: {limits.machine()['cpus']} processors, {platform.machine()}, "
