@@ -9,7 +9,7 @@ import pytest
 
 from support import procfs
 from support.chat import Service, hear, hear_all, say
-from support.crowd import Crowd
+from support.longpollers import LongPollers
 
 CLIENTS = 1000
 TWINS = {"flask": [], "swift": ["--swift"]}
@@ -20,7 +20,7 @@ FRONTS = {"nginx": [], "haproxy": ["--haproxy"]}
 @pytest.mark.parametrize("twin", TWINS)
 def test_no_client_loses_a_message(short_path, twin, front):
     """A thousand wait; a HUP and a SIGKILL come while messages do. Whoever asks with its last id gets every one."""
-    with Service(short_path, *TWINS[twin], *FRONTS[front]) as service, Crowd(service.address, CLIENTS) as crowd:
+    with Service(short_path, *TWINS[twin], *FRONTS[front]) as service, LongPollers(service.address, CLIENTS) as crowd:
         said = {}
 
         def talk(count):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import kinds
 from clients.crew import die_with_parent
 from kinds import Refused
-from procfs import Tree
+from process_tree import Tree
 
 READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
 START_SECONDS = 60
@@ -103,7 +103,8 @@ class Server:
         self.label = f"{spec.name}-{spec.worker_class}" if spec.kind and len(spec.kind.classes) > 1 else spec.name
 
     @classmethod
-    def started(cls, spec, paths):
+    def started(cls, spec, paths, through=list):
+        """`through` maps the words of its command to those that are run, which may start with a tool."""
         server = cls(spec, paths)
         spec.kind.build()
         if spec.kind.needs_port:
@@ -113,7 +114,7 @@ class Server:
             raise Refused(f"{spec.python} is no interpreter")
         server.command, server.workers = kinds.typed(words), spec.workers
         server.version = kinds.version(spec)
-        server._start([str(word) for word in words])
+        server._start([str(word) for word in through(words)])
         return server
 
     @classmethod

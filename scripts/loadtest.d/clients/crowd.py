@@ -4,7 +4,7 @@ mixed), or answered ones that then stay idle."""
 import array
 import time
 
-from . import wire
+from . import http1
 from .loop import kind_of
 from .role import Role
 
@@ -121,7 +121,7 @@ class Crowd(Role):
             self.open_one(time.monotonic())
 
     def send(self, descriptor, target, sent=None):
-        self.loop.send(descriptor, wire.request("GET", target, self.config["host"], self.config["fields"]),
+        self.loop.send(descriptor, http1.request("GET", target, self.config["host"], self.config["fields"]),
                        self.on_readable, sent)
 
     def failed(self, descriptor, kind):

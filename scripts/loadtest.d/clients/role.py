@@ -6,8 +6,8 @@ import time
 
 from histogram import Histogram
 
+from .http1 import Answer, Malformed, whole
 from .loop import PIECE, kind_of
-from .wire import Answer, Malformed, whole
 
 
 class Role:

@@ -4,7 +4,7 @@ import math
 import time
 from multiprocessing.connection import wait
 
-from clients import wire
+from clients import http1
 from clients.crew import Crew
 from histogram import Histogram
 
@@ -104,7 +104,7 @@ class Measurement:
         target = self.server.paths[path]
         for name, value in fill.items():
             target = target.replace(f"{{{name}}}", str(value))
-        return wire.request(method, target, self.server.host_field, self.context.fields, body)
+        return http1.request(method, target, self.server.host_field, self.context.fields, body)
 
     def stop(self, *crews):
         """Ends crews and waits until they have told what they have."""

@@ -49,7 +49,7 @@ class Client:
             self.socket = None
 
 
-class Crowd:
+class LongPollers:
     """`failures` counts the answers other than 200 and the connections that broke."""
 
     def __init__(self, address, count):
