@@ -1,4 +1,5 @@
-// The socket calls of a worker, thin over the shim. A negative result is -errno; `SocketError` names the ones that matter.
+// The socket calls of a worker, as the shim makes them. A negative result is -errno; `SocketError` names the codes that
+// callers distinguish.
 
 import CEvLoop
 import Glibc

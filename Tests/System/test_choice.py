@@ -103,7 +103,8 @@ def test_asgi_app_is_told_by_its_looks(served, python, locator):
 
 
 def test_interface_overrides_the_looks(served):
-    server = served(ASGI + "\ninner = app\n\n\ndef app(*arguments):\n    return inner(*arguments)\n", "--interface", "asgi")
+    wrapped = ASGI + "\ninner = app\n\n\ndef app(*arguments):\n    return inner(*arguments)\n"
+    server = served(wrapped, "--interface", "asgi")
     assert server.get("/").body == b"asgi"
     assert using(server).groups() == ("asgi", "--interface is asgi")
 

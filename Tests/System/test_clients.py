@@ -146,7 +146,8 @@ def test_httpx_async_client_asks_many_at_once(server):
 def test_swift_app_is_asked_by_all(gateway, example):
     server = gateway(example("longpoll-chat"))
     assert curl(server, "-d", "from curl", target="/messages")[0] == b'{"id": 1}'
-    assert requests.post(f"{server.base_url}/messages", data=iter([b"from ", b"requests"]), timeout=60).json() == {"id": 2}
+    posted = requests.post(f"{server.base_url}/messages", data=iter([b"from ", b"requests"]), timeout=60)
+    assert posted.json() == {"id": 2}
     with httpx.Client(base_url=server.base_url, timeout=60) as client:
         assert client.post("/messages", content=iter([b"from ", b"httpx"])).json() == {"id": 3}
         texts = [message["text"] for message in client.get("/messages?since=0").json()]

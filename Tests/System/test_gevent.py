@@ -1,4 +1,5 @@
-"""Worker class gevent: what waits lets others run, what ends a greenlet answers its client, and nothing stays behind."""
+"""Worker class gevent: a request that waits lets others run, a client is answered however its greenlet ends, and no
+greenlet, object or descriptor is left over."""
 
 import json
 import re

@@ -44,8 +44,8 @@ def test_pipelined_requests_are_answered_in_order(contract):
 
 def test_pipelined_bodies_do_not_run_into_each_other(contract):
     with contract.connect() as client:
-        client.send(post(["Content-Length: 5"], b"first") + post(["Transfer-Encoding: chunked"], b"6\r\nsecond\r\n0\r\n\r\n")
-                    + GET)
+        chunked = post(["Transfer-Encoding: chunked"], b"6\r\nsecond\r\n0\r\n\r\n")
+        client.send(post(["Content-Length: 5"], b"first") + chunked + GET)
         assert json.loads(client.read().body)["body"] == "first"
         assert json.loads(client.read().body)["body"] == "second"
         assert client.read().body == b"Hello, World!"

@@ -97,7 +97,8 @@ REFUSED = {
     "request line too long": (414, head(b"GET /" + LONG[:5000] + b" HTTP/1.1", b"Host: test")),
     "field too long": (431, head(b"GET / HTTP/1.1", b"Host: test", b"X: " + LONG[:9000])),
     "too many fields": (431, head(b"GET / HTTP/1.1", b"Host: test", *[b"X%d: y" % n for n in range(101)])),
-    "head too long": ((414, 431), head(b"GET / HTTP/1.1", b"Host: test", *[b"X%d: " % n + LONG[:8000] for n in range(10)])),
+    "head too long": (
+        (414, 431), head(b"GET / HTTP/1.1", b"Host: test", *[b"X%d: " % n + LONG[:8000] for n in range(10)])),
     # RFC 9110 section 10.1.1
     "unknown expectation": (417, sized(b"Content-Length: 4", b"Expect: something-else")),
 }

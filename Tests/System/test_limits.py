@@ -143,9 +143,8 @@ def test_slow_body_is_cut(gateway):
 
 def test_slow_bodies_do_not_delay_others(gateway):
     server = gateway("contract:app", "--connections", 200)
-    slow = [
-        server.connect().send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nabc") for _ in range(100)
-    ]
+    begun = b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nabc"
+    slow = [server.connect().send(begun) for _ in range(100)]
     assert server.get("/").status == 200
     for client in slow:
         client.send(b"d" * 97)

@@ -26,8 +26,8 @@ def redis():
 @pytest.fixture
 def serve(gateway, example):
     def start(*flags, url="", hold=3600, **more):
-        env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": PAGE}
-        return gateway(example("longpoll"), *flags, "--graceful-timeout", 3600, env={**env, **more.pop("env", {})}, **more)
+        env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": PAGE, **more.pop("env", {})}
+        return gateway(example("longpoll"), *flags, "--graceful-timeout", 3600, env=env, **more)
     return start
 
 

@@ -245,7 +245,8 @@ def test_streamed_body_that_breaks_off_is_an_error_in_the_app(gateway):
         wire.send("POST /upload?id=cut&piece=5 HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n12345")
         until_seen(server, "cut", 5)
         wire.reset()
-    wait.until(lambda: any("not received whole" in str(note) for note in ask(server, "/seen?id=cut").json()), "an error")
+    wait.until(lambda: any("not received whole" in str(note) for note in ask(server, "/seen?id=cut").json()),
+               "the app gets an error")
     until_state(server, busy=1)
 
 

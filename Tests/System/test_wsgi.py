@@ -29,7 +29,8 @@ def test_environ_is_complete_and_of_the_right_types(server, worker_class):
         "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": own_port, "CONTENT_TYPE": "text/x",
         "HTTP_HOST": "test", "HTTP_ACCEPT": "*/*", "HTTP_X_TWICE": "1,2", "HTTP_COOKIE": "a=1; b=2",
         "HTTP_X_LATIN": "caf\u00e9", "wsgi.version": "(1, 0)", "wsgi.url_scheme": "http",
-        "wsgi.multithread": worker_class != "inline", "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
+        "wsgi.multithread": worker_class != "inline", "wsgi.multiprocess": False, "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
         "exact dict": True,
     }
     assert {key: environ.get(key) for key in expected} == expected
@@ -216,7 +217,8 @@ def test_spool_file_of_a_body_cut_short_is_closed(server):
     ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))
     descriptors = ask(server, "/objects").json()[2]
     with server.connect() as wire:
-        wire.send("POST /read-all HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n" + "x" * (2 << 20))
+        wire.send("POST /read-all HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n")
+        wire.send("x" * (2 << 20))
         wait.until(lambda: ask(server, "/objects").json()[2] >= descriptors + 2, "connection and file are open")
         wire.reset()
     wait.until(lambda: ask(server, "/objects").json()[2] <= descriptors, "the spool file is closed")

@@ -35,8 +35,8 @@ def census():
             opened[os.readlink(f"/proc/self/fd/{name}").partition(":")[0]] += 1
         except FileNotFoundError:
             continue    # of the listing itself
-    return {"threads": threading.active_count(), "greenlets": sum(not known.dead for known in greenlets), "tasks": tasks,
-            "descriptors": sum(opened.values()), "sockets": opened["socket"]}
+    return {"threads": threading.active_count(), "greenlets": sum(not known.dead for known in greenlets),
+            "tasks": tasks, "descriptors": sum(opened.values()), "sockets": opened["socket"]}
 
 
 def tell_farewell():

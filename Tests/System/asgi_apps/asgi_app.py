@@ -209,7 +209,8 @@ def bad_starts():
         "colon in a name": start([(b"x:", b"1")]), "line break in a value": start([(b"x", b"1\r\ninjected: 1")]),
         "NUL in a value": start([(b"x", b"\0")]), "bad length": start([(b"content-length", b"+5")]),
         "two lengths": start([(b"content-length", b"5"), (b"content-length", b"6")]),
-        "hop-by-hop": start([(b"keep-alive", b"5")]), "status str": start(status="200"), "status None": start(status=None),
+        "hop-by-hop": start([(b"keep-alive", b"5")]),
+        "status str": start(status="200"), "status None": start(status=None),
         "status interim": start(status=100), "status huge": start(status=1 << 80), "status negative": start(status=-1),
         "status four digits": start(status=1000), "no status": {"type": "http.response.start"},
     }
@@ -384,7 +385,7 @@ ROUTES = {
     "/raises-at-the-end": raises_at_the_end, "/says-nothing": says_nothing, "/exits": exits, "/mistakes": mistakes,
     "/pathsend": pathsend, "/context": context, "/task": task, "/from-a-thread": from_a_thread, "/sleep": sleep,
     "/deadline": deadline, "/farewell": farewell, "/awaitable": awaitable,
-    "/refused-starts": refused_starts, "/raises-between": raises_between, "/sends-within": sends_within, "/changes-its-headers": changes_its_headers,
-    "/starts-then-reads": starts_then_reads,
+    "/refused-starts": refused_starts, "/raises-between": raises_between, "/sends-within": sends_within,
+    "/changes-its-headers": changes_its_headers, "/starts-then-reads": starts_then_reads,
     "/caf\u00e9 \ufffd": show_scope,
 }

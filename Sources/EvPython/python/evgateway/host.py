@@ -92,7 +92,7 @@ _expected = ""
 
 
 def expect(interface, trusted):
-    """What the worker calls, "wsgi" or "asgi"; trusted says that the operator knows better than the looks of the app."""
+    """Stores how the worker calls apps, "wsgi" or "asgi". If trusted (the operator chose it), apps are not checked."""
     global _expected
     _expected = None if trusted else interface
 
