@@ -23,7 +23,7 @@
 /* ---- loop ---- */
 
 evg_loop *evg_loop_new(int *backend) {
-    /* libev keeps its epoll descriptor to itself; it is the next one that the kernel hands out. */
+    /* libev does not tell its epoll descriptor. It gets the number that was free here: the kernel uses the lowest. */
     int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (probe < 0) return NULL;
     close(probe);
