@@ -3,7 +3,7 @@ import HTTP1
 import HTTPTypes
 import Testing
 
-/// What a client sees on one connection, message by message.
+/// The messages on one connection, as a client sees them.
 @Suite struct MessageTests {
     @Test func answersARequest() async throws {
         let client = try await TestServer(testApp).connect()
@@ -155,7 +155,7 @@ import Testing
     }
 }
 
-/// A request that is refused, and how.
+/// A request that is refused, and the expected answer.
 private struct Refusal: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let status: Int

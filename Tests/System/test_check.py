@@ -1,4 +1,4 @@
-"""The rules of scripts/check that the house wrote itself: each refuses a small tree that breaks it, and no other."""
+"""The rules in scripts/check.d: each refuses a small tree that breaks it, and accepts one that does not."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: what RFC 9110 and RFC 9112 ask of an origin server, seen through a socket."""
+"""HTTP/1.1 on the wire: what RFC 9110 and RFC 9112 require of an origin server, tested with raw sockets."""
 
 import hashlib
 import json

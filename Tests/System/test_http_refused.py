@@ -1,5 +1,5 @@
-"""Requests that must be refused: one answer with the right status, the end of the connection, and not one byte of
-what follows taken for a request."""
+"""Requests that must be refused: one answer with the right status, then the end of the connection. No byte after the
+refused request may be read as another request."""
 
 import json
 import os
@@ -235,7 +235,7 @@ def test_silence_before_the_first_byte_gets_no_answer(gateway):
 
 
 def test_wire_reads_strictly():
-    """The client of these tests is itself a measure, so it must refuse what is no message."""
+    """These tests rely on their client, so the client itself must refuse bytes that are not a valid message."""
     for data in [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\nA: b\n\n", b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
                  b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"]:
         ours, theirs = socket.socketpair()

@@ -1,7 +1,7 @@
-"""Every command of README, in the order of the page, in a fresh clone: none needs what no earlier command makes.
+"""Runs every command of README in a fresh clone, in the order of the page: each may need only what earlier ones made.
 
-`scripts/setup` and `scripts/build` take too long to be run again. Stubs stand in for them in the clone: they link what
-the real ones make (.venv, .build/release) from this tree, and nothing is there before they are called.
+`scripts/setup` and `scripts/build` take too long to be run again. In the clone they are replaced by scripts that link
+what the real ones make (.venv, .build/release) from this tree. Before they are called, the clone has neither.
 """
 
 import http.client
@@ -25,7 +25,7 @@ NOT_RUN = {
     "scripts/test -k lifecycle": "runs this test",
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
-    "scripts/fuzz": "runs until it is stopped; scripts/test runs it for 15 s",
+    "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",
     "scripts/bench": "takes many minutes and needs the peers",
     "scripts/bench --markdown": "takes many minutes and needs the peers",
     "wrk -t1 -c64": "is what scripts/bench runs",
@@ -86,7 +86,7 @@ def _of_block(lines):
 
 
 def _of_sentences(lines):
-    """Code with a program in front: a path of one, or with arguments the name of one. `swift` alone is a class."""
+    """Code that begins with a program: the path of one, or its name with arguments. `swift` alone is a worker class."""
     for span in re.findall(r"`([^`]+)`", "\n".join(lines)):
         span = " ".join(span.split())
         program, *arguments = span.split(" ")
@@ -99,7 +99,7 @@ def _of_sentences(lines):
 
 
 def free_port():
-    """A port below those that the kernel gives to others: nobody takes it between this and the server's bind."""
+    """Returns a port below the range from which the kernel chooses ports, so that no other test gets it meanwhile."""
     while True:
         port = random.randrange(20000, 30000)
         with socket.socket() as probe:
@@ -111,7 +111,7 @@ def free_port():
 
 
 class Reader:
-    """Somebody who types the commands of a page into a shell in a fresh clone, and one server at a time runs."""
+    """Runs the commands of a page in a fresh clone, as if typed into a shell. At most one server runs at a time."""
 
     def __init__(self, directory):
         self.directory, self.server, self.state = directory, None, directory.parent / "exported"
@@ -122,7 +122,7 @@ class Reader:
             if not name.startswith(("PYTHON", "EVGATEWAY_")) and name not in ("VIRTUAL_ENV", "WEB_CONCURRENCY")}
         self.environment["PATH"] = ":".join(
             part for part in os.environ["PATH"].split(":") if pathlib.Path(part) != ROOT / ".venv" / "bin")
-        self.environment["PORT"] = self.ports["8000"]  # of the servers that are started without --bind
+        self.environment["PORT"] = self.ports["8000"]  # for servers that are started without --bind
         self.state.touch()
         self._clone()
 
@@ -139,11 +139,11 @@ class Reader:
         (self.directory / "scripts" / "build").write_text(BUILDING)
 
     def translated(self, text):
-        """The page's ports may be in use on this machine: ours stand in for them."""
+        """Replaces the page's ports by free ones, because they may be in use on this machine."""
         return re.sub(r"(?<=127\.0\.0\.1:)(8000|8080)\b", lambda match: self.ports[match[1]], text)
 
     def types(self, command, expected):
-        """Runs a command until it ends, or until it serves; checks what it prints or answers."""
+        """Runs a command until it ends, or until it serves. Checks its output, or that the server answers."""
         if "curl" not in shlex.split(command):
             self.ends_server()
         *before, last = self.translated(command).rpartition("&& ")
@@ -192,7 +192,7 @@ class Reader:
 
 @pytest.fixture
 def reads(tmp_path):
-    """Factory: `reads(text)` types the commands of a part of README into a fresh clone."""
+    """Factory: `reads(text)` runs the commands of a part of README in a fresh clone of its own."""
     readers = []
 
     def read(text):
@@ -209,7 +209,7 @@ def reads(tmp_path):
         reader.ends_server()
 
 
-# What stands before the first heading is for those who read no further: nothing after it may need it.
+# The summary before the first heading and the sections after it are read apart: neither may need the other's commands.
 PAGE = (ROOT / "README.md").read_text()
 SUMMARY, _, SECTIONS = PAGE.partition("\n## ")
 

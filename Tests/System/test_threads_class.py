@@ -1,4 +1,4 @@
-"""Worker class threads: who takes a thread and who does not, clients that leave, and how a pool ends."""
+"""Worker class threads: what takes a thread and what does not, clients that leave, and the end of a pool."""
 
 import concurrent.futures
 import hashlib
@@ -49,12 +49,12 @@ def test_default_is_eight_threads(gateway):
 def test_low_load_stays_on_one_warm_thread(gateway):
     server = start(gateway)
     with server.connect() as wire:
-        # A thread that is late in starting up takes its turn once.
+        # A thread that starts late takes one request.
         wait.until(lambda: len({wire.get("/me").body for _ in range(50)}) == 1, "one thread serves fifty in a row")
 
 
 def test_request_that_blocks_holds_up_no_other(gateway):
-    """Also when all requests before it were so quick that one thread served them all."""
+    """Also after requests that were so quick that one thread served them all."""
     server = start(gateway)
     with server.connect() as wire:
         for _ in range(300):

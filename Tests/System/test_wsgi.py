@@ -1,4 +1,4 @@
-"""WSGI as PEP 3333 has it: environ, wsgi.input, start_response and write."""
+"""WSGI (PEP 3333): environ, wsgi.input, start_response and write."""
 
 import json
 
@@ -101,7 +101,7 @@ def test_unix_socket_has_no_remote_address(gateway, worker_class, tmp_path):
     assert environ["SERVER_NAME"] and environ["SERVER_PORT"]
 
 
-# What the standard library's validator says
+# The standard library's validator
 
 
 def test_validator_finds_nothing(gateway, python, worker_class):
@@ -162,7 +162,7 @@ def test_kinds_of_reads_may_be_mixed(server, padding):
 
 
 def test_reads_never_go_past_the_end(server):
-    """The next request stands right behind the body."""
+    """The next request is sent together with the body."""
     following = b"GET /unread HTTP/1.1\r\nHost: h\r\n\r\n"
     with server.connect() as wire:
         wire.send(b"POST /read-all HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello" + following)
@@ -206,7 +206,8 @@ def test_body_cut_short_never_reaches_the_app(server):
 
 def test_upload_of_100_mb_is_spooled(server):
     block = bytes(range(256)) * 4096
-    ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))   # what the runtime opens once is open now
+    # Once before the count: some descriptors are opened by the first upload and stay open.
+    ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))
     descriptors = ask(server, "/objects").json()[2]
     answer = ask(server, "/read-blocks?size=1048576", "POST", data=(block for _ in range(100))).json()
     assert answer == {"length": 100 << 20, "sha256": sha(block * 100)}
