@@ -222,7 +222,8 @@ int evg_py_start_response_init(void) {
 evg_py_call *evg_py_call_object(void) {
     evg_py_call *call = PyObject_New(evg_py_call, call_type);
     if (!call) return NULL;
-    call->write = call->method = call->target = call->environ = call->context = call->result = call->iterator = call->block = NULL;
+    call->write = call->method = call->target = call->environ = call->context = NULL;
+    call->result = call->iterator = call->block = NULL;
     return call;
 }
 

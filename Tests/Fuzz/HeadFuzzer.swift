@@ -11,7 +11,7 @@ private func verdict(_ outcome: RequestParser.Outcome) -> String? {
     }
 }
 
-/// What an accepted head promises to everything behind it.
+/// What must hold for every head that is accepted.
 private func checkPromises(_ head: RequestHead, _ limits: HTTPLimits) {
     check(head.withBytes { $0.count } <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
     check(!head.path.isEmpty && !head.method.isEmpty, "an empty path or method")

@@ -3,7 +3,7 @@
 import HTTP1
 import HTTPCore
 
-/// A connection's receiving side, as a server drives it; `log` is all that an app could see.
+/// The receiving side of a connection, used as a server does. `log` is all that an app could see.
 private struct Connection {
     let limits: HTTPLimits
     var parser: RequestParser
