@@ -70,7 +70,8 @@ let package = Package(
         tests("EvLoopTests", ["EvLoop", "EvTestSupport"]),
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),
-        tests("EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
+        tests(
+            "EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
         tests("EvGatewayTests", ["EvGateway"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),

@@ -13,7 +13,8 @@ private func verdict(_ outcome: RequestParser.Outcome) -> String? {
 
 /// What must hold for every head that is accepted.
 private func checkPromises(_ head: RequestHead, _ limits: HTTPLimits) {
-    check(head.withBytes { $0.count } <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
+    check(
+        head.withBytes { $0.count } <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
     check(!head.path.isEmpty && !head.method.isEmpty, "an empty path or method")
     check(head.string(head.path).first == "/" || head.string(head.target) == "*", "a path without a slash")
     check(head.version == .http10 || !head.authority.isEmpty, "no authority in HTTP/1.1")
