@@ -158,6 +158,12 @@ final class Connection {
             return bytes
         }
         if unread.decoder.isComplete { self.unread = nil }
+        // A chunked body tells its length only as it comes; its framing counts, because it costs as much to read.
+        unread.received += UInt64(offset)
+        guard self.unread == nil || unread.received <= UInt64(worker.configuration.drainLimit) else {
+            close(linger: true)
+            return bytes
+        }
         if self.unread == nil, !isParsing { worker.deadlines.begin(.keepAlive, node) }
         return UnsafeRawBufferPointer(rebasing: bytes[offset...])
     }
@@ -200,7 +206,7 @@ final class Connection {
         }
         if !exchange.isBodyComplete {
             guard let decoder = exchange.unreadBody,
-                (decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
+                (decoder.remaining ?? 0) <= UInt64(worker.configuration.drainLimit)
             else { return close(linger: true) }
             // Apart from the exchange's: for whoever still reads there, the body breaks off here.
             unread = IncomingBody(decoder)

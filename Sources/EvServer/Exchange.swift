@@ -203,7 +203,8 @@ package final class Exchange {
         if incoming.decoder.isComplete || incoming.isRead { return true }
         // Nobody has asked for the body yet. A short one can be swallowed; one that the client holds back cannot.
         if head.expectsContinue && !incoming.hasSentContinue { return false }
-        return (incoming.decoder.remaining ?? .max) <= UInt64(worker.configuration.drainLimit)
+        // How long a chunked one is shows when it is swallowed.
+        return (incoming.decoder.remaining ?? 0) <= UInt64(worker.configuration.drainLimit)
     }
 
     // MARK: the body of the response

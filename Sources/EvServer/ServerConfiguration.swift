@@ -40,7 +40,7 @@ package struct ServerConfiguration: Sendable {
     package var highWaterMark = 65_536
     /// Bytes of a request body that wait for the app, and of later requests that wait for their turn.
     package var inputBuffer = 65_536
-    /// Bytes of an unread body that are swallowed to keep a connection alive.
+    /// Bytes of an unread body, and of its chunks' framing, that are swallowed to keep a connection alive.
     package var drainLimit = 65_536
 
     package init() {}
