@@ -25,7 +25,18 @@ package enum RequestBodyError: Error, Equatable, Sendable {
         case .truncated: 400
         case .tooLarge: 413
         case .tooSlow: 408
-        case .spoolFailed(let error): error.errno == ENOSPC ? 507 : 500
+        case .spoolFailed(let error): error.spoolStatus
+        }
+    }
+}
+
+extension SystemError {
+    /// Of a body that could not be kept: 507 for no room, 413 for a body that is larger than there will ever be room.
+    fileprivate var spoolStatus: Int {
+        switch errno {
+        case ENOSPC, EDQUOT: 507
+        case EFBIG: 413
+        default: 500
         }
     }
 }
@@ -34,13 +45,13 @@ package enum RequestBodyError: Error, Equatable, Sendable {
 package enum CollectedBody {
     case empty
     case bytes([UInt8])
-    /// In an unlinked file, at offset 0; the descriptor is the receiver's to close.
+    /// In a file without a name, at offset 0; the descriptor is the receiver's to close.
     indirect case file(fileDescriptor: Int32, count: Int)
 
-    /// Adds bytes: in memory up to `threshold` bytes in all, beyond that in an unlinked file in `directory`.
-    /// - Throws: `RequestBodyError.spoolFailed`; what came before is still held.
-    package mutating func append(
-        _ chunk: [UInt8], spoolAbove threshold: Int, in directory: String
+    /// Adds bytes: in memory up to `threshold` bytes in all, beyond that in a file of the spool's.
+    /// - Throws: `RequestBodyError.spoolFailed`, which is logged already; what came before is still held.
+    @LoopActor package mutating func append(
+        _ chunk: [UInt8], spoolAbove threshold: Int, to spool: Spool
     ) throws(RequestBodyError) {
         do throws(SystemError) {
             switch self {
@@ -52,11 +63,12 @@ package enum CollectedBody {
                 bytes.append(contentsOf: chunk)
                 self = .bytes(bytes)
             case .empty:
-                try spool([], chunk, in: directory)
+                self = .file(fileDescriptor: try spool.begin(with: chunk, []), count: chunk.count)
             case .bytes(let bytes):
-                try spool(bytes, chunk, in: directory)
+                let descriptor = try spool.begin(with: bytes, chunk)
+                self = .file(fileDescriptor: descriptor, count: bytes.count + chunk.count)
             case .file(let descriptor, let count):
-                try Self.write(chunk, to: descriptor, at: count)
+                try spool.append(chunk, to: descriptor, at: count)
                 self = .file(fileDescriptor: descriptor, count: count + chunk.count)
             }
         } catch { throw .spoolFailed(error) }
@@ -65,32 +77,6 @@ package enum CollectedBody {
     /// Closes what it owns.
     package func discard() {
         if case .file(let descriptor, _) = self { Socket.close(descriptor) }
-    }
-
-    private mutating func spool(
-        _ first: [UInt8], _ second: [UInt8], in directory: String
-    ) throws(SystemError) {
-        let descriptor = try TemporaryFile.open(in: directory)
-        do throws(SystemError) {
-            try Self.write(first, to: descriptor, at: 0)
-            try Self.write(second, to: descriptor, at: first.count)
-        } catch {
-            Socket.close(descriptor)
-            throw error
-        }
-        self = .file(fileDescriptor: descriptor, count: first.count + second.count)
-    }
-
-    private static func write(_ bytes: [UInt8], to file: Int32, at offset: Int) throws(SystemError) {
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                pwrite(file, $0.baseAddress.map { $0 + written }, $0.count - written, offset + written)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError("spooling a request body") }
-            written += count
-        }
     }
 }
 
@@ -226,13 +212,15 @@ extension Exchange {
         connection?.transmitWriter()
     }
 
-    /// The whole body: in memory up to `spoolAbove` bytes, beyond that in an unlinked temporary file.
+    package var spool: Spool { worker.spool }
+
+    /// The whole body: in memory up to `spoolAbove` bytes, beyond that in a file of the worker's spool.
     /// - Throws: `RequestBodyError`; `CancellationError`.
     package func collectBody(spoolAbove threshold: Int) async throws -> CollectedBody {
         var body = CollectedBody.empty
         do {
             while let chunk = try await nextBodyChunk() {
-                try body.append(chunk, spoolAbove: threshold, in: worker.configuration.temporaryDirectory)
+                try body.append(chunk, spoolAbove: threshold, to: spool)
             }
         } catch {
             body.discard()

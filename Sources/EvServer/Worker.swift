@@ -14,6 +14,7 @@ package final class Worker {
     let application: any Application
     let slot: ScoreboardSlot
     let accessLog: AccessLog?
+    let spool: Spool
     let inputBuffer: Int
     let highWaterMark: Int
 
@@ -66,6 +67,7 @@ package final class Worker {
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger
+        spool = Spool(configuration.spool, logger)
         serverHeader = configuration.serverHeader.map { value in
             let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: value.utf8.count, alignment: 1)
             bytes.copyBytes(from: value.utf8)

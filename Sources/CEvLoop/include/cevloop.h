@@ -90,6 +90,7 @@ int evg_set_nonblocking(int fd);
 void evg_close_reset(int fd);
 /* An unlinked temporary file in `directory`, open for reading and writing. */
 int evg_temporary_file(const char *directory);
+int evg_memory_file(void);   /* the same in memory, on no file system that is mounted */
 /* An eventfd, its wake from any thread, and taking the wakes back. */
 int evg_eventfd(void);
 void evg_eventfd_wake(int fd);
