@@ -104,8 +104,7 @@ final class GeventCall {
             switch exchange.takeBody() {
             case .bytes(let bytes):
                 do throws(RequestBodyError) {
-                    let directory = exchange.configuration.temporaryDirectory
-                    try body.append(bytes, spoolAbove: Self.spoolThreshold, in: directory)
+                    try body.append(bytes, spoolAbove: Self.spoolThreshold, to: exchange.spool)
                 } catch {
                     return refuse(error)
                 }
