@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../runtime/field_names.h"
+#include "../runtime/repeated_fields.h"
 
 static struct {
     PyObject *type, *asgi, *http_version, *method, *scheme, *path, *raw_path, *query_string, *root_path, *headers;
@@ -42,7 +42,7 @@ static PyObject *make_unknown(const uint8_t *name, size_t name_count, const uint
 }
 
 /* The fields in their order, names in lower case. */
-static PyObject *headers(const evg_request_head *head) {
+static PyObject *make_headers(const evg_request_head *head) {
     PyObject *list = PyList_New((Py_ssize_t)head->field_count);
     evg_fields_begin();
     for (uint32_t i = 0; list && i < head->field_count; i++) {
@@ -52,6 +52,42 @@ static PyObject *headers(const evg_request_head *head) {
         PyObject *pair = entry ? evg_fields_value(entry, value, field->value.count)
                                : make_unknown(base, field->name.count, value, field->value.count);
         if (pair) PyList_SetItem(list, (Py_ssize_t)i, pair);
+        else Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* The list of the request before, without what is secret. */
+static PyObject *kept_headers;
+static uint64_t kept_series;
+
+static int keep_headers(const evg_request_head *head, const evg_repeated_fields *repeated) {
+    PyObject *list = make_headers(head);
+    if (!list) return -1;
+    for (uint32_t i = 0; i < repeated->secret_count; i++) {
+        Py_INCREF(Py_None);
+        PyList_SetItem(list, repeated->secrets[i], Py_None);
+    }
+    PyObject *old = kept_headers;
+    kept_headers = list;
+    kept_series = repeated->series;
+    Py_XDECREF(old);
+    return 0;
+}
+
+static PyObject *headers(const evg_request_head *head) {
+    evg_repeated_fields repeated;
+    if (!evg_fields_repeat(head, &repeated)) {
+        PyObject *list = make_headers(head);
+        if (list) evg_fields_remember(head);
+        return list;
+    }
+    if (kept_series != repeated.series && keep_headers(head, &repeated)) return NULL;
+    PyObject *list = PyList_GetSlice(kept_headers, 0, (Py_ssize_t)head->field_count);
+    for (uint32_t i = 0; list && i < repeated.secret_count; i++) {
+        struct evg_slice value = head->fields[repeated.secrets[i]].value;
+        PyObject *pair = make_pair(repeated.entries[i]->key, head->bytes + value.start, value.count);
+        if (pair) PyList_SetItem(list, repeated.secrets[i], pair);
         else Py_CLEAR(list);
     }
     return list;

@@ -212,13 +212,13 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
     if (head->query.count && evg_py_set(environ, evg_py_name.query_string,
                                         evg_py_latin1(bytes + head->query.start, head->query.count))) return -1;
     if (head->is_http10 && PyDict_SetItem(environ, evg_py_name.server_protocol, evg_py_name.http10)) return -1;
-    if (set_scheme(environ, request) || set_client(environ, request) || evg_py_fields_set(environ, head)) return -1;
+    if (set_scheme(environ, request) || set_client(environ, request)) return -1;
     return !request->length_from_body ? 0
         : evg_py_set(environ, evg_py_name.content_length, PyUnicode_FromFormat("%zu", request->body_count));
 }
 
 PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, evg_py_call *call) {
-    PyObject *environ = PyDict_Copy(request->environ->constants);
+    PyObject *environ = evg_py_fields_dict(request->environ, request->head);
     /* First, because it takes over what is to be closed. */
     int status = environ ? set_input(environ, request, input) : -1;
     if (!environ && !input && request->body_file >= 0) close(request->body_file);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "../runtime/field_names.h"
+#include "../runtime/repeated_fields.h"
 
 /* Interned "HTTP_NAME"; None for a name that the app never sees. */
 static PyObject *make_key(const uint8_t *name, size_t count) {
@@ -60,7 +60,7 @@ static int set_unknown(PyObject *environ, const uint8_t *name, size_t count, con
     return status;
 }
 
-int evg_py_fields_set(PyObject *environ, const evg_request_head *head) {
+static int set_all(PyObject *environ, const evg_request_head *head) {
     uint64_t stamp = evg_fields_begin();
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct evg_field *field = &head->fields[i];
@@ -80,4 +80,59 @@ int evg_py_fields_set(PyObject *environ, const evg_request_head *head) {
         if (status) return -1;
     }
     return 0;
+}
+
+/* What a template and the fields of the request before were made into, without what is secret. */
+static struct {
+    uint64_t series;
+    const evg_py_environ *environ;
+    PyObject *constants;
+} kept;
+
+/* None holds the place of what is secret, so that it is replaced and not added. */
+static int keep(const evg_py_environ *environ, const evg_request_head *head, const evg_repeated_fields *repeated) {
+    PyObject *dict = PyDict_Copy(environ->constants);
+    int status = dict ? set_all(dict, head) : -1;
+    for (uint32_t i = 0; !status && i < repeated->secret_count; i++)
+        status = PyDict_SetItem(dict, repeated->entries[i]->key, Py_None);
+    if (status) {
+        Py_XDECREF(dict);
+        return -1;
+    }
+    PyObject *old = kept.constants;
+    kept.constants = dict;
+    kept.environ = environ;
+    kept.series = repeated->series;
+    Py_XDECREF(old);
+    return 0;
+}
+
+static int set_secrets(PyObject *environ, const evg_request_head *head, const evg_repeated_fields *repeated) {
+    for (uint32_t i = 0; i < repeated->secret_count; i++) {
+        struct evg_slice value = head->fields[repeated->secrets[i]].value;
+        if (evg_py_set(environ, repeated->entries[i]->key, evg_py_latin1(head->bytes + value.start, value.count)))
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *finished(PyObject *environ, int status) {
+    if (status) Py_CLEAR(environ);
+    return environ;
+}
+
+PyObject *evg_py_fields_dict(const evg_py_environ *environ, const evg_request_head *head) {
+    evg_repeated_fields repeated;
+    if (!evg_fields_repeat(head, &repeated)) {
+        PyObject *dict = PyDict_Copy(environ->constants);
+        int status = dict ? set_all(dict, head) : -1;
+        if (!status) evg_fields_remember(head);
+        return finished(dict, status);
+    }
+    if ((kept.series != repeated.series || kept.environ != environ) && keep(environ, head, &repeated)) return NULL;
+    PyObject *constants = kept.constants;
+    Py_INCREF(constants);
+    PyObject *dict = PyDict_Copy(constants);
+    Py_DECREF(constants);
+    return finished(dict, dict ? set_secrets(dict, head, &repeated) : -1);
 }

@@ -92,8 +92,8 @@ static inline evg_response_head *evg_py_call_take_head(evg_py_call *call) {
 
 /* Takes input over, on failure too. */
 PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, evg_py_call *call);
-/* Sets the fields of a request in its environ. */
-int evg_py_fields_set(PyObject *environ, const evg_request_head *head);
+/* A new dict with the constants and the fields of a request; NULL with an exception. */
+PyObject *evg_py_fields_dict(const evg_py_environ *environ, const evg_request_head *head);
 int evg_py_fields_prepare(void);
 /* wsgi.input over the body that request lends; takes request->body_file over, on failure too. */
 PyObject *evg_py_input_new(const evg_py_request *request);
