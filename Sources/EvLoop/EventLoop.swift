@@ -17,7 +17,9 @@ package final class EventLoop {
     private(set) var guest: GuestSupport?
 
     /// Runs after the callbacks of a turn and before the poll, in this order: the executor's jobs, then the rest.
-    private var hooks: [() -> Void] = []
+    private var hooks: [Hook] = []
+    /// A closure in a struct is called as it is; in an array of closures each call goes through a conversion.
+    private struct Hook { let call: () -> Void }
 
     /// - Throws: `SystemError` when the process is out of descriptors or memory.
     package init() throws(SystemError) {
@@ -31,7 +33,7 @@ package final class EventLoop {
             { context, _ in
                 guard let context else { return }
                 let loop = Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue()
-                for hook in loop.hooks { hook() }
+                for hook in loop.hooks { hook.call() }
             }, Unmanaged.passUnretained(self).toOpaque())
         evg_prepare_start(handle, prepare)
     }
@@ -71,7 +73,7 @@ package final class EventLoop {
     package private(set) var isStopRequested = false
 
     /// Adds work for the moment before each poll. Hooks run in the order in which they were added.
-    package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(hook) }
+    package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(Hook(call: hook)) }
 
     /// Calls around the poll only, e.g. to let go of an interpreter's lock while nothing happens.
     package func setPollHooks(

@@ -28,11 +28,16 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     }
 
     private let thread = Atomic<UInt>(0)
+    /// Another thread has put something into the inbox; read before each poll, so that an empty one costs no lock.
+    private let hasPosts = Atomic<Bool>(false)
     private let inbox = Guarded(Inbox())
-    private var local: ContiguousArray<UnownedJob> = []
-    private var spare: ContiguousArray<UnownedJob> = []
-    private var deferred: [() -> Void] = []
-    private var afterJobs: [() -> Void] = []
+    // Nothing calls out while one of these is being changed, and every turn looks at each: accesses are not tracked.
+    @exclusivity(unchecked) private var local: ContiguousArray<UnownedJob> = []
+    @exclusivity(unchecked) private var spare: ContiguousArray<UnownedJob> = []
+    @exclusivity(unchecked) private var deferred: ContiguousArray<Work> = []
+    @exclusivity(unchecked) private var afterJobs: ContiguousArray<Work> = []
+    /// A closure in a struct is called as it is; in an array of closures each call goes through a conversion.
+    private struct Work { let call: () -> Void }
     private var loop: EventLoop?
     private var async: UnsafeMutablePointer<evg_async>?
 
@@ -91,7 +96,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
 
     /// Runs a closure on the loop's thread after the jobs that wait now, in no task's context. Only for that thread.
     package func later(_ work: @escaping () -> Void) {
-        deferred.append(work)
+        deferred.append(Work(call: work))
         wakeFromOutside()
     }
 
@@ -101,12 +106,13 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     }
 
     /// Adds what is to be done when no job is left, before each poll. What it enqueues runs before the poll too.
-    package func afterJobs(_ work: @escaping () -> Void) { afterJobs.append(work) }
+    package func afterJobs(_ work: @escaping () -> Void) { afterJobs.append(Work(call: work)) }
 
     private func post(_ entry: Entry) {
         // One wake for all entries that arrive before the loop looks: it saves an eventfd write for each.
         let wake = inbox.withLock { inbox -> (@Sendable () -> Void)? in
             inbox.entries.append(entry)
+            hasPosts.store(true, ordering: .sequentiallyConsistent)
             guard !inbox.isWakePending else { return nil }
             inbox.isWakePending = inbox.wake != nil
             return inbox.wake
@@ -123,7 +129,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
                 budget -= runRound()
                 rounds -= 1
             }
-            for work in afterJobs { work() }
+            for work in afterJobs { work.call() }
         } while !(local.isEmpty && deferred.isEmpty) && budget > 0 && rounds > 0
         if !(local.isEmpty && deferred.isEmpty), let loop {
             if loop.isGuest { loop.noteChange() } else { evg_async_send(loop.handle, async) }
@@ -140,15 +146,17 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         let count = spare.count
         spare.removeAll(keepingCapacity: count <= Self.batch)
         guard !deferred.isEmpty else { return count }
-        let works = deferred.count > Self.batch ? Array(deferred[..<Self.batch]) : deferred
+        let works = deferred.count > Self.batch ? ContiguousArray(deferred[..<Self.batch]) : deferred
         deferred.removeFirst(works.count)
-        for work in works { work() }
+        for work in works { work.call() }
         return count + works.count
     }
 
     private func takeInbox() {
+        guard hasPosts.load(ordering: .sequentiallyConsistent) else { return }
         let entries = inbox.withLock { inbox -> [Entry] in
             inbox.isWakePending = false
+            hasPosts.store(false, ordering: .sequentiallyConsistent)
             guard !inbox.entries.isEmpty else { return [] }
             return exchange(&inbox.entries, with: [])
         }

@@ -36,6 +36,14 @@ package struct PeerAddress: Sendable {
         }
     }
 
+    /// Whether the addresses are the same; the ports may differ.
+    package func hasHost(of other: PeerAddress) -> Bool {
+        guard record.family == other.record.family else { return false }
+        return withUnsafeBytes(of: record.bytes) { one in
+            withUnsafeBytes(of: other.record.bytes) { two in one.elementsEqual(two) }
+        }
+    }
+
     package var port: UInt16 { record.port }
     package var isUnix: Bool { record.family == 0 }
 }
@@ -46,6 +54,8 @@ package enum SocketError {
     package static func isOutOfDescriptors(_ result: Int32) -> Bool {
         result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM
     }
+    /// Of a send: the peer has closed or reset the connection.
+    package static func isPeerGone(_ result: Int) -> Bool { result == -Int(EPIPE) || result == -Int(ECONNRESET) }
     /// The connection died between the handshake and accept(2), or a signal came: the next one may be fine.
     package static func isTransientAccept(_ result: Int32) -> Bool {
         [

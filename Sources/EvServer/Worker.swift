@@ -4,6 +4,7 @@
 package import EvLoop
 import Glibc
 import HTTP1
+import HTTPCore
 package import Logging
 
 @LoopActor
@@ -19,20 +20,27 @@ package final class Worker {
 
     /// Bytes just read; a connection takes what it needs before its callback ends.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
-    /// The response head or chunk that is being put together.
+    /// Where a connection puts a head or a chunk together, for the length of one call.
     let writer = ByteWriter()
-    var clock = ResponseClock()
+    /// Where the server's own responses and those of Swift apps are built, for the length of one call. Behind a pointer,
+    /// because every access to a class's own property may be tracked at run time.
+    let responseHead = UnsafeMutablePointer<ResponseHead>.allocate(capacity: 1)
+    @exclusivity(unchecked) var clock: ResponseClock
+    let logsResponseFields: Bool
+    /// Where the text of a response of a Swift app stands while it is sent.
+    let text = ByteWriter()
     /// A parser that has seen nothing, copied for each head.
     let parser: RequestParser
-    /// The value of the `Server` field, for as long as the worker lives.
-    let serverHeader: UnsafeRawBufferPointer?
     private(set) var deadlines: Deadlines!
     private(set) var requestDeadlines: RequestDeadlines!
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
+    private let errorBody = ByteWriter(capacity: 64)
+    private var lastPeer = PeerAddress()
+    private var lastAddress: [UInt8] = []
     /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
-    var unflushed: [Connection] = []
+    @exclusivity(unchecked) var unflushed: [Connection] = []
 
     package private(set) var openConnections = 0
     private(set) var runningTasks = 0
@@ -66,26 +74,24 @@ package final class Worker {
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger
-        serverHeader = configuration.serverHeader.map { value in
-            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: value.utf8.count, alignment: 1)
-            bytes.copyBytes(from: value.utf8)
-            return UnsafeRawBufferPointer(bytes)
-        }
+        responseHead.initialize(to: ResponseHead())
+        clock = ResponseClock(server: configuration.serverHeader)
+        logsResponseFields = accessLog?.showsResponseFields == true
         parser = RequestParser(limits: configuration.limits)
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
-        deadlines = Deadlines(loop, configuration) { connection, wait in connection.expired(wait) }
+        deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings)
-        LoopExecutor.shared.afterJobs { [weak self] in
-            guard let self else { return }
-            LoopActor.assumeIsolated { self.endTurn() }
-        }
+        // For as long as the process: a worker ends with it.
+        LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
 
     isolated deinit {
         readBuffer.deallocate()
-        serverHeader?.deallocate()
+        responseHead.deinitialize(count: 1)
+        responseHead.deallocate()
+        clock.deallocate()
     }
 
     /// Begins to accept and to beat.
@@ -99,9 +105,15 @@ package final class Worker {
     }
 
     /// Takes over a connected socket, as if it had been accepted from `listener`. For tests over socket pairs.
-    package func adopt(_ fileDescriptor: Int32, listener: ListeningSocket) {
-        open(fileDescriptor, PeerAddress(), Listener(listener))
+    package func adopt(
+        _ fileDescriptor: Int32, listener: ListeningSocket,
+        stage: @escaping Stage = { HTTP1Connection($0, $1, $2, $3) }
+    ) {
+        open(fileDescriptor, PeerAddress(), Listener(listener, stage: stage))
     }
+
+    /// The first stage of a connection.
+    package typealias Stage = @LoopActor @Sendable (Transport, PeerAddress, Listener, Worker) -> Connection
 
     // MARK: leaving
 
@@ -114,10 +126,10 @@ package final class Worker {
         acceptor.drainAndStop()
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
-        deadlines.forEach(.keepAlive) { connection in deadlines.begin(.keepAlive, connection.node) }
+        deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
         // So may one that has connected and said nothing yet.
-        deadlines.forEach(.head) { connection in
-            if connection.isSilent { deadlines.begin(.keepAlive, connection.node) }
+        deadlines.forEach(.head) { waiter in
+            if (waiter as? Connection)?.isSilent == true { deadlines.begin(.keepAlive, waiter) }
         }
         let timer = TimerWatcher(loop) { [unowned self] in
             if self.runningTasks > 0 {
@@ -141,7 +153,7 @@ package final class Worker {
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         acceptor.stop()
         for wait in Wait.allCases where wait != .write {
-            deadlines.forEach(wait) { connection in connection.abort() }
+            deadlines.forEach(wait) { ($0 as? Connection)?.abort() }
         }
         // Cancelled tasks run once more, to let go of what they hold; one that does not listen is left behind.
         guard runningTasks > 0, !isFinished else { return finish() }
@@ -174,7 +186,7 @@ package final class Worker {
     func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
-        Connection(fileDescriptor, peer, listener, self).start()
+        listener.stage(.plain(fileDescriptor), peer, listener, self).start()
     }
 
     func connectionClosed() {
@@ -211,39 +223,43 @@ package final class Worker {
 
     /// Closes the keep-alive connection that has been idle longest. Whether there was one.
     func evictIdleConnection() -> Bool {
-        while let connection = deadlines.first(of: .keepAlive) {
+        while let connection = deadlines.first(of: .keepAlive) as? Connection {
             if connection.closeIfStillIdle() { return true }
         }
         return false
     }
 
-    /// Completes the head in `writer` with the fields that are the server's.
-    func finishHead(_ length: ResponseEncoder.ContentLength, with encoder: inout ResponseEncoder) throws(HTTP1Error) {
-        clock.refresh()
-        try clock.withDate { date throws(HTTP1Error) in
-            try encoder.finishHead(body: length, date: date, server: serverHeader, into: writer)
+    /// Another request may follow on a connection, as far as the worker's state goes.
+    var keepsConnections: Bool { !isDraining && configuration.keepAliveTimeout > 0 }
+
+    /// Prepares a plain-text error response in `responseHead`, and returns its body.
+    func prepareError(_ status: Int) -> UnsafeRawBufferPointer {
+        do throws(ResponseHeadError) {
+            try responseHead.pointee.begin(status: status)
+            try responseHead.pointee.append("Content-Type", "text/plain; charset=utf-8")
+        } catch {
+            logger.error("An error response cannot be made", metadata: ["error": "\(error)"])
         }
+        errorBody.removeAll(keepingCapacity: true)
+        errorBody.append(StatusPhrase.reason(for: status))
+        errorBody.append("\n")
+        return errorBody.withUnsafeBytes { $0 }
     }
 
-    /// Puts a whole plain-text error response into `writer`; returns the bytes of its body.
-    func encodeError(_ status: Int, with encoder: inout ResponseEncoder) throws(HTTP1Error) -> Int {
-        let reason = StatusPhrase.reason(for: status)
-        try encoder.start(status: status, reason: nil, into: writer)
-        for (name, value) in [("Content-Type", "text/plain; charset=utf-8")] as [(StaticString, StaticString)] {
-            try encoder.field(name: name.bytes, value: value.bytes, into: writer)
+    /// Calls with a peer's address as text. The text of the last one is kept: behind a proxy all peers are one.
+    func withAddress<Result>(of peer: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        if !peer.hasHost(of: lastPeer) || lastAddress.isEmpty {
+            lastPeer = peer
+            lastAddress = Array(peer.host.utf8)
         }
-        try finishHead(.known(UInt64(reason.utf8CodeUnitCount + 1)), with: &encoder)
-        encoder.body(reason.bytes, into: writer)
-        encoder.body(("\n" as StaticString).bytes, into: writer)
-        _ = encoder.end(into: writer)
-        return encoder.framing == .none ? 0 : reason.utf8CodeUnitCount + 1
+        return lastAddress.withUnsafeBytes(body)
     }
 
     private func beat() {
         slot.heartbeat = EventLoop.monotonicNow()
         slot.idle = UInt32(clamping: deadlines.count(of: .keepAlive))
         // The list keeps the order in which requests began, but for those that waited for their bodies.
-        if let longest = deadlines.first(of: .active)?.exchange {
+        if let longest = (deadlines.first(of: .active) as? Connection)?.exchange {
             longest.head.withRequestLine { slot.setLongestRequest($0, startedAt: longest.startedAt) }
         } else {
             slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)
@@ -260,22 +276,15 @@ package final class Worker {
     }
 }
 
-extension StaticString {
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: utf8Start, count: utf8CodeUnitCount) }
-}
-
-/// A listening socket shared by the connections that came from it.
-final class Listener: Sendable {
+/// A listening socket, shared by the connections that came from it, and what is spoken on them at first.
+package final class Listener: Sendable {
     let socket: ListeningSocket
-    init(_ socket: ListeningSocket) { self.socket = socket }
-}
+    let stage: Worker.Stage
 
-extension RequestHead {
-    /// The request line without its line end.
-    func withRequestLine(_ body: (UnsafeRawBufferPointer) -> Void) {
-        bytes.withUnsafeBytes { bytes in
-            let end = bytes.firstIndex(of: 13) ?? bytes.count
-            body(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
-        }
+    package init(
+        _ socket: ListeningSocket, stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) }
+    ) {
+        self.socket = socket
+        self.stage = stage
     }
 }

@@ -1,6 +1,7 @@
 // A request body's bytes to ranges of data. It keeps what it needs of the framing in itself, so the caller never has to
 // keep bytes for it, and after a refusal every call refuses again.
 internal import CHTTP
+package import HTTPCore
 
 package struct BodyDecoder {
     package enum Event: Equatable {
@@ -45,6 +46,24 @@ package struct BodyDecoder {
         case .length(let length): length
         case .complete: 0
         default: nil
+        }
+    }
+
+    /// How many bytes of data come next, without framing before them; 0 where that is not known.
+    package var bytesDue: UInt64 {
+        switch state {
+        case .length(let due), .chunkData(let due): due
+        default: 0
+        }
+    }
+
+    /// Moves over bytes of data that were not passed to `next`, at most `bytesDue`.
+    package mutating func skip(_ count: Int) {
+        let count = UInt64(max(count, 0))
+        switch state {
+        case .length(let due): state = due > count ? .length(due - count) : .complete
+        case .chunkData(let due): state = due > count ? .chunkData(due - count) : .chunkFraming
+        default: break
         }
     }
 

@@ -44,6 +44,16 @@ package final class ByteWriter {
         try body(UnsafeRawBufferPointer(start: base, count: count))
     }
 
+    /// The bytes written. Valid until the next change.
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+    /// Holds the string's UTF-8 and nothing else. Apart from its users, whose isolation would be checked at run time
+    /// for a closure of theirs.
+    package func replace(with string: inout String) {
+        count = 0
+        string.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
     /// Room for `extra` more bytes; at least doubles when it grows.
     @inline(__always)
     package func reserve(_ extra: Int) {
@@ -117,6 +127,8 @@ package final class ByteWriter {
     }
 
     /// `write` gets room for `limit` bytes and returns how many it wrote; returns the same.
+    @discardableResult
+    @inline(__always)
     package func append(
         upTo limit: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int
     ) -> Int {

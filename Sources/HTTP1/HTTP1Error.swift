@@ -1,5 +1,4 @@
-// Why a message is refused. `statusHint` is the status to answer a request with; an error of the app's response
-// (the `response...` codes) hints 500. The server maps nothing else.
+// Why a request is refused. `statusHint` is the status to answer it with; the server maps nothing else.
 internal import CHTTP
 
 package struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
@@ -12,8 +11,6 @@ package struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
         case transferEncodingInHTTP10, badTransferEncoding, repeatedChunked, unknownTransferCoding
         case unknownExpectation
         case badChunkSize, chunkSizeOverflow, badChunkExtension, chunkLineTooLong, tooManyExtensions, badChunkEnd
-        case responseStatus, responseReason, responseFieldName, responseFieldValue, responseContentLength
-        case responseHopByHop
     }
 
     package let code: Code
@@ -30,9 +27,6 @@ package struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
         case .requestLineTooLong: 414
         case .fieldTooLong, .tooManyFields, .headTooLarge: 431
         case .unknownExpectation: 417
-        case .responseStatus, .responseReason, .responseFieldName, .responseFieldValue, .responseContentLength,
-            .responseHopByHop:
-            500
         default: 400
         }
     }
@@ -73,12 +67,6 @@ package struct HTTP1Error: Error, Equatable, Sendable, CustomStringConvertible {
         case .chunkLineTooLong: "chunk line too long"
         case .tooManyExtensions: "too many chunk extensions"
         case .badChunkEnd: "chunk data does not end in CRLF"
-        case .responseStatus: "response status outside 100...999"
-        case .responseReason: "control byte in the response's reason phrase"
-        case .responseFieldName: "response field name is not a token"
-        case .responseFieldValue: "control byte in a response field value"
-        case .responseContentLength: "invalid or contradictory Content-Length in the response"
-        case .responseHopByHop: "hop-by-hop field in the response"
         }
     }
 

@@ -1,6 +1,7 @@
 // Received bytes to a request head, or a refusal that is final: a refused connection's bytes are never read as the next
 // request. What a head means for framing and for the host is decided here, after its lines were found well formed.
 internal import CHTTP
+package import HTTPCore
 
 package struct RequestParser {
     package enum Outcome {
@@ -57,32 +58,28 @@ package struct RequestParser {
             try checkHost(base)
             let framing = try bodyFraming(base)
             try checkExpectation()
-            let start = Int(scan.start)
-            let head = UnsafeBufferPointer(start: base + start, count: Int(scan.end) - start)
-            let fieldCount = Int(scan.field_count)
-            let fields: [FieldSlice]
-            if scan.recorded != 0 {
-                fields = [FieldSlice](unsafeUninitializedCapacity: fieldCount) { fields, initialized in
-                    for index in 0..<fieldCount {
-                        fields.initializeElement(at: index, to: FieldSlice(recorded[index]))
-                    }
-                    initialized = fieldCount
-                }
-            } else {
-                fields = splitAgain(base, count)
-            }
-            return RequestHead(scan, bytes: [UInt8](head), fields: fields, framing: framing)
+            return makeHead(base, count, recorded.baseAddress, framing)
         }
     }
 
-    /// The fields of a head that came in pieces, or has more than fit the stack.
-    private func splitAgain(_ base: UnsafePointer<UInt8>, _ count: Int) -> [FieldSlice] {
-        let capacity = Int(scan.field_count)
-        var scan = scan
-        let fields = [evg_field](unsafeUninitializedCapacity: capacity) { fields, initialized in
-            initialized = evg_head_fields(&scan, base, count, fields.baseAddress, capacity)
+    private mutating func makeHead(
+        _ base: UnsafePointer<UInt8>, _ count: Int, _ recorded: UnsafePointer<evg_field>?, _ framing: BodyFraming
+    ) -> RequestHead? {
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: evg_request_head_size(&scan), alignment: MemoryLayout<evg_request_head>.alignment)
+        guard let record = evg_request_head_make(memory, &scan, base, count, recorded) else { return nil }
+        switch framing {
+        case .none:
+            record.pointee.framing = UInt8(EVG_BODY_NONE.rawValue)
+        case .length(let length):
+            record.pointee.framing = UInt8(EVG_BODY_LENGTH.rawValue)
+            record.pointee.content_length = length
+        case .chunked:
+            record.pointee.framing = UInt8(EVG_BODY_CHUNKED.rawValue)
         }
-        return fields.map(FieldSlice.init)
+        record.pointee.expects_continue =
+            scan.minor_version > 0 && scan.expects_continue != 0 && framing != .none && framing != .length(0)
+        return RequestHead(owning: record)
     }
 }
 

@@ -1,7 +1,7 @@
 // A worker on the process's loop and clients on the other ends of socket pairs: real bytes, no ports.
 
 import EvLoop
-import EvServer
+@testable import EvServer
 import EvTestSupport
 import Glibc
 import HTTP1
@@ -115,18 +115,23 @@ final class TestServer: Sendable {
     }
 
     /// A new connection, on which bytes may wait already when the server gets it.
-    func connect(sending text: String = "") async -> Client {
+    /// - Parameter stage: the connection's first one.
+    func connect(
+        sending text: String = "", _ stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) }
+    ) async -> Client {
         var ends: [Int32] = [0, 0]
         socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends)
         let server = ends[1]
         _ = Socket.setNonBlocking(server)
         let client = Client(ends[0])
         client.send(text)
-        await adopt(server)
+        await adopt(server, stage)
         return client
     }
 
-    @LoopActor private func adopt(_ fileDescriptor: Int32) { worker.adopt(fileDescriptor, listener: listener) }
+    @LoopActor private func adopt(_ fileDescriptor: Int32, _ stage: @escaping Worker.Stage) {
+        worker.adopt(fileDescriptor, listener: listener, stage: stage)
+    }
     @LoopActor func drain(timeout: Double = 10) { worker.drain(timeout: timeout) }
     @LoopActor func quit() { worker.quit() }
     @LoopActor var dropped: Int { worker.dropped }

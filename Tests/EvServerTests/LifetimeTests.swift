@@ -241,11 +241,10 @@ extension String {
 
 /// Waits for the body inside the call that begins the request.
 private final class CollectsAtOnce: Application {
-    @LoopActor func respond(to exchange: Exchange) async {
-        do {
-            _ = try await exchange.collectBody(spoolAbove: 1024)
-        } catch {
-            exchange.fail(status: (error as? RequestBodyError)?.statusHint ?? 500)
+    @LoopActor func begin(_ exchange: Exchange) {
+        exchange.collectBody(spoolAbove: 1024) { result in
+            if case .failure(let error) = result { exchange.fail(status: error.statusHint) }
+            exchange.taskEnded()
         }
     }
 }
@@ -261,18 +260,17 @@ private final class BodyReader: Application {
     }
 
     @LoopActor func begin(_ exchange: Exchange) {
-        if !collectsFirst { exchange.appWasCalled = true }
-        exchange.attach(
-            Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
-                await self.respond(to: exchange)
-                exchange.taskEnded()
-                self.ended.signal()
-            })
-    }
-
-    @LoopActor func respond(to exchange: Exchange) async {
-        do { _ = try await exchange.collectBody(spoolAbove: 1 << 20) } catch { return exchange.fail(status: 400) }
-        exchange.appWasCalled = true
-        exchange.fail()
+        if !collectsFirst { exchange.appWasCalled() }
+        exchange.collectBody(spoolAbove: 1 << 20) { [ended] result in
+            switch result {
+            case .success:
+                exchange.appWasCalled()
+                exchange.fail()
+            case .failure:
+                exchange.fail(status: 400)
+            }
+            exchange.taskEnded()
+            ended.signal()
+        }
     }
 }

@@ -148,10 +148,8 @@ private final class Listening: Application {
     @LoopActor func begin(_ exchange: Exchange) {
         exchange.onClientLeft = { Issue.record("the deadline has an observer of its own") }
         exchange.onDeadline = { [told] in
-            if exchange.isOverdue, exchange.isGone { told.signal() }
+            if exchange.isGone, !exchange.clientHasLeft { told.signal() }
             exchange.taskEnded()
         }
     }
-
-    @LoopActor func respond(to exchange: Exchange) async { begin(exchange) }
 }

@@ -10,11 +10,11 @@ private func verdict(_ outcome: RequestParser.Outcome) -> String? {
 
 /// What an accepted head promises to everything behind it.
 private func checkPromises(_ head: RequestHead, _ limits: HTTPLimits) {
-    check(head.bytes.count <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
+    check(head.withBytes { $0.count } <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
     check(!head.path.isEmpty && !head.method.isEmpty, "an empty path or method")
     check(head.string(head.path).first == "/" || head.string(head.target) == "*", "a path without a slash")
     check(head.version == .http10 || !head.authority.isEmpty, "no authority in HTTP/1.1")
-    check(head.bytes.suffix(4).elementsEqual("\r\n\r\n".utf8), "no end")
+    check(head.withBytes { $0.suffix(4).elementsEqual("\r\n\r\n".utf8) }, "no end")
     for field in head.fields {
         head.withBytes(of: field.value) { value in
             check(value.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 9 }, "a control byte in a value")

@@ -1,4 +1,5 @@
 import HTTP1
+import HTTPCore
 import Testing
 
 @Suite struct RequestParserTests {
@@ -75,7 +76,8 @@ import Testing
             var parser = RequestParser(limits: HTTPLimits())
             _ = memory.parse(&parser, bytes[..<cut])
             guard case .head(let head, _) = memory.parse(&parser, bytes),
-                head.fields == expected.fields, head.bytes == expected.bytes
+                Array(head.fields) == Array(expected.fields),
+                head.withBytes({ Array($0) }) == expected.withBytes({ Array($0) })
             else {
                 Issue.record("split at \(cut) gives other fields")
                 return

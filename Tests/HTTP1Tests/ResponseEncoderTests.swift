@@ -1,4 +1,6 @@
+import CHTTP
 import HTTP1
+import HTTPCore
 import Testing
 
 @Suite struct ResponseEncoderTests {
@@ -98,31 +100,30 @@ import Testing
     @Test func lengthGivenTwiceMustAgree() {
         let wire = respond(fields: [("Content-Length", "5"), ("content-length", "5")], length: nil) { $0.body("hello") }
         #expect(wire.text.components(of: "Content-Length") == 1)
-        #expect(failure([("Content-Length", "5"), ("Content-Length", "6")]) == .responseContentLength)
+        #expect(failure([("Content-Length", "5"), ("Content-Length", "6")]) == EVG_HEAD_BAD_LENGTH)
     }
 
     @Test(arguments: ["", "+5", "5,5", "0x5", " 5", "-1", "9223372036854775808", "five"])
     func lengthIsDigits(_ value: String) {
-        #expect(failure([("Content-Length", value)]) == .responseContentLength)
+        #expect(failure([("Content-Length", value)]) == EVG_HEAD_BAD_LENGTH)
     }
 
     @Test func prefixAndSuffixFrameBytesSentElsewhere() {
         let chunked = respond(length: nil) { run in
-            let due = run.encoder.bodyPrefix(count: 4096, into: run.output)
-            #expect(due == 4096)
-            run.encoder.bodySuffix(into: run.output)
+            run.encoder.prefix(count: 4096, into: run.output)
+            run.encoder.suffix(into: run.output)
         }
         #expect(chunked.body == "1000\r\n\r\n0\r\n\r\n")
-        let length = respond(length: 10) { run in
-            let due = run.encoder.bodyPrefix(count: 4096, into: run.output)
-            #expect(due == 10)
-            run.encoder.bodySuffix(into: run.output)
-            let more = run.encoder.bodyPrefix(count: 1, into: run.output)
-            #expect(more == 0)
+        let plain = respond(length: 10) { run in
+            let first = run.length.take(4096)
+            let more = run.length.take(1)
+            #expect(first == 10 && more == 0)
+            run.encoder.prefix(count: 10, into: run.output)
+            run.encoder.suffix(into: run.output)
         }
-        #expect(length.body == "" && length.overran && length.ended)
+        #expect(plain.body == "" && plain.overran && plain.ended)
         let none = respond(head: true) { run in
-            let due = run.encoder.bodyPrefix(count: 5, into: run.output)
+            let due = run.length.take(5)
             #expect(due == 0)
         }
         #expect(none.body == "")
@@ -131,10 +132,8 @@ import Testing
     @Test func nothingFollowsTheEnd() {
         let wire = respond(length: nil) { run in
             run.body("a")
-            let first = run.encoder.end(into: run.output)
+            run.length.end()
             run.body("b")
-            let second = run.encoder.end(into: run.output)
-            #expect(first && second)
         }
         #expect(wire.body == "1\r\na\r\n0\r\n\r\n")
     }
@@ -162,13 +161,13 @@ import Testing
         "Transfer-Encoding", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "transfer-encoding",
     ])
     func hopByHopFieldsAreRefused(_ name: String) {
-        #expect(failure([(name, "chunked")]) == .responseHopByHop)
+        #expect(failure([(name, "chunked")]) == EVG_HEAD_HOP_BY_HOP)
     }
 
     @Test func connectionOptionsOtherThanOursAreRefused() {
-        #expect(failure([("Connection", "X-Foo")]) == .responseHopByHop)
-        #expect(failure([("Connection", "close, X-Foo")]) == .responseHopByHop)
-        #expect(failure([("Connection", "upgrade")]) == .responseHopByHop)
+        #expect(failure([("Connection", "X-Foo")]) == EVG_HEAD_HOP_BY_HOP)
+        #expect(failure([("Connection", "close, X-Foo")]) == EVG_HEAD_HOP_BY_HOP)
+        #expect(failure([("Connection", "upgrade")]) == EVG_HEAD_HOP_BY_HOP)
     }
 
     @Test func upgradeGoesWithItsStatuses() {
@@ -183,12 +182,12 @@ import Testing
 
     @Test(arguments: [-1, 0, 99, 1000, Int.max])
     func statusHasThreeDigits(_ status: Int) {
-        #expect(failure(status: status) == .responseStatus)
+        #expect(failure(status: status) == EVG_HEAD_BAD_STATUS)
     }
 
     @Test func reasonIsText() {
         for bad in ["a\rb", "a\nb", "a\0b", "a\u{7f}b", "\u{1b}[2J", "OK\r\nX: y"] {
-            #expect(failure(reason: bad) == .responseReason, "\(bad.debugDescription)")
+            #expect(failure(reason: bad) == EVG_HEAD_BAD_REASON, "\(bad.debugDescription)")
         }
         #expect(failure(reason: "Très\tbien") == nil)
         #expect(respond(status: 299, length: 0) { _ in }.text.hasPrefix("HTTP/1.1 299 \r\n"))
@@ -197,19 +196,13 @@ import Testing
 
     @Test(arguments: ["", "a b", "a:", "a\r\nb", "a\n", "é", "a\0", "(a)", " a", "a "])
     func fieldNameIsAToken(_ name: String) {
-        #expect(failure([(name, "v")]) == .responseFieldName)
+        #expect(failure([(name, "v")]) == EVG_HEAD_BAD_NAME)
     }
 
     @Test(arguments: ["a\rb", "a\nb", "a\r\n b", "\0", "a\u{7f}", "\u{b}", "a\r\n\r\nHTTP/1.1 200 OK", "aaaaaaaa\n"])
     func fieldValueIsText(_ value: String) {
-        #expect(failure([("X-A", value)]) == .responseFieldValue)
-        #expect(failure([("Content-Length", value)]) == .responseFieldValue)
-    }
-
-    @Test func errorsOfTheAppHint500() {
-        for code in HTTP1Error.Code.allCases where "\(code)".hasPrefix("response") {
-            #expect(HTTP1Error(code).statusHint == 500)
-        }
+        #expect(failure([("X-A", value)]) == EVG_HEAD_BAD_VALUE)
+        #expect(failure([("Content-Length", value)]) == EVG_HEAD_BAD_VALUE)
     }
 
     // MARK: Date and Server
@@ -237,40 +230,44 @@ import Testing
 // MARK: - A response as text
 
 private struct Run: ~Copyable {
-    var encoder: ResponseEncoder
+    var encoder = ResponseEncoder()
+    var length = ResponseLength.nothing
     let output = ByteWriter()
 
+    /// What an exchange and its carrier do with bytes of a body.
     mutating func body(_ text: String) {
-        var text = text
-        text.withUTF8 { encoder.body(UnsafeRawBufferPointer($0), into: output) }
+        let count = length.take(text.utf8.count)
+        guard count > 0 else { return }
+        encoder.prefix(count: count, into: output)
+        Array(text.utf8.prefix(count)).withUnsafeBytes { output.append($0) }
+        encoder.suffix(into: output)
     }
 
-    mutating func head(
-        _ status: Int, _ reason: String?, _ fields: [(String, String)], _ length: UInt64?, _ server: String?
-    ) throws(HTTP1Error) {
-        let reason = reason.map { Array($0.utf8) }
-        if let reason {
-            try reason.withBytes { bytes throws(HTTP1Error) in
-                try encoder.start(status: status, reason: bytes, into: output)
-            }
-        } else {
-            try encoder.start(status: status, reason: nil, into: output)
+    mutating func end() {
+        length.end()
+        if !length.isShort { encoder.end(into: output) }
+    }
+}
+
+private func head(
+    _ status: Int, _ reason: String?, _ fields: [(String, String)]
+) throws(ResponseHeadError) -> ResponseHead {
+    var head = ResponseHead()
+    if let reason {
+        try Array(reason.utf8).withBytes { bytes throws(ResponseHeadError) in
+            try head.begin(status: status, reason: bytes)
         }
-        for (name, value) in fields {
-            try Array(name.utf8).withBytes { name throws(HTTP1Error) in
-                try Array(value.utf8).withBytes { value throws(HTTP1Error) in
-                    try encoder.field(name: name, value: value, into: output)
-                }
-            }
-        }
-        try Array("D".utf8).withBytes { date throws(HTTP1Error) in
-            try Array((server ?? "").utf8).withBytes { bytes throws(HTTP1Error) in
-                try encoder.finishHead(
-                    body: length.map { .known($0) } ?? .unknown, date: date, server: server == nil ? nil : bytes,
-                    into: output)
+    } else {
+        try head.begin(status: status)
+    }
+    for (name, value) in fields {
+        try Array(name.utf8).withBytes { name throws(ResponseHeadError) in
+            try Array(value.utf8).withBytes { value throws(ResponseHeadError) in
+                try head.append(name: name, value: value)
             }
         }
     }
+    return head
 }
 
 private struct Wire {
@@ -293,29 +290,38 @@ private func respond(
     reason: String? = nil, fields: [(String, String)] = [], length: UInt64? = 5, server: String? = "S",
     _ body: (inout Run) -> Void
 ) -> Wire {
-    var run = Run(encoder: ResponseEncoder(requestIsHead: head, requestVersion: version, keepAlive: keepAlive))
-    do throws(HTTP1Error) {
-        try run.head(status, reason, fields, length, server)
+    var run = Run()
+    let date: StaticString = "Date: D\r\n"
+    let serverLine = Array((server.map { "Server: \($0)\r\n" } ?? "").utf8)
+    do throws(ResponseHeadError) {
+        let built = try HTTP1Tests.head(status, reason, fields)
+        let (due, announced) = ResponseLength.of(built, given: length, requestIsHead: head)
+        run.length = due
+        serverLine.withUnsafeBytes { server in
+            _ = run.encoder.head(
+                built, length: due, announced: announced, version: version, keepAlive: keepAlive,
+                serverLines: ServerLines(date: date.bytes, server: server), into: run.output)
+        }
     } catch {
         Issue.record("\(error)")
     }
     body(&run)
-    let ended = run.encoder.end(into: run.output)
+    run.end()
     let text = run.output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-    return Wire(text: text, ended: ended, mustClose: run.encoder.mustClose, overran: run.encoder.overran)
+    return Wire(
+        text: text, ended: !run.length.isShort, mustClose: run.encoder.mustClose || run.length.isShort,
+        overran: run.length.overran)
 }
 
 private func failure(
     _ fields: [(String, String)] = [], status: Int = 200, reason: String? = nil
-) -> HTTP1Error.Code? {
-    var run = Run(encoder: ResponseEncoder(requestIsHead: false, requestVersion: .http11, keepAlive: true))
-    do throws(HTTP1Error) {
-        try run.head(status, reason, fields, 0, nil)
+) -> evg_head_refusal? {
+    do throws(ResponseHeadError) {
+        _ = try head(status, reason, fields)
         return nil
     } catch {
-        let text = run.output.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-        #expect(!text.contains("\r\n\r\n"), "a refused head was finished")
-        return error.code
+        #expect(!error.description.isEmpty)
+        return error.refusal
     }
 }
 

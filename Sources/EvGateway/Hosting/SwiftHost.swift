@@ -6,6 +6,7 @@ import EvServer
 final class SwiftHost: ApplicationHost {
     enum Handler {
         case ready(RequestHandler)
+        case immediate(ImmediateHandler)
         case made(by: @Sendable () async throws -> RequestHandler)
     }
 
@@ -21,6 +22,8 @@ final class SwiftHost: ApplicationHost {
         switch handler {
         case .ready(let handler):
             LoadedApplication(application: SwiftApplication(handler), description: "Swift handler")
+        case .immediate(let handler):
+            LoadedApplication(application: SwiftApplication(immediate: handler), description: "Swift handler")
         case .made(let make):
             LoadedApplication(description: "Swift handler") { SwiftApplication(try await make()) }
         }

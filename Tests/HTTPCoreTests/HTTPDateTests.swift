@@ -1,5 +1,5 @@
 import Glibc
-import HTTP1
+import HTTPCore
 import Testing
 
 @Suite struct HTTPDateTests {

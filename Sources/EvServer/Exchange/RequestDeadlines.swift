@@ -3,7 +3,6 @@
 // answered are in it: without `requestTimeout` and apps that ask for more it is empty and costs nothing.
 
 import EvLoop
-import Logging
 
 @LoopActor
 final class RequestDeadlines {
@@ -81,19 +80,5 @@ final class RequestDeadlines {
             first.deadlineExpired()
         }
         arm()
-    }
-}
-
-extension Exchange {
-    /// Gives the request up: the client is answered first, so that an app that does not listen cannot keep it waiting.
-    func deadlineExpired() {
-        guard !isFinished else { return }
-        isOverdue = true
-        worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        fail(status: 504)
-        task?.cancel()
-        (onDeadline ?? onClientLeft)?()
-        wakeBodyReader()
-        wakeWriter()
     }
 }

@@ -4,8 +4,12 @@ public import HTTPTypes
 /// The answer to a request: a status, fields, and a body that is there already or is written as it comes.
 public struct Response: Sendable {
     public var status: HTTPResponse.Status
-    public var headerFields: HTTPFields
+    public var headerFields: HTTPFields {
+        didSet { isPlainText = false }
+    }
     public var body: ResponseBody
+    /// The fields are those of a text and no others, which need not be read one by one.
+    private(set) var isPlainText = false
 
     public init(status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: ResponseBody = .empty) {
         self.status = status
@@ -16,6 +20,7 @@ public struct Response: Sendable {
     /// A text, as `text/plain` in UTF-8.
     public init(_ text: String, status: HTTPResponse.Status = .ok) {
         self.init(status: status, headerFields: Self.plainText, body: .string(text))
+        isPlainText = true
     }
 
     /// A body that a closure writes, with back-pressure. It begins when the closure writes first, and ends with it.

@@ -33,7 +33,7 @@ final class Acceptor {
 
     init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot]) {
         self.worker = worker
-        self.listeners = listeners.map(Listener.init)
+        self.listeners = listeners.map { Listener($0) }
         self.siblings = siblings
     }
 

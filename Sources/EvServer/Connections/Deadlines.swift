@@ -1,55 +1,51 @@
-// Time limits of connections: one FIFO list for each kind of wait and one timer for all of them. The wait of a kind is
-// the same for every connection, so appending keeps a list sorted, and the oldest of a kind is its first.
+// Time limits: one list for each kind of wait and one timer for all of them. A kind has one length of time for all its
+// waiters, so that appending keeps a list sorted, and the oldest of a kind is its first.
 
-import EvLoop
+package import EvLoop
 
-/// What a connection waits for; the connection is in exactly one of these lists.
-enum Wait: Int, CaseIterable {
+/// What is waited for. A connection is in exactly one of these lists, and may be in `write` besides.
+package enum Wait: Int, CaseIterable {
     case head, body, keepAlive, halfClose, linger
     /// A request runs and nothing limits it here.
     case active
-    /// A peer does not read; kept beside the others, on a node of its own.
+    /// The peer takes no bytes.
     case write
 }
 
-/// A connection's place in a list.
+/// Whoever stands in one of the lists: a connection, later a stream of one. It leaves the lists before it goes.
 @LoopActor
-final class WaitNode {
-    unowned(unsafe) let connection: Connection
-    fileprivate(set) var wait: Wait?
-    fileprivate(set) var deadline = Double.infinity
-    fileprivate unowned(unsafe) var previous: WaitNode?
-    fileprivate unowned(unsafe) var next: WaitNode?
+package class Waiter {
+    fileprivate(set) final var wait: Wait?
+    fileprivate final var deadline = Double.infinity
+    fileprivate unowned(unsafe) final var previous: Waiter?
+    fileprivate unowned(unsafe) final var next: Waiter?
 
-    init(_ connection: Connection) { self.connection = connection }
+    /// A wait has lasted as long as it may; the waiter is in no list now.
+    func expired(_ wait: Wait) {}
 }
 
 @LoopActor
 final class Deadlines {
     private struct List {
-        unowned(unsafe) var first: WaitNode?
-        unowned(unsafe) var last: WaitNode?
+        unowned(unsafe) var first: Waiter?
+        unowned(unsafe) var last: Waiter?
         var count = 0
+        /// Seconds; infinity for a wait without end.
+        var timeout = Double.infinity
     }
 
     /// Behind a pointer, because every access to a class's own property may be tracked at run time.
     private let lists: UnsafeMutablePointer<List>
-    private var timeouts: [Double]
     private var timer: TimerWatcher?
     private var timerDue = Double.infinity
-    private let onExpiry: @LoopActor (Connection, Wait) -> Void
 
     /// The timer fires no more often than this.
     static let granularity = 0.1
 
-    init(
-        _ loop: EventLoop, _ configuration: ServerConfiguration,
-        onExpiry: @escaping @LoopActor (Connection, Wait) -> Void
-    ) {
-        self.onExpiry = onExpiry
+    init(_ loop: EventLoop, _ configuration: ServerConfiguration) {
         lists = .allocate(capacity: Wait.allCases.count)
         lists.initialize(repeating: List(), count: Wait.allCases.count)
-        timeouts = Wait.allCases.map { wait in
+        for wait in Wait.allCases {
             let seconds =
                 switch wait {
                 case .head: configuration.headTimeout
@@ -60,7 +56,7 @@ final class Deadlines {
                 case .active: 0.0
                 case .write: configuration.writeTimeout
                 }
-            return seconds > 0 ? seconds : .infinity
+            lists[wait.rawValue].timeout = seconds > 0 ? seconds : .infinity
         }
         timer = TimerWatcher(loop) { [unowned self] in self.expire() }
     }
@@ -68,15 +64,15 @@ final class Deadlines {
     isolated deinit { lists.deallocate() }
 
     func count(of wait: Wait) -> Int { lists[wait.rawValue].count }
-    func first(of wait: Wait) -> Connection? { lists[wait.rawValue].first?.connection }
+    func first(of wait: Wait) -> Waiter? { lists[wait.rawValue].first }
 
     /// Shortens or lengthens a wait for those who begin it from now on.
-    func setTimeout(_ seconds: Double, for wait: Wait) { timeouts[wait.rawValue] = seconds }
+    func setTimeout(_ seconds: Double, for wait: Wait) { lists[wait.rawValue].timeout = seconds }
 
-    /// Moves a node to the end of a list, its time starting now.
-    func begin(_ wait: Wait, _ node: WaitNode) {
+    /// Moves a waiter to the end of a list, its time starting now.
+    func begin(_ wait: Wait, _ node: Waiter) {
         remove(node)
-        let timeout = timeouts[wait.rawValue]
+        let timeout = lists[wait.rawValue].timeout
         node.deadline = timeout.isFinite ? EventLoop.coarseNow() + timeout : .infinity
         node.wait = wait
         node.previous = lists[wait.rawValue].last
@@ -86,7 +82,7 @@ final class Deadlines {
         if node.deadline < timerDue - Self.granularity { arm(for: node.deadline) }
     }
 
-    func remove(_ node: WaitNode) {
+    func remove(_ node: Waiter) {
         guard let wait = node.wait else { return }
         if let previous = node.previous { previous.next = node.next } else { lists[wait.rawValue].first = node.next }
         if let next = node.next { next.previous = node.previous } else { lists[wait.rawValue].last = node.previous }
@@ -96,16 +92,16 @@ final class Deadlines {
         node.wait = nil
     }
 
-    /// Calls for every connection of a list as it is now; the call may remove the connection.
-    func forEach(_ wait: Wait, _ body: (Connection) -> Void) {
-        var connections: [Connection] = []
-        connections.reserveCapacity(lists[wait.rawValue].count)
+    /// Calls for everyone in a list as it is now; the call may remove the waiter.
+    func forEach(_ wait: Wait, _ body: (Waiter) -> Void) {
+        var waiters: [Waiter] = []
+        waiters.reserveCapacity(lists[wait.rawValue].count)
         var node = lists[wait.rawValue].first
         while let current = node {
-            connections.append(current.connection)
+            waiters.append(current)
             node = current.next
         }
-        connections.forEach(body)
+        waiters.forEach(body)
     }
 
     func stop() { timer?.stop() }
@@ -121,9 +117,8 @@ final class Deadlines {
         var earliest = Double.infinity
         for wait in Wait.allCases {
             while let node = lists[wait.rawValue].first, node.deadline <= now {
-                let connection = node.connection
                 remove(node)
-                onExpiry(connection, wait)
+                node.expired(wait)
             }
             if let deadline = lists[wait.rawValue].first?.deadline { earliest = min(earliest, deadline) }
         }

@@ -1,6 +1,6 @@
 package import EvLoop
 import Glibc
-import HTTP1
+import HTTPCore
 
 /// Writes one line for each request, in batches of a turn of the loop.
 @LoopActor
@@ -12,10 +12,11 @@ package final class AccessLog {
 
     /// Lines are written early when so many bytes have gathered within a turn.
     private static let batch = 65_536
-    /// Bytes of the request line of a head that is refused; what is too long may be as long as it likes.
+    /// Bytes that are shown of the request line of a refused head, which may be far too long.
     private static let refusedLine = 1024
 
-    private let showsResponseFields: Bool
+    /// Whether a line needs the field lines of the response.
+    let showsResponseFields: Bool
 
     package init(file: LogFile, format: AccessLogFormat) {
         self.file = file
@@ -23,21 +24,15 @@ package final class AccessLog {
         showsResponseFields = format.showsResponseFields
     }
 
-    /// Copies the head that is in the worker's writer, if a line will want it.
-    func keepHead(of exchange: Exchange) {
-        guard showsResponseFields else { return }
-        exchange.sentHead = exchange.worker.writer.withUnsafeBytes { Array($0) }
-    }
-
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
         let head = exchange.head
-        head.bytes.withUnsafeBytes { bytes in
+        head.withBytes { bytes in
             func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer {
                 UnsafeRawBufferPointer(rebasing: bytes[slice.range])
             }
             var record = AccessLogRecord()
-            record.remoteAddress = exchange.remoteAddress
-            record.requestLine = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.firstIndex(of: 13) ?? bytes.count)])
+            record.remoteAddress = exchange.client.address
+            record.requestLine = head.withRequestLine { $0 }
             record.method = slice(head.method)
             record.path = slice(head.path)
             record.query = slice(head.query)
@@ -53,16 +48,16 @@ package final class AccessLog {
                     use(slice(field.value))
                 },
                 responseField: { name, use in
-                    exchange.sentHead.withUnsafeBytes { head in Self.value(of: name, in: head).map(use) }
+                    exchange.sentLines.withUnsafeBytes { lines in FieldBlock.value(of: name, in: lines).map(use) }
                 })
         }
     }
 
-    /// A head that is not served: of its request only the first line is shown, as far as it has come. The answer is in
-    /// the worker's writer.
+    /// A head that is not served: of its request only the first line is shown, as far as it has come.
+    /// - Parameter sentLines: the field lines of the answer.
     func append(
         refused received: UnsafeRawBufferPointer, of connection: Connection, since start: Double, status: Int,
-        bodyBytes: UInt64
+        bodyBytes: UInt64, sentLines: UnsafeRawBufferPointer
     ) {
         var record = AccessLogRecord()
         record.remoteAddress = connection.peer.host
@@ -73,9 +68,7 @@ package final class AccessLog {
         record.bodyBytes = bodyBytes
         append(
             &record, since: start, on: connection.worker.loop, requestField: { _, _ in },
-            responseField: { name, use in
-                connection.worker.writer.withUnsafeBytes { head in Self.value(of: name, in: head).map(use) }
-            })
+            responseField: { name, use in FieldBlock.value(of: name, in: sentLines).map(use) })
     }
 
     private func append(
@@ -89,21 +82,6 @@ package final class AccessLog {
         if buffer.isEmpty { loop.noteChange() }
         format.append(record, to: &buffer, requestField: requestField, responseField: responseField)
         if buffer.count >= Self.batch { flush() }
-    }
-
-    /// The value of a field, found in a head that the encoder has written: lines of `Name: value` up to an empty one.
-    private static func value(of name: [UInt8], in head: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        var rest = UnsafeRawBufferPointer(rebasing: head[...])
-        while let end = rest.firstIndex(of: 13), end > 0 {
-            let line = UnsafeRawBufferPointer(rebasing: rest[..<end])
-            if line.count > name.count + 1, line[name.count] == UInt8(ascii: ":"),
-                UnsafeRawBufferPointer(rebasing: line[..<name.count]).equalsIgnoringCase(name)
-            {
-                return UnsafeRawBufferPointer(rebasing: line[(name.count + 1)...].drop { $0 == UInt8(ascii: " ") })
-            }
-            rest = UnsafeRawBufferPointer(rebasing: rest[min(end + 2, rest.count)...])
-        }
-        return nil
     }
 
     package func flush() {

@@ -18,7 +18,7 @@ struct OutputQueue {
     }
 
     /// Sends two pieces, after what waits already.
-    mutating func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, to fd: Int32) -> Result {
+    mutating func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, to transport: Transport) -> Result {
         if isWaiting {
             append(first)
             append(second)
@@ -27,11 +27,11 @@ struct OutputQueue {
         if !bytes.isEmpty {
             append(first)
             append(second)
-            return flush(to: fd)
+            return flush(to: transport)
         }
         let total = first.count + second.count
         guard total > 0 else { return .sent }
-        let sent = second.isEmpty ? Socket.send(fd, first) : Socket.send(fd, first, second)
+        let sent = second.isEmpty ? transport.send(first) : transport.send(first, second)
         if sent == total { return .sent }
         guard sent >= 0 || sent == SocketError.wouldBlock else { return .failed }
         let taken = max(sent, 0)
@@ -49,12 +49,12 @@ struct OutputQueue {
         return .waiting
     }
 
-    mutating func flush(to fd: Int32) -> Result {
+    mutating func flush(to transport: Transport) -> Result {
         guard !bytes.isEmpty else {
             isWaiting = false
             return .sent
         }
-        let sent = bytes.withUnsafeBytes { Socket.send(fd, UnsafeRawBufferPointer(rebasing: $0[start...])) }
+        let sent = bytes.withUnsafeBytes { transport.send(UnsafeRawBufferPointer(rebasing: $0[start...])) }
         guard sent >= 0 || sent == SocketError.wouldBlock else { return .failed }
         start += max(sent, 0)
         if start == bytes.count {

@@ -1,0 +1,138 @@
+// Where the answer of an exchange goes. The exchange decides what is said, and how many bytes of it; the carrier puts it
+// into the frames of its wire. A protocol more is a case more here, and nothing else of the exchange's changes.
+
+package import EvLoop
+package import HTTPCore
+
+package enum Carrier: Sendable {
+    case http1(HTTP1Connection)
+    /// A wire that this target does not know, as tests have it.
+    case other(any ResponseCarrier)
+}
+
+/// What a wire does for the exchange that it carries. Bytes are lent for the call. When the peer leaves it calls
+/// `Exchange.clientLeft()`, and when bytes that waited have been taken `Exchange.outputDrained()`.
+@LoopActor
+package protocol ResponseCarrier: AnyObject, Sendable {
+    /// The connection that it stands on, known beyond the response.
+    var connection: Connection { get }
+    /// The head, and the first bytes of the body or none. `announced` is the Content-Length.
+    func begin(_ head: borrowing ResponseHead, of response: ResponseBeginning, _ first: UnsafeRawBufferPointer)
+    /// The whole response.
+    func respond(_ head: borrowing ResponseHead, of response: ResponseBeginning, _ body: UnsafeRawBufferPointer)
+    /// Bytes of the body, at least one.
+    func write(_ bytes: UnsafeRawBufferPointer)
+    /// Says that `count` bytes of a file follow, at least one, which the exchange sends by the transport.
+    func beginFile(count: Int)
+    func endFile()
+    /// The end of a body that was written in pieces and is whole.
+    func sendEnd()
+    /// The response is over. `isShort`: its body is shorter than announced, and the client must see that.
+    func finished(isShort: Bool)
+    /// A response that cannot be completed: the client must not take it for whole.
+    func breakOff()
+    /// The client may send its body (RFC 9110 10.1.1).
+    func sendContinue()
+    /// More of the request body can be taken.
+    func bodyWasTaken()
+    /// Somebody waits for the body from now on: it has to make progress.
+    func bodyIsAwaited()
+}
+
+/// What a wire is told of a response beside its head.
+package struct ResponseBeginning {
+    unowned(unsafe) let exchange: Exchange
+    package let length: ResponseLength
+    /// The value of the Content-Length field; nil for none.
+    package let announced: UInt64?
+}
+
+extension Carrier {
+    @LoopActor package var connection: Connection {
+        switch self {
+        case .http1(let connection): connection
+        case .other(let carrier): carrier.connection
+        }
+    }
+
+    @LoopActor func begin(
+        _ head: borrowing ResponseHead, of response: ResponseBeginning, _ first: UnsafeRawBufferPointer
+    ) {
+        switch self {
+        case .http1(let connection): connection.begin(head, of: response, first)
+        case .other(let carrier): carrier.begin(head, of: response, first)
+        }
+    }
+
+    @LoopActor func respond(
+        _ head: borrowing ResponseHead, of response: ResponseBeginning, _ body: UnsafeRawBufferPointer
+    ) {
+        switch self {
+        case .http1(let connection): connection.respond(head, of: response, body)
+        case .other(let carrier): carrier.respond(head, of: response, body)
+        }
+    }
+
+    @LoopActor func write(_ bytes: UnsafeRawBufferPointer) {
+        switch self {
+        case .http1(let connection): connection.write(bytes)
+        case .other(let carrier): carrier.write(bytes)
+        }
+    }
+
+    @LoopActor func beginFile(count: Int) {
+        switch self {
+        case .http1(let connection): connection.beginFile(count: count)
+        case .other(let carrier): carrier.beginFile(count: count)
+        }
+    }
+
+    @LoopActor func endFile() {
+        switch self {
+        case .http1(let connection): connection.endFile()
+        case .other(let carrier): carrier.endFile()
+        }
+    }
+
+    @LoopActor func sendEnd() {
+        switch self {
+        case .http1(let connection): connection.sendEnd()
+        case .other(let carrier): carrier.sendEnd()
+        }
+    }
+
+    @LoopActor func finished(_ exchange: Exchange, isShort: Bool) {
+        switch self {
+        case .http1(let connection): connection.responseFinished(exchange, isShort: isShort)
+        case .other(let carrier): carrier.finished(isShort: isShort)
+        }
+    }
+
+    @LoopActor func breakOff() {
+        switch self {
+        case .http1(let connection): connection.breakOff()
+        case .other(let carrier): carrier.breakOff()
+        }
+    }
+
+    @LoopActor func sendContinue() {
+        switch self {
+        case .http1(let connection): connection.sendContinue()
+        case .other(let carrier): carrier.sendContinue()
+        }
+    }
+
+    @LoopActor func bodyWasTaken() {
+        switch self {
+        case .http1(let connection): connection.updateInterest()
+        case .other(let carrier): carrier.bodyWasTaken()
+        }
+    }
+
+    @LoopActor func bodyIsAwaited() {
+        switch self {
+        case .http1(let connection): connection.bodyIsAwaited()
+        case .other(let carrier): carrier.bodyIsAwaited()
+        }
+    }
+}

@@ -1,0 +1,294 @@
+// One connection in one of its stages: a class for each protocol that may be spoken on it. What every stage needs stands
+// here: the transport, waiting for it, bytes on their way out, and how it all ends. What the bytes mean is for the
+// subclass. A stage ends by closing, or by handing transport and left-over bytes to the next one (`become`).
+
+package import EvLoop
+import Logging
+
+@LoopActor
+package class Connection: Waiter {
+    /// The worker outlives its connections.
+    unowned(unsafe) final let worker: Worker
+    package final let peer: PeerAddress
+    final let listener: Listener
+    final private(set) var transport: Transport
+    // Nothing calls back into the connection while one of those without checks is being changed.
+    @exclusivity(unchecked) private final var watcher: SocketWatcher?
+    private final var writeLimit: WriteLimit?
+
+    // MARK: output
+    @exclusivity(unchecked) final var output = OutputQueue()
+    /// There are bytes in `output` that wait for more of them, or for the end of this turn of the loop.
+    private final var isDeferred = false
+
+    // MARK: how it ends
+    enum Ending { case none, afterOutput(linger: Bool), lingering, closed }
+    final private(set) var ending = Ending.none
+    /// The peer has sent all that it will send.
+    final private(set) var isHalfClosed = false
+
+    init(_ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker) {
+        self.transport = transport
+        self.peer = peer
+        self.listener = listener
+        self.worker = worker
+        super.init()
+        let owner = Unmanaged.passUnretained(self).toOpaque()
+        watcher = SocketWatcher(worker.loop, fileDescriptor: transport.fileDescriptor, owner: owner) { owner, events in
+            guard let owner else { return }
+            let connection = Unmanaged<Connection>.fromOpaque(owner)
+            LoopActor.assumeIsolated { connection.takeUnretainedValue().ready(events) }
+        }
+    }
+
+    /// Begins to serve. The connection keeps itself alive until it closes.
+    /// - Parameter leftOver: bytes that an earlier stage has read and that are not its own.
+    package final func start(_ leftOver: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
+        _ = Unmanaged.passRetained(self)
+        begun()
+        updateInterest()
+        if !leftOver.isEmpty { received(leftOver) }
+    }
+
+    /// Ends this stage: the transport goes on in the stage that `make` returns.
+    package final func become(
+        _ make: (Transport, PeerAddress, Listener, Worker) -> Connection, leftOver: UnsafeRawBufferPointer
+    ) {
+        guard !isClosed else { return }
+        leaveLoop()
+        let next = make(transport, peer, listener, worker)
+        next.output = output
+        output = OutputQueue()
+        next.start(leftOver)
+        Unmanaged.passUnretained(self).release()
+    }
+
+    // MARK: what a stage decides
+
+    /// It has become this connection's turn.
+    func begun() {}
+    /// Bytes have come. They are gone when this returns.
+    func received(_ bytes: UnsafeRawBufferPointer) {}
+    /// The peer has sent all that it will send.
+    func inputEnded() { close(linger: false) }
+    /// No further bytes are to be read at the moment.
+    var isFull: Bool { false }
+    /// Somebody waits for the transport itself to take bytes.
+    var waitsForTransport: Bool { false }
+    /// The transport has taken bytes that waited.
+    func outputTaken() {}
+    /// The peer is gone, or is given up: no bytes reach it.
+    func peerLeft() {}
+    /// Nothing is begun: bytes that come now begin a request.
+    var isIdle: Bool { true }
+    /// Whether the response that is being sent has no other end than that of the connection.
+    var endsWithClose: Bool { false }
+    /// No byte of a request has come yet.
+    var isSilent: Bool { false }
+    /// The request that runs, for the worker's report.
+    var exchange: Exchange? { nil }
+
+    // MARK: readiness
+
+    final var isClosed: Bool { if case .closed = ending { true } else { false } }
+    final var isEnding: Bool { if case .none = ending { false } else { true } }
+
+    private final func ready(_ events: Int32) {
+        // The last reference may go with a close inside these calls.
+        defer { extendLifetime(self) }
+        let events = IOEvents(rawValue: events)
+        if events.contains(.write), output.isWaiting || waitsForTransport { writable() }
+        if events.contains(.read), !isClosed { readable() }
+    }
+
+    /// Reads once. A stage that knows where the bytes will be wanted reads them to there.
+    func readable() {
+        take(transport.read(into: worker.readBuffer), worker.readBuffer)
+    }
+
+    /// Goes on with what a read has brought.
+    final func take(_ count: Int, _ buffer: UnsafeMutableRawBufferPointer) {
+        if count > 0 {
+            if !isEnding { received(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+        } else {
+            readFailed(count)
+        }
+    }
+
+    final func readFailed(_ result: Int) {
+        if result == 0 { endOfInput() } else if result != SocketError.wouldBlock { gone() }
+    }
+
+    private final func endOfInput() {
+        isHalfClosed = true
+        switch ending {
+        case .none: inputEnded()
+        case .afterOutput: updateInterest()
+        case .lingering, .closed: closeNow()
+        }
+    }
+
+    /// What is read and written decides what is waited for.
+    final func updateInterest() {
+        guard !isClosed else { return }
+        let reading: IOEvents = isHalfClosed || isFull ? .none : .read
+        let writing: IOEvents = output.isWaiting || waitsForTransport ? .write : .none
+        watcher?.wait(for: reading.union(writing).union(transport.wants))
+    }
+
+    // MARK: output
+
+    /// Sends bytes, and `more` behind them, as far as the transport takes them, and keeps the rest.
+    final func transmit(
+        _ bytes: UnsafeRawBufferPointer, _ more: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        guard !isClosed else { return }
+        if output.isEmpty, more.isEmpty {
+            guard !bytes.isEmpty else { return }
+            // The usual answer, sent from where it was written. Nothing waited before, and nothing does now.
+            let sent = transport.send(bytes)
+            if sent != bytes.count { settle(output.keep(bytes, after: sent)) }
+        } else {
+            settle(output.send(bytes, more, to: transport))
+        }
+    }
+
+    /// Keeps bytes for those that follow, or for the end of this turn.
+    final func deferBytes(_ bytes: UnsafeRawBufferPointer) {
+        guard !isClosed else { return }
+        output.append(bytes)
+        guard !isDeferred, !output.isWaiting else { return }
+        isDeferred = true
+        worker.unflushed.append(self)
+        worker.loop.noteChange()
+    }
+
+    final func flushDeferred() {
+        isDeferred = false
+        guard !isClosed, !output.isWaiting else { return }
+        settle(output.flush(to: transport))
+    }
+
+    final func writable() {
+        // There is room again, so the peer has read something: its time starts anew.
+        if let writeLimit { worker.deadlines.begin(.write, writeLimit) }
+        settle(output.flush(to: transport))
+        if !isClosed { outputTaken() }
+    }
+
+    private final func settle(_ result: OutputQueue.Result) {
+        switch result {
+        case .sent:
+            if let writeLimit, !waitsForTransport { worker.deadlines.remove(writeLimit) }
+            if case .afterOutput(let linger) = ending, !isDeferred { return endOutput(linger: linger) }
+        case .waiting:
+            return waitForWriting()
+        case .failed:
+            return gone()
+        }
+        updateInterest()
+    }
+
+    /// The transport takes no more: its peer has `--write-timeout` seconds to read something.
+    final func waitForWriting() {
+        let limit = writeLimit ?? WriteLimit(self)
+        writeLimit = limit
+        if limit.wait == nil { worker.deadlines.begin(.write, limit) }
+        updateInterest()
+    }
+
+    final func stopWaitingForWriting() {
+        if let writeLimit, !output.isWaiting { worker.deadlines.remove(writeLimit) }
+        updateInterest()
+    }
+
+    /// Blocks until no more than `count` bytes wait. False when the peer took none within `seconds`, and is given up.
+    final func flushBlocking(to count: Int, seconds: Double) -> Bool {
+        while !isClosed, output.count > count {
+            guard transport.waitUntilWritable(seconds: seconds) else {
+                gone(reset: true)
+                return false
+            }
+            writable()
+        }
+        return !isClosed
+    }
+
+    // MARK: closing
+
+    /// Closes when the output is out. With `linger`, what the client still sends is swallowed for a while, because
+    /// closing on unread bytes resets the connection and may cost the client the answer.
+    final func close(linger: Bool) {
+        guard !isEnding else { return }
+        willClose()
+        ending = .afterOutput(linger: linger)
+        if output.isEmpty { endOutput(linger: linger) } else if !output.isWaiting { flushDeferred() }
+    }
+
+    /// The stage forgets what it has read and not used.
+    func willClose() {}
+
+    private final func endOutput(linger: Bool) {
+        guard linger, !isHalfClosed else { return closeNow() }
+        ending = .lingering
+        transport.shutdownWriting()
+        worker.deadlines.begin(.linger, self)
+        updateInterest()
+    }
+
+    /// The peer is not there any more, or must not get an end that looks like a good one.
+    package final func gone(reset: Bool = false) {
+        guard !isClosed else { return }
+        closeNow(reset: reset)
+        peerLeft()
+    }
+
+    /// Ends everything at once.
+    final func abort() { gone(reset: endsWithClose) }
+
+    final func closeNow(reset: Bool = false) {
+        guard !isClosed else { return }
+        willClose()
+        ending = .closed
+        leaveLoop()
+        output = OutputQueue()
+        transport.close(reset: reset)
+        worker.connectionClosed()
+        Unmanaged.passUnretained(self).release()
+    }
+
+    private final func leaveLoop() {
+        watcher?.close()
+        watcher = nil
+        worker.deadlines.remove(self)
+        if let writeLimit { worker.deadlines.remove(writeLimit) }
+        ending = .closed
+    }
+
+    /// Closes an idle connection unless its next request has just arrived; that one is served instead.
+    final func closeIfStillIdle() -> Bool {
+        guard isIdle, !isClosed else { return false }
+        let count = transport.read(into: worker.readBuffer)
+        if count > 0 {
+            worker.deadlines.begin(.active, self)
+            take(count, worker.readBuffer)
+            return isClosed
+        }
+        closeNow()
+        return true
+    }
+}
+
+/// The time in which a peer must read something of what waits for it.
+private final class WriteLimit: Waiter {
+    private unowned(unsafe) let connection: Connection
+
+    init(_ connection: Connection) { self.connection = connection }
+
+    override func expired(_ wait: Wait) {
+        connection.worker.logger.info(
+            "Closed a connection whose peer reads nothing",
+            metadata: ["peer": "\(connection.peer.host)", "bytes": "\(connection.output.count)"])
+        connection.gone(reset: true)
+    }
+}

@@ -1,0 +1,300 @@
+// HTTP/1.1 on one connection, read as a loop: bytes come in, heads become exchanges one at a time, answers go out, and
+// then it is idle again or closes. It decides nothing about HTTP that `HTTP1` decides. An idle connection holds no
+// buffer, no task and no exchange.
+
+import EvLoop
+import HTTP1
+import HTTPCore
+import Logging
+
+package final class HTTP1Connection: Connection {
+    // MARK: the present message
+    /// A head that has begun and not ended.
+    private var partial: PartialHead?
+    /// Later requests, waiting for the present one to be answered.
+    @exclusivity(unchecked) private var pending: [UInt8] = []
+    /// The rest of a body that nobody read and that is short enough to swallow.
+    @exclusivity(unchecked) private var unread: BodyDecoder?
+    /// Bytes of it that may still be swallowed, where its length is not known.
+    private var unreadAllowance = 0
+    private var running: Exchange?
+    private var isParsing = false
+
+    // MARK: the present response
+    @exclusivity(unchecked) var encoder = ResponseEncoder()
+    /// What had been sent of the response when the client's half-close was looked at last.
+    private var sentBeforeGrace: UInt64 = 0
+
+    override var exchange: Exchange? { running }
+    override var isIdle: Bool { running == nil }
+    override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
+
+    override func begun() { worker.deadlines.begin(.head, self) }
+
+    // MARK: reading
+
+    /// Bytes of a body whose length is known are read to where the app will find them.
+    override func readable() {
+        if let running, !isEnding, let room = running.roomForBody() {
+            let count = transport.read(into: room)
+            guard count > 0 else { return readFailed(count) }
+            running.receivedBody(count)
+            return updateInterest()
+        }
+        super.readable()
+    }
+
+    override func received(_ bytes: UnsafeRawBufferPointer) {
+        var bytes = bytes
+        if let running {
+            bytes = running.receiveBody(bytes)
+            pending.append(contentsOf: bytes)
+            return updateInterest()
+        }
+        if unread != nil {
+            bytes = swallow(bytes)
+            if isEnding || unread != nil { return }
+        }
+        if let partial {
+            self.partial = nil
+            partial.bytes.append(contentsOf: bytes)
+            partial.bytes.withUnsafeBytes { parseRequests($0, continuing: partial) }
+        } else {
+            parseRequests(bytes, continuing: nil)
+        }
+    }
+
+    /// Starts the requests in these bytes, each after the one before it has been answered.
+    private func parseRequests(_ received: UnsafeRawBufferPointer, continuing begun: PartialHead?) {
+        var parser = begun?.parser ?? worker.parser
+        var begun = begun
+        var bytes = received
+        isParsing = true
+        while running == nil, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
+            switch parser.parse(bytes) {
+            case .head(let head, let consumed):
+                bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+                begun = nil
+                bytes = begin(head, bytes)
+                if unread != nil { bytes = swallow(bytes) }
+                if !bytes.isEmpty { parser = worker.parser }
+            case .needMoreData:
+                partial = PartialHead(parser, bytes, since: begun?.since)
+                bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+                // The time of a head counts from its first byte and not from each.
+                if begun == nil { worker.deadlines.begin(.head, self) }
+            case .failure(let error):
+                isParsing = false
+                return refuse(error, bytes, since: begun?.since)
+            }
+        }
+        isParsing = false
+        if isEnding { return }
+        if !bytes.isEmpty { pending.append(contentsOf: bytes) }
+        if running == nil, partial == nil, unread == nil { worker.deadlines.begin(.keepAlive, self) }
+        updateInterest()
+    }
+
+    /// A peer that sends requests and reads no answers gets no further ones made.
+    private var isOutputFull: Bool { output.count >= worker.highWaterMark }
+
+    /// Starts a request; returns the bytes behind its body.
+    private func begin(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let exchange = Exchange(head, .http1(self))
+        running = exchange
+        var bytes = bytes
+        if !exchange.isBodyComplete {
+            bytes = exchange.receiveBody(bytes)
+            // A request that is answered inside `run` leaves the connection in the list it was in, but one whose body
+            // is still to come may be timed from the first line of the app.
+            if !exchange.isBodyComplete { worker.deadlines.begin(.active, self) }
+        }
+        exchange.run()
+        if running === exchange, wait != .body { worker.deadlines.begin(.active, self) }
+        return bytes
+    }
+
+    private func swallow(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard var decoder = unread else { return bytes }
+        unread = nil
+        var offset = 0
+        do throws(HTTP1Error) {
+            while case .data(let range) = try decoder.next(bytes, from: &offset) { unreadAllowance -= range.count }
+        } catch {
+            close(linger: true)
+            return bytes
+        }
+        guard unreadAllowance >= 0 else {
+            close(linger: true)
+            return bytes
+        }
+        if !decoder.isComplete {
+            unread = decoder
+        } else if !isParsing {
+            worker.deadlines.begin(.keepAlive, self)
+        }
+        return UnsafeRawBufferPointer(rebasing: bytes[offset...])
+    }
+
+    /// What a client still owes or sends too early decides whether the socket is read.
+    override var isFull: Bool {
+        pending.count >= worker.inputBuffer || (running.map { $0.hasFullBuffer } ?? isOutputFull)
+    }
+
+    override var waitsForTransport: Bool { running?.waitsForTransport == true }
+
+    /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
+    override func inputEnded() {
+        guard let running else { return closeNow() }
+        updateInterest()
+        sentBeforeGrace = running.bodySent
+        worker.deadlines.begin(.halfClose, self)
+        running.inputEnded()
+    }
+
+    override func outputTaken() {
+        if output.count <= worker.highWaterMark / 2 { running?.outputDrained() }
+        if running == nil, !pending.isEmpty { parsePending() }
+    }
+
+    // MARK: the end of a response
+
+    /// The exchange has been answered; what follows on this connection is decided here.
+    func responseFinished(_ exchange: Exchange, isShort: Bool) {
+        guard running === exchange else { return }
+        running = nil
+        if encoder.mustClose || isShort || isHalfClosed {
+            // Only a client that asked for the close and has sent all it announced is known to send nothing more.
+            return close(
+                linger: !(isHalfClosed || (!exchange.head.keepAlive && exchange.isBodyComplete && pending.isEmpty)))
+        }
+        if !exchange.isBodyComplete {
+            guard let decoder = exchange.unreadBody, mayBeSwallowed(decoder) else { return close(linger: true) }
+            // Apart from the exchange's: for whoever still reads there, the body breaks off here.
+            unread = decoder
+            unreadAllowance = worker.configuration.drainLimit
+            worker.deadlines.begin(.linger, self)
+        }
+        guard !isParsing else { return }
+        if unread == nil { worker.deadlines.begin(.keepAlive, self) }
+        // The next request must not run inside the task of this one.
+        if pending.isEmpty { updateInterest() } else { LoopExecutor.shared.later { [self] in self.parsePending() } }
+    }
+
+    /// A body without an announced length may turn out to be short enough.
+    private func mayBeSwallowed(_ decoder: BodyDecoder) -> Bool {
+        (decoder.remaining ?? 0) <= UInt64(worker.configuration.drainLimit)
+    }
+
+    private func parsePending() {
+        guard running == nil, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
+        let bytes = pending
+        pending = []
+        bytes.withUnsafeBytes { received($0) }
+    }
+
+    /// Another request may follow, as far as this one and the worker's state go.
+    func mayKeepAlive(_ exchange: Exchange) -> Bool {
+        guard exchange.head.keepAlive, !isHalfClosed, worker.keepsConnections else { return false }
+        guard let incoming = exchange.incoming else { return true }
+        if incoming.error != nil { return false }
+        if incoming.decoder.isComplete || incoming.isRead { return true }
+        // Nobody has asked for the body yet. A short one can be swallowed; one that the client holds back cannot.
+        if exchange.head.expectsContinue && !incoming.hasSentContinue { return false }
+        return mayBeSwallowed(incoming.decoder)
+    }
+
+    // MARK: refusing
+
+    /// Answers a head that cannot be served and closes; its bytes are never looked at again.
+    private func refuse(_ error: HTTP1Error, _ received: UnsafeRawBufferPointer, since: Double?) {
+        worker.logger.debug(
+            "Refused a request",
+            metadata: ["status": "\(error.statusHint)", "reason": "\(error.detail)", "peer": "\(peer.host)"])
+        refuse(status: Int(error.statusHint), received, since: since)
+    }
+
+    private func refuse(status: Int, _ received: UnsafeRawBufferPointer, since: Double?) {
+        let body = worker.prepareError(status)
+        let (length, announced) = ResponseLength.of(
+            worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
+        let lines = write(
+            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false)
+        worker.writer.append(body)
+        if let log = worker.accessLog {
+            worker.writer.withUnsafeBytes { bytes in
+                log.append(
+                    refused: received, of: self, since: since ?? EventLoop.monotonicNow(), status: status,
+                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]))
+            }
+        }
+        transmit(worker.writer.bytes)
+        close(linger: true)
+    }
+
+    // MARK: closing
+
+    override func willClose() {
+        partial = nil
+        pending = []
+        unread = nil
+    }
+
+    override func peerLeft() {
+        let exchange = running
+        running = nil
+        exchange?.clientLeft()
+    }
+
+    override var endsWithClose: Bool { running.map { $0.headWasSent && encoder.framing == .untilClose } ?? false }
+
+    /// A response that cannot be completed: the connection closes without anything that looks like its end.
+    func breakOff() {
+        let reset = endsWithClose
+        running = nil
+        if reset { closeNow(reset: true) } else { close(linger: true) }
+    }
+
+    // MARK: time
+
+    override func expired(_ wait: Wait) {
+        switch wait {
+        case .head:
+            guard !isSilent, let partial else { return closeNow() }
+            partial.bytes.withUnsafeBytes { refuse(status: 408, $0, since: partial.since) }
+        case .body:
+            guard let running else { return closeNow() }
+            worker.deadlines.begin(running.bodyWindowExpired() ? .body : .active, self)
+        case .keepAlive:
+            _ = closeIfStillIdle()
+        case .halfClose:
+            guard let running else { return closeNow() }
+            // A streamed answer whose reader takes bytes proves that somebody is there.
+            guard running.bodySent != sentBeforeGrace else { return gone() }
+            sentBeforeGrace = running.bodySent
+            worker.deadlines.begin(.halfClose, self)
+        case .linger:
+            closeNow()
+        case .active, .write:
+            break
+        }
+    }
+
+    /// Somebody waits for the body from now on: it has to make progress.
+    func bodyIsAwaited() {
+        if wait == .active { worker.deadlines.begin(.body, self) }
+    }
+}
+
+/// A head of which the end is still missing: its bytes so far, and the parser that knows how far it has looked.
+private final class PartialHead {
+    var bytes: [UInt8]
+    let parser: RequestParser
+    /// Monotonic seconds at which the first of the bytes came.
+    let since: Double
+    init(_ parser: RequestParser, _ bytes: UnsafeRawBufferPointer, since: Double?) {
+        self.parser = parser
+        self.bytes = Array(bytes)
+        self.since = since ?? EventLoop.coarseNow()
+    }
+}

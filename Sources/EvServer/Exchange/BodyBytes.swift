@@ -1,0 +1,53 @@
+import Glibc
+
+/// Bytes of a request body in memory that is not initialised before they are read into it.
+package final class BodyBytes {
+    private var memory: UnsafeMutableRawPointer
+    package private(set) var capacity: Int
+    package private(set) var count = 0
+
+    init(capacity: Int) {
+        self.capacity = max(capacity, 1)
+        memory = .allocate(byteCount: self.capacity, alignment: 16)
+    }
+
+    deinit { memory.deallocate() }
+
+    package var isEmpty: Bool { count == 0 }
+
+    /// Calls with the bytes, which are valid for the call.
+    package func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { extendLifetime(self) }
+        return try body(UnsafeRawBufferPointer(start: memory, count: count))
+    }
+
+    /// The bytes as an array: a copy.
+    package var array: [UInt8] { withUnsafeBytes { Array($0) } }
+
+    /// The part that is not yet written. Valid until the next call.
+    var room: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: memory + count, count: capacity - count)
+    }
+
+    /// Bytes that were written into `room`.
+    func wrote(_ bytes: Int) { count = min(count + max(bytes, 0), capacity) }
+
+    func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        if capacity - count < bytes.count { reserve(max(count + bytes.count, capacity * 2)) }
+        (memory + count).copyMemory(from: source, byteCount: bytes.count)
+        count += bytes.count
+    }
+
+    func removeAll() { count = 0 }
+
+    private func reserve(_ wanted: Int) {
+        let grown = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
+        grown.copyMemory(from: memory, byteCount: count)
+        memory.deallocate()
+        memory = grown
+        capacity = wanted
+    }
+}

@@ -1,0 +1,349 @@
+// One request and its response, as an application sees them, whatever wire carries them. The client may leave at any
+// moment: then the task is cancelled, waits end with an error, and what is written afterwards is dropped.
+
+package import EvLoop
+import Glibc
+package import HTTPCore
+package import Logging
+
+@LoopActor
+package final class Exchange {
+    // MARK: the request
+    package let head: RequestHead
+    let carrier: Carrier
+    /// That of the carrier, known beyond the response.
+    package nonisolated let connection: Connection
+    /// Monotonic seconds at which the head was complete.
+    package let startedAt: Double
+    /// Nil for a request without a body.
+    let incoming: IncomingBody?
+
+    // MARK: the app
+    /// What the app's side of the exchange does.
+    private enum App { case waiting, called, parked, ended }
+    private var app = App.waiting
+    private var task: Task<Void, Never>?
+    var observers: Observers?
+    /// The place among the requests with a deadline; -1 for none.
+    var deadlineIndex: Int32 = -1
+    /// Monotonic seconds at which the request is given up; infinity for never. May be moved until the response ends.
+    package var deadline = Double.infinity {
+        didSet { if !isGone { worker.requestDeadlines.update(self) } }
+    }
+
+    // MARK: the response
+    /// How far the response is. Nothing leads back.
+    private enum Response { case awaited, begun, over, clientLeft }
+    private var response = Response.awaited
+    private(set) var status: UInt16 = 0
+    @exclusivity(unchecked) private var length = ResponseLength.nothing
+    /// Bytes of the body that were given to the carrier.
+    private(set) var bodySent: UInt64 = 0
+    /// What the task that writes waits for.
+    private enum Writer {
+        case none
+        case drained(UnsafeContinuation<Void, Never>)
+        /// The transport itself, for the next bytes of a file.
+        case transport(UnsafeContinuation<Void, Never>)
+    }
+    private var writer = Writer.none
+    /// The field lines that were sent; kept only for an access log that shows some of them.
+    var sentLines: [UInt8] = []
+
+    package init(_ head: RequestHead, _ carrier: Carrier) {
+        self.head = head
+        self.carrier = carrier
+        connection = carrier.connection
+        startedAt = EventLoop.coarseNow()
+        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration)
+    }
+
+    var worker: Worker { connection.worker }
+    /// Who asked, as the socket knows it.
+    package var client: Client { Client(connection) }
+    package nonisolated var peer: PeerAddress { connection.peer }
+    package var local: ListeningSocket { connection.listener.socket }
+    package var logger: Logger { worker.logger }
+    package var configuration: ServerConfiguration { worker.configuration }
+
+    /// Bytes of the head are on their way.
+    package var headWasSent: Bool { response != .awaited }
+    /// No answer is wanted any more: the client has left, or has been answered.
+    package var isGone: Bool { response == .over || response == .clientLeft }
+    /// The client has left before the end of its response.
+    package var clientHasLeft: Bool { response == .clientLeft }
+    var waitsForTransport: Bool { if case .transport = writer { true } else { false } }
+
+    var requestMetadata: Logger.Metadata {
+        ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]
+    }
+
+    // MARK: the app
+
+    package func run() {
+        worker.requestBegins(self)
+        if let limit = worker.configuration.bodyLimit, case .length(let length) = head.framing, length > limit {
+            fail(status: 413)
+            return taskEnded()
+        }
+        if worker.configuration.requestTimeout > 0 { deadline = startedAt + worker.configuration.requestTimeout }
+        worker.application.begin(self)
+    }
+
+    /// The app has been called for this request. Whoever calls it says so: a request that ends without, because its
+    /// client has left, is counted as dropped.
+    package func appWasCalled() {
+        if app == .waiting { app = .called }
+    }
+
+    /// Keeps the task that is to be cancelled when the client leaves.
+    package func attach(_ task: Task<Void, Never>) {
+        if app != .ended, app != .parked { self.task = task }
+    }
+
+    /// No task runs now; one may when what the request waits for has come (`unpark`).
+    func park() {
+        app = .parked
+        task = nil
+    }
+
+    func unpark() {
+        if app == .parked { app = .called }
+    }
+
+    /// Nothing of the app runs any more for this request. One that it left unanswered is answered here.
+    package func taskEnded() {
+        guard app != .ended else { return }
+        let wasCalled = app != .waiting
+        app = .ended
+        task = nil
+        observers = nil
+        if !isGone {
+            worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
+            fail()
+        }
+        if response == .clientLeft, !wasCalled { worker.requestDropped(self) }
+        worker.taskEnded()
+    }
+
+    /// The client can be reached no more: the app's task is cancelled and its waits end.
+    package func clientLeft() {
+        if !isGone {
+            // 499 is what proxies log for a client that left before its answer began.
+            worker.accessLog?.append(self, status: headWasSent ? Int(status) : 499, bodyBytes: bodySent)
+            conclude(.clientLeft)
+        }
+        wakeBodyReader()
+        wakeWriter()
+        task?.cancel()
+        observers?.clientLeft()
+    }
+
+    private func conclude(_ end: Response) {
+        response = end
+        if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) }
+    }
+
+    /// Gives the request up: the client is answered first, so that an app that does not listen cannot keep it waiting.
+    func deadlineExpired() {
+        guard !isGone else { return }
+        worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
+        fail(status: 504)
+        task?.cancel()
+        observers?.overdue()
+        wakeBodyReader()
+        wakeWriter()
+    }
+
+    // MARK: the response
+
+    package enum WriteResult { case ok, full, gone }
+
+    private func begin(_ head: borrowing ResponseHead, given: UInt64?) -> ResponseBeginning {
+        status = UInt16(truncatingIfNeeded: head.status)
+        response = .begun
+        let (length, announced) = ResponseLength.of(head, given: given, requestIsHead: self.head.isHead)
+        self.length = length
+        return ResponseBeginning(exchange: self, length: length, announced: announced)
+    }
+
+    /// Sends a whole response.
+    package func respond(_ head: borrowing ResponseHead, body: UnsafeRawBufferPointer) {
+        guard response == .awaited else { return }
+        let beginning = begin(head, given: UInt64(body.count))
+        carrier.respond(head, of: beginning, UnsafeRawBufferPointer(rebasing: body[..<take(body.count)]))
+        end()
+    }
+
+    /// Sends the head, and the first bytes of the body or none. After `.full`, `drained()` is to be awaited before the
+    /// next call.
+    /// - Parameter contentLength: bytes of the whole body, when they are known and the app gave no Content-Length.
+    @discardableResult
+    package func begin(
+        _ head: borrowing ResponseHead, contentLength: UInt64? = nil,
+        first: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) -> WriteResult {
+        guard response == .awaited else { return .gone }
+        let beginning = begin(head, given: contentLength)
+        carrier.begin(head, of: beginning, UnsafeRawBufferPointer(rebasing: first[..<take(first.count)]))
+        return writeResult
+    }
+
+    /// Sends bytes of the body. After `.full`, `drained()` is to be awaited before the next call.
+    package func write(_ bytes: UnsafeRawBufferPointer) -> WriteResult {
+        guard response == .begun else { return .gone }
+        let count = take(bytes.count)
+        guard count > 0 else { return .ok }
+        carrier.write(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        return writeResult
+    }
+
+    private var writeResult: WriteResult {
+        isGone ? .gone : connection.output.count >= worker.highWaterMark ? .full : .ok
+    }
+
+    /// How many of these bytes are to be sent.
+    private func take(_ count: Int) -> Int {
+        let hadOverrun = length.overran
+        let taken = length.take(count)
+        bodySent += UInt64(taken)
+        if length.overran, !hadOverrun { warnOfOverrun() }
+        return taken
+    }
+
+    /// Says that the app had more bytes than it announced. Not for HEAD, whose apps send what they send for GET.
+    package func warnOfOverrun() {
+        guard !head.isHead else { return }
+        worker.logger.warning(
+            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
+    }
+
+    /// Ends the response. A body that is shorter than announced closes the connection. Idempotent.
+    package func finish() {
+        guard response == .begun else { return }
+        length.end()
+        if !length.isShort { carrier.sendEnd() }
+        end()
+    }
+
+    private func end() {
+        guard response == .begun else { return }
+        length.end()
+        if length.isShort {
+            worker.logger.warning("The app sent fewer bytes than its Content-Length", metadata: requestMetadata)
+        }
+        worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
+        conclude(.over)
+        carrier.finished(self, isShort: length.isShort)
+    }
+
+    /// Answers with an error when nothing has been sent, else breaks the response off so that the client sees it.
+    package func fail(status: Int = 500) {
+        switch response {
+        case .awaited:
+            let body = worker.prepareError(status)
+            respond(worker.responseHead.pointee, body: body)
+        case .begun:
+            worker.accessLog?.append(self, status: Int(self.status), bodyBytes: bodySent)
+            conclude(.over)
+            carrier.breakOff()
+        case .over, .clientLeft:
+            break
+        }
+    }
+
+    // MARK: back-pressure
+
+    /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
+    package var isDrained: Bool { isGone || connection.output.count <= worker.highWaterMark / 2 }
+
+    /// Waits until the client has taken enough of what was written.
+    /// - Throws: `CancellationError` when the task is cancelled or the client has left.
+    package func drained() async throws {
+        while !isDrained { try await waitToWrite { .drained($0) } }
+        guard !isGone, !Task.isCancelled else { throw CancellationError() }
+    }
+
+    /// Waits in poll(2), and blocks the loop, until the client has taken enough or its time is up. Only for a
+    /// synchronous app on the loop's own thread, which has no other way to wait.
+    package func flushBlocking() {
+        guard !isGone else { return }
+        let limit = worker.configuration.writeTimeout > 0 ? worker.configuration.writeTimeout : 3600
+        _ = connection.flushBlocking(to: worker.highWaterMark / 2, seconds: limit)
+    }
+
+    private func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {
+        guard !isGone, !Task.isCancelled else { throw CancellationError() }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in writer = wait(continuation) }
+        } onCancel: {
+            LoopExecutor.shared.submit { LoopActor.assumeIsolated { self.wakeWriter() } }
+        }
+        guard !isGone, !Task.isCancelled else { throw CancellationError() }
+    }
+
+    /// Bytes that waited have been taken.
+    package func outputDrained() {
+        wakeWriter()
+    }
+
+    private func wakeWriter() {
+        observers?.drained()
+        switch writer {
+        case .none:
+            break
+        case .drained(let waiter), .transport(let waiter):
+            writer = .none
+            waiter.resume()
+        }
+    }
+
+    // MARK: files
+
+    /// Bytes of a file that are sent at once, so that one download cannot keep the loop from its other connections.
+    private static let filePiece = 1 << 20
+
+    /// Sends bytes of a regular file by sendfile(2). The head must have been sent with a length that covers them.
+    /// - Throws: `CancellationError` when the client leaves; `SystemError` when the file cannot be read, or is short.
+    package func sendFile(fileDescriptor: Int32, offset: Int, count: Int) async throws {
+        guard response == .begun else { return }
+        let count = length.take(count)
+        guard count > 0 else { return }
+        carrier.beginFile(count: count)
+        var position = Int64(offset)
+        var left = count
+        while left > 0 {
+            guard !isGone else { throw CancellationError() }
+            guard connection.output.isEmpty else {
+                try await waitToWrite { .drained($0) }
+                continue
+            }
+            let sent = connection.transport.sendFile(
+                fileDescriptor, offset: &position, count: min(left, Self.filePiece))
+            if sent > 0 {
+                left -= sent
+                bodySent += UInt64(sent)
+                if left > 0 { await Task.yield() }
+            } else if sent == 0 {
+                throw SystemError("sendfile: the file is shorter than announced", errno: EIO)
+            } else if sent == SocketError.wouldBlock {
+                try await waitForTransport()
+            } else if SocketError.isPeerGone(sent) {
+                connection.gone()
+                throw CancellationError()
+            } else {
+                throw SystemError("sendfile", errno: Int32(-sent))
+            }
+        }
+        connection.stopWaitingForWriting()
+        carrier.endFile()
+    }
+
+    private func waitForTransport() async throws {
+        try await waitToWrite { continuation in
+            writer = .transport(continuation)
+            connection.waitForWriting()
+            return writer
+        }
+    }
+}

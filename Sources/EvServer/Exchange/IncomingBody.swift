@@ -1,0 +1,100 @@
+// The request body on its way from the connection to the app: decoded as it arrives, held up to a bound, handed over
+// in pieces or collected. A body that does not come whole is an error to whoever reads it, never an end.
+
+package import EvLoop
+import Glibc
+package import HTTP1
+import HTTPCore
+
+/// Why a request body could not be read to its end.
+package enum RequestBodyError: Error, Equatable, Sendable {
+    /// The framing is broken.
+    case malformed(HTTP1Error)
+    /// The client closed, or left, before the end.
+    case truncated
+    /// More than the configured limit.
+    case tooLarge
+    /// Too few bytes arrived in too long a time.
+    case tooSlow
+    /// It could not be spooled to a file.
+    case spoolFailed(SystemError)
+
+    /// The status of the answer, when one can still be given.
+    package var statusHint: Int {
+        switch self {
+        case .malformed(let error): Int(error.statusHint)
+        case .truncated: 400
+        case .tooLarge: 413
+        case .tooSlow: 408
+        case .spoolFailed(let error): error.errno == ENOSPC ? 507 : 500
+        }
+    }
+}
+
+/// A body that is on its way in.
+@LoopActor
+final class IncomingBody {
+    /// Memory is taken for the whole of a body of up to this many bytes, so that it need not grow.
+    private static let largestReserve = 1 << 20
+    private static let chunkedReserve = 16_384
+
+    var decoder: BodyDecoder
+    /// Bytes that have arrived and have not been taken.
+    private(set) var buffer: BodyBytes?
+    /// Bytes that were lent to a caller in C.
+    var lent: BodyBytes?
+    var error: RequestBodyError?
+    var waiter: UnsafeContinuation<Void, Never>?
+    var collector: BodyCollector?
+    private(set) var received: UInt64 = 0
+    var windowReceived: UInt64 = 0
+    /// Somebody has asked for it.
+    var isRead = false
+    var hasSentContinue = false
+
+    init(_ framing: BodyFraming, _ configuration: ServerConfiguration) {
+        decoder = BodyDecoder(framing: framing, limits: configuration.limits)
+    }
+
+    var bufferedCount: Int { buffer?.count ?? 0 }
+
+    private func reserve(atLeast count: Int) -> BodyBytes {
+        if let buffer { return buffer }
+        let wanted = decoder.remaining.map { Int(min($0, UInt64(Self.largestReserve))) } ?? Self.chunkedReserve
+        let made = BodyBytes(capacity: max(wanted, count))
+        buffer = made
+        return made
+    }
+
+    func append(_ bytes: UnsafeRawBufferPointer) {
+        reserve(atLeast: bytes.count).append(bytes)
+        count(bytes.count)
+    }
+
+    /// Where bytes of data may be read to, no more than `limit` and than are due; nil where framing comes next.
+    func room(upTo limit: Int) -> UnsafeMutableRawBufferPointer? {
+        let due = decoder.bytesDue
+        guard due > 0, limit > 0 else { return nil }
+        let room = reserve(atLeast: 1).room
+        let count = Int(min(due, UInt64(min(room.count, limit))))
+        return count > 0 ? UnsafeMutableRawBufferPointer(rebasing: room[..<count]) : nil
+    }
+
+    /// Bytes that were read into `room`.
+    func wrote(_ bytes: Int) {
+        buffer?.wrote(bytes)
+        decoder.skip(bytes)
+        count(bytes)
+    }
+
+    private func count(_ bytes: Int) {
+        received += UInt64(bytes)
+        windowReceived += UInt64(bytes)
+    }
+
+    func takeBuffer() -> BodyBytes? {
+        guard let taken = buffer, !taken.isEmpty else { return nil }
+        buffer = nil
+        return taken
+    }
+}

@@ -1,0 +1,153 @@
+// A request head as a value, whatever wire brought it. It is immutable: Swift apps, the access log and the worker
+// classes in C all read the one record (evg_request_head.h), which lives as long as this object.
+package import CHTTP
+
+/// 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5).
+package enum HTTPVersion: Sendable, Equatable {
+    case http10, http11
+}
+
+/// How the end of a request body is known (RFC 9112 6.3).
+package enum BodyFraming: Equatable, Sendable {
+    case none, length(UInt64), chunked
+
+    /// There is no body, or one of no bytes.
+    package var isEmpty: Bool { self == .none || self == .length(0) }
+}
+
+/// A range of a head's bytes.
+package struct ByteSlice: Sendable, Equatable {
+    package var start: UInt32
+    package var count: UInt32
+
+    @inlinable package init(start: UInt32, count: UInt32) {
+        self.start = start
+        self.count = count
+    }
+
+    @inlinable package init(_ slice: evg_slice) {
+        self.init(start: slice.start, count: slice.count)
+    }
+
+    @inlinable package var isEmpty: Bool { count == 0 }
+    @inlinable package var range: Range<Int> { Int(start)..<Int(start) + Int(count) }
+}
+
+/// One field line; the value without the whitespace around it.
+package struct FieldSlice: Sendable, Equatable {
+    package var name: ByteSlice
+    package var value: ByteSlice
+
+    @inlinable package init(_ field: evg_field) {
+        name = ByteSlice(field.name)
+        value = ByteSlice(field.value)
+    }
+}
+
+package final class RequestHead: Sendable {
+    /// Valid for as long as this object. Nothing writes to it once it is made, so every thread may read it.
+    package nonisolated(unsafe) let record: UnsafePointer<evg_request_head>
+
+    /// - Parameter record: at the start of a block that was allocated by `allocate(byteCount:alignment:)` of Swift's
+    ///   pointers, which passes to this object.
+    package init(owning record: UnsafePointer<evg_request_head>) {
+        self.record = record
+    }
+
+    deinit { UnsafeMutableRawPointer(mutating: record).deallocate() }
+
+    /// Where the head's parts are.
+    package var method: ByteSlice { ByteSlice(record.pointee.method) }
+    /// As on the wire.
+    package var target: ByteSlice { ByteSlice(record.pointee.target) }
+    /// Of the origin or absolute form, never empty; "*" of `OPTIONS *`.
+    package var path: ByteSlice { ByteSlice(record.pointee.path) }
+    /// Behind the "?", which ``hasQuery`` tells from none.
+    package var query: ByteSlice { ByteSlice(record.pointee.query) }
+    package var hasQuery: Bool { record.pointee.has_query }
+    /// Of an absolute-form target, else Host's value; empty only for HTTP/1.0 without Host (RFC 9112 3.2.2, 3.3).
+    package var authority: ByteSlice { ByteSlice(record.pointee.authority) }
+    /// Of an absolute-form target: "http" or "https" in any case.
+    package var scheme: ByteSlice? {
+        record.pointee.scheme.count > 0 ? ByteSlice(record.pointee.scheme) : nil
+    }
+
+    package var framing: BodyFraming {
+        switch UInt32(record.pointee.framing) {
+        case EVG_BODY_LENGTH.rawValue: .length(record.pointee.content_length)
+        case EVG_BODY_CHUNKED.rawValue: .chunked
+        default: .none
+        }
+    }
+    package var version: HTTPVersion { record.pointee.is_http10 ? .http10 : .http11 }
+    /// A 100 is due before the client sends its body (RFC 9110 10.1.1).
+    package var expectsContinue: Bool { record.pointee.expects_continue }
+    /// The client allows another request on the connection.
+    package var keepAlive: Bool { record.pointee.keeps_alive }
+    /// An Upgrade that HTTP/1.1 lets the server consider (RFC 9110 7.8).
+    package var upgrade: Bool { record.pointee.upgrades }
+    package var isHead: Bool { record.pointee.is_head }
+
+    /// Field lines in the order of arrival. The authority of an absolute-form target stands for Host's value.
+    package var fields: FieldLines { FieldLines(head: self) }
+}
+
+/// The field lines of a head.
+package struct FieldLines: RandomAccessCollection, Sendable {
+    let head: RequestHead
+
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { Int(head.record.pointee.field_count) }
+    package subscript(index: Int) -> FieldSlice {
+        precondition(indices.contains(index))
+        return FieldSlice(head.record.pointee.fields[index])
+    }
+}
+
+// MARK: - Looking things up
+
+extension RequestHead {
+    /// UTF-8, repaired where it is not.
+    package func string(_ slice: ByteSlice) -> String {
+        withBytes(of: slice) { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Calls with the whole head, request line to final CRLF, as it was received.
+    package func withBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { extendLifetime(self) }
+        return try body(UnsafeRawBufferPointer(start: record.pointee.bytes, count: Int(record.pointee.byte_count)))
+    }
+
+    package func withBytes<Result, Failure: Error>(
+        of slice: ByteSlice, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { extendLifetime(self) }
+        return try body(
+            UnsafeRawBufferPointer(start: record.pointee.bytes + Int(slice.start), count: Int(slice.count)))
+    }
+
+    /// Calls with the request line without its line end.
+    package func withRequestLine<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        withBytes(of: ByteSlice(start: 0, count: record.pointee.request_line_count), body)
+    }
+
+    /// `name` in any case.
+    package func firstValue(of name: StaticString) -> ByteSlice? {
+        fields.first { matches($0.name, name) }?.value
+    }
+
+    /// Of every line of that name, in order.
+    package func values(of name: StaticString) -> [ByteSlice] {
+        fields.compactMap { matches($0.name, name) ? $0.value : nil }
+    }
+
+    /// ASCII case-insensitive.
+    package func matches(_ slice: ByteSlice, _ word: StaticString) -> Bool {
+        guard Int(slice.count) == word.utf8CodeUnitCount else { return false }
+        return withBytes(of: slice) { bytes in
+            evg_equal_ignoring_case(bytes.baseAddress, word.utf8Start, bytes.count)
+        }
+    }
+}
