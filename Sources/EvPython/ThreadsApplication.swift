@@ -138,7 +138,7 @@ final class ThreadsApplication: Application {
     /// The exchange is retained for as long as the job lasts.
     private func makeJob(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) -> OpaquePointer? {
         guard let listener = templates.template(for: exchange) else { return nil }
-        request.pointee.exchange = exchange.retained
+        request.pointee.exchange = exchange.retainedForC()
         request.pointee.length_from_body = exchange.head.framing == .chunked && !streams
         let job = Self.makeJob(request, listener, body, streams)
         if job == nil { Unmanaged.passUnretained(exchange).release() }
@@ -174,7 +174,7 @@ final class ThreadsApplication: Application {
         let answer = answer.pointee
         let exchange = Exchange.borrowed(answer.exchange)
         if answer.news & Self.whole == Self.whole, answer.length == Int64(answer.data.count) {
-            ResponseHead.borrow(answer.head) { exchange.respond($0, body: UnsafeRawBufferPointer(answer.data)) }
+            exchange.respond(ResponseHead.lent(answer.head).pointee, body: UnsafeRawBufferPointer(answer.data))
             if answer.news & EVG_PY_DONE.rawValue == 0 { evg_py_job_taken(answer.job) }
         } else {
             settle(answer, exchange)
@@ -191,8 +191,8 @@ final class ThreadsApplication: Application {
         var isFull = false
         if news & EVG_PY_HEAD.rawValue != 0 {
             let length = answer.length < 0 ? nil : UInt64(answer.length)
-            isFull =
-                ResponseHead.borrow(answer.head) { exchange.begin($0, contentLength: length, first: data) } == .full
+            let head = ResponseHead.lent(answer.head)
+            isFull = exchange.begin(head.pointee, contentLength: length, first: data) == .full
         } else if news & EVG_PY_DATA.rawValue != 0 {
             isFull = exchange.write(data) == .full
         }

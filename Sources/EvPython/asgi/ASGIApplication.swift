@@ -55,7 +55,7 @@ final class ASGIApplication: Application {
     func begin(_ exchange: Exchange) {
         if exchange.head.asksForWebSocket { return exchange.refuseWebSocket() }
         guard let scope = scope(for: exchange) else { return exchange.refuse(.empty, status: 500) }
-        evg_asgi_accept(exchange.retained, scope)
+        evg_asgi_accept(exchange.retainedForC(), scope)
     }
 
     func workerLeaves(before deadline: Double) { leavesBefore = deadline }

@@ -72,7 +72,7 @@ final class GeventApplication: Application {
     /// - Parameter streams: the app reads the body as it arrives.
     private func accept(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) {
         guard let environ = templates.template(for: exchange) else { return exchange.refuse(body, status: 500) }
-        request.pointee.exchange = exchange.retained
+        request.pointee.exchange = exchange.retainedForC()
         request.pointee.environ = environ
         request.pointee.length_from_body = exchange.head.framing == .chunked && !streams
         Self.accept(request, body, streams)

@@ -47,7 +47,7 @@ final class InlineApplication: Application {
     private func serve(_ exchange: Exchange, _ body: CollectedBody) {
         guard let environ = templates.template(for: exchange) else { return exchange.refuse(body, status: 500) }
         exchange.appWasCalled()
-        request.pointee.exchange = exchange.unretained
+        request.pointee.exchange = exchange.unretainedForC
         request.pointee.environ = environ
         request.pointee.length_from_body = exchange.head.framing == .chunked
         switch Self.serve(request, result, body) {
@@ -90,7 +90,7 @@ final class InlineApplication: Application {
     private func sendBlock(_ exchange: Exchange) -> Exchange.WriteResult {
         let block = UnsafeRawBufferPointer(result.pointee.block)
         guard let head = result.pointee.head else { return exchange.write(block) }
-        return ResponseHead.borrow(head) { exchange.begin($0, first: block) }
+        return exchange.begin(ResponseHead.lent(head).pointee, first: block)
     }
 
     private func goOn(
@@ -131,7 +131,7 @@ final class InlineApplication: Application {
         var count = result.file_count
         if result.content_length >= 0 { count = min(count, result.content_length) }
         if let head = result.head {
-            _ = ResponseHead.borrow(head) { exchange.begin($0, contentLength: UInt64(clamping: count)) }
+            exchange.begin(ResponseHead.lent(head).pointee, contentLength: UInt64(clamping: count))
         }
         start(exchange) {
             do {

@@ -111,7 +111,7 @@ public func exchangeSendFile(
     _ pointer: OpaquePointer, _ file: Int32, _ offset: Int64, _ count: Int64,
     _ done: @escaping @convention(c) (UnsafeMutableRawPointer?, Int32) -> Void, _ context: UnsafeMutableRawPointer?
 ) {
-    nonisolated(unsafe) let (pointer, context) = (pointer, context)
+    nonisolated(unsafe) let (pointer, done, context) = (pointer, done, context)
     LoopActor.assumeIsolated {
         let exchange = exchange(pointer)
         exchange.attach(
@@ -167,7 +167,7 @@ public func exchangeWatch(
     _ notify: @escaping @convention(c) (UnsafeMutableRawPointer?, evg_event) -> Void,
     _ context: UnsafeMutableRawPointer?
 ) {
-    nonisolated(unsafe) let (pointer, context) = (pointer, context)
+    nonisolated(unsafe) let (pointer, notify, context) = (pointer, notify, context)
     LoopActor.assumeIsolated {
         // An enum of C and its raw value are passed in the same way.
         let notify = unsafeBitCast(
