@@ -11,7 +11,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InferIsolatedConformances"),
 ]
 
-/// An arrow of the design: a target may import only what stands in its own list.
+/// An arrow of the design: a file may import only what its target lists here. `scripts/check` verifies it.
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
@@ -42,7 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],
     targets: [
-        // C stands only where Swift cannot: libev's macros, fork, Python's macros, the byte scanner of the head.
+        // C is used only where Swift cannot be: libev's macros, fork, Python's macros, the byte scanner of the head.
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
         .systemLibrary(name: "CPython", pkgConfig: "python3", providers: [.apt(["python3-dev"])]),
@@ -70,7 +70,8 @@ let package = Package(
         tests("EvLoopTests", ["EvLoop", "EvTestSupport"]),
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),
-        tests("EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
+        tests(
+            "EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
         tests("EvGatewayTests", ["EvGateway"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),

@@ -1,4 +1,4 @@
-// What was said, and who waits for more. All of it lives on the worker's loop, so nothing here needs a lock.
+// The messages, and the clients that wait for more. Everything here runs on the worker's loop, so it needs no lock.
 // Every worker process has a chat of its own: a real one would publish through a database or a broker.
 import EvGateway
 
@@ -18,7 +18,7 @@ final class Chat {
 
     nonisolated init() {}
 
-    /// How many clients wait now.
+    /// The number of clients that wait now.
     var waiting: Int { news.count }
 
     func publish(_ text: String) -> Int {

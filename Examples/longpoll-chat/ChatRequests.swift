@@ -1,4 +1,4 @@
-// What the chat says in HTTP and JSON.
+// The HTTP requests of the chat, and its JSON.
 import EvGateway
 
 extension Chat {
@@ -11,7 +11,7 @@ extension Chat {
         guard let (since, limit) = Self.parameters(request) else { return Response(status: .badRequest) }
         let messages = messages(after: since)
         guard messages.isEmpty else { return Self.answer(messages) }
-        // The request is parked: whoever waits costs its connection and a small record, and no task.
+        // The request is parked: while it waits it costs its connection and a small record, and no task.
         return Response(waitingFor: news, atMost: limit) { _ in Self.answer(await self.messages(after: since)) }
     }
 

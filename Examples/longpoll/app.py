@@ -1,8 +1,9 @@
 """A chat over long polls: GET /messages waits until somebody says something, POST /messages says it.
 
-Served by `start`, or with nothing but memory by: evgateway Examples/longpoll/app.py. A client asks again with the last
-id it has seen, so that no lost connection and no lost worker costs it a message. The app looks like any Flask app
-because evgateway's class gevent makes each wait a greenlet's: thousands of them fit into one worker.
+`start` runs the whole service. Without Redis, run it with: evgateway Examples/longpoll/app.py. A client asks again with
+the last id that it has seen, so it gets every message, also after a lost connection or the death of a worker. The app
+is written like any Flask app, because in evgateway's class gevent only a greenlet waits: one worker has room for
+thousands.
 """
 
 import os
@@ -14,12 +15,12 @@ from room import Room, Unavailable
 from werkzeug.exceptions import HTTPException
 
 PAGE = pathlib.Path(__file__).resolve().parent / "page" / "index.html"
-HOLD = float(os.environ.get("CHAT_HOLD", "25"))  # seconds; the proxy in front must be more patient than this
+HOLD = float(os.environ.get("CHAT_HOLD", "25"))  # seconds that an answer is held; the proxy in front must wait longer
 REDIS_URL = os.environ.get("REDIS_URL")
 
 app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 16_384
-# The worker's subscription begins when the module is imported: not with --preload, which imports it in the master.
+# The worker subscribes when this module is imported. So do not use --preload, which imports it in the master.
 room = RedisRoom(REDIS_URL) if REDIS_URL else Room()
 
 
@@ -30,7 +31,8 @@ def page():
 
 @app.get("/messages")
 def receive():
-    """{"last": ID, "messages": [{"id", "name", "text"}, ...]}: what came after `after`, or the newest without it."""
+    """Answers with {"last": ID, "messages": [{"id", "name", "text"}, ...]}: the messages after the id `after`, or the
+    newest ones if there is no `after`."""
     after = request.args.get("after")
     if after is None:
         last, messages = room.newest()
@@ -45,7 +47,7 @@ def receive():
 def send():
     try:
         message = request.get_json(force=True)
-    except RecursionError:  # a body of nothing but brackets
+    except RecursionError:  # for example a body of many opening brackets
         message = None
     if not isinstance(message, dict):
         return jsonify(error="an object with name and text is wanted"), 400
@@ -65,7 +67,7 @@ def health():
 
 
 def is_text(value, most):
-    """A string of 1 to `most` code points; half of a surrogate pair is none, and could not be sent on."""
+    """Returns True for a string of 1 to `most` code points without lone surrogates, which UTF-8 cannot encode."""
     return isinstance(value, str) and 1 <= len(value) <= most and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
@@ -78,7 +80,7 @@ def never_stored(response):
 
 @app.errorhandler(HTTPException)
 def refused(error):
-    """Werkzeug's own errors, 413 and 404 among them, in JSON as the others are."""
+    """Answers Werkzeug's own errors, such as 404 and 413, in JSON like all others."""
     response = error.get_response()
     response.data, response.content_type = jsonify(error=error.description).data, "application/json"
     return response

@@ -1,7 +1,8 @@
-"""The room of all workers: Redis numbers, keeps and announces the messages, and every worker follows along.
+"""One room for all workers: Redis numbers, keeps and publishes the messages, and every worker has a copy.
 
-Each worker subscribes first and reads the history then, so nothing falls between the two; a hole in the ids, and a
-lost connection, make it read the history again. What Redis has is true, even if it is less than was known here.
+Each worker first subscribes and then reads the history, so it misses no message between the two. After a gap in the
+ids, and after a lost connection, it reads the history again. The history in Redis is right, even if it is shorter than
+the copy.
 """
 
 import json
@@ -14,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from room import Room, Unavailable, last_of
 
-# One step for Redis, so that ids appear in the list and on the channel in their order.
+# A script is one atomic step in Redis: messages appear in the list and on the channel in the order of their ids.
 PUBLISH = """
 local id = redis.call('INCR', 'chat:last')
 local message = '{"id":' .. id .. ',' .. string.sub(ARGV[1], 2)
@@ -23,16 +24,16 @@ redis.call('LTRIM', 'chat:messages', -1000, -1)
 redis.call('PUBLISH', 'chat', message)
 return id
 """
-CONNECTIONS = 20  # of a worker to Redis, the subscription among them
-LOADED_WITHIN = 5  # seconds that a request waits for the history of a worker that has just begun
+CONNECTIONS = 20  # of a worker to Redis, including the subscription
+LOADED_WITHIN = 5  # seconds that a request waits until a new worker has read the history
 PAUSES = (0.1, 5.0)  # seconds between attempts to subscribe: the first, doubled up to the last
 
 
 class RedisRoom(Room):
     def __init__(self, url):
         super().__init__()
-        # Nothing is sent twice: a message whose answer was lost may have been published. Who finds all connections in
-        # use waits for one.
+        # No command is sent again: a message whose answer was lost may have been published. A request waits for a
+        # connection if all are in use.
         self.redis = redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(
             url, max_connections=CONNECTIONS, timeout=5, retry=Retry(NoBackoff(), 0)))
         self.connected, self.loaded = False, threading.Event()
@@ -54,19 +55,19 @@ class RedisRoom(Room):
         return super().wait(after, hold)
 
     def began_anew(self, after):
-        # The client may come from another worker, which was told of the newest message a moment before this one.
+        # The client may have asked another worker before, which got the newest message a moment earlier than this one.
         try:
             return int(self.redis.get("chat:last") or 0) < after
         except redis.RedisError:
             return False
 
     def wait_until_loaded(self):
-        # Without its history a worker would take every id for one of a history that was lost.
+        # Without the history, a worker would wrongly conclude for every id that its history was lost.
         if not self.loaded.wait(LOADED_WITHIN):
             raise Unavailable("Redis cannot be reached")
 
     def follow(self):
-        """Runs as long as the worker: in class gevent a greenlet, for the standard library is patched."""
+        """Runs until the worker ends, in a thread. In class gevent that is a greenlet, because of monkey patching."""
         pause = PAUSES[0]
         while True:
             try:

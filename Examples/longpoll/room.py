@@ -1,30 +1,30 @@
-"""What was said, and who waits for more: the newest messages in the memory of one worker.
+"""The newest messages in the memory of one worker, and the requests that wait for more.
 
-A message is {"id", "name", "text"}; ids are consecutive from 1. `kept` is replaced and never changed in place, so
-readers need no lock, in greenlets and in threads alike.
+A message is {"id", "name", "text"}; ids are consecutive from 1. The list `kept` is replaced and never changed in place,
+so readers need no lock, neither in greenlets nor in threads.
 """
 
 import bisect
 import threading
 import time
 
-KEPT = 1000  # messages that a client may have missed and still gets
+KEPT = 1000  # messages; a client that has missed more than these does not get all
 BATCH = 100  # messages in one answer
 
 
 class Unavailable(Exception):
-    """The room cannot be read or written now; the client is to ask again."""
+    """The room cannot be read or written now; the client should ask again."""
 
 
 class Room:
-    connected = True  # whether what others say arrives here
+    connected = True  # False while messages of other workers do not arrive here
 
     def __init__(self):
         self.kept, self.lock = [], threading.Lock()
         self.news = threading.Event()
 
     def publish(self, name, text):
-        """Says something; the id of the message."""
+        """Adds a message and returns its id."""
         with self.lock:
             number = last_of(self.kept) + 1
             self.append({"id": number, "name": name, "text": text})
@@ -34,14 +34,14 @@ class Room:
         self.replace((self.kept + [message])[-KEPT:])
 
     def newest(self):
-        """The newest id and the last few messages."""
+        """Returns the newest id and the last 20 messages."""
         return last_of(self.kept), self.kept[-20:]
 
     def wait(self, after, hold):
-        """(last id, messages after `after`), as soon as there are any; (newest id, []) when `hold` seconds are over."""
+        """Returns (last id, messages after `after`) as soon as there are any; after hold seconds (newest id, [])."""
         until = time.monotonic() + hold
         while True:
-            # Taken before looking: what arrives in between sets this very event.
+            # The event is taken before the list: a message that arrives in between sets this event.
             news, kept = self.news, self.kept
             if after > last_of(kept) and self.began_anew(after):
                 found = messages_after(kept, 0)
@@ -52,11 +52,12 @@ class Room:
                 return max(after, last_of(kept)), []
 
     def began_anew(self, after):
-        """Whether an id that is not known here is one of a history that was lost: all that is kept is news then."""
+        """Called for an id above the newest one here. Returns True if it belongs to a history that was lost: then all
+        messages that are kept are new to the client."""
         return True
 
     def replace(self, kept):
-        """The room from now on; wakes who waits."""
+        """Replaces the messages and wakes all requests that wait."""
         news, self.kept, self.news = self.news, kept, threading.Event()
         news.set()
 

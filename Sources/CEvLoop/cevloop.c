@@ -23,7 +23,7 @@
 /* ---- loop ---- */
 
 evg_loop *evg_loop_new(int *backend) {
-    /* libev keeps its epoll descriptor to itself; it is the next one that the kernel hands out. */
+    /* libev does not tell its epoll descriptor. It gets the number that was free here: the kernel uses the lowest. */
     int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (probe < 0) return NULL;
     close(probe);
@@ -247,7 +247,8 @@ ssize_t evg_sendfile(int fd, int file, int64_t *offset, size_t count) {
 }
 
 int evg_poll(int fd, int events, double seconds) {
-    struct pollfd entry = {.fd = fd, .events = (short)((events & EVG_READ ? POLLIN : 0) | (events & EVG_WRITE ? POLLOUT : 0))};
+    int awaited = (events & EVG_READ ? POLLIN : 0) | (events & EVG_WRITE ? POLLOUT : 0);
+    struct pollfd entry = {.fd = fd, .events = (short)awaited};
     double end = evg_monotonic() + seconds;
     for (;;) {
         double left = end - evg_monotonic();

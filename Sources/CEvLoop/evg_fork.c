@@ -1,4 +1,4 @@
-// See evg_fork.h. Between fork and the emptied mask only async-signal-safe calls are made.
+// See evg_fork.h. Between fork and the moment when the mask is empty, only async-signal-safe calls are made.
 #define _GNU_SOURCE
 #include "evg_fork.h"
 

@@ -30,7 +30,7 @@ bool evg_equal_ignoring_case(const uint8_t *a, const uint8_t *b, size_t count)
 
 bool evg_is_token(const uint8_t *bytes, size_t count)
 {
-    return count > 0 && evg_span(bytes, 0, count, EVG_TOKEN) == count;
+    return count > 0 && evg_token_end(bytes, 0, count) == count;
 }
 
 bool evg_is_text(const uint8_t *bytes, size_t count)
@@ -190,12 +190,14 @@ static enum evg_result split_target(struct evg_head *head, const uint8_t *bytes,
 /// on reach an app in as many ways as there are servers. Percent-encoding is the app's to decode, and to refuse.
 static enum evg_result split_request_line(struct evg_head *head, const uint8_t *bytes, size_t end)
 {
-    size_t method_end = evg_span(bytes, head->start, end, EVG_TOKEN);
+    size_t method_end = evg_token_end(bytes, head->start, end);
     if (method_end == head->start || method_end == end || bytes[method_end] != ' ')
         return EVG_BAD_METHOD;
     size_t target = method_end + 1;
-    size_t target_end = evg_span(bytes, target, end, EVG_TARGET);
-    if (target_end == target || (target_end < end && bytes[target_end] != ' '))
+    // Finding the line's end has shown that all its bytes are visible ASCII or SP.
+    const uint8_t *space = memchr(bytes + target, ' ', end - target);
+    size_t target_end = space ? (size_t)(space - bytes) : end;
+    if (target_end == target || memchr(bytes + target, '#', target_end - target))
         return EVG_BAD_TARGET;
     size_t version = target_end + 1;
     if (target_end == end || end - version != 8 || memcmp(bytes + version, "HTTP/", 5) != 0
@@ -212,11 +214,11 @@ static enum evg_result split_request_line(struct evg_head *head, const uint8_t *
 
 // MARK: field lines
 
-static void note_field(struct evg_head *head, const uint8_t *bytes, const struct evg_field *field)
+/// Takes what framing and persistence hang on. `name` and `value` are of `field`.
+static void note_field(struct evg_head *head, const uint8_t *name, const uint8_t *value, const struct evg_field *field)
 {
-    const uint8_t *value = bytes + head->start + field->value.start;
     size_t count = field->value.count;
-    switch (evg_field_kind(bytes + head->start + field->name.start, field->name.count)) {
+    switch (evg_field_kind(name, field->name.count)) {
     case EVG_FIELD_HOST:
         if (head->hosts++ == 0)
             head->host = field->value;
@@ -244,56 +246,48 @@ static void note_field(struct evg_head *head, const uint8_t *bytes, const struct
     }
 }
 
-/// `end` is the line's CR. The value needs no look at its bytes: finding the CR has shown them free of controls.
-static enum evg_result split_field(const struct evg_head *head, const uint8_t *bytes, size_t start, size_t end,
-                                   struct evg_field *field)
+/// Splits a field line, whose CR is at `end`. The value needs no look at its bytes: finding the CR has shown them free
+/// of controls. `base` is where the head starts.
+static inline enum evg_result split_field(const uint8_t *base, size_t start, size_t end, struct evg_field *field)
 {
-    if (is_blank(bytes[start]))
+    if (is_blank(base[start]))
         return EVG_OBS_FOLD;
-    size_t colon = evg_span(bytes, start, end, EVG_TOKEN);
-    if (colon == start || colon == end || bytes[colon] != ':')
+    size_t colon = evg_token_end(base, start, end);
+    if (colon == start || colon == end || base[colon] != ':')
         return EVG_BAD_FIELD_NAME;
-    field->name = slice(head, start, colon);
     size_t value = colon + 1;
-    while (value < end && is_blank(bytes[value]))
+    while (value < end && is_blank(base[value]))
         value++;
-    while (end > value && is_blank(bytes[end - 1]))
+    while (end > value && is_blank(base[end - 1]))
         end--;
-    field->value = slice(head, value, end);
+    field->name = (struct evg_slice){ (uint32_t)start, (uint32_t)(colon - start) };
+    field->value = (struct evg_slice){ (uint32_t)value, (uint32_t)(end - value) };
     return EVG_DONE;
 }
 
 // MARK: lines
 
-/// Where a byte that may not stand in the current line is; the request line takes no HTAB and no byte from 0x80 on.
-static size_t find_stop(const struct evg_head *head, const uint8_t *bytes, size_t end)
+/// Looks for the end of the current line from `head->scanned` on: the byte that may not stand in it, a CR if all is
+/// well. `size_limit` is the line's own, 0 for none; a line that breaks it, or that of the head, is `too_long` or
+/// `head_too_long`.
+static inline enum evg_result find_line_end(struct evg_head *head, const uint8_t *bytes, size_t count, bool in_fields,
+                                            size_t size_limit, size_t head_size, enum evg_result too_long,
+                                            enum evg_result head_too_long, size_t *line_end)
 {
-    size_t from = head->scanned;
-    if (head->in_fields)
-        return evg_find_control(bytes, from, end);
-    while (from < end && bytes[from] >= 0x20 && bytes[from] < 0x7f)
-        from++;
-    return from;
-}
-
-static enum evg_result find_line_end(struct evg_head *head, const uint8_t *bytes, size_t count,
-                                     const struct evg_limits *limits, size_t *line_end)
-{
-    size_t limit = head->in_fields ? limits->field_size : limits->request_line;
-    size_t head_end = (size_t)head->start + limits->head_size;
-    enum evg_result too_long = head->in_fields ? EVG_HEAD_TOO_LARGE : EVG_REQUEST_LINE_TOO_LONG;
+    size_t head_end = (size_t)head->start + head_size;
     if (head_end < (size_t)head->line + 2)
-        return too_long;
+        return head_too_long;
     size_t last = head_end - 2;     // the last place where the CR may be
-    if (limit > 0 && head->line + limit < last) {
-        last = head->line + limit;
-        too_long = head->in_fields ? EVG_FIELD_TOO_LONG : EVG_REQUEST_LINE_TOO_LONG;
+    if (size_limit > 0 && head->line + size_limit < last) {
+        last = head->line + size_limit;
+        head_too_long = too_long;
     }
     size_t window = smaller(count, last + 1);
-    size_t stop = find_stop(head, bytes, window);
+    size_t stop = in_fields ? evg_find_control(bytes, head->scanned, window)
+                            : evg_find_invisible(bytes, head->scanned, window);
     head->scanned = (uint32_t)stop;
     if (stop == window)
-        return window > last ? too_long : EVG_MORE;
+        return window > last ? head_too_long : EVG_MORE;
     if (bytes[stop] != '\r')
         return bytes[stop] == '\n' ? EVG_BAD_LINE_END : EVG_BAD_CONTROL;
     if (stop + 1 == count)
@@ -304,48 +298,72 @@ static enum evg_result find_line_end(struct evg_head *head, const uint8_t *bytes
     return EVG_DONE;
 }
 
-enum evg_result evg_head_scan(struct evg_head *head, const uint8_t *bytes, size_t count,
-                              const struct evg_limits *limits, struct evg_field *fields, size_t capacity)
+/// The request line, behind up to two empty ones (RFC 9112 2.2).
+static enum evg_result scan_request_line(struct evg_head *head, const uint8_t *bytes, size_t count,
+                                         const struct evg_limits *limits)
 {
-    bool whole = head->field_count == 0;
-    if (count < head->scanned)
-        return EVG_MORE;
     for (;;) {
         size_t end = 0;
-        enum evg_result result = find_line_end(head, bytes, count, limits, &end);
+        enum evg_result result = find_line_end(head, bytes, count, false, limits->request_line, limits->head_size,
+                                               EVG_REQUEST_LINE_TOO_LONG, EVG_REQUEST_LINE_TOO_LONG, &end);
+        if (result != EVG_DONE)
+            return result;
+        bool is_empty = end == head->line;
+        head->line = head->scanned = (uint32_t)(end + 2);
+        if (!is_empty) {
+            result = split_request_line(head, bytes, end);
+            head->in_fields = 1;
+            head->fields_start = head->line - head->start;
+            return result;
+        }
+        if (head->empty_lines++ == 2)
+            return EVG_TOO_MANY_EMPTY_LINES;
+        head->start = head->line;
+    }
+}
+
+static inline enum evg_result scan_fields(struct evg_head *head, const uint8_t *bytes, size_t count,
+                                          const struct evg_limits *limits, struct evg_field *fields, size_t capacity)
+{
+    bool whole = head->field_count == 0;
+    const uint8_t *base = bytes + head->start;
+    for (;;) {
+        size_t end = 0;
+        enum evg_result result = find_line_end(head, bytes, count, true, limits->field_size, limits->head_size,
+                                               EVG_FIELD_TOO_LONG, EVG_HEAD_TOO_LARGE, &end);
         if (result != EVG_DONE)
             return result;
         size_t line = head->line;
         head->line = head->scanned = (uint32_t)(end + 2);
-        if (!head->in_fields) {
-            if (end == line) {      // RFC 9112 2.2
-                if (head->empty_lines++ == 2)
-                    return EVG_TOO_MANY_EMPTY_LINES;
-                head->start = head->line;
-                continue;
-            }
-            result = split_request_line(head, bytes, end);
-            head->in_fields = 1;
-            head->fields_start = head->line - head->start;
-        } else if (end == line) {
+        if (end == line) {
             head->end = head->line;
             head->recorded = whole && head->field_count <= capacity;
             return EVG_DONE;
-        } else {
-            struct evg_field field = { { 0, 0 }, { 0, 0 } };
-            if (head->field_count == limits->field_count)
-                return EVG_TOO_MANY_FIELDS;
-            result = split_field(head, bytes, line, end, &field);
-            if (result == EVG_DONE) {
-                note_field(head, bytes, &field);
-                if (whole && head->field_count < capacity)
-                    fields[head->field_count] = field;
-                head->field_count++;
-            }
         }
+        if (head->field_count == limits->field_count)
+            return EVG_TOO_MANY_FIELDS;
+        struct evg_field field;
+        result = split_field(base, line - head->start, end - head->start, &field);
+        if (result != EVG_DONE)
+            return result;
+        note_field(head, base + field.name.start, base + field.value.start, &field);
+        if (whole && head->field_count < capacity)
+            fields[head->field_count] = field;
+        head->field_count++;
+    }
+}
+
+enum evg_result evg_head_scan(struct evg_head *head, const uint8_t *bytes, size_t count,
+                              const struct evg_limits *limits, struct evg_field *fields, size_t capacity)
+{
+    if (count < head->scanned)
+        return EVG_MORE;
+    if (!head->in_fields) {
+        enum evg_result result = scan_request_line(head, bytes, count, limits);
         if (result != EVG_DONE)
             return result;
     }
+    return scan_fields(head, bytes, count, limits, fields, capacity);
 }
 
 size_t evg_head_fields(const struct evg_head *head, const uint8_t *bytes, size_t count,
@@ -356,7 +374,9 @@ size_t evg_head_fields(const struct evg_head *head, const uint8_t *bytes, size_t
     while (written < capacity && line < end) {
         const uint8_t *cr = memchr(bytes + line, '\r', end - line);
         size_t line_end = cr ? (size_t)(cr - bytes) : end;
-        if (line_end == line || split_field(head, bytes, line, line_end, &fields[written]) != EVG_DONE)
+        if (line_end == line
+            || split_field(bytes + head->start, line - head->start, line_end - head->start, &fields[written])
+                != EVG_DONE)
             break;
         written++;
         line = line_end + 2;

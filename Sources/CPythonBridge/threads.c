@@ -166,8 +166,9 @@ static uint32_t call(evg_py_job *job) {
     return news;
 }
 
-/* Gives the finished job back and takes the next one; waits for it without the GIL. A job is taken with the GIL only, so
- * that none waits for it while another thread could go on. */
+/* Gives the finished job back and takes the next one; waits for it without the GIL. A thread takes a job only while
+ * it holds the GIL. Otherwise a job could wait for a thread that waits for the GIL, while the thread that has the GIL
+ * looks for work. */
 static evg_py_job *next(evg_py_server *server, evg_py_job *finished, uint32_t news, uint64_t *started) {
     evg_py_pool_lock();
     if (finished) {

@@ -176,8 +176,8 @@ static PyMethodDef watch_methods[] = {
      "wait(timeout=None) -> whether the client has left; blocks the calling thread until then, or until the request "
      "is over."},
     {"on_disconnect", on_disconnect, METH_O,
-     "on_disconnect(callback): callback() when the client leaves, on the thread 'evgateway-disconnect'; at once, on the "
-     "calling thread, when it has left already; never when the request ends before."},
+     "on_disconnect(callback): callback() when the client leaves, on the thread 'evgateway-disconnect'; at once, on "
+     "the calling thread, when it has left already; never when the request ends before."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,4 +1,4 @@
-// The front of the library: what a Swift app's `main` calls. An app imports this module and no other.
+// The library's entry point: what a Swift app's `main` calls. An app imports this module and no other.
 
 @_exported public import EvLoop
 @_exported public import EvServer
@@ -30,11 +30,12 @@ public enum Gateway {
     }
 
     /// Runs `action` in this worker, on the loop, when the worker begins to leave: after a stop, or when a reload has
-    /// replaced it. The worker accepts no more and waits up to `--graceful-timeout` for the requests that run, so this
-    /// is the moment to answer those that are held. Called while the handler is made, it runs once.
+    /// replaced it. The worker accepts no more connections and waits up to `--graceful-timeout` for its requests. An
+    /// app that holds requests should answer them in `action`, which runs once, however often the worker is told to
+    /// leave. Call this while the handler is made.
     @LoopActor public static func onLeave(_ action: @escaping @LoopActor () -> Void) { WorkerLeave.add(action) }
 
-    /// The app's own arguments: what stands after `--` on the command line.
+    /// The app's own arguments: the words after `--` on the command line.
     public static var arguments: [String] {
         Array(CommandLine.arguments.drop { $0 != "--" }.dropFirst())
     }

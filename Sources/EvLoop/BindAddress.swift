@@ -1,4 +1,4 @@
-// The addresses of `--bind`, as values: what the text says and nothing that needs the system to know.
+// The addresses of `--bind` as values. Parsing makes no system call: names are resolved later, in `ListeningSocket`.
 
 /// Why an address cannot be used: it does not parse, or the system refused it.
 package struct BindAddressError: Error, Equatable, CustomStringConvertible {
@@ -101,7 +101,7 @@ package enum BindAddress: Equatable, Sendable {
 }
 
 extension BindAddress: CustomStringConvertible {
-    /// As it stands in the log: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
+    /// The address as the log shows it: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
     package var description: String {
         switch self {
         case .tcp(let host, let port): "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"

@@ -7,7 +7,7 @@ import CEvLoop
 /// A libev event loop. Watchers keep it alive; it is not `Sendable`.
 package final class EventLoop {
     let handle: OpaquePointer
-    /// libev's epoll descriptor as it was made; -1 when it could not be told.
+    /// libev's epoll descriptor when the loop was made; -1 if it could not be found.
     let backend: Int32
     /// The descriptor for another loop to watch; -1 when there is none.
     package var backendFileDescriptor: Int32 { guest?.descriptor ?? backend }
@@ -69,13 +69,14 @@ package final class EventLoop {
         evg_loop_stop(handle)
         noteChange()
     }
-    /// Whether `stop()` has been called. Whoever drives a guest looks at it after each pump.
+    /// True once `stop()` has been called. Whoever drives a guest checks this after each pump.
     package private(set) var isStopRequested = false
 
-    /// Adds work for the moment before each poll. Hooks run in the order in which they were added.
+    /// Adds a hook that runs before each poll. Hooks run in the order in which they were added.
     package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(Hook(call: hook)) }
 
-    /// Calls around the poll only, e.g. to let go of an interpreter's lock while nothing happens.
+    /// Sets functions that are called right before and right after each poll, for example to release an interpreter's
+    /// lock while the loop waits.
     package func setPollHooks(
         release: @escaping @convention(c) () -> Void, acquire: @escaping @convention(c) () -> Void
     ) {
@@ -94,6 +95,6 @@ package final class EventLoop {
 
     /// Seconds of the monotonic clock, which no change of the wall clock moves.
     package static func monotonicNow() -> Double { evg_monotonic() }
-    /// The same clock at a resolution of some milliseconds and a tenth of the price.
+    /// The same clock with a resolution of about 4 ms, at a tenth of the cost.
     package static func coarseNow() -> Double { evg_monotonic_coarse() }
 }

@@ -13,7 +13,7 @@ package enum Fork {
         return pid == 0 ? nil : pid
     }
 
-    /// In a child: it is killed when the thread that forked it, `parent`'s, has ended.
+    /// To be called in a child: the kernel kills it when the thread of process `parent` that forked it has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 
     /// Ends a child: writes what C streams still hold, then leaves without the handlers that the parent registered.
@@ -22,7 +22,7 @@ package enum Fork {
         _exit(code)
     }
 
-    /// The threads of this process; nil when /proc cannot tell.
+    /// The number of threads of this process; nil if /proc cannot be read.
     package static func threadCount() -> Int? {
         guard let directory = opendir("/proc/self/task") else { return nil }
         defer { closedir(directory) }

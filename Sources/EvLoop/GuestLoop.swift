@@ -15,17 +15,18 @@ final class GuestSupport {
     let event: Int32
     private var eventWatcher: IOWatcher?
     private var isWoken = false
-    /// Timers that run. A guest has a handful, so they are looked through.
+    /// Timers that run. A guest has only a few, so a search through the array is fast enough.
     private var timers: [Unmanaged<TimerWatcher>] = []
     private var armedFor = Double.infinity
-    /// What the other loop watches: an epoll set of ours around libev's. libev replaces its own when it hears of
-    /// descriptors that it has forgotten (a closed one that lives on in another process); who watched it would go deaf.
+    /// What the other loop watches: an epoll set of ours around libev's. libev replaces its own set when it gets events
+    /// for descriptors that it no longer watches (a closed one that is still open in another process). A loop that
+    /// watched libev's set directly would then get no more events.
     let descriptor: Int32
     private let remake = UnsafeMutablePointer<evg_remake>.allocate(capacity: 1)
     private var backend: Int32
     private var isRemade = false
     private var isWatchingRemakes = false
-    /// Something changed during the pump: it has to run once more before the descriptor can be trusted.
+    /// A watcher was changed during the pump: libev has to run once more to tell epoll about it.
     fileprivate var isDirty = false
 
     init(_ loop: EventLoop) throws(SystemError) {
@@ -98,7 +99,7 @@ final class GuestSupport {
         timers.removeAll { $0.toOpaque() == reference }
     }
 
-    /// After a run of the loop: watches libev's new epoll set in place of the one that is gone.
+    /// After a run of the loop: if libev has replaced its epoll set, watches the new one.
     fileprivate func follow() {
         guard isRemade else { return }
         isRemade = false
@@ -106,13 +107,13 @@ final class GuestSupport {
         isDirty = true
     }
 
-    /// Sets the timerfd to the earliest of the timers, when that is not what it is set to.
+    /// Sets the timerfd to the earliest timer, unless it is set to that time already.
     fileprivate func arm() {
         let next = timers.reduce(Double.infinity) { min($0, $1._withUnsafeGuaranteedRef { $0.due }) }
         let now = EventLoop.monotonicNow()
         guard next < armedFor || armedFor <= now else { return }
         armedFor = next
-        // The extra millisecond keeps libev from finding the timer not quite due.
+        // One extra millisecond: without it, libev could find the timer not yet due.
         _ = evg_timerfd_set(timer, next.isFinite ? max(next - now, 0) + 0.001 : -1)
     }
 }
@@ -128,7 +129,8 @@ extension EventLoop {
         support.start()
     }
 
-    /// Serves what is ready, without waiting, until nothing is left that only another run could see.
+    /// Serves what is ready, without waiting. Runs again while watchers were changed, because libev tells epoll about
+    /// changes only when it runs.
     package func pump() {
         guard let guest else { return runNonBlocking() }
         repeat {
@@ -142,6 +144,6 @@ extension EventLoop {
     /// Whether another loop drives this one.
     package var isGuest: Bool { guest != nil }
 
-    /// A watcher was changed, or work was left for the moment before the poll.
+    /// Must be called after a watcher was changed, and when there is new work for the hooks before the poll.
     package func noteChange() { guest?.changed() }
 }

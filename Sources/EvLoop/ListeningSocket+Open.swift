@@ -1,7 +1,7 @@
 // How each kind of address becomes a listening socket.
 import Glibc
 
-/// Closes its descriptor unless it is released, so that no way out of an attempt leaks one.
+/// Closes its descriptor unless it is released, so that no error path leaks one.
 private struct Descriptor: ~Copyable {
     let number: Int32
 
@@ -57,7 +57,7 @@ extension ListeningSocket {
         let descriptor = try Descriptor(family: candidate.ai_family, for: address)
         var options = [(SOL_SOCKET, SO_REUSEADDR)]
         if reusePort { options.append((SOL_SOCKET, SO_REUSEPORT)) }
-        // Without this, [::] would take the port of 0.0.0.0 as well, or not, as a sysctl says.
+        // Without this, a sysctl decides whether [::] also takes the port of 0.0.0.0.
         if candidate.ai_family == AF_INET6 { options.append((Int32(IPPROTO_IPV6), IPV6_V6ONLY)) }
         var yes: Int32 = 1
         for (level, name) in options {
@@ -96,7 +96,7 @@ extension ListeningSocket {
         return ListeningSocket(descriptor.release(), address, SocketName(path, 0, isUnix: true), file: file)
     }
 
-    /// Who stands at `path` already; nil when it is a socket file that no server answers on.
+    /// Why `path` cannot be used, as text; nil if it is free, or holds a socket file that no server answers on.
     private static func occupant(of path: String) -> String? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return errno == ENOENT ? nil : SystemError.message(errno) }

@@ -5,7 +5,7 @@ import Glibc
 /// A socket that accepts connections, non-blocking and close-on-exec. A copy refers to the same descriptor.
 package struct ListeningSocket: Sendable {
     package let fileDescriptor: Int32
-    /// What was asked for.
+    /// The address that was asked for.
     package let address: BindAddress
     /// The literal address, or the path (`@NAME` when abstract) of a unix socket.
     package let localAddress: String
@@ -34,7 +34,7 @@ package struct ListeningSocket: Sendable {
     /// - Parameters:
     ///   - backlog: the connections that the kernel queues for accept(2); it caps them at `somaxconn`.
     ///   - reusePort: sets SO_REUSEPORT, so that one address can have several sockets. TCP only.
-    /// - Throws: why the address cannot be used, ready to be shown.
+    /// - Throws: why the address cannot be used, as text for the user.
     package static func open(
         _ address: BindAddress, backlog: Int32, reusePort: Bool = false
     ) throws(BindAddressError) -> ListeningSocket {
@@ -50,20 +50,20 @@ package struct ListeningSocket: Sendable {
         }
     }
 
-    /// A further socket on the same address and port, where ``open(_:backlog:reusePort:)`` had `reusePort`.
+    /// Opens another socket on the same address and port. This one must have been opened with `reusePort`.
     package func openSibling(backlog: Int32) throws(BindAddressError) -> ListeningSocket {
         let sibling = try Self.open(.tcp(host: localAddress, port: port), backlog: backlog, reusePort: true)
         return ListeningSocket(
             sibling.fileDescriptor, address, SocketName(localAddress, port, isUnix: false), file: nil)
     }
 
-    /// Closes this process's copy. An inherited socket is the giver's to close.
+    /// Closes this process's copy. An inherited socket stays open: the process that passed it on closes it.
     package func close() {
         if case .inherited = address { return }
         Socket.close(fileDescriptor)
     }
 
-    /// Removes the socket file, unless something else stands in its place by now.
+    /// Removes the socket file, unless another file has taken its path since.
     package func removeFile() {
         guard let file, case .unix(let path) = address, FileIdentity(of: path) == file else { return }
         unlink(path)
@@ -71,13 +71,13 @@ package struct ListeningSocket: Sendable {
 }
 
 extension ListeningSocket: CustomStringConvertible {
-    /// As it stands in the log, with the port in use: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
+    /// The address as the log shows it, with the port in use: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
     package var description: String {
         isUnix ? "unix:\(localAddress)" : BindAddress.tcp(host: localAddress, port: port).description
     }
 }
 
-/// Which file a path names, so that a file that has taken its place is told apart.
+/// Identifies the file at a path, so that another file at the same path is recognised as another one.
 struct FileIdentity: Equatable {
     let device: UInt
     let inode: UInt

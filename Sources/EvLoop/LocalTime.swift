@@ -1,4 +1,4 @@
-// Local calendar time of an epoch second, for log lines; libc knows the zone, nothing here does.
+// Local calendar time of an epoch second, for log lines. The C library knows the time zone.
 
 import Glibc
 

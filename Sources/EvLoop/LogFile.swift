@@ -1,4 +1,4 @@
-// A log file: bytes go out whole or are counted as lost; nothing that goes wrong with a log ends the process.
+// A log file. A write that fails, in part or in whole, is counted as lost; no failure of a log ends the process.
 // The descriptor's number never changes: reopening puts the new file under the old number, so writers hold no lock.
 
 import Glibc
@@ -46,7 +46,7 @@ package final class LogFile {
         isTorn = false
     }
 
-    /// Writes the bytes, whole lines as a rule, or counts one lost write.
+    /// Writes the bytes, normally whole lines. If they cannot be written in full, counts one lost write.
     package func write(_ bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
         if isTorn {
@@ -69,7 +69,7 @@ package final class LogFile {
         }
     }
 
-    /// A terminal or pipe that another process made non-blocking gets one short chance to take the rest.
+    /// Waits up to 20 ms for a terminal or pipe that another process made non-blocking. Returns true if it takes more.
     private func waitUntilWritable() -> Bool {
         var descriptor = pollfd(fd: fileDescriptor, events: Int16(POLLOUT), revents: 0)
         return poll(&descriptor, 1, 20) == 1 && descriptor.revents & Int16(POLLOUT) != 0

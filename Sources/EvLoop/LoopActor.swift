@@ -15,14 +15,14 @@ public actor LoopActor {
     public static var taskExecutor: any TaskExecutor { LoopExecutor.shared }
 
     /// Runs code in the actor's isolation, without an `await`, where the caller is known to be on the loop's thread: in
-    /// a callback of the loop, or in a handler that has not left it. A handler that only looks at what the worker
-    /// knows is then done in one go, where `await` would line its task up behind the others that came with it.
-    /// Traps elsewhere.
+    /// a callback of the loop, or in a handler that has not left it. A handler that only reads the worker's state then
+    /// finishes without suspending. With an `await`, its task would wait behind the tasks of requests that came in the
+    /// same turn. Traps on any other thread.
     public static func assumeIsolated<T: Sendable>(_ body: @LoopActor () throws -> T) rethrows -> T {
         try here(body)
     }
 
-    /// The same for a value that goes nowhere else, which the caller answers for.
+    /// The same for a result that is not `Sendable`. The caller must not let it leave the loop's thread.
     package static func assumeIsolated<T>(_ body: @LoopActor () throws -> T) rethrows -> T {
         try here(body)
     }

@@ -1,5 +1,5 @@
-// Waiting on the loop for something that other requests bring about: the heart of a long poll, at the price of one
-// small object and one timer for each that waits.
+// Waiting on the loop for something that other requests bring about, as a long poll does. Each waiting task or request
+// costs one small object and one timer.
 
 /// Something that tasks wait for and others announce, within one worker.
 ///
@@ -9,20 +9,20 @@
 ///     // POST
 ///     news.notifyAll()
 ///
-/// It carries no value and remembers nothing: whoever waits looks at the state that has changed.
+/// It carries no value and stores nothing: a task that was woken must look itself at the state that has changed.
 @LoopActor
 public final class LoopCondition {
     private var waiters: [Waiter] = []
 
     public nonisolated init() {}
 
-    /// How many wait now.
+    /// The number of tasks and parked requests that wait now.
     public var count: Int { waiters.count }
 
     /// Waits for the next `notifyAll()`.
     ///
     /// - Parameter limit: the longest wait; nil waits without end.
-    /// - Returns: false when the time was up first.
+    /// - Returns: true if it was woken, false if the time was up first.
     /// - Throws: `CancellationError` as soon as the task is cancelled; that of a request is when its client leaves.
     public func wait(atMost limit: Duration? = nil) async throws -> Bool {
         let waiter = Waiter(self)
@@ -33,8 +33,8 @@ public final class LoopCondition {
         }
     }
 
-    /// Waits without a task: calls back on the loop's thread, in no task's context, with whether the condition was
-    /// announced in time. The wait ends without a call when it is given up.
+    /// Waits without a task: calls back on the loop's thread, in no task's context, with true if the condition was
+    /// announced in time, else with false. After `giveUp()` there is no call.
     package func park(atMost limit: Duration?, _ callback: @escaping @LoopActor (Bool) -> Void) -> Parking {
         let waiter = Waiter(self)
         waiter.begin(parked: callback, limit)
@@ -60,7 +60,8 @@ public final class LoopCondition {
         waiters.append(waiter)
     }
 
-    /// The last takes the place of the one that goes: order among those that are woken together is not promised.
+    /// The last waiter takes the place of the removed one: waiters that are woken together are woken in no certain
+    /// order.
     fileprivate func remove(_ waiter: Waiter) {
         guard waiters.indices.contains(waiter.index), waiters[waiter.index] === waiter else { return }
         let last = waiters.removeLast()
@@ -122,7 +123,7 @@ private final class Waiter {
         case .task(let continuation): continuation.resume(with: result)
         case .parked(let callback):
             guard case .success(let came) = result else { return }
-            // Not inside the task that announces: what follows is another request's.
+            // Not called inside the task that announces, because the callback belongs to another request.
             LoopExecutor.shared.later { LoopActor.assumeIsolated { callback(came) } }
         case .nobody: break
         }

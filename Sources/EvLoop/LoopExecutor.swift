@@ -14,7 +14,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
 
     /// Jobs run per turn of the loop, so that a storm of them cannot keep descriptors and timers waiting.
     static let batch = 4096
-    /// Rounds of jobs that enqueue jobs, per turn: tasks that only yield to each other leave the loop its turns.
+    /// Rounds of jobs that enqueue jobs, per turn. The bound lets the loop turn while tasks only yield to each other.
     static let rounds = 64
 
     private enum Entry {
@@ -85,7 +85,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         let job = UnownedJob(job)
         guard isOnLoopThread else { return post(.job(job)) }
         local.append(job)
-        // Inside a turn the drain before the poll takes it; outside of one, somebody else must be told to run us.
+        // Inside a turn, the drain before the poll runs it. Outside of a turn, whoever drives the loop must be told.
         if local.count == 1 { wakeFromOutside() }
     }
 
@@ -136,7 +136,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         }
     }
 
-    /// Runs what waits now; what that enqueues waits for the next round.
+    /// Runs the jobs that wait now. Jobs that these enqueue wait for the next round.
     private func runRound() -> Int {
         swap(&local, &spare)
         for index in spare.indices {

@@ -10,9 +10,9 @@ public enum LoopStreamError: Error, Equatable, Sendable, CustomStringConvertible
     case timedOut
     /// `close()` was called, here or by an earlier failure.
     case closed
-    /// Another task is doing the same.
+    /// Another task reads, or writes, at this moment.
     case busy
-    /// What the system says, in words.
+    /// A system call or the look-up of the name failed; the text says why.
     case failed(String)
 
     public var description: String {
@@ -97,8 +97,8 @@ public final class LoopStream {
         return stream.opened()
     }
 
-    /// Small messages leave at once, and a peer that is gone without a word is found out in the end. A unix socket
-    /// knows neither option and needs none.
+    /// Sets options of TCP: small messages are sent without delay, and keep-alive probes find out when the peer has
+    /// vanished without closing. On a unix socket the calls fail, and it needs neither option.
     private func opened() -> LoopStream {
         var yes: Int32 = 1
         for (level, name) in [(Int32(IPPROTO_TCP), TCP_NODELAY), (SOL_SOCKET, SO_KEEPALIVE)] {
@@ -107,9 +107,9 @@ public final class LoopStream {
         return self
     }
 
-    /// The next bytes as they come, no more than `count`; none at the end of the stream.
+    /// Returns the next bytes as soon as there are some, at most `count`; an empty array at the end of the stream.
     ///
-    /// A read that was cancelled, or whose time was up, has taken nothing: the next one goes on.
+    /// A read that was cancelled, or whose time was up, has consumed nothing: the next read gets the same bytes.
     /// - Parameter limit: the longest wait for the first byte; nil waits without end.
     /// - Throws: ``LoopStreamError``; `CancellationError` as soon as the task is cancelled.
     public func read(atMost count: Int, within limit: Duration? = nil) async throws -> [UInt8] {
@@ -158,7 +158,7 @@ public final class LoopStream {
         }
     }
 
-    /// Ends the stream. Who reads or writes gets ``LoopStreamError/closed``. Idempotent.
+    /// Ends the stream. A task that reads or writes gets ``LoopStreamError/closed``. Idempotent.
     public func close() {
         guard isOpen else { return }
         isOpen = false

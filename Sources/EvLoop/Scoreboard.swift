@@ -5,12 +5,12 @@ import Glibc
 
 /// One worker's record. A copy refers to the same record.
 package struct ScoreboardSlot: Sendable {
-    /// How far the worker has come.
+    /// What the worker is doing: starting, serving, or finishing its last requests.
     package enum State: UInt32, Sendable {
         case empty, booting, ready, draining
     }
 
-    // The pointer goes between isolations freely: behind it are only atomics, and the memory is never unmapped
+    // The pointer may be used in every isolation: the memory behind it holds only atomics, and it is never unmapped
     // while a slot can be reached.
     nonisolated(unsafe) private let record: UnsafeMutablePointer<evg_slot>
 
@@ -61,7 +61,7 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_requests(record, newValue) }
     }
 
-    /// Requests, of those, whose client left before the app was called.
+    /// How many of those requests lost their client before the app was called.
     package var dropped: UInt32 {
         get { evg_slot_dropped(record) }
         nonmutating set { evg_slot_set_dropped(record, newValue) }
@@ -87,7 +87,7 @@ package struct ScoreboardSlot: Sendable {
     /// Notes the request that the worker entered last.
     ///
     /// - Parameters:
-    ///   - line: what to say of it, usually method and target; cut to 160 bytes.
+    ///   - line: what to show of it, usually method and target; cut to 160 bytes.
     ///   - startedAt: monotonic seconds.
     package func setCurrentRequest(_ line: UnsafeRawBufferPointer, startedAt: Double) {
         evg_line_set(evg_slot_current(record), line.baseAddress, line.count, startedAt)

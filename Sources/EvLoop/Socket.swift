@@ -1,4 +1,5 @@
-// The socket calls of a worker, thin over the shim. A negative result is -errno; `SocketError` names the ones that matter.
+// The socket calls of a worker, as the shim makes them. A negative result is -errno; `SocketError` names the codes that
+// callers distinguish.
 
 import CEvLoop
 import Glibc
@@ -56,7 +57,7 @@ package enum SocketError {
     }
     /// Of a send: the peer has closed or reset the connection.
     package static func isPeerGone(_ result: Int) -> Bool { result == -Int(EPIPE) || result == -Int(ECONNRESET) }
-    /// The connection died between the handshake and accept(2), or a signal came: the next one may be fine.
+    /// The connection ended between the handshake and accept(2), or a signal came: the caller may accept the next one.
     package static func isTransientAccept(_ result: Int32) -> Bool {
         [
             ECONNABORTED, EINTR, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
@@ -81,7 +82,7 @@ package enum Socket {
     package static func sendFile(_ fd: Int32, from file: Int32, offset: inout Int64, count: Int) -> Int {
         evg_sendfile(fd, file, &offset, count)
     }
-    /// Waits in poll(2), blocking the thread. Whether the descriptor became ready in time.
+    /// Waits in poll(2), which blocks the thread. Returns true if the descriptor became ready in time.
     package static func waitBlocking(_ fd: Int32, for events: IOEvents, seconds: Double) -> Bool {
         evg_poll(fd, events.rawValue, seconds) > 0
     }
@@ -89,11 +90,11 @@ package enum Socket {
     package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
     /// Closes with a reset, so that the peer cannot take what it got for a complete answer.
     package static func closeWithReset(_ fd: Int32) { evg_close_reset(fd) }
-    /// Makes calls on the descriptor return instead of wait. Whether that could be set.
+    /// Makes the descriptor non-blocking. Returns false if that failed.
     package static func setNonBlocking(_ fd: Int32) -> Bool { evg_set_nonblocking(fd) == 0 }
 }
 
-/// A file without a name, gone with its last descriptor.
+/// Opens a file without a name, which the file system removes when its last descriptor is closed.
 package enum TemporaryFile {
     /// - Returns: an open descriptor, owned by the caller.
     package static func open(in directory: String) throws(SystemError) -> Int32 {

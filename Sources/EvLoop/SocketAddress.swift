@@ -23,7 +23,7 @@ struct SocketAddress: Sendable, Equatable {
         }
     }
 
-    /// What an address means, in the order of preference.
+    /// The socket addresses that an address stands for, the preferred one first.
     @LoopActor static func resolve(
         _ address: LoopStream.Address, within limit: Duration
     ) async throws -> [SocketAddress] {
@@ -70,7 +70,7 @@ struct SocketAddress: Sendable, Equatable {
     }
 }
 
-/// One question to the resolver. Who asked may have gone when the answer comes.
+/// One look-up of a host name. The task that asked may have ended when the answer comes.
 @LoopActor
 private final class Lookup {
     let host: String
@@ -88,7 +88,7 @@ private final class Lookup {
         if code != 0 { end(.failure(LoopStreamError(code))) }
     }
 
-    /// Zero, or the error number of why there is no thread.
+    /// Returns 0, or the error number if no thread could be started.
     private nonisolated func runOnThread() -> Int32 {
         // The signals of the process are the loop's: a new thread inherits the mask of the one that starts it.
         var (all, before) = (sigset_t(), sigset_t())

@@ -1,7 +1,7 @@
-// What a socket is bound to, and the unix address structures, whose length is part of the name (unix(7)).
+// The address that a socket is bound to, and unix address structures, whose length is part of the name (unix(7)).
 import Glibc
 
-/// The name that getsockname(2) tells, as text.
+/// The name that getsockname(2) returns, as text.
 struct SocketName: Equatable {
     let address: String
     let port: UInt16
@@ -46,12 +46,13 @@ struct SocketName: Equatable {
         }
     }
 
-    /// Gives the address of a socket file. A name too long for it is cut; `BindAddress` has refused those.
+    /// Calls `body` with the address of a socket file. A path that is too long is cut; `BindAddress` has refused it
+    /// before.
     static func withUnixAddress<T>(path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
         withUnixAddress(Array(path.utf8) + [0], body)
     }
 
-    /// Gives the address of an abstract name.
+    /// Calls `body` with an address in the abstract namespace.
     static func withUnixAddress<T>(abstract name: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
         withUnixAddress([0] + Array(name.utf8), body)
     }

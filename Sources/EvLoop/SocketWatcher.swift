@@ -1,7 +1,7 @@
 import CEvLoop
 
-/// Waits for a socket on behalf of an object that owns it: like `IOWatcher`, without an object and a closure of its own,
-/// because a worker keeps thousands of them. The owner calls `close()` before its memory or the descriptor goes.
+/// Waits for a socket on behalf of an object that owns it: like `IOWatcher`, but without an object and a closure of its
+/// own, because a worker keeps thousands of them. The owner calls `close()` before its memory or the descriptor goes.
 package struct SocketWatcher {
     /// Called with the owner and what the socket is ready for (`IOEvents`). An error or hang-up counts as both.
     package typealias Callback = @convention(c) (_ owner: UnsafeMutableRawPointer?, _ events: Int32) -> Void

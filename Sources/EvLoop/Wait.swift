@@ -1,6 +1,6 @@
 // One wait of one task: ended by an event, by a timer or by the task's cancellation, whichever comes first.
 
-/// Made for one call of `begin`, and ended once; later ends are not heard.
+/// Serves one call of `begin`. The first call of `end` counts, later ones have no effect.
 @LoopActor
 final class Wait {
     private var continuation: UnsafeContinuation<Void, any Error>?

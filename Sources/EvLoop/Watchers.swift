@@ -59,7 +59,7 @@ package final class IOWatcher {
         evg_io_stop(loop.handle, record)
     }
 
-    /// Waits for these events from now on; none stops the watcher.
+    /// Waits for these events from now on; an empty set stops the watcher.
     package func setEvents(_ events: IOEvents) {
         guard events != self.events || isActive != !events.isEmpty else { return }
         guard !events.isEmpty else { return stop() }

@@ -22,8 +22,8 @@ package final class Worker {
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
     /// Where a connection puts a head or a chunk together, for the length of one call.
     let writer = ByteWriter()
-    /// Where the server's own responses and those of Swift apps are built, for the length of one call. Behind a pointer,
-    /// because every access to a class's own property may be tracked at run time.
+    /// Where the server's own responses and those of Swift apps are built, for the length of one call. Behind a
+    /// pointer, because every access to a class's own property may be tracked at run time.
     let responseHead = UnsafeMutablePointer<ResponseHead>.allocate(capacity: 1)
     @exclusivity(unchecked) var clock: ResponseClock
     let logsResponseFields: Bool

@@ -2,7 +2,7 @@ import EvGateway
 import Glibc
 import Testing
 
-/// The test runner itself links EvGateway, so it is a Swift app as far as the launcher can see.
+/// The test runner links EvGateway, so the launcher takes it for a Swift app.
 private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
 
 @Suite struct LocatorTests {

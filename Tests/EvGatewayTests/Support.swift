@@ -1,10 +1,10 @@
-// What the tests of this target share: command lines to configurations, and folders that go away.
+// What the tests of this target use: configurations from command lines, and temporary folders.
 
 import EvGateway
 import Glibc
 import Testing
 
-/// The configuration of a command line, in an environment of its own.
+/// The configuration that a command line gives in an environment.
 func configuration(_ words: [String], environment: [String: String] = [:]) throws -> GatewayConfiguration {
     guard case .run(let options) = try GatewayOptions.read(words) else {
         throw ConfigurationError(reason: "the command line asks for text")
@@ -12,7 +12,7 @@ func configuration(_ words: [String], environment: [String: String] = [:]) throw
     return try GatewayConfiguration(options, environment: { environment[$0] })
 }
 
-/// The one line that a command line fails with; empty when it does not.
+/// The error of a command line; empty if it has none.
 func failure(_ words: [String], environment: [String: String] = [:]) -> String {
     do {
         _ = try configuration(words, environment: environment)
@@ -22,7 +22,7 @@ func failure(_ words: [String], environment: [String: String] = [:]) -> String {
     }
 }
 
-/// A folder that lives as long as this object.
+/// A folder that is removed when this object is released.
 final class TemporaryFolder {
     let path: String
 

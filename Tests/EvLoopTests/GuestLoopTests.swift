@@ -3,7 +3,7 @@ import EvTestSupport
 import Glibc
 import Testing
 
-/// A loop that another one drives: whatever has to make it run makes its epoll descriptor readable.
+/// A loop that another one drives: every reason to run it must make its epoll descriptor readable.
 @Suite struct GuestLoopTests {
     private func isReadable(_ loop: EventLoop, milliseconds: Int32) -> Bool {
         var entry = pollfd(fd: loop.backendFileDescriptor, events: Int16(POLLIN), revents: 0)
@@ -18,7 +18,7 @@ import Testing
         return loop
     }
 
-    /// libev replaces its epoll set when events come for a descriptor that it has forgotten.
+    /// libev replaces its epoll set when events come for a descriptor that it no longer watches.
     @Test func staysWatchedWhenTheEpollSetIsReplaced() throws {
         let loop = try settled()
         let outer = try EventLoop()
@@ -30,7 +30,7 @@ import Testing
         let watcher = IOWatcher(loop, fileDescriptor: forgotten[0], events: .read) { _ in }
         watcher.start()
         loop.pump()
-        // Closed here, it lives on in a copy, as in a process that was forked: the kernel goes on reporting it.
+        // It is closed here, but a copy stays open, as in a forked process, so the kernel still reports its events.
         let copy = dup(forgotten[0])
         watcher.stop()
         close(forgotten[0])

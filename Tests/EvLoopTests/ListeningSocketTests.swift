@@ -33,7 +33,7 @@ import Testing
         let client = connected(toPort: socket.port)
         var peer = PeerAddress()
         let accepted = Socket.accept(socket.fileDescriptor, peer: &peer)
-        // Closed first on this side, so that this side keeps the TIME-WAIT.
+        // This side closes first, so that it has the socket in TIME-WAIT.
         close(accepted)
         close(client)
         socket.close()
@@ -46,7 +46,7 @@ import Testing
         do {
             socket = try ListeningSocket.open(.tcp(host: "::1", port: 0), backlog: 16)
         } catch {
-            // A machine without IPv6 refuses the family or the address; nothing else may go wrong.
+            // A machine without IPv6 refuses the family or the address. Any other error fails the test.
             #expect(error.reason.contains("Address family not supported") || error.reason.contains("Cannot assign"))
             return
         }
@@ -117,7 +117,7 @@ import Testing
     @Test func leavesAFileThatHasTakenThePlaceOfItsOwn() throws {
         let path = temporaryPath()
         let first = try ListeningSocket.open(.unix(path: path), backlog: 16)
-        // Moved away and not removed, so that its inode cannot be given out again.
+        // The file is moved and not removed, so that no new file can get its inode.
         rename(path, path + ".old")
         let second = try ListeningSocket.open(.unix(path: path), backlog: 16)
         first.removeFile()

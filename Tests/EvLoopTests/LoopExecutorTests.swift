@@ -1,4 +1,4 @@
-// What any user of the executor may rely on: order, wake-ups from other threads, immediate start, cancellation, sleep.
+// What the executor guarantees: order, wake-ups from other threads, immediate start, cancellation, sleep.
 
 import EvLoop
 import EvTestSupport
@@ -6,7 +6,7 @@ import Glibc
 import Synchronization
 import Testing
 
-/// A loop of its own on a thread of its own, for tests of the executor that must not share the process's one.
+/// A loop on its own thread, for tests of the executor that must not use the loop of the test process.
 final class LoopThread: Sendable {
     let executor = LoopExecutor()
 
@@ -17,7 +17,7 @@ final class LoopThread: Sendable {
             guard let loop = try? EventLoop() else { return started.signal() }
             executor.bind(to: loop)
             started.signal()
-            // A loop without watchers of its own would return; the executor's keeps it.
+            // run() returns when a loop has no watchers. The executor's watcher keeps this one running.
             loop.run()
         }
         started.wait()

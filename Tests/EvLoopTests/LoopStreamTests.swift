@@ -6,7 +6,7 @@ import Testing
 @Suite struct LoopStreamTests {
     init() { SharedLoop.ensure() }
 
-    /// A listening socket and what connects to it. The other end of each stream is read and written by hand.
+    /// A listening socket and the streams that connect to it. The test reads and writes the other ends itself.
     @LoopActor private final class Peer {
         let listener: ListeningSocket
         private var accepted: [Int32] = []
@@ -62,7 +62,7 @@ import Testing
         #expect(try await stream.read(atMost: 3) == [])
     }
 
-    /// One read in a task of its own, which has begun when this returns.
+    /// Starts a read in a task. The read has begun when this returns.
     @LoopActor private final class Reader {
         private let stream: LoopStream
         private var hasBegun = false

@@ -87,7 +87,7 @@ import Testing
     }
 }
 
-/// Writes two lines in turn from a thread of its own, as a worker does from its process.
+/// Writes two lines in turn on its own thread, as a worker does in its process.
 private final class Writer {
     private let slot: ScoreboardSlot
     private let stopSlot = ScoreboardSlot.local()

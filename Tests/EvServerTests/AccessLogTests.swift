@@ -6,7 +6,7 @@ import HTTPTypes
 import Logging
 import Testing
 
-/// What a request leaves in the access log.
+/// The lines of requests in the access log.
 @Suite struct AccessLogTests {
     @Test(arguments: [
         ("/", "content-type", "text/plain; charset=utf-8"), ("/", "x-made", "yes"), ("/", "content-length", "5"),
@@ -34,7 +34,7 @@ import Testing
         #expect(log.text == "GET \(expected)\n")
     }
 
-    /// What of a head is known when it is refused: where it came from, its first line, and the answer.
+    /// The line of a refused head has the peer's address, the first line of the head, and the answer.
     @Test(arguments: [
         ("\u{16}\u{03}\r\n", #"\x16\x03"#, 400), ("GET /a?b HTTP/1.1\nHost: t\r\n\r\n", "GET /a?b HTTP/1.1", 400),
         ("\r\n\r\nGET / HTTP/1.1\r\nHost : t\r\n\r\n", "GET / HTTP/1.1", 400),
@@ -68,7 +68,7 @@ import Testing
     }
 }
 
-/// A file that is gone with its test.
+/// A file that is removed when its test ends.
 private final class TemporaryLog {
     let path: String
     private let descriptor: Int32

@@ -1,4 +1,4 @@
-// A worker on the process's loop and clients on the other ends of socket pairs: real bytes, no ports.
+// A worker on the loop of the test process, and clients on the other ends of socket pairs, without ports.
 
 import EvLoop
 @testable import EvServer
@@ -8,7 +8,7 @@ import HTTP1
 import HTTPTypes
 import Logging
 
-/// A client's end: blocking calls, with a limit so that a broken server fails a test instead of hanging it.
+/// A client's end: blocking calls with a time limit, so that a broken server fails a test and does not hang it.
 final class Client: Sendable {
     let fileDescriptor: Int32
     init(_ fileDescriptor: Int32) {
@@ -37,7 +37,7 @@ final class Client: Sendable {
         return Array(buffer.prefix(max(count, 0)))
     }
 
-    /// Everything up to the server's close.
+    /// Returns all bytes up to the server's close.
     func receiveToEnd() -> String {
         var all: [UInt8] = []
         while true {
@@ -47,7 +47,7 @@ final class Client: Sendable {
         }
     }
 
-    /// Everything up to and including a text.
+    /// Returns the bytes up to and including a text.
     func receive(until marker: String) -> String {
         var all: [UInt8] = []
         while !String(decoding: all, as: UTF8.self).contains(marker) {
@@ -58,7 +58,7 @@ final class Client: Sendable {
         return String(decoding: all, as: UTF8.self)
     }
 
-    /// The server finds the connection broken and not only closed.
+    /// Resets the connection, so that the server sees an error and not an orderly end.
     func reset() { shutdown(fileDescriptor, Int32(SHUT_RDWR)) }
 
     func shutdownWriting() { shutdown(fileDescriptor, Int32(SHUT_WR)) }
@@ -69,7 +69,7 @@ final class TestServer: Sendable {
     let finished = Signal()
     private let listener: ListeningSocket
     @LoopActor private(set) var worker: Worker!
-    /// Connections outlive a test's own reference to its server, as they do in a process.
+    /// Keeps servers alive: connections may exist longer than a test's own reference to its server.
     @LoopActor private static var workers: [Worker] = []
 
     convenience init(_ handler: @escaping RequestHandler) async throws {
@@ -114,8 +114,8 @@ final class TestServer: Sendable {
         Self.workers.append(worker)
     }
 
-    /// A new connection, on which bytes may wait already when the server gets it.
-    /// - Parameter stage: the connection's first one.
+    /// Makes a connection. `text` has already arrived when the server gets it.
+    /// - Parameter stage: makes the connection's first stage.
     func connect(
         sending text: String = "", _ stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) }
     ) async -> Client {
@@ -140,7 +140,7 @@ final class TestServer: Sendable {
 
 let getHello = "GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"
 
-/// The shared test app: paths name what they do.
+/// The shared test app. A path's name says what it does.
 let testApp: RequestHandler = { request in
     switch request.path {
     case "/echo":

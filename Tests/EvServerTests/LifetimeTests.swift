@@ -26,7 +26,7 @@ import Testing
         #expect(cancelled.wait())
     }
 
-    /// The app is called with the whole body, or at once: whether it was called tells what a leaving client cost.
+    /// The app is called with the whole body, or at once. Tests check whether it was called for a client that left.
     @Test(arguments: [true, false]) func countsRequestsThatNoAppWasCalledFor(_ collectsBody: Bool) async throws {
         let ended = Signal()
         let server = try await TestServer({ _ in }, application: BodyReader(collectsBody, ended))
@@ -84,7 +84,7 @@ import Testing
         let client = await server.connect()
         client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         _ = client.receive(1)
-        // Another client is served meanwhile, and the loop has turned often enough for a writer that does not wait.
+        // Another client is served meanwhile. If the writer did not wait, these turns of the loop would let it go on.
         let other = await server.connect()
         for _ in 0..<10 {
             other.send("GET /held HTTP/1.1\r\nHost: test\r\n")
@@ -124,7 +124,7 @@ import Testing
         let client = await server.connect()
         var blocks = 0
         let requests = Array(String(repeating: "GET /large HTTP/1.1\r\nHost: test\r\n\r\n", count: 4).utf8)
-        // What cannot be sent any more waits in the client: the server has stopped reading.
+        // The rest cannot be sent, because the server has stopped reading.
         while blocks < 10_000, Glibc.send(client.fileDescriptor, requests, requests.count, Int32(MSG_DONTWAIT)) > 0 {
             blocks += 1
             await LoopTurn.pass()
@@ -235,7 +235,7 @@ enum LoopTurn {
 }
 
 extension String {
-    /// How often a text occurs.
+    /// The number of times that a text occurs.
     func components(_ text: String) -> Int { ranges(of: text).count }
 }
 

@@ -12,7 +12,9 @@ import Testing
 
 @Suite struct LineProtocolTests {
     @Test func servesTheTestAppOverASecondProtocol() async throws {
-        let client = try await TestServer(testApp).connect(sending: "LINES\n/hello\n/mi") { LinePreface($0, $1, $2, $3) }
+        let client = try await TestServer(testApp).connect(sending: "LINES\n/hello\n/mi") {
+            LinePreface($0, $1, $2, $3)
+        }
         #expect(client.receive(until: "World!") == "200 13\nHello, World!")
         client.send("ssing\n/hello\n")
         #expect(client.receive(until: "World!").hasSuffix("200 13\nHello, World!"))

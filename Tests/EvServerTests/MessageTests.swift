@@ -3,7 +3,7 @@ import HTTP1
 import HTTPTypes
 import Testing
 
-/// What a client sees on one connection, message by message.
+/// The messages on one connection, as a client sees them.
 @Suite struct MessageTests {
     @Test func answersARequest() async throws {
         let client = try await TestServer(testApp).connect()
@@ -146,9 +146,8 @@ import Testing
     @Test func givesTheAppTheFieldsItAsksFor() async throws {
         let server = try await TestServer { request in
             let all = request.headerFields.map { "\($0.name)=\($0.value)" }.joined(separator: ";")
-            return Response(
-                "\(request[.accept] ?? "-")|\(request[.cookie] ?? "-")|\(all)|\(request.authority)|\(request.query ?? "-")"
-            )
+            let fields = "\(request[.accept] ?? "-")|\(request[.cookie] ?? "-")|\(all)"
+            return Response("\(fields)|\(request.authority)|\(request.query ?? "-")")
         }
         let client = await server.connect()
         client.send("GET /a?b=c HTTP/1.1\r\nHost: x:1\r\nACCEPT: a\r\naccept: b\r\nConnection: close\r\n\r\n")
@@ -156,7 +155,7 @@ import Testing
     }
 }
 
-/// A request that is refused, and how.
+/// A request that is refused, and the expected answer.
 private struct Refusal: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let status: Int

@@ -4,9 +4,9 @@ import EvTestSupport
 import HTTPTypes
 import Testing
 
-/// Requests whose response is made when something else happens, and that hold no task until then.
+/// Requests whose response is made later, after another event, and that hold no task until then.
 @Suite struct ParkedTests {
-    /// A response that says whether the news came, made in a task or in a call on the loop.
+    /// A response that tells whether the condition was announced; made in a task, or in a call on the loop.
     private static func parked(
         _ news: LoopCondition, atMost limit: Duration? = nil, inTask: Bool
     ) -> Response {
@@ -120,7 +120,7 @@ import Testing
 }
 
 extension TestServer {
-    /// Both before the loop turns: who is woken has not been answered yet.
+    /// Both happen before the loop's next turn, when the woken request is not yet answered.
     @LoopActor fileprivate func announceAndQuit(_ news: LoopCondition) {
         news.notifyAll()
         quit()

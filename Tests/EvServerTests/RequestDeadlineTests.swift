@@ -6,9 +6,9 @@ import HTTPTypes
 import Synchronization
 import Testing
 
-/// Requests that are given up at their deadline.
+/// Requests that end at their deadline.
 @Suite struct RequestDeadlineTests {
-    /// Sleeps until it is cancelled, and tells so.
+    /// Sleeps until it is cancelled, and records that.
     private static func sleeper(_ cancelled: Signal) -> RequestHandler {
         { _ in
             do { try await Task.sleep(for: .seconds(3600), clock: .loop) } catch {
@@ -91,7 +91,7 @@ import Testing
                 requests.append(request)
                 return requests
             }
-            // The last one to come sets all of them, so that none can pass before the others are set.
+            // The last request sets all deadlines, so that none passes before the others are set.
             if begun.count == delays.count {
                 let now = LoopClock().now
                 for request in begun {
@@ -125,7 +125,7 @@ import Testing
         client.send(getHello)
         #expect(client.receive(until: "Timeout\n").hasPrefix("HTTP/1.1 504 "))
         #expect(await news.count == 0)
-        // Nothing of the request is left that the end of the worker would wait for.
+        // The worker can end: it waits for no part of the request.
         await server.drain(timeout: 3600)
         #expect(server.finished.wait())
     }
@@ -140,7 +140,7 @@ import Testing
     }
 }
 
-/// Holds a request until its deadline, as an app on another loop or thread would.
+/// Holds a request until its deadline, as an app on another loop or thread does.
 private final class Listening: Application {
     private let told: Signal
     init(_ told: Signal) { self.told = told }

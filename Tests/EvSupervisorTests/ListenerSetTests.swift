@@ -39,7 +39,7 @@ import Testing
         let descriptor = try #require(try set.sockets(forWorker: 1).first?.fileDescriptor)
         #expect(boundPort(descriptor) == port)
         set.close(index: 1)
-        // Another test may have taken the number since, but not the port.
+        // Another test may have got the descriptor's number meanwhile, but not the port.
         #expect(boundPort(descriptor) != port)
         set.close()
     }

@@ -23,7 +23,7 @@ import Testing
         #expect(directory.read("pid") == "\(getppid())\n")
     }
 
-    // The last is beyond what Linux gives out (pid_max is 2^22 at most).
+    // The last one is larger than any process id in Linux (pid_max is 2^22 at most).
     @Test(arguments: ["", "garbage", "0\n", "-1\n", "99999999999999999999\n", "2147483647\n"])
     func replacesAStaleFile(text: String) throws {
         let directory = try TemporaryDirectory()

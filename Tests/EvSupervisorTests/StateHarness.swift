@@ -3,15 +3,15 @@ import Glibc
 
 typealias Action = SupervisorState.Action
 
-/// Drives a `SupervisorState` by hand: answers each `.spawn` with the next process id, and keeps the time.
+/// Sends events to a `SupervisorState`: answers each `.spawn` with the next process id, and has its own clock.
 struct StateHarness {
     var state: SupervisorState
     var now = 1000.0
-    /// Process ids in the order in which they were given; the worker of age n has id 100 + n.
+    /// Process ids in the order of the starts. The worker of age n has the id 100 + n.
     private(set) var running: Set<Int32> = []
     /// Slots by process id.
     private(set) var slots: [Int32: Int] = [:]
-    /// The reason for the next forks to fail, if they shall.
+    /// If set, the next forks fail with this reason.
     var forkFailure: String?
 
     init(workers: Int = 2, slots: Int = 64, limits: SupervisorState.Limits = .init(), start: Bool = true) {
@@ -19,13 +19,13 @@ struct StateHarness {
         if start { startReady() }
     }
 
-    /// Starts and lets every worker become ready.
+    /// Starts the master and makes every worker ready.
     mutating func startReady() {
         send(.start)
         for pid in running.sorted() { send(.workerReady(pid: pid)) }
     }
 
-    /// Sends an event and returns all that it led to, the answers to `.spawn` included.
+    /// Sends an event and returns all actions that follow from it, including those after the answers to `.spawn`.
     @discardableResult
     mutating func send(_ event: SupervisorState.Event) -> [Action] {
         var seen: [Action] = []
@@ -51,7 +51,7 @@ struct StateHarness {
         return send(.childExited(pid: pid, status))
     }
 
-    /// Lets time pass in ticks of at most a second. Workers beat at each tick but those in `silent`.
+    /// Moves the clock in ticks of at most a second. All workers but those in `silent` beat at each tick.
     @discardableResult
     mutating func pass(_ seconds: Double, silent: Set<Int32> = []) -> [Action] {
         var seen: [Action] = []
@@ -63,7 +63,7 @@ struct StateHarness {
         return seen
     }
 
-    /// One tick, however long ago the last one was.
+    /// Sends one tick, whatever time has passed since the last one.
     @discardableResult
     mutating func tick(silent: Set<Int32> = []) -> [Action] {
         var beats: [Int: Double] = [:]

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// A directory that is gone after the test, with the files in it.
+/// A directory that is removed after the test, with its files.
 final class TemporaryDirectory {
     let path: String
 

@@ -1,5 +1,8 @@
 // RequestParser: one head.
 
+import HTTP1
+import HTTPCore
+
 private func verdict(_ outcome: RequestParser.Outcome) -> String? {
     switch outcome {
     case .needMoreData: nil
@@ -8,9 +11,10 @@ private func verdict(_ outcome: RequestParser.Outcome) -> String? {
     }
 }
 
-/// What an accepted head promises to everything behind it.
+/// What must hold for every head that is accepted.
 private func checkPromises(_ head: RequestHead, _ limits: HTTPLimits) {
-    check(head.withBytes { $0.count } <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
+    check(
+        head.withBytes { $0.count } <= limits.headSize && head.fields.count <= limits.fieldCount, "limits do not hold")
     check(!head.path.isEmpty && !head.method.isEmpty, "an empty path or method")
     check(head.string(head.path).first == "/" || head.string(head.target) == "*", "a path without a slash")
     check(head.version == .http10 || !head.authority.isEmpty, "no authority in HTTP/1.1")

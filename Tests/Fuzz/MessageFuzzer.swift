@@ -1,6 +1,9 @@
 // RequestParser and BodyDecoder over a connection's bytes: heads and bodies in turn, until they end or are refused.
 
-/// A connection's receiving side, as a server drives it; `log` is all that an app could see.
+import HTTP1
+import HTTPCore
+
+/// The receiving side of a connection, used as a server does. `log` is all that an app could see.
 private struct Connection {
     let limits: HTTPLimits
     var parser: RequestParser

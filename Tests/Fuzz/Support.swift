@@ -1,5 +1,8 @@
-// What both fuzzers share. An input is two bytes that choose limits and cuts, then what is received. The oracle is that
-// a cut changes nothing: whole and in three pieces, the same bytes come to the same end.
+// What both fuzzers use. An input is two bytes that choose limits and cuts, and then the bytes that are received. The
+// check: parsed whole and in three pieces, the same bytes must give the same result.
+
+import HTTP1
+import HTTPCore
 
 struct Input {
     let limits: HTTPLimits
@@ -10,7 +13,7 @@ struct Input {
     init?(_ bytes: UnsafeBufferPointer<UInt8>) {
         guard bytes.count >= 2 else { return nil }
         received = UnsafeBufferPointer(rebasing: bytes[2...])
-        // Small limits are near enough for a fuzzer to run into.
+        // Small limits, so that a fuzzer reaches them.
         limits =
             bytes[0] & 1 == 0
             ? HTTPLimits()
@@ -22,7 +25,7 @@ struct Input {
     }
 }
 
-/// Gives `body` a heap block of exactly these bytes, which AddressSanitizer guards on both sides.
+/// Calls `body` with a heap block of exactly these bytes. AddressSanitizer detects accesses before and after it.
 func exactly<Result>(
     _ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) -> Result
 ) -> Result {

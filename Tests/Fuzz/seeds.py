@@ -1,4 +1,4 @@
-"""Writes the cases of Tests/Corpus as fuzzer inputs into the folder given: both kinds of limits, heads and bodies."""
+"""Writes the cases of Tests/Corpus as fuzzer inputs into a folder: heads and bodies, each with both kinds of limits."""
 
 import json
 import re

@@ -119,7 +119,7 @@ private func next(_ decoder: inout BodyDecoder, _ text: String, _ offset: inout 
     return try bytes.withUnsafeBytes { try decoder.next($0, from: &offset) }
 }
 
-/// "ok DATA", "more DATA" or "STATUS CODE", and how many bytes of the last piece were left.
+/// Returns "ok DATA", "more DATA" or "STATUS CODE", and how many bytes of the last piece were not read.
 private func decode(_ example: BodyCase, _ pieces: [[UInt8]]) -> (verdict: [UInt8], left: Int) {
     let framing: BodyFraming =
         switch example.framing {

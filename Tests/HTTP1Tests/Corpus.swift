@@ -1,5 +1,5 @@
-// The corpus is data, in Tests/Corpus/*.json, so that the tests here, the comparison with other parsers and the fuzzers
-// read the same cases. Characters are bytes (U+0000...U+00FF), and {{text*3}} stands for "texttexttext".
+// The corpus is in Tests/Corpus/*.json. The tests here, the comparison with other parsers and the fuzzers read the same
+// cases. Characters are bytes (U+0000...U+00FF), and {{text*3}} means "texttexttext".
 import Foundation
 
 /// One head: `want` is "ok METHOD TARGET VERSION FRAMING keep|close AUTHORITY [continue] [upgrade]", where TARGET is
@@ -69,7 +69,7 @@ extension ArraySlice where Element == UInt8 {
     }
 }
 
-/// Where inputs are cut: everywhere when they are short, else near the ends and in steps of a prime.
+/// Positions at which an input is cut: all if it is short, else those near its ends and some between.
 func cuts(_ count: Int) -> [Int] {
     guard count > 2500 else { return Array(0...count) }
     let near = 40

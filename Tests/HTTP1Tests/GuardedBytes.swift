@@ -1,4 +1,4 @@
-// Bytes that end where readable memory ends: one byte read too far is a crash, not luck.
+// Bytes that end where readable memory ends: reading one byte too many always crashes.
 import Glibc
 
 final class GuardedBytes {
@@ -20,7 +20,7 @@ final class GuardedBytes {
         munmap(base, mapped)
     }
 
-    /// Gives `body` the bytes, up against the page that must not be read.
+    /// Calls `body` with the bytes, which end directly before a page that cannot be read.
     func holding<Result>(
         _ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) throws -> Result
     ) rethrows -> Result {

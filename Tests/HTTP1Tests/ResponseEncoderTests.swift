@@ -79,7 +79,7 @@ import Testing
         #expect(wire.body == "" && wire.ended && wire.overran)
     }
 
-    // MARK: length kept
+    // MARK: bodies that differ from their length
 
     @Test func longBodyIsCutAtTheAnnouncedLength() {
         let wire = respond(fields: [("Content-Length", "5")], length: nil) {
@@ -178,7 +178,7 @@ import Testing
         #expect(required.head.contains("Connection: upgrade, close\r\n"))
     }
 
-    // MARK: what an app may not say
+    // MARK: refused heads
 
     @Test(arguments: [-1, 0, 99, 1000, Int.max])
     func statusHasThreeDigits(_ status: Int) {
@@ -334,13 +334,13 @@ extension Array where Element == UInt8 {
 }
 
 extension String {
-    /// How often `part` occurs.
+    /// The number of times that `part` occurs.
     fileprivate func components(of part: String) -> Int {
         let bytes = Array(utf8)
         return bytes.indices.count { bytes[$0...].starts(with: part.utf8) }
     }
 
-    /// Characters up to the end of the first `separator`.
+    /// The characters up to and including the first `separator`.
     fileprivate func components(separatedOnceBy separator: String) -> Int {
         let characters = Array(self)
         let wanted = Array(separator)

@@ -1,4 +1,4 @@
-// What several test targets share: the one loop of the test process, events to wait for, threads.
+// What several test targets use: the one loop of the test process, events to wait for, threads.
 
 package import EvLoop
 import Glibc
@@ -31,7 +31,7 @@ package enum SharedLoop {
     }
 }
 
-/// An event that one side waits for and the other reports; each report lets one wait pass.
+/// An event that one side waits for and the other reports. Each report ends one wait.
 package final class Signal: Sendable {
     private let reading: Int32
     private let writing: Int32
@@ -52,7 +52,7 @@ package final class Signal: Sendable {
         _ = write(writing, &byte, 1)
     }
 
-    /// Whether the event came within twenty seconds.
+    /// Returns true if the event came within twenty seconds.
     @discardableResult package func wait() -> Bool {
         var entry = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
         guard poll(&entry, 1, 20_000) == 1 else { return false }

@@ -1,4 +1,5 @@
-"""Fixtures of the system tests: real servers on kernel-chosen ports, waited for by their log, all ended by pid."""
+"""Fixtures of the system tests: real servers on ports that the kernel chooses. Tests wait for their logs' lines, and
+every server is ended by its pid."""
 
 import os
 import pathlib
@@ -18,7 +19,7 @@ PYTHONS = [PYTHON] + ([OTHER_PYTHON] if OTHER_PYTHON.exists() else [])
 
 
 def pytest_configure(config):
-    # The tests hold more connections than the soft limit of a fresh login allows; children inherit it.
+    # The tests hold more connections than the usual soft limit allows; children inherit the limit.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if not LAUNCHER.exists():
@@ -40,13 +41,13 @@ def _version(python):
 
 @pytest.fixture(params=PYTHONS, ids=lambda path: path.relative_to(ROOT).parts[0].lstrip("."))
 def python(request):
-    """Each CPython in turn; for tests that depend on the interpreter. Others run on the first alone."""
+    """Each CPython in turn, for tests that depend on the interpreter. Other tests run on the first one only."""
     return request.param
 
 
 @pytest.fixture(params=WSGI_CLASSES)
 def worker_class(request):
-    """Each class that calls WSGI apps in turn: what an app may rely on is the same in all of them."""
+    """Each class that calls WSGI apps in turn. All must behave in the same way."""
     return request.param
 
 
@@ -58,7 +59,7 @@ def called_by(request):
 
 @pytest.fixture
 def both(gateway, called_by):
-    """Factory: `both(*flags)` starts the app that is the same in every class."""
+    """Factory: `both(*flags)` starts apps/both.py in the class of `called_by`."""
     return lambda *flags, **more: gateway(*CLASSES[called_by], *flags, **more)
 
 
@@ -67,7 +68,7 @@ def gateway():
     """Factory: `gateway(app, *flags)` starts a server and returns it ready to answer.
 
     `app` is a locator (`contract:app` finds Tests/System/apps), or the path of a built Swift example. Without a
-    --bind the port is the kernel's. `wait=False` returns at once, for servers that should not come up; `limits` is
+    --bind the kernel chooses the port. `wait=False` returns at once, for servers that should fail to start; `limits` is
     shell text run before exec, for example `ulimit -n 64`; `arguments` follow `--` to the app.
     """
     started = []
@@ -113,7 +114,7 @@ def short_path():
 
 @pytest.fixture
 def contract(gateway):
-    """One worker of the WSGI app that the protocol tests talk to, with short limits in time left alone."""
+    """One worker with the WSGI app of the protocol tests and default time limits."""
     return gateway("contract:app")
 
 

@@ -1,4 +1,4 @@
-"""The access log: a line for every answer, those to requests that cannot be read too, and each in its file."""
+"""The access log: a line for every answer, also for requests that cannot be read, and each line in the right file."""
 
 import re
 import signal
@@ -13,7 +13,7 @@ LIMITS = ["--limit-request-line", 200, "--limit-request-field_size", 200, "--lim
 FORMAT = '%(h)s %(m)s %(U)s "%(r)s" %(s)s %(b)s %({content-type}o)s %(a)s'
 TEXT = "text/plain; charset=utf-8"
 
-# What is sent, and the request line and status that are logged: whatever has come of a line is shown.
+# The bytes sent, and the request line and status that are logged. An incomplete request line is shown as it came.
 UNREAD = {
     "TLS": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", r"\x16\x03\x01\x02\x00\x01", 400),
     "no version": (b"GET /\r\n\r\n", "GET /", 400),
@@ -81,7 +81,7 @@ def test_connection_that_says_nothing_is_not_logged(gateway, tmp_path):
 
 
 def test_line_goes_to_the_file_that_has_the_name(gateway, tmp_path):
-    """Once the new file has a line, the old one gets none; and between them they have each line once."""
+    """When the new file has a line, the old one gets no more; together they have each line once."""
     access = tmp_path / "access.log"
     server = gateway("contract:app", "--access-logfile", access, "--access-logformat", "%(q)s")
     moved = []
@@ -97,7 +97,7 @@ def test_line_goes_to_the_file_that_has_the_name(gateway, tmp_path):
             assert moved[-1].stat().st_size == before
         load.stop()
         assert set(load.outcomes) == {"ok"}
-    # What comes after the signal and its answer's line is in the new file, and nowhere else.
+    # Lines of requests that begin after the first line in the new file are in the new file only.
     assert server.get("/?last").status == 200
     assert server.stop() == 0
     texts = [file.read_text().splitlines() for file in [*moved, access]]

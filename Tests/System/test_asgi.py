@@ -1,4 +1,4 @@
-"""ASGI 3 as the specification has it (HTTP & WebSocket, spec_version 2.4), on asyncio and on uvloop."""
+"""ASGI 3 as specified ("HTTP & WebSocket", spec_version 2.4), on asyncio and on uvloop."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def loop(request):
 
 @pytest.fixture
 def serve(gateway, loop):
-    """`serve(*flags)` starts the app by hand, or another one."""
+    """Factory: `serve(*flags)` starts asgi_app, or another app."""
     def start(*flags, app="asgi_app:app", **more):
         return gateway(app, "-k", "asgi", "--asgi-loop", loop, "--pythonpath", APPS, *flags, **more)
     return start
@@ -170,7 +170,7 @@ def test_send_waits_for_a_client_that_does_not_read(server):
 
 
 def test_sends_that_never_wait_leave_the_loop_its_turns(server):
-    """The body of an answer to HEAD goes nowhere, so that no client is ever too slow for it."""
+    """The body of an answer to HEAD is not sent, so send never waits for the client."""
     count = 2_000_000
     with server.connect() as client:
         client.request("HEAD", f"/much?{count}")

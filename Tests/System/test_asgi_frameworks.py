@@ -1,4 +1,4 @@
-"""FastAPI, Starlette and Django as they come from PyPI, with clients that people use."""
+"""FastAPI, Starlette and Django from PyPI, with widely used clients."""
 
 import httpx
 import pytest

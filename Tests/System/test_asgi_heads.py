@@ -1,4 +1,4 @@
-"""Heads of ASGI responses: what an app may send, when it is told of its mistakes, and when a head leaves."""
+"""Heads of ASGI responses: what an app may send, when a mistake raises in the app, and when a head is sent."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_mistakes_raise_in_the_app(server):
 
 
 def test_head_is_refused_by_the_message_that_brings_it(serve, python):
-    """Not by the first of the body: the app's traceback is to name the line of the mistake."""
+    """The start raises, not the first body message, so that the app's traceback shows the line of the mistake."""
     answer = serve(python=python).get("/refused-starts")
     told = json.loads(answer.body)
     assert answer.status == 200 and answer.get("x-by") == "asgi_app"
@@ -50,7 +50,7 @@ def test_head_is_kept_until_the_body(server):
     with server.connect() as client:
         answer = client.get("/raises-between")
         assert answer.status == 500 and answer.get("x-first") is None
-        # Others are answered between head and body.
+        # Other requests are answered between the head and the body.
         client.request("GET", "/changes-its-headers")
         assert server.get("/").status == 200
         answer = client.read()
@@ -65,7 +65,7 @@ def test_connection_is_kept_when_the_body_is_read_after_the_start(server):
 
 
 def test_messages_within_messages_are_refused_in_order(serve, python):
-    """Whatever runs while a message is taken apart may send another one: nothing is sent twice, and nothing falls."""
+    """Code of the app that runs while a message is read may send another one. Nothing is sent twice or lost."""
     server = serve(python=python)
     answer = server.get("/sends-within")
     assert (answer.status, answer.get("x-first"), answer.get("x-second")) == (201, "1", None)

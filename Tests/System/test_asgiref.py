@@ -1,4 +1,4 @@
-"""What asgiref, the specification's own package, says of this server, and its adapters as apps."""
+"""asgiref, the specification's own package: its types check this server's messages, and its adapters run as apps."""
 
 import json
 import os
@@ -44,8 +44,8 @@ def test_scopes_and_messages_are_of_the_types_of_the_specification(serve, python
 
 @pytest.mark.parametrize("app", ["adapted", "single"])
 def test_adapters_serve_what_they_adapt(serve, python, app):
-    """A WSGI app behind WsgiToAsgi, an ASGI 2 class behind guarantee_single_callable. A bare one is refused by name,
-    in test_choice.py."""
+    """A WSGI app behind WsgiToAsgi, and an ASGI 2 class behind guarantee_single_callable. That an ASGI 2 app without
+    adapter is refused is tested in test_choice.py."""
     server, data = serve(app, python=python), os.urandom(1_000_000)
     assert requests.get(f"{server.base_url}/me?id=%C3%A9", timeout=60).content == "me \u00e9".encode()
     assert requests.post(f"{server.base_url}/echo", data=data, timeout=60).content == data

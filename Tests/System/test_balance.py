@@ -1,4 +1,4 @@
-"""Long-lived connections spread over the workers, because an imbalance at accept stays for as long as they do."""
+"""Long-lived connections spread over the workers: an imbalance at accept would last as long as the connections."""
 
 from support import procfs, wait
 
@@ -18,7 +18,7 @@ def test_a_thousand_held_connections_spread_evenly(gateway, example):
 
 
 def test_the_cap_of_every_worker_can_be_filled(gateway, example):
-    """Balancing must not keep a free place from a waiting client."""
+    """A client must be accepted while any worker has room, whatever the balance is."""
     server = gateway(example("longpoll-chat"), "--workers", 2, "--connections", 100)
     workers = server.wait_for_workers(2)
     held = [server.connect().request("GET", "/messages?since=0") for _ in range(200)]

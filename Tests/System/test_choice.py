@@ -1,4 +1,4 @@
-"""`-k auto`: the class is chosen by what the app is; the choice and its reason are told; failures stay a worker's."""
+"""`-k auto`: the app decides the class, the log shows the choice and its reason, and failures end a worker only."""
 
 import signal
 import subprocess
@@ -49,7 +49,7 @@ wrapped = Object()
 
 @pytest.fixture
 def served(gateway, tmp_path):
-    """Starts a server of the module `chosen` with this text."""
+    """Starts a server with an app `chosen.py` that has this text."""
     def start(text, *flags, locator="chosen:app", **more):
         (tmp_path / "chosen.py").write_text(text)
         return gateway(locator, "--pythonpath", tmp_path, *flags, **more)
@@ -103,7 +103,8 @@ def test_asgi_app_is_told_by_its_looks(served, python, locator):
 
 
 def test_interface_overrides_the_looks(served):
-    server = served(ASGI + "\ninner = app\n\n\ndef app(*arguments):\n    return inner(*arguments)\n", "--interface", "asgi")
+    wrapped = ASGI + "\ninner = app\n\n\ndef app(*arguments):\n    return inner(*arguments)\n"
+    server = served(wrapped, "--interface", "asgi")
     assert server.get("/").body == b"asgi"
     assert using(server).groups() == ("asgi", "--interface is asgi")
 
@@ -150,7 +151,7 @@ def test_import_that_ends_the_process_ends_only_a_child(served):
 
 
 def test_import_that_hangs_is_given_up(served, tmp_path):
-    """The first import hangs, those of workers do not."""
+    """The first import hangs, but not the imports in workers."""
     text = (f"import os, time\nmark = {str(tmp_path / 'mark')!r}\n"
             "if not os.path.exists(mark):\n    open(mark, 'w').close()\n    time.sleep(3600)\n")
     server = served(text + WSGI, "--timeout", 1)
@@ -159,7 +160,7 @@ def test_import_that_hangs_is_given_up(served, tmp_path):
 
 
 def test_the_import_leaves_nothing_in_the_master(served):
-    """A thread that the app starts as it is imported would make the master unfit to fork."""
+    """If the app were imported in the master and started a thread there, the master could not fork safely."""
     text = "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
     server = served(text + WSGI)
     assert server.get("/").body == b"wsgi"

@@ -1,4 +1,4 @@
-"""Clients that people use (curl, requests, httpx), with every way to call an app: what they send and get, whole."""
+"""Widely used clients (curl, requests, httpx) with every worker class: requests and responses arrive complete."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def pieces(size=70_000):
 
 
 def curl(server, *arguments, target="/me?id=1", data=b""):
-    """Returns the body and what was said on the way."""
+    """Returns the body, and the protocol log of `curl -v`."""
     done = subprocess.run(
         ["curl", "-sS", "-v", "--max-time", "60", "--noproxy", "*", *arguments, server.base_url + target],
         input=data, capture_output=True, timeout=90)
@@ -94,7 +94,7 @@ def test_requests_uploads_and_downloads_in_pieces(server):
         with session.get(server.base_url + STREAM, stream=True, timeout=60) as answer:
             assert answer.headers["Transfer-Encoding"] == "chunked"
             assert b"".join(answer.iter_content(1000)) == STREAMED
-        # One that is left in the middle costs its connection and nothing else.
+        # A response that is not read to its end costs only its connection.
         with session.get(server.base_url + STREAM, stream=True, timeout=60) as answer:
             assert next(answer.iter_content(1000)) == b"x" * 1000
         assert session.get(f"{server.base_url}/me", timeout=60).text == "me None"
@@ -146,7 +146,8 @@ def test_httpx_async_client_asks_many_at_once(server):
 def test_swift_app_is_asked_by_all(gateway, example):
     server = gateway(example("longpoll-chat"))
     assert curl(server, "-d", "from curl", target="/messages")[0] == b'{"id": 1}'
-    assert requests.post(f"{server.base_url}/messages", data=iter([b"from ", b"requests"]), timeout=60).json() == {"id": 2}
+    posted = requests.post(f"{server.base_url}/messages", data=iter([b"from ", b"requests"]), timeout=60)
+    assert posted.json() == {"id": 2}
     with httpx.Client(base_url=server.base_url, timeout=60) as client:
         assert client.post("/messages", content=iter([b"from ", b"httpx"])).json() == {"id": 3}
         texts = [message["text"] for message in client.get("/messages?since=0").json()]

@@ -1,4 +1,4 @@
-"""--request-timeout ends one request and leaves its worker alone: 504, or a break that nobody takes for an end."""
+"""--request-timeout ends one request and not its worker: with 504, or by breaking off a response that has begun."""
 
 import pytest
 

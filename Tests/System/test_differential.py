@@ -1,7 +1,7 @@
 """Every case of Tests/Corpus read by httptools (llhttp) and by h11 as well.
 
-A verdict that differs from ours stands in the case with its reason ("differs": {"h11": "..."}); one that is not
-explained fails, and so does an explanation for a verdict that does not differ (any more).
+If another parser's verdict differs from ours, the case names the reason ("differs": {"h11": "..."}). A difference
+without a reason fails, and so does a reason without a difference.
 """
 
 import json
@@ -29,7 +29,8 @@ def load(name):
 
 
 def read_with_h11(data):
-    """("ok" | "more" | "refused", method, target, body) of the first message; "more" behind a head is of the body."""
+    """Returns ("ok" | "more" | "refused", method, target, body) of the first message. "more" with a method: the head is
+    complete, the body is not."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     connection.receive_data(data)
     method = target = None
@@ -105,7 +106,7 @@ def test_heads(case, peer):
     theirs = (verdict, method, target) if verdict == "ok" else (verdict,)
     want = expand(case["want"])
     if want.startswith(b"ok "):
-        # Ours names path and query; an absolute form is compared by its end.
+        # Our corpus has path and query; of an absolute form only these, its end, are compared.
         _, method, target = want.split(b" ")[:3]
         if verdict == "ok" and theirs[2].lower().startswith(b"http") and target.lstrip(b"/") in theirs[2]:
             target = theirs[2]

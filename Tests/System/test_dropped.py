@@ -1,4 +1,4 @@
-"""Clients that leave before the app was called: no app runs for them, and all the same they are counted and logged."""
+"""Clients that leave before the app was called: the app is not called, and the requests are counted and logged."""
 
 import json
 
@@ -11,7 +11,7 @@ DROPPED = "Dropped a request whose client left before the app was called"
 
 @pytest.fixture
 def watched(both, tmp_path):
-    """A server that tells of everything, and the path of its access log."""
+    """A server with log level debug, and the path of its access log."""
     access = tmp_path / "access.log"
     return both("--log-level", "debug", "--access-logfile", access, "--access-logformat", "%(r)s %(s)s"), access
 
@@ -23,7 +23,7 @@ def called(server):
 @pytest.mark.parametrize("called_by", ["inline", "threads", "gevent"], indirect=True)
 @pytest.mark.parametrize("framing", ["Content-Length: 10", "Transfer-Encoding: chunked"])
 def test_client_that_leaves_its_body_unfinished(watched, framing):
-    """The classes that want a body before they call a WSGI app; others call it, and the app learns of the end."""
+    """The classes that read the body before they call a WSGI app. Others call it, and the app gets an error."""
     server, access = watched
     for turn in range(3):
         client = server.connect()
@@ -42,8 +42,8 @@ def test_client_that_leaves_its_body_unfinished(watched, framing):
 
 @pytest.mark.parametrize("called_by", ["gevent", "asyncio", "uvloop"], indirect=True)
 def test_client_that_leaves_in_the_turn_in_which_it_came(watched, tmp_path):
-    """The loop has been kept from looking. Whatever changes then makes it look twice before an app is called: at the
-    request first, and at its client's end."""
+    """The loop was blocked while the request and the client's departure arrived. It must see both before it calls the
+    app."""
     server, access = watched
     with server.connect() as blocking, server.connect() as other:
         client = server.connect()
@@ -62,7 +62,7 @@ def test_client_that_leaves_in_the_turn_in_which_it_came(watched, tmp_path):
 
 
 def test_client_that_leaves_while_the_app_runs_is_not_counted(watched, called_by, tmp_path):
-    """A stream that nobody reads; the app was called for it."""
+    """A streamed response that the client does not read: here the app was called."""
     server, access = watched
     client = server.connect(receive_buffer=4096)
     client.request("GET", "/stream?count=1000&size=65536").read_head()
@@ -73,7 +73,7 @@ def test_client_that_leaves_while_the_app_runs_is_not_counted(watched, called_by
 
 
 def test_client_that_closes_within_its_body_is_answered_400(gateway, tmp_path):
-    """Only its sending side is known to be closed: it may still read why."""
+    """The client has closed only its sending side, so it may still read the answer."""
     access = tmp_path / "access.log"
     server = gateway("both:wsgi", "-k", "gevent", "--access-logfile", access, "--access-logformat", "%(r)s %(s)s")
     with server.connect() as client:

@@ -1,4 +1,4 @@
-"""The examples as a reader would run them: built by scripts/build, served by the launcher."""
+"""The examples, built by scripts/build and served by the launcher."""
 
 import json
 

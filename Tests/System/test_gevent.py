@@ -1,4 +1,5 @@
-"""Worker class gevent: what waits lets others run, what ends a greenlet answers its client, and nothing stays behind."""
+"""Worker class gevent: a request that waits lets others run, a client is answered however its greenlet ends, and no
+greenlet, object or descriptor is left over."""
 
 import json
 import re
@@ -30,7 +31,7 @@ VARIETIES = {
 
 @pytest.fixture(params=VARIETIES)
 def variety(request):
-    """Each gevent in turn, as what `start` takes: newest on either loop, the oldest one, newest on another CPython."""
+    """Each gevent in turn, as arguments of `start`: the newest on both loops and on another CPython, and the oldest."""
     assert request.param != "oldest" or OLDEST.exists(), f"{OLDEST} is not there: run scripts/setup tests first"
     return VARIETIES[request.param]
 
@@ -44,7 +45,7 @@ def wait_until_seen(server, name, value):
 
 
 def together(server, targets):
-    """Asks for all at once, each on a connection of its own."""
+    """Sends all requests at once, each on its own connection."""
     wires = [server.connect() for _ in targets]
     for wire, target in zip(wires, targets):
         wire.request("GET", target)
@@ -67,7 +68,7 @@ def test_waits_let_others_run(start, variety):
 
 
 def test_frames_are_a_greenlets_own(start, variety):
-    """Shallow and deep ones wait together, more than once: the memory of their frames is used again."""
+    """Greenlets with shallow and deep stacks wait together, several times, so that memory of frames is used again."""
     server = start(**variety)
     for turn in range(3):
         answers = together(server, [f"/deep?id={turn}-{number}&levels={number * 3}" for number in range(100)])
@@ -104,7 +105,7 @@ def test_missing_gevent_is_one_line(start, tmp_path):
 
 @pytest.mark.parametrize("version", ["1.4.0", "22.10.0", "22.10"])
 def test_old_gevent_is_one_line(start, tmp_path, version):
-    """The oldest that is accepted is the oldest that is tested."""
+    """The oldest gevent that the server accepts is also tested."""
     oldest = re.search(r"^gevent==(\S+);", REQUIREMENTS.read_text(), re.MULTILINE)[1]
     (tmp_path / "gevent.py").write_text(f"__version__ = '{version}'")
     server = start(env={"PYTHONPATH": str(tmp_path)}, wait=False)
@@ -340,7 +341,7 @@ def test_nothing_stays_behind_after_load(start, variety):
 
 
 def test_five_thousand_sleepers_are_answered_together(start):
-    """One second each would be more than an hour in turn; the time that is asked for is not looked at."""
+    """If the greenlets slept one after another, this would take more than an hour. No time is asserted."""
     server = start("--connections", 6000)
     answers = []
     wires = [server.connect() for _ in range(5000)]

@@ -1,4 +1,4 @@
-"""Worker class gevent under what apps wait with: two requests wait for each other, so neither may block the worker."""
+"""Worker class gevent with database drivers: two requests wait for each other, so neither may block the worker."""
 
 import pytest
 

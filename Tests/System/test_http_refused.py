@@ -1,5 +1,5 @@
-"""Requests that must be refused: one answer with the right status, the end of the connection, and not one byte of
-what follows taken for a request."""
+"""Requests that must be refused: one answer with the right status, then the end of the connection. No byte after the
+refused request may be read as another request."""
 
 import json
 import os
@@ -97,7 +97,8 @@ REFUSED = {
     "request line too long": (414, head(b"GET /" + LONG[:5000] + b" HTTP/1.1", b"Host: test")),
     "field too long": (431, head(b"GET / HTTP/1.1", b"Host: test", b"X: " + LONG[:9000])),
     "too many fields": (431, head(b"GET / HTTP/1.1", b"Host: test", *[b"X%d: y" % n for n in range(101)])),
-    "head too long": ((414, 431), head(b"GET / HTTP/1.1", b"Host: test", *[b"X%d: " % n + LONG[:8000] for n in range(10)])),
+    "head too long": (
+        (414, 431), head(b"GET / HTTP/1.1", b"Host: test", *[b"X%d: " % n + LONG[:8000] for n in range(10)])),
     # RFC 9110 section 10.1.1
     "unknown expectation": (417, sized(b"Content-Length: 4", b"Expect: something-else")),
 }
@@ -234,7 +235,7 @@ def test_silence_before_the_first_byte_gets_no_answer(gateway):
 
 
 def test_wire_reads_strictly():
-    """The client of these tests is itself a measure, so it must refuse what is no message."""
+    """These tests rely on their client, so the client itself must refuse bytes that are not a valid message."""
     for data in [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\nA: b\n\n", b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
                  b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"]:
         ours, theirs = socket.socketpair()

@@ -1,4 +1,4 @@
-"""The launcher: how APP is found, and that every failure is one clear line with gunicorn's exit code."""
+"""The launcher: how APP is found; every failure prints one clear line and has gunicorn's exit code."""
 
 import re
 import socket
@@ -180,7 +180,7 @@ def test_app_that_raises_shows_its_traceback(gateway):
 
 
 def test_app_that_exits_at_import_is_started_again_with_growing_pauses(gateway):
-    """As in gunicorn, a process that ends by itself while it boots is no verdict on the app."""
+    """As in gunicorn, a worker that exits by itself while it boots does not end the server with exit code 3."""
     server = gateway("contract:app", env={"CONTRACT_BOOT": "exit"}, wait=False)
     server.wait_for_log("exited with code 9 before it was ready", count=3)
     pauses = [float(match[1]) for match in server.log.matches(r"next start in ([0-9.]+) s")]

@@ -1,4 +1,4 @@
-"""What load and held requests leave behind: no thread, greenlet, task or descriptor, while serving and at the end."""
+"""Load and held requests leave no thread, greenlet, task or descriptor behind, while serving and at the end."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ COUNT, SIZE = 200, 65536
 
 
 class Held:
-    """Requests that stand still: bodies that do not come, streams that nobody reads, apps that wait for a file."""
+    """Requests without progress: bodies that do not arrive, streams that nobody reads, apps that wait for a file."""
 
     def __init__(self, server, gate, waits):
         self.gate, start = gate, server.log_position()
@@ -36,7 +36,7 @@ class Held:
         return len(self.uploads) + len(self.readers) + len(self.waiting)
 
     def leave(self):
-        """Without a word; who waits for something else than its client learns of it later."""
+        """Closes all connections. An app that waits for something else than its client notices it later."""
         for client in self.uploads + self.readers + self.waiting:
             client.reset()
         self.gate.touch()

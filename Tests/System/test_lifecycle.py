@@ -1,4 +1,4 @@
-"""The master's life: signals, reload, watchdog, crashes, files; under load where requests could get lost."""
+"""The master: signals, reload, watchdog, crashes, files; under load where requests could get lost."""
 
 import os
 import signal
@@ -130,7 +130,7 @@ def test_reload_takes_new_code(gateway, tmp_path):
     module.write_text(source % "one")
     server = gateway("changing:app", "--pythonpath", tmp_path)
     assert server.get("/").body == b"one"
-    # A .pyc of the same second and size would hide the change.
+    # If the file changed within a second and kept its size, Python would use the old .pyc.
     module.write_text("# the second version\n" + source % "two")
     before = server.worker_pids()
     server.signal(signal.SIGHUP)
@@ -197,7 +197,7 @@ def test_killed_worker_loses_only_what_was_inside(gateway):
             server.wait_for_log(rf"(?i){workers[0]}.*(SIGKILL|signal 9|killed)", start=position)
             server.wait_for_workers(2, besides=workers[:1])
             load.wait_for_more(200)
-            # One-shot clients may enter between the count and the kill: as many again at most.
+            # Between the count and the kill, at most one more request per client can begin.
             assert load.total - load.outcomes["ok"] - failed <= held + 2, load.failures
         load.stop()
         assert load.outcomes["wrong"] == 0, load.failures
@@ -214,7 +214,7 @@ def test_worker_that_dies_in_a_request_is_replaced(gateway):
 
 
 def test_worker_that_keeps_dying_is_started_with_back_off(gateway, tmp_path):
-    """After one good start the app exits at import: bounded starts, and the master stays."""
+    """After one good start the app exits at import: the number of starts is limited, and the master goes on."""
     module = tmp_path / "changing.py"
     good = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'fine']\n"
     module.write_text("import os\n" + good)
@@ -239,7 +239,8 @@ def answers(server):
 @pytest.mark.parametrize("kind", [*WSGI_CLASSES, "asgi", "swift"])
 @pytest.mark.parametrize("workers, limit, jitter", [(2, 100, 20), (1, 1, 0)])
 def test_max_requests_recycles_without_loss(gateway, example, kind, workers, limit, jitter):
-    """A worker whose start takes longer than its limit lasts always has a successor: no count settles here."""
+    """If workers use up --max-requests faster than others start, a successor is always starting, so the test cannot
+    wait for a certain number of workers."""
     app, target, expect, *flags = {
         "asgi": ("asgi_app:app", "/?id={id}", '"id={id}"', "--pythonpath", ASGI_APPS),
         "swift": (example("hello"), "/", "Hello, World!"),
@@ -275,7 +276,7 @@ def test_worker_that_waits_is_not_hung(gateway, example):
     assert server.worker_pids() == before
 
 
-# The master dies
+# Death of the master
 
 
 def test_workers_leave_when_the_master_is_killed(gateway):
@@ -376,7 +377,7 @@ def test_abstract_socket_is_served(gateway):
 
 
 def test_requests_that_arrive_during_a_reload_wait_in_the_queue(gateway):
-    """A slow import does not close the door: the old worker serves until the new one is ready."""
+    """While a new worker imports slowly, the old one serves."""
     server = gateway("contract:app")
     before = server.worker_pids()
     answers_during = []

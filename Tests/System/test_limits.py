@@ -1,4 +1,4 @@
-"""Limits that hold: connections, descriptors, time, memory, and clients that go away."""
+"""Limits of connections, descriptors, time and memory; and clients that leave."""
 
 import json
 import select
@@ -11,7 +11,7 @@ from support import procfs, wait, wire
 
 
 def open_idle(server, count):
-    """Connections that were answered once and idle now."""
+    """Returns connections that have had one answer and are idle now."""
     clients = []
     for _ in range(count):
         client = server.connect()
@@ -72,12 +72,12 @@ def test_out_of_descriptors_the_worker_stays_and_recovers(gateway):
         held.append(wire.Wire(server.address))
     served = [client for client in held[:5] if client.get("/").status == 200]
     assert len(served) == 5
-    # Time passes here because a spin is only visible as CPU time over an interval; the bound is generous.
+    # The test must wait here, because a busy loop shows only as CPU time over an interval. The limit is generous.
     before, start = procfs.cpu_seconds(worker), time.monotonic()
     time.sleep(2.0)
     share = (procfs.cpu_seconds(worker) - before) / (time.monotonic() - start)
     assert share < 0.25, f"the worker spins at {share:.0%}"
-    # The ones that were served were idle and may have made room; this one was accepted and has asked nothing yet.
+    # Idle connections that were answered may have been closed to make room. This one has not sent a request yet.
     assert held[20].get("/").status == 200
     for client in held:
         client.close()
@@ -88,7 +88,7 @@ def test_out_of_descriptors_the_worker_stays_and_recovers(gateway):
 def test_soft_limit_of_descriptors_is_raised(gateway):
     server = gateway("contract:app", "--connections", 1000, limits="ulimit -S -n 128")
     held = [server.connect() for _ in range(300)]
-    for _ in range(2):  # an idle connection that made room for another would not answer twice
+    for _ in range(2):  # a connection that was closed to make room would not answer a second time
         assert all(client.get("/").status == 200 for client in held)
     for client in held:
         client.close()
@@ -143,9 +143,8 @@ def test_slow_body_is_cut(gateway):
 
 def test_slow_bodies_do_not_delay_others(gateway):
     server = gateway("contract:app", "--connections", 200)
-    slow = [
-        server.connect().send(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nabc") for _ in range(100)
-    ]
+    begun = b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nabc"
+    slow = [server.connect().send(begun) for _ in range(100)]
     assert server.get("/").status == 200
     for client in slow:
         client.send(b"d" * 97)

@@ -1,4 +1,4 @@
-"""scripts/loadtest with tiny counts: it counts what happened, says what it cannot do, and leaves nothing behind."""
+"""scripts/loadtest with small counts: it counts correctly, reports what it cannot do, and leaves nothing behind."""
 
 import json
 import os
@@ -21,7 +21,7 @@ HARNESS = [sys.executable, "-B", str(ROOT / "scripts" / "loadtest.d" / "loadtest
 
 
 def run(*arguments, limit=None, env=None, timeout=120):
-    """The harness as a process that has ended. `limit`: descriptors per process."""
+    """Runs the harness and returns its finished process. `limit`: the most descriptors of each process."""
     command = [*HARNESS, *map(str, arguments)]
     if limit:
         command = ["sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", *command]
@@ -30,7 +30,7 @@ def run(*arguments, limit=None, env=None, timeout=120):
 
 
 def measured(tmp_path, *arguments, **more):
-    """The result of a run that went well."""
+    """Returns the result of a run, which must succeed."""
     file = tmp_path / "result.json"
     done = run(*arguments, "--json", file, "--python", PYTHON, **more)
     assert done.returncode == 0, done.stderr
@@ -38,7 +38,7 @@ def measured(tmp_path, *arguments, **more):
 
 
 class Peer:
-    """A server in this process: `answer(number, connection)` gets each connection's request, counted from 0."""
+    """A server in this process. It calls `answer(number, connection)` for each connection, counted from 0."""
 
     def __init__(self, answer):
         self.listener, self.answer = socket.create_server(("127.0.0.1", 0)), answer
@@ -93,7 +93,7 @@ def test_one_publish_answers_everyone(tmp_path, server):
 
 
 def test_those_answered_early_ask_again_or_are_errors(tmp_path):
-    """A server that lets nobody wait at first, and then answers nobody, not even who publishes."""
+    """A server that first answers waiting requests at once, and then answers none, not even the publish."""
     def answer(number, connection):
         if number >= 20:
             return connection.recv(1)
@@ -178,7 +178,7 @@ Requests/sec:   2000.00
 
 
 def test_what_wrk_says_is_understood(tmp_path):
-    """A program of that name that says what wrk says."""
+    """Makes a program `wrk` that prints output as wrk does."""
     program = tmp_path / "wrk"
     program.write_text(f"#!/bin/sh\ncat <<'END'\n{WRK}END\n")
     program.chmod(0o755)
@@ -224,7 +224,7 @@ def test_answers_in_chunks_and_in_pieces_are_read(tmp_path):
 
 
 def test_latency_counts_from_the_moment_a_request_was_due(tmp_path):
-    """A server that stands still for the first half second is seen by all that were due in it, not by one request."""
+    """When a server stops for half a second, all requests that were due in this time have a high latency."""
     start = []
 
     def answer(number, connection):
@@ -237,7 +237,7 @@ def test_latency_counts_from_the_moment_a_request_was_due(tmp_path):
         [found] = measured(tmp_path, "--url", peer.url, "--processes", 1,
                            "throughput:rate=100,seconds=1,connections=1")["scenarios"]
     assert found["latency"]["count"] == 100
-    # At least the forty of the first 0.4 s have waited for 0.1 s or more.
+    # At least the 40 requests of the first 0.4 s have waited for 0.1 s or more.
     above = [percentile for percentile, value in found["latency"]["curve"] if value >= 100_000]
     assert min(above) <= 62
 
@@ -293,7 +293,7 @@ def test_bad_options_are_refused(arguments, words):
     assert done.returncode == 2, done.stderr
     said = [line for line in done.stderr.splitlines() if not line.startswith("plan: ")]
     assert words in said[0]
-    # Of a server that did not start there is also its log.
+    # If the server did not start, its log is printed, too.
     assert len(said) == 1 or "--app" in arguments
 
 

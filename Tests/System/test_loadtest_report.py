@@ -1,5 +1,5 @@
-"""What scripts/loadtest tells: the table, the live line, the HTML page and the comparison say all there is to say,
-errors first of all, and let nothing through that a server or a name could break them with."""
+"""The reports of scripts/loadtest: the table, the progress line, the HTML page and the comparison are complete, show
+errors, and escape texts that come from a server."""
 
 import io
 import json
@@ -140,14 +140,14 @@ def test_units(text, expected):
     assert text == expected
 
 
-# The live line
+# The progress line
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
 
     def line(self):
-        """What a person sees: each carriage return writes over what was there."""
+        """What the terminal shows in the end: text after a carriage return overwrites the line."""
         shown = ""
         for piece in self.getvalue().split("\r"):
             shown = piece + shown[len(piece):]
@@ -223,7 +223,7 @@ def row_of(found, metric, scenario_name="hold"):
 
 
 def test_ratios_are_taken_per_round():
-    """Per round 1/2, 3/1 and 8/10; the ratio of the medians, 3/2, is another number."""
+    """The rounds' ratios are 1/2, 3/1 and 8/10. The median of these is not the ratio of the medians, 3/2."""
     found = compare.compare(rounds("one", 1, 3, 8), rounds("two", 2, 1, 10))
     row = row_of(found, "latency p99")
     assert (found["a"], found["b"], row["a"], row["b"]) == ("one", "two", 3, 2)
@@ -388,6 +388,6 @@ def test_answers_per_second_are_the_differences_of_a_count():
 
 
 def test_no_module_hides_one_of_the_standard_library():
-    """The directory comes first on the import path of the harness: a html.py there would break gevent.pywsgi."""
+    """The harness's directory is first on its import path, so an html.py there would hide the standard library's."""
     names = {path.stem for path in LOADTEST.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert names & set(sys.stdlib_module_names) == set()

@@ -1,4 +1,4 @@
-"""The long-poll chat in Flask and in Swift: the same questions, the same answers, the same Redis."""
+"""The long-poll chat in Flask and in Swift: both give the same answers, and use the same Redis."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def redis(short_path):
 
 @pytest.fixture
 def serve(gateway, example):
-    """Factory: `serve("flask", url)` is one worker of a twin; without a URL the room is in its memory."""
+    """Factory: `serve("flask", url)` starts one worker of an app; without a URL, messages are in its memory."""
     def start(twin, url="", hold=60):
         env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": str(FOLDER / "page" / "index.html")}
         if twin == "swift":
@@ -30,7 +30,7 @@ def serve(gateway, example):
 
 @pytest.fixture(params=TWINS)
 def chat(request, serve):
-    """One worker, nothing but memory, holds that end soon."""
+    """One worker without Redis, which holds polls for a short time."""
     return serve(request.param, hold=0.2)
 
 
@@ -39,7 +39,7 @@ def wait_until_well(server, status=200):
 
 
 def waiting(server, after):
-    """A client that waits for what follows `after`."""
+    """A client that waits for messages after the id `after`."""
     return server.connect().request("GET", f"/messages?after={after}")
 
 
@@ -78,8 +78,8 @@ def test_answers_are_bounded_and_go_on(chat):
         assert hear(wire) == (1050, [str(number) for number in range(1031, 1051)])
         assert hear(wire, 1000) == (1050, [str(number) for number in range(1001, 1051)])
         assert hear(wire, 900) == (1000, [str(number) for number in range(901, 1001)])
-        assert hear(wire, 0) == (150, [str(number) for number in range(51, 151)])  # the newest thousand are kept
-        # An id from before the server began anew.
+        assert hear(wire, 0) == (150, [str(number) for number in range(51, 151)])  # the newest 1000 are kept
+        # An id from before the server was restarted.
         assert hear(wire, 999_999) == (150, [str(number) for number in range(51, 151)])
 
 
@@ -142,13 +142,13 @@ def test_worker_that_begins_later_knows_the_history(serve, redis, twin):
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_id_from_a_worker_that_is_ahead_waits(serve, redis, twin):
-    """The client has seen what this worker has not been told yet: that is no history that was lost."""
+    """The client has seen a message that this worker has not received yet. The history is not lost."""
     server = serve(twin, redis.url)
     with server.connect() as wire:
         for number in range(3):
             say(wire, str(number))
         wait.until(lambda: hear(wire)[0] == 3, "the worker knows all")
-        command(redis, "SET", "chat:last", "4")  # a message whose announcement is on its way
+        command(redis, "SET", "chat:last", "4")  # a message whose publish has not arrived yet
         ahead = waiting(server, 4)
         say(wire, "fifth")
         assert heard(ahead) == ["fifth"]
@@ -156,7 +156,7 @@ def test_id_from_a_worker_that_is_ahead_waits(serve, redis, twin):
 
 @pytest.mark.parametrize("twin", TWINS)
 def test_redis_may_leave_and_come_back(serve, redis, twin):
-    """No message is taken while it is away, who waits is held, and a history that begins anew is told."""
+    """While Redis is away, messages are refused and polls stay held. After a loss of the history, clients see it."""
     server = serve(twin, redis.url)
     with server.connect() as wire:
         assert say(wire, "before").status == 201 and hear(wire, 0) == (1, ["before"])
@@ -166,7 +166,7 @@ def test_redis_may_leave_and_come_back(serve, redis, twin):
         answer = say(wire, "nobody hears this")
         assert answer.status == 503 and answer.get("retry-after") == "1"
         assert list(json.loads(answer.body)) == ["error"]
-        assert hear(wire, 0) == (1, ["before"])  # what was known still is
+        assert hear(wire, 0) == (1, ["before"])  # known messages are still served
         os.unlink(redis.path)
         redis.start()
         wait_until_well(server)
@@ -174,7 +174,7 @@ def test_redis_may_leave_and_come_back(serve, redis, twin):
         assert hear(wire, 0) == (1, ["after"])
     with held:
         told = json.loads(held.read().body)
-        if told["last"] == 0:  # that there is nothing any more, before there was something again
+        if told["last"] == 0:  # the history is empty, and the next message is not published yet
             assert hear(held, 0) == (1, ["after"])
         else:
             assert [message["text"] for message in told["messages"]] == ["after"]
@@ -187,7 +187,7 @@ def test_without_redis_a_worker_knows_nothing_and_says_so(serve, short_path, twi
 
 
 def command(redis, *words):
-    """One command, as Redis's protocol has it; the answer's first line."""
+    """Sends one command in Redis's protocol and returns the first line of the answer."""
     import socket
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(redis.path))

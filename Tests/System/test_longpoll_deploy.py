@@ -1,5 +1,5 @@
-"""The chat's files for systemd and Docker, as far as they can be tried without either: what they name is there, and the
-commands in them serve the chat from the places where `install` puts it."""
+"""The chat's files for systemd and Docker, as far as they can be tested without either: the files that they name exist,
+and their commands serve the chat from the paths to which `install` copies it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from support.wire import Wire
 
 @pytest.fixture
 def installed(tmp_path):
-    """What stands for /usr/local, /srv/chat and /run/chat, and how to say so in a command."""
+    """Directories that replace /usr/local, /srv/chat and /run/chat, and a function that replaces them in a command."""
     environment = {**os.environ, "EVGATEWAY_BUILD": str(BUILD)}
     subprocess.run([FOLDER / "install", tmp_path / "local"], env=environment, check=True)
     with tempfile.TemporaryDirectory(prefix="evg") as run:
@@ -31,7 +31,7 @@ def installed(tmp_path):
 
 
 def serves(command, socket, path=None):
-    """Runs a command until it answers for the chat on its unix socket, and ends it."""
+    """Runs a command until the chat answers on its unix socket, and ends it."""
     environment = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "VIRTUAL_ENV")}
     environment["VIRTUAL_ENV"] = str(ROOT / ".venv")
     environment["PATH"] = f"{path}:{environment['PATH']}" if path else environment["PATH"]
@@ -51,7 +51,7 @@ def serves(command, socket, path=None):
 
 
 def joined(text):
-    """The lines of a unit or a Dockerfile, continued ones in one."""
+    """Returns the lines of a unit or a Dockerfile; continued lines are joined."""
     return re.sub(r"\\\n#?\s*", "", text).splitlines()
 
 
@@ -92,7 +92,7 @@ def test_requirements_are_those_that_are_tested():
 
 @pytest.mark.parametrize("name", ["nginx.conf", "chat.conf", "haproxy.cfg", "chat.service"])
 def test_limits_fit_one_another(name):
-    """A held answer takes two connections of the proxy and one of a worker, and a descriptor for each."""
+    """A held answer needs two connections of the proxy and one of a worker, each with a descriptor."""
     text = (FOLDER / name).read_text()
 
     def number(pattern):

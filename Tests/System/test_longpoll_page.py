@@ -1,4 +1,4 @@
-"""The chat's page in two browsers, through nginx and two workers: they talk, one is cut off and catches up."""
+"""The chat's page in two browsers, through nginx and two workers. One loses its connection and gets what it missed."""
 
 import pytest
 
@@ -17,7 +17,7 @@ MARKUP = '<img src=x onerror="document.title = 1"><b>&amp; "quotes" \U0001f642</
 
 @pytest.fixture(params=TWINS)
 def people(request, short_path, tmp_path):
-    """Ann's page, Bob's page, the gate that Bob comes through, and the service."""
+    """Ann's page, Bob's page, the gate between Bob and the service, and the service."""
     with (Service(short_path, *TWINS[request.param]) as service,
           Gate(service.address) as front, Gate(service.address) as gate,
           Browser(tmp_path / "ann") as one, Browser(tmp_path / "bob") as other):
@@ -43,7 +43,7 @@ def test_two_browsers_chat_and_one_that_was_cut_off_catches_up(people):
     for page in (ann, bob):
         page.wait_for(TEXTS, said)
         assert page.value(NAMES) == ["Ann", "Bob"]
-        assert page.value("document.querySelectorAll('#log img, #log b *').length") == 0  # text stays text
+        assert page.value("document.querySelectorAll('#log img, #log b *').length") == 0  # text is not read as HTML
         assert page.value("document.title") == "Chat"
         assert page.value("document.querySelectorAll('#log li.own').length") == 1
 
@@ -83,4 +83,4 @@ def test_page_that_is_opened_later_shows_what_was_said(people):
     say(ann, "one more")
     bob.wait_for(IDS, list(range(12, 33)))
     assert bob.value("(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)"
-                     "(document.querySelector('#log'))")  # the newest is in sight
+                     "(document.querySelector('#log'))")  # the newest message is visible

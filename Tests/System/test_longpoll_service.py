@@ -1,4 +1,4 @@
-"""The chat as it is deployed, started by its one command: a proxy, two workers, Redis, and a thousand clients."""
+"""The whole service, as `start` runs it: a proxy, two workers, Redis, and a thousand clients."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from support import procfs
 from support.chat import Service, hear, hear_all, say
-from support.crowd import Crowd
+from support.longpollers import LongPollers
 
 CLIENTS = 1000
 TWINS = {"flask": [], "swift": ["--swift"]}
@@ -19,20 +19,21 @@ FRONTS = {"nginx": [], "haproxy": ["--haproxy"]}
 @pytest.mark.parametrize("front", FRONTS)
 @pytest.mark.parametrize("twin", TWINS)
 def test_no_client_loses_a_message(short_path, twin, front):
-    """A thousand wait; a HUP and a SIGKILL come while messages do. Whoever asks with its last id gets every one."""
-    with Service(short_path, *TWINS[twin], *FRONTS[front]) as service, Crowd(service.address, CLIENTS) as crowd:
+    """A thousand clients wait. During a HUP and a SIGKILL messages are posted. Clients that ask with their last id get
+    each of them."""
+    with Service(short_path, *TWINS[twin], *FRONTS[front]) as service, LongPollers(service.address, CLIENTS) as crowd:
         said = {}
 
         def talk(count):
-            """Says so many things, each to clients that have not all heard the one before."""
+            """Posts so many messages, each while some clients still wait for the one before."""
             for _ in range(count):
                 text, status = f"number {len(said)}", None
-                while status != 201:  # a POST is nobody's to repeat but the client's, and may have counted all the same
+                while status != 201:  # only the client may repeat a POST: it may have been carried out all the same
                     crowd.turn(0)
                     try:
                         with service.connect() as wire:
                             answer = say(wire, text)
-                    except BlockingIOError:  # the front has a thousand to accept before this one
+                    except BlockingIOError:  # the proxy must first accept a thousand other connections
                         continue
                     status = answer.status
                     assert status in (201, 502, 503), answer
@@ -78,9 +79,9 @@ def test_without_redis_one_worker_remembers(short_path, twin):
 
 
 def test_interrupt_from_the_terminal_ends_all_of_it(short_path):
-    """Ctrl-C goes to every process of the group; what `Service` finds left behind is an error."""
+    """Ctrl-C goes to every process of the group. `Service` fails if any process is left."""
     with Service(short_path) as service, service.connect() as wire:
-        wire.request("GET", "/messages?after=0")  # somebody waits
+        wire.request("GET", "/messages?after=0")  # a poll is held
         os.killpg(service.process.pid, signal.SIGINT)
         assert service.process.wait(60) == 0
 

@@ -1,4 +1,4 @@
-"""What the Swift twin of the chat does by itself: it lets go of who waits, and it speaks with Redis on its own."""
+"""What only the Swift chat does: it answers held polls when it leaves, and has its own client for Redis."""
 
 import contextlib
 import json
@@ -26,8 +26,8 @@ def redis():
 @pytest.fixture
 def serve(gateway, example):
     def start(*flags, url="", hold=3600, **more):
-        env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": PAGE}
-        return gateway(example("longpoll"), *flags, "--graceful-timeout", 3600, env={**env, **more.pop("env", {})}, **more)
+        env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": PAGE, **more.pop("env", {})}
+        return gateway(example("longpoll"), *flags, "--graceful-timeout", 3600, env=env, **more)
     return start
 
 
@@ -40,7 +40,7 @@ def waiting(server, after, count=1):
 
 
 def wait_until_held(server):
-    """Once another request is answered, those that came before it are parked."""
+    """Returns when the requests sent before are parked: they are when a later request is answered."""
     assert server.get("/health").status == 200
 
 
@@ -60,7 +60,7 @@ def message(number, text):
 
 
 def keep(redis, number, text):
-    """Puts a message into the room and tells nobody."""
+    """Adds a message to the list in Redis without a publish."""
     assert command(redis, "INCR", "chat:last") == b":%d\r\n" % number
     command(redis, "RPUSH", "chat:messages", message(number, text))
 
@@ -98,13 +98,13 @@ def test_reload_hands_who_waits_to_the_new_worker(serve, redis):
 # Redis
 
 def test_lost_subscription_is_made_good(serve, redis):
-    """Who waits stays held, and hears what was said while nobody listened."""
+    """Polls stay held while the connection is lost, and then get the messages that were published meanwhile."""
     server = serve(url=redis.url)
     with server.connect() as wire:
         assert say(wire, "before").status == 201
     clients = waiting(server, 1, 20)
     wait_until_held(server)
-    # Both in one transaction: the subscription cannot be back before the message is there.
+    # Both in one transaction, so that the worker cannot subscribe again before the message is in the list.
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(redis.path))
         connection.sendall(resp("MULTI") + resp("CLIENT", "KILL", "TYPE", "pubsub") + resp("INCR", "chat:last")
@@ -132,12 +132,12 @@ def test_speaker_finds_what_it_said(serve, redis):
     with server.connect() as wire:
         for number in range(1, 101):
             assert json.loads(say(wire, str(number)).body) == {"id": number}
-            last, texts = hear(wire)  # held by nothing
+            last, texts = hear(wire)  # answered at once
             assert (last, texts[-1]) == (number, str(number))
 
 
 def test_redis_that_hangs_is_an_outage(serve, redis):
-    """What was said meanwhile is refused, after a while, and who waits stays held."""
+    """Messages posted meanwhile are refused after a time limit, and polls stay held."""
     server = serve(url=redis.url)
     client, = waiting(server, 0)
     wait_until_held(server)
@@ -179,7 +179,7 @@ def test_worker_has_one_thread(serve, redis):
 
 
 class FakeRedis:
-    """Takes connections on a port of the kernel's, keeps what each sends first, and answers it with the same bytes."""
+    """Accepts connections, stores the first bytes of each, and answers each with the bytes given."""
 
     def __init__(self, answer):
         self.answer, self.received = answer, []

@@ -69,7 +69,7 @@ def test_upstream_connections_are_kept(proxied):
 
 
 def test_no_smuggled_request_is_answered(gateway, short_path):
-    """The app runs exactly the hidden requests that nginx took for requests of their own and answered."""
+    """The app gets a smuggled request only if nginx also read it as a request and answered it."""
     access, answered = short_path / "access.log", 0
     server = gateway("contract:app", "--access-logfile", access)
     with Nginx(short_path, f"{server.host}:{server.port}") as nginx:

@@ -1,4 +1,4 @@
-"""A worker is one thread: neither waiting, nor waking, nor cancelling may send a request through another."""
+"""A worker has one thread. No request moves to another thread when it waits, is woken or is cancelled."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Worker class threads: who takes a thread and who does not, clients that leave, and how a pool ends."""
+"""Worker class threads: what takes a thread and what does not, clients that leave, and the end of a pool."""
 
 import concurrent.futures
 import hashlib
@@ -49,12 +49,12 @@ def test_default_is_eight_threads(gateway):
 def test_low_load_stays_on_one_warm_thread(gateway):
     server = start(gateway)
     with server.connect() as wire:
-        # A thread that is late in starting up takes its turn once.
+        # A thread that starts late takes one request.
         wait.until(lambda: len({wire.get("/me").body for _ in range(50)}) == 1, "one thread serves fifty in a row")
 
 
 def test_request_that_blocks_holds_up_no_other(gateway):
-    """Also when all requests before it were so quick that one thread served them all."""
+    """Also after requests that were so quick that one thread served them all."""
     server = start(gateway)
     with server.connect() as wire:
         for _ in range(300):
@@ -245,7 +245,8 @@ def test_streamed_body_that_breaks_off_is_an_error_in_the_app(gateway):
         wire.send("POST /upload?id=cut&piece=5 HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n12345")
         until_seen(server, "cut", 5)
         wire.reset()
-    wait.until(lambda: any("not received whole" in str(note) for note in ask(server, "/seen?id=cut").json()), "an error")
+    wait.until(lambda: any("not received whole" in str(note) for note in ask(server, "/seen?id=cut").json()),
+               "the app gets an error")
     until_state(server, busy=1)
 
 

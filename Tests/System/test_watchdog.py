@@ -1,4 +1,4 @@
-"""A worker whose loop stands still: the log names the request and shows the Python stacks before the worker ends."""
+"""A worker whose loop is blocked: before it is killed, the log shows the request and the Python stacks."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def stand_still():
 
 @pytest.fixture
 def stuck(gateway, tmp_path):
-    """Starts a server of one worker with a file for its log, and asks it for the request that never ends."""
+    """Starts a server with one worker and a log file, and sends it a request that never ends."""
     (tmp_path / "stuck.py").write_text(APP)
     log = tmp_path / "error.log"
 
@@ -84,7 +84,7 @@ def test_log_file_has_the_request_and_the_stacks(stuck, worker_class):
     assert "Fatal Python error: Aborted" in text
     # Every thread of the app, the innermost frame first.
     assert re.search(r'stuck\.py", line \d+ in stand_still\n.*stuck\.py", line \d+ in (asgi_)?app', text)
-    if worker_class != "gevent":  # there a thread is a greenlet, and the stacks are those of real threads
+    if worker_class != "gevent":  # where threads are greenlets, whose stacks faulthandler does not print
         assert re.search(r'stuck\.py", line \d+ in idle', text)
     assert text.index("is aborted") < text.index("in stand_still") < text.rindex("Worker ready")
     assert "in stand_still" not in server.error_log()
@@ -96,7 +96,7 @@ def test_abort_after_a_rotation_goes_to_the_new_file(stuck, tmp_path):
     log.rename(log.with_suffix(".1"))
     server.signal(signal.SIGUSR1)
     worker = server.worker_pids()[0]
-    # The worker reopens for itself; it has done so when its descriptor is the new file.
+    # The worker reopens its log by itself. Wait until its descriptor is the new file.
     wait.until(lambda: str(log) in procfs.open_paths(worker), "the worker has opened the new file")
     thread = ask_and_hang(server)
     wait.until((tmp_path / "mark").exists, "the request is inside")

@@ -1,4 +1,4 @@
-"""WSGI as PEP 3333 has it: environ, wsgi.input, start_response and write."""
+"""WSGI (PEP 3333): environ, wsgi.input, start_response and write."""
 
 import json
 
@@ -29,7 +29,8 @@ def test_environ_is_complete_and_of_the_right_types(server, worker_class):
         "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": own_port, "CONTENT_TYPE": "text/x",
         "HTTP_HOST": "test", "HTTP_ACCEPT": "*/*", "HTTP_X_TWICE": "1,2", "HTTP_COOKIE": "a=1; b=2",
         "HTTP_X_LATIN": "caf\u00e9", "wsgi.version": "(1, 0)", "wsgi.url_scheme": "http",
-        "wsgi.multithread": worker_class != "inline", "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
+        "wsgi.multithread": worker_class != "inline", "wsgi.multiprocess": False, "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
         "exact dict": True,
     }
     assert {key: environ.get(key) for key in expected} == expected
@@ -100,7 +101,7 @@ def test_unix_socket_has_no_remote_address(gateway, worker_class, tmp_path):
     assert environ["SERVER_NAME"] and environ["SERVER_PORT"]
 
 
-# What the standard library's validator says
+# The standard library's validator
 
 
 def test_validator_finds_nothing(gateway, python, worker_class):
@@ -161,7 +162,7 @@ def test_kinds_of_reads_may_be_mixed(server, padding):
 
 
 def test_reads_never_go_past_the_end(server):
-    """The next request stands right behind the body."""
+    """The next request is sent together with the body."""
     following = b"GET /unread HTTP/1.1\r\nHost: h\r\n\r\n"
     with server.connect() as wire:
         wire.send(b"POST /read-all HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello" + following)
@@ -205,7 +206,8 @@ def test_body_cut_short_never_reaches_the_app(server):
 
 def test_upload_of_100_mb_is_spooled(server):
     block = bytes(range(256)) * 4096
-    ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))   # what the runtime opens once is open now
+    # Once before the count: some descriptors are opened by the first upload and stay open.
+    ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))
     descriptors = ask(server, "/objects").json()[2]
     answer = ask(server, "/read-blocks?size=1048576", "POST", data=(block for _ in range(100))).json()
     assert answer == {"length": 100 << 20, "sha256": sha(block * 100)}
@@ -216,7 +218,8 @@ def test_spool_file_of_a_body_cut_short_is_closed(server):
     ask(server, "/read-blocks", "POST", data=b"x" * (2 << 20))
     descriptors = ask(server, "/objects").json()[2]
     with server.connect() as wire:
-        wire.send("POST /read-all HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n" + "x" * (2 << 20))
+        wire.send("POST /read-all HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n")
+        wire.send("x" * (2 << 20))
         wait.until(lambda: ask(server, "/objects").json()[2] >= descriptors + 2, "connection and file are open")
         wire.reset()
     wait.until(lambda: ask(server, "/objects").json()[2] <= descriptors, "the spool file is closed")

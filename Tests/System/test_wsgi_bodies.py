@@ -10,7 +10,7 @@ from support.wsgi import APP, ask, settled
 
 
 def assert_closed(server, name, times=1):
-    """close() follows the end of a response, and on a pool of threads the client may be told of that end before."""
+    """close() is called after the end of a response. In class threads, the client may get that end before."""
     closed = lambda: ask(server, f"/closed?id={name}").json()
     wait.until(lambda: closed() >= times, "close() is called")
     assert closed() == times
@@ -67,7 +67,7 @@ def test_each_block_is_sent_before_the_next_is_asked_for(server, tmp_path):
 
 
 def test_slow_reader_holds_the_generator(server):
-    """The iterable gets ahead of its reader by what the kernel and the high-water mark hold, and no further."""
+    """The iterable is ahead of the client at most by the kernel's buffers and the high-water mark."""
     with server.connect(receive_buffer=8192) as wire:
         wire.request("GET", "/many?id=slow&size=65536&count=3200").read_head()   # 200 MB
         given = settled(lambda: ask(server, "/given?id=slow").json())

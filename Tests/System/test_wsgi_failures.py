@@ -1,4 +1,4 @@
-"""A WSGI app that raises, leaks, hangs or leaves: what the client, the log and the worker see of it."""
+"""A WSGI app that raises, leaks, hangs or exits: the effect on the client, the log and the worker."""
 
 import http.client
 
@@ -41,7 +41,7 @@ def test_exception_after_the_head_breaks_the_response_visibly(server):
             except ConnectionResetError:
                 rest = b""
             assert not rest.endswith(b"0\r\n\r\n")
-            assert version == "1.1" or rest == b""   # without framing only the reset tells
+            assert version == "1.1" or rest == b""   # without framing, only the reset shows the error
     server.wait_for_log(SECRET)
 
 
@@ -88,7 +88,7 @@ def test_requests_leave_nothing_behind(server):
 
     counts = [turn(100) for _ in range(6)]
     growth = [[after - before for before, after in zip(*pair)] for pair in zip(counts, counts[1:])]
-    # One object kept by each request of one kind would be 100 in every step; caches fill up, and then stop growing.
+    # A leak of one object per request of a kind would be 100 in every step. Caches stop growing when they are full.
     assert all(min(step[kind] for step in growth) < 60 for kind in (0, 1)), growth
     assert counts[-1][2] <= counts[0][2], counts
 
@@ -113,7 +113,8 @@ def test_exit_handlers_of_the_app_run_in_the_worker(server, tmp_path):
     assert (tmp_path / "exit").read_text() == "farewell"
 
 
-@pytest.mark.parametrize("worker_class", [name for name in WSGI_CLASSES if name != "threads"])  # its loop goes on
+# Not in class threads, whose loop goes on while a request hangs.
+@pytest.mark.parametrize("worker_class", [name for name in WSGI_CLASSES if name != "threads"])
 def test_worker_that_hangs_shows_its_python_stack(gateway, python, worker_class):
     server = gateway(APP, "-k", worker_class, "--timeout", "1", python=python)
     with server.connect() as wire:

@@ -64,7 +64,7 @@ def test_framework_streams(framework):
 
 
 def test_streams_side_by_side_keep_their_contexts(framework):
-    """Two slow readers' generators take turns on one thread; each goes on with the request that it began with."""
+    """The generators of two slow clients alternate on one thread; each must keep its own request context."""
     streams = []
     for word in ("one", "two"):
         wire = framework.connect(receive_buffer=8192)

@@ -1,8 +1,9 @@
 """Compares evgateway with its peers side by side: interleaved rounds, the median of the ratios, CPU time first.
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
-of tables (speed, memory, sleepers, latency), separated by commas: `--only evgateway-inline,bjoern`, `--only memory`,
-`--only latency,evgateway-asgi-held`.
+of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, sleepers, latency), separated by
+commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions`
+counts instructions in place of all that, also of the contestants that `--only` names.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import types
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d"))
 
 import contestants  # noqa: E402
+import instructions  # noqa: E402
 import limits  # noqa: E402
 import run  # noqa: E402
 from clients.crew import Crew  # noqa: E402
@@ -24,24 +26,11 @@ from progress import Progress  # noqa: E402
 from scenarios import Chosen  # noqa: E402
 from scenarios.measurement import Measurement  # noqa: E402
 from servers import Refused  # noqa: E402
+from side_by_side import SideBySide  # noqa: E402
 from tables import Table, judged  # noqa: E402
+from workloads import WORKLOADS  # noqa: E402
 
-TABLES = ["speed", "memory", "sleepers", "latency"]
-SPEED = ["bjoern", "evgateway-inline", "gunicorn-gthread", "gunicorn-gevent", "evgateway-gevent",
-         "evgateway-threads", "granian-wsgi", "uvicorn", "evgateway-asgi", "granian-asgi",
-         "hummingbird", "evgateway-swift", "bare-c"]
-# Ours, the peer, the ratio of CPU time per request that we want to stay under.
-RATIOS = [
-    ("evgateway-inline", "bjoern", 0.85),
-    ("evgateway-inline", "gunicorn-gevent", None),
-    ("evgateway-inline", "gunicorn-gthread", None),
-    ("evgateway-gevent", "gunicorn-gevent", 0.25),
-    ("evgateway-threads", "granian-wsgi", 0.60),
-    ("evgateway-asgi", "uvicorn", 0.60),
-    ("evgateway-asgi", "granian-asgi", 0.85),
-    ("evgateway-swift", "hummingbird", 0.40),
-    ("evgateway-swift", "bare-c", 1.35),
-]
+TABLES = [*WORKLOADS, "memory", "sleepers", "latency"]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -89,37 +78,10 @@ class Bench:
         finally:
             server.stop()
 
-    def speed(self, names):
-        servers, scenario = {}, f"throughput:seconds={self.options.duration}"
-        cpu, rate, size = ({name: [] for name in names} for _ in range(3))
-        try:
-            for name in names:
-                servers[name] = contestants.started(name)
-                self.measured(servers[name], "throughput:seconds=1")
-            for number in range(self.options.rounds):
-                # Every other round runs backwards, so that no one always follows the same neighbour.
-                for name in names if number % 2 == 0 else reversed(names):
-                    found = self.measured(servers[name], scenario)
-                    cpu[name].append(found["cpu_per_request_us"])
-                    rate[name].append(found["throughput"])
-                    size[name].append(found["bytes_read"] / found["requests"])
-        finally:
-            for server in servers.values():
-                server.stop()
-        table = Table("hello, 13 bytes", "CPU us/request", "requests/s", "bytes on the wire")
-        for name in names:
-            table.add(name, f"{statistics.median(cpu[name]):.2f}", f"{statistics.median(rate[name]):.0f}",
-                      f"{statistics.median(size[name]):.0f}")
-        self.show(table)
-        table = Table("CPU time per request", "ratio", "range", "target")
-        for ours, peer, target in RATIOS:
-            if ours in cpu and peer in cpu:
-                ratios = sorted(a / b for a, b in zip(cpu[ours], cpu[peer]))
-                middle = statistics.median(ratios)
-                table.add(f"{ours} : {peer}", f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}",
-                          judged(middle, target, "{:.2f}"))
-        if table.rows:
-            self.show(table)
+    def side_by_side(self, workload, names):
+        for table in SideBySide(workload, names, self.context).tables(self.options.rounds, self.options.duration):
+            if table.rows:
+                self.show(table)
 
     def memory(self, rows):
         table = Table(f"PSS per connection, {self.count} of them", "bytes", "target")
@@ -198,33 +160,58 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--duration", type=int, default=3, help="seconds of load per contestant and round")
-    parser.add_argument("--held", type=int, default=5000, help="connections held at a time, in the tables but speed")
+    parser.add_argument("--held", type=int, default=5000,
+                        help="connections held at a time, in the tables memory, sleepers and latency")
     parser.add_argument("--only", default=",".join(TABLES))
     parser.add_argument("--markdown", action="store_true", help="as README shows it")
+    parser.add_argument("--instructions", action="store_true",
+                        help="user-space instructions per hello, counted by valgrind --tool=callgrind")
+    parser.add_argument("--peers", action="store_true", help="with --instructions: of bare C, bjoern and uvicorn too")
+    parser.add_argument("--profiles", metavar="FOLDER",
+                        help="with --instructions: keep there what callgrind_annotate reads")
     options = parser.parse_args()
     only = options.only.split(",")
     named = [name for name in contestants.CONTESTANTS if name in only]
     if unknown := set(only) - set(named) - set(TABLES):
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are "
                      + ", ".join([*TABLES, *contestants.CONTESTANTS]))
+    if options.instructions:
+        if only != TABLES and (asked := set(only) & set(TABLES)):
+            parser.error(f"--instructions is of contestants; {', '.join(sorted(asked))} is a table")
+        count_instructions(options, named)
+        return
     tables = [table for table in TABLES if table in only] or TABLES
-    rows = {"speed": [(name,) for name in SPEED], "memory": MEMORY, "sleepers": SLEEPERS, "latency": LATENCY}
+    rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
+            "memory": MEMORY, "sleepers": SLEEPERS, "latency": LATENCY}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}
     bench = Bench(options, min(options.held, limits.raise_descriptor_limit() - 400))
     head(options, dict.fromkeys(row[0] for table in chosen.values() for row in table))
     for table, found in chosen.items():
-        if found:
-            getattr(bench, table)([row[0] for row in found] if table == "speed" else found)
+        if found and table in WORKLOADS:
+            bench.side_by_side(WORKLOADS[table], [name for name, in found])
+        elif found:
+            getattr(bench, table)(found)
 
 
-def head(options, names):
+def count_instructions(options, named):
+    rows = instructions.ROWS + instructions.PEERS
+    if named:
+        chosen = [(name, dict(rows).get(name, {})) for name in named]
+    else:
+        chosen = rows if options.peers else instructions.ROWS
+    head(options, [name for name, _ in chosen], f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
+    table = instructions.table(chosen, options.profiles)
+    print("\n" + (table.markdown() if options.markdown else table.text()))
+
+
+def head(options, names, how=None):
     """The date, the machine, the command that does it again, and each contestant's version and command."""
+    how = how or f"{options.rounds} interleaved rounds of {options.duration} s, wrk -t1; each table names its app"
     command = shlex.join(["scripts/bench", *(word for word in sys.argv[1:] if word != "--markdown")])
     quoted = f"`{command}`" if options.markdown else command
     print(f"{quoted} on {datetime.date.today()}: {limits.machine()['cpus']} processors, {platform.machine()}, "
-          f"{platform.system()} {platform.release()}; {options.rounds} interleaved rounds of {options.duration} s, "
-          "wrk -t1 -c64.\n")
+          f"{platform.system()} {platform.release()}; {how}.\n")
     for name in names:
         name, version, words = contestants.described(name)
         if options.markdown:

@@ -11,6 +11,7 @@ ASGI_LOOP = ["--asgi-loop", "uvloop"]
 CONTESTANTS = {
     "evgateway-inline": ("evgateway:class=inline,app=hello:app", []),
     "bjoern": ("bjoern:app=hello:app_with_date_and_server", []),
+    "fastpysgi": ("fastpysgi:app=hello:app", []),
     "gunicorn-gevent": ("gunicorn-gevent:app=hello:app", []),
     "gunicorn-gthread": ("gunicorn-gthread:threads=64,app=hello:app", []),
     "evgateway-gevent": ("evgateway:class=gevent,app=hello:app", []),
@@ -28,15 +29,17 @@ CONTESTANTS = {
 }
 
 
-def spec(name):
+def spec(name, app="hello"):
+    """`app`: the module in the place of hello."""
     text, flags = CONTESTANTS[name]
-    return Spec(text, types.SimpleNamespace(worker_class=None, workers=None, threads=None, connections=CONNECTIONS,
-                                            app=None, python=None, flags=flags))
+    options = types.SimpleNamespace(worker_class=None, workers=None, threads=None, connections=CONNECTIONS, app=None,
+                                    python=None, flags=flags)
+    return Spec(text.replace("app=hello:", f"app={app}:"), options)
 
 
-def started(name, **paths):
-    """`paths` are those that the scenarios ask for, where they are not the app's own."""
-    return Server.started(spec(name), paths)
+def started(name, app="hello", through=list, **paths):
+    """`paths` are those that the scenarios ask for, where they are not the app's own; `through`: Server.started."""
+    return Server.started(spec(name, app), paths, through)
 
 
 def described(name):

@@ -1,7 +1,7 @@
 """Two servers, measured in turns: per metric the median of each, and the median and range of the rounds' ratios.
 
-A round's ratio needs both of its values and a divisor other than zero; how many rounds gave one is in the row.
-Errors are added up over the rounds, because a median would hide those of a single round.
+A round has a ratio only if both values exist and the divisor is not zero; each row tells how many rounds had one.
+Errors are added up over the rounds, because a median would hide the errors of a single round.
 """
 
 import statistics
@@ -46,7 +46,7 @@ def compare(rounds_a, rounds_b):
 
     Returns {"a": name, "b": name, "rounds": n, "rows": [{"scenario", "metric", "unit", "better": "lower"|"higher",
     "a", "b": medians, "ratio": median of a/b, "low", "high": its range, "rounds": how many ratios there are}]}.
-    A number that cannot be had is None. ValueError when there are no pairs.
+    A number that cannot be computed is None. Raises ValueError when there are no pairs.
     """
     if not rounds_a or len(rounds_a) != len(rounds_b):
         raise ValueError(f"{len(rounds_a)} rounds of one server and {len(rounds_b)} of the other do not make pairs")
@@ -67,7 +67,7 @@ def compare(rounds_a, rounds_b):
 
 
 def server_names(results):
-    """What to call each result's server: its name, with a number where servers at several URLs share it."""
+    """Returns a name for each result's server: its own, with a number if servers at several URLs have the same."""
     urls = {}
     for result in results:
         places = urls.setdefault(result["server"]["name"], [])
@@ -78,7 +78,7 @@ def server_names(results):
 
 
 def keyed(result):
-    """A result's scenarios by name; the second of a name is "name #2", so that those of two results can be matched."""
+    """A result's scenarios by name. The second one of a name becomes "name #2", so that two results can be matched."""
     found = {}
     for scenario in result["scenarios"]:
         name, nth = scenario["name"], 2
@@ -90,8 +90,8 @@ def keyed(result):
 
 
 def verdict(row, rounds):
-    """"a" or "b" when each of so many rounds agrees on which is better, and not only in digits that are not shown;
-    else "". Of errors, who had fewer."""
+    """Returns "a" or "b" if all rounds agree on which is better, and the difference is visible in the digits shown;
+    else "". For errors, returns the one with fewer."""
     if row["metric"].startswith("errors"):
         first, second = row["a"], row["b"]
         if first is None or second is None or first == second:

@@ -1,4 +1,4 @@
-"""Latencies in microseconds as an HdrHistogram: 1 us to an hour, three digits; it crosses process borders as bytes."""
+"""Latencies in microseconds as an HdrHistogram: 1 us to an hour, three digits; sent between processes as bytes."""
 
 from hdrh.histogram import HdrHistogram
 
@@ -27,11 +27,11 @@ class Histogram:
         return self._values.get_total_count()
 
     def percentile(self, percentile):
-        """In us."""
+        """Returns the latency at a percentile, in microseconds."""
         return self._values.get_value_at_percentile(percentile)
 
     def to_result(self, corrected):
-        """The dict of a result, or None when nothing was recorded."""
+        """Returns the dict for a result; None if nothing was recorded."""
         if not self.count:
             return None
         return {
@@ -43,7 +43,7 @@ class Histogram:
         }
 
     def _curve_percentiles(self):
-        """Twelve a halving of what is left above them, down to the share of a single value, and the greatest value."""
+        """Twelve percentiles for each halving of the rest above them, until that is a single value, and then 100."""
         found, step, percentile = [], 0, 0.0
         while len(found) < 200 and 100 - percentile > 50 / self.count:
             found.append(round(percentile, 6))

@@ -1,4 +1,4 @@
-"""Results as one HTML file that refers to nothing outside of itself: page.css and every plot are inside.
+"""Results as one HTML file that needs no other file: page.css and every plot are inside.
 
 It is well-formed XML too, and every text that came from a result or a server is escaped. Not called html.py: first on
 the import path, that would hide the standard library's module.
@@ -28,8 +28,8 @@ class Run:
 
 
 def page(results, comparison):
-    """`results` are one run or more, several of one server being its rounds; `comparison` is compare.compare's answer
-    or None."""
+    """`results` are one or more runs; several runs of one server are its rounds. `comparison` is what compare.compare
+    returned, or None."""
     runs = _runs(results)
     servers = list(dict.fromkeys(run.name for run in runs))
     title = "Load test: " + " beside ".join(servers)
@@ -47,7 +47,7 @@ def page(results, comparison):
 
 
 def _runs(results):
-    """Grouped by server, in the order in which the servers first appear."""
+    """The runs, grouped by server in the order in which the servers first appear."""
     rounds = {}
     for name, result in zip(compare.server_names(results), results):
         rounds.setdefault(name, []).append(result)
@@ -67,7 +67,7 @@ def _circumstances(results, comparison):
 
 
 def _counted(comparison):
-    """The errors of all rounds, of which a page may show but the last."""
+    """The errors of all rounds. The page may show only the last round."""
     return sum(row[side] or 0 for row in comparison["rows"] if "errors" in row["metric"] for side in ("a", "b"))
 
 
@@ -115,7 +115,7 @@ def _scenario(label, found):
 
 
 def _figures(scenario):
-    """[(name, text)] of what is told first about one run of a scenario, the same names for every run."""
+    """Returns [(name, text)]: the main figures of one run of a scenario, with the same names for every run."""
     found = (scenario.get("latency") or {}).get("percentiles") or {}
     memory, balance = scenario.get("memory") or {}, scenario.get("balance") or {}
     switches = scenario.get("context_switches") or {}
@@ -142,7 +142,7 @@ def _cards(scenario):
 
 
 def _headlines(found):
-    """A row per figure and a column per run, so that what is compared stands side by side."""
+    """A table with a row per figure and a column per run."""
     columns = [dict(_figures(scenario)) for _, scenario in found]
     rows = "".join(f'<tr><th scope="row">{escape(name)}</th>'
                    + "".join(f'<td class="n">{escape(column.get(name, "-"))}</td>' for column in columns) + "</tr>"
@@ -201,7 +201,7 @@ def _balance(found):
 
 
 def _bars(title, groups):
-    """A figure per run, all to one scale; none of a run that has no bars."""
+    """A figure for each run that has bars, all with the same scale."""
     most = max((count for _, rows in groups for _, count in rows), default=0)
     return [bars(title, run.label if len(groups) > 1 else "", run.colour, rows, most) for run, rows in groups if rows]
 

@@ -112,6 +112,11 @@ def _bjoern(spec):
     return [spec.python, APPS / "serve_bjoern.py", *spec.flags, spec.app_or("waiting:app")]
 
 
+def _fastpysgi(spec):
+    return [spec.python.parent / "fastpysgi", "--host", spec.host, "--port", str(spec.port), *spec.flags,
+            spec.app_or("waiting:app")]
+
+
 def _waitress(spec):
     return [spec.python, "-m", "waitress", "--listen", spec.bind, "--threads", str(spec.threads), "--connection-limit",
             str(spec.connections), "--asyncore-use-poll", "--channel-timeout", "75", *spec.flags,
@@ -141,6 +146,7 @@ KINDS = {
     "uvicorn": Kind(_uvicorn, ("asgi",), ("asgi",), hup=True, package="uvicorn"),
     "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
     "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),
+    "fastpysgi": Kind(_fastpysgi, ("inline",), workers=False, package="fastpysgi", needs_port=True),
     "waitress": Kind(_waitress, ("threads",), workers=False, package="waitress"),
     "uwsgi": Kind(_uwsgi, ("threads", "gevent"), ("gevent",), hup=True, package="uwsgi", needs_port=True),
     "hypercorn": Kind(_hypercorn, ("asgi",), ("asgi",), package="hypercorn"),

@@ -1,15 +1,15 @@
-"""What this machine allows: descriptors, ports, memory, processors. The descriptor limit is raised as far as may be."""
+"""The limits of this machine: descriptors, ports, memory, processors. Raises the soft limit of descriptors."""
 
 import os
 import platform
 import resource
 
-# A client process needs these for itself: its pipe, the poll, the interpreter's own, those of siblings.
+# Descriptors that a client process needs besides its connections: pipes, the poll, those of the interpreter.
 SPARE_DESCRIPTORS = 200
 
 
 def raise_descriptor_limit():
-    """To the hard limit, which nobody but root may go beyond; returns the limit per process that there is now."""
+    """Raises the soft limit to the hard limit, which only root can raise. Returns the limit per process afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard
     if hard == resource.RLIM_INFINITY:
@@ -22,7 +22,7 @@ def raise_descriptor_limit():
 
 
 def machine():
-    """As a result's `machine`."""
+    """Returns the value of a result's `machine`."""
     return {
         "cpus": len(os.sched_getaffinity(0)), "memory_bytes": memory("MemTotal"), "kernel": platform.release(),
         "descriptor_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
@@ -30,7 +30,7 @@ def machine():
 
 
 def memory(name):
-    """Bytes of a line of /proc/meminfo; with a memory limit on the control group, no more than is left of it."""
+    """Returns the bytes of a line of /proc/meminfo, but not more than the control group's memory limit leaves."""
     found = 0
     with open("/proc/meminfo") as file:
         for line in file:
@@ -44,7 +44,7 @@ def memory(name):
 
 
 def ports():
-    """Local ports that one source address has for connections to one server."""
+    """How many connections to one server are possible from one source address, because of its local ports."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
         first, last = map(int, file.read().split())
     return last - first + 1

@@ -1,4 +1,4 @@
-"""scripts/loadtest: reads the options, says the plan, runs the scenarios, shows what came of it."""
+"""scripts/loadtest: reads the options, prints the plan, runs the scenarios, and prints the results."""
 
 import datetime
 import os
@@ -90,7 +90,7 @@ def one(context, server, made, options, command):
 
 
 def compared(context, servers, plans, options, command):
-    """A B, B A, A B: neither always follows the other."""
+    """Rounds in the order A B, B A, A B, so that neither server always runs after the other."""
     rounds = [[], []]
     for number in range(options.rounds):
         for index in (0, 1) if number % 2 == 0 else (1, 0):
@@ -121,7 +121,7 @@ def _interrupted(number, frame):
 
 
 if __name__ == "__main__":
-    # Not through the interpreter's own end: a daemon thread may sit in a server's pipe.
+    # Not by the normal end of the interpreter, because a daemon thread may still read from a server's pipe.
     code = 1
     try:
         code = main(sys.argv[1:])

@@ -1,5 +1,5 @@
-"""What will be done and what cannot be, said before anything is started: descriptors, ports, memory, what a class of
-workers can hold. A count that the machine does not allow is lowered to what it allows."""
+"""The plan, printed before anything starts: what will be done, and which limits are too low (descriptors, ports,
+memory, requests that a worker class can hold). A count above a limit is lowered to the limit."""
 
 import math
 import os
@@ -9,13 +9,13 @@ import limits
 from kinds import Refused
 from servers import no_reload
 
-# What a connection takes of the machine: two sockets in the kernel, a few arrays in the client, the server's own.
+# The memory of a connection: two sockets in the kernel, a few arrays in the client, and the server's share.
 BYTES_PER_CONNECTION = 12_000
 SERVER_SPARE = 300
 
 
 class Plan:
-    """`spec` has its workers and connections filled in; `chosen` is what can be run of what was asked for."""
+    """`spec` has its workers and connections filled in; `chosen` are the scenarios that can run."""
 
     def __init__(self, spec, chosen, options):
         self.spec, self.chosen, self.options = spec, chosen, options
@@ -28,7 +28,7 @@ class Plan:
         self._check_scenarios()
 
     def _most_allowed(self):
-        """Connections that the clients can have open."""
+        """The most connections that the clients can have open."""
         per_process = self.limit - limits.SPARE_DESCRIPTORS
         if per_process < 1:
             raise Refused(f"the descriptor limit is {self.limit}; at least {limits.SPARE_DESCRIPTORS + 1} are needed")
@@ -65,7 +65,7 @@ class Plan:
         self.most = max(scenario.connections for scenario in self.chosen)
 
     def _fit_server(self):
-        """Room for the crowd in each worker, also when it is not shared out evenly."""
+        """Gives each worker enough connections, also if they are not divided evenly among the workers."""
         spec = self.spec
         if not self.options.connections and "connections=" not in spec.text:
             share = self.most if spec.workers == 1 else math.ceil(self.most / spec.workers * 1.5)

@@ -1,5 +1,5 @@
-"""Plots as HTML: an inline SVG that stretches to its box, and its words as HTML beside it, so that text keeps its size
-on every screen. Colours are the style sheet's: class s1, s2, … per server."""
+"""Plots as HTML: an inline SVG that is scaled to its box, and the texts as HTML, which is not scaled, so that texts
+have the same size on every screen. The style sheet sets the colours: class s1, s2, … per server."""
 
 import html
 import math
@@ -31,7 +31,7 @@ def linear(most, form=number, label="", base=10):
 
 
 def span(most, form, label=""):
-    """From zero to exactly `most`, for time: nothing is left blank at the right."""
+    """From zero to exactly `most`, without empty space at the right; for time."""
     most = most or 1
     step = _round_step(most / 5)
     return Axis(lambda value: min(max(value / most, 0), 1),
@@ -52,14 +52,14 @@ def logarithmic(least, most, form, label=""):
 
 
 def percentiles(count):
-    """HdrHistogram's axis: each further nine is as wide as the one before; the right end is the slowest of `count`."""
+    """HdrHistogram's axis: 90 %, 99 %, 99.9 % ... at equal distances; the right end is the slowest of `count`."""
     end = math.log10(max(count, 20))
     values = [0, 50, 90, 99, 99.9, 99.99, 99.999, 99.9999]
 
     def place(percentile):
         return 1.0 if percentile >= 100 else min(-math.log10(1 - max(percentile, 0) / 100) / end, 1.0)
 
-    # No label so near the right end that it would touch "max".
+    # No label so close to the right end that it overlaps "max".
     return Axis(place, [(place(value), f"{value:g}%") for value in values if place(value) < 0.93] + [(1.0, "max")],
                 "percentile")
 
@@ -70,7 +70,7 @@ def _round_step(rough):
 
 
 def chart(title, lines, x, y, note="", tall=False):
-    """`lines` are [(name, classes, [(x, y), …])]; points whose y is None are a gap."""
+    """`lines` are [(name, classes, [(x, y), …])]; a point whose y is None makes a gap in the line."""
     drawn = "".join(f'<line class="grid" x1="0" x2="1000" y1="{_down(place)}" y2="{_down(place)}"/>'
                     for place, _ in y.ticks)
     drawn += "".join(f'<line class="grid" y1="0" y2="1000" x1="{place * 1000:.1f}" x2="{place * 1000:.1f}"/>'
@@ -109,7 +109,7 @@ def _down(place):
 
 
 def _crowded(places):
-    """Those whose labels would touch a neighbour's on a narrow screen, where the style sheet leaves them out."""
+    """The places whose labels would overlap a neighbour's on a narrow screen. The style sheet hides them there."""
     kept, left_out = -1.0, set()
     for place in places[:-1]:
         if place - kept < 0.14 or places[-1] - place < 0.17:
@@ -120,7 +120,7 @@ def _crowded(places):
 
 
 def _path(points, x, y):
-    """Each stretch between gaps; a point alone becomes a dot by way of the line's round ends."""
+    """The SVG path of each part between gaps. A single point becomes a dot, because lines have round ends."""
     path, joined = "", False
     for across, up in points:
         if present(across) is None or present(up) is None:

@@ -1,5 +1,5 @@
-"""How a run gets on: on a terminal one line that is rewritten at most five times a second and leaves no trace;
-elsewhere, a line when a scenario starts and one when it ends."""
+"""The progress of a run. On a terminal it is one line, which is rewritten at most five times a second and erased at
+the end; elsewhere, a line when a scenario starts and one when it ends."""
 
 import os
 import time
@@ -10,8 +10,8 @@ INTERVAL = 0.2
 
 
 class Progress:
-    """`stream` is a text stream, or None to say nothing; `total_seconds_hint` how long all scenarios will take
-    together, when known."""
+    """`stream` is a text stream, or None for no output; `total_seconds_hint` is the expected time of all scenarios
+    together, or None."""
 
     def __init__(self, stream, total_seconds_hint=None):
         self._stream, self._hint = stream, total_seconds_hint
@@ -21,7 +21,7 @@ class Progress:
         self._name, self._sample = None, {}
 
     def update(self, scenario_name, sample, note=""):
-        """`sample` is an entry of the scenario's series. Its time going back means the same scenario once more."""
+        """`sample` is an entry of the scenario's series. If its time is less than before, the scenario runs again."""
         starts = scenario_name != self._name or sample.get("t", 0) < self._sample.get("t", 0)
         if starts:
             self._end_scenario()

@@ -1,6 +1,6 @@
-"""A result as text: the table at the end of a run, at most 100 columns wide, and the JSON that holds all of it.
+"""A result as text: the table at the end of a run, at most 100 columns wide, and the JSON with all values.
 
-Every scenario says how many errors it had, also when there were none.
+The number of errors is shown for every scenario, also if it is zero.
 """
 
 import json
@@ -36,14 +36,14 @@ def write_json(result, path):
 
 
 def errors_of(scenario):
-    """[(kind, count)] of the kinds that were seen, the most frequent first."""
+    """Returns [(kind, count)] of the errors that occurred, the most frequent kind first."""
     seen = [(plain(kind), count) for kind, count in (scenario.get("errors") or {}).items() if count]
     return sorted(seen, key=lambda error: (-error[1], error[0]))
 
 
 def error_text(scenario):
-    """"none", or "3 refused, 2 status 503: 5 errors on 5,000 requests (0.10 %)". A refused connection may not be
-    among the requests, so there is a share only where it can be one."""
+    """Returns "none", or "3 refused, 2 status 503: 5 errors on 5,000 requests (0.10 %)". Refused connections are no
+    requests, so there may be more errors than requests; then the percentage is left out."""
     errors = errors_of(scenario)
     if not errors:
         return "none"
@@ -114,7 +114,7 @@ def _latency(histogram):
 
 
 def _row(label, items):
-    """Items are kept whole and put on as many lines as they need; one wider than a line is broken."""
+    """Puts the items on as many lines as they need. Only an item that is wider than a line is broken."""
     lines = [""]
     for item in items:
         for piece in textwrap.wrap(item, WIDTH - MARGIN, break_on_hyphens=False) or [""]:

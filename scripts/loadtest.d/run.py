@@ -1,4 +1,4 @@
-"""Scenarios on servers: one after another, each with the same context, and a result of it all."""
+"""Runs scenarios on servers, one after another and with the same context, and makes the result."""
 
 import math
 import os
@@ -13,7 +13,7 @@ PER_ADDRESS = 250
 
 
 class Context:
-    """What the command line decided for all scenarios of a run."""
+    """The options of the command line that hold for all scenarios of a run."""
 
     def __init__(self, options, progress):
         self.options, self.progress = options, progress
@@ -26,12 +26,12 @@ class Context:
         print(f"loadtest: {text}", file=sys.stderr, flush=True)
 
     def processes(self, connections):
-        """How many client processes so many connections take: one per processor, more when descriptors ask for it."""
+        """The number of client processes: one per processor, or more if the limit of descriptors requires it."""
         wanted = self.options.processes or min(len(os.sched_getaffinity(0)), max(1, connections // 16))
         return max(wanted, math.ceil(connections / self.descriptors))
 
     def sources(self, target, index):
-        """Addresses that client process `index` connects from; none of its own where the server is not on loopback."""
+        """The addresses that client process `index` connects from; none if the server is not on loopback."""
         family, address = target
         if family != socket.AF_INET or not address[0].startswith("127.") or self.options.sources == 1:
             return []
@@ -43,7 +43,7 @@ def measure(context, server, chosen):
     """Runs the scenarios; returns the list of their dicts."""
     found = []
     for scenario in chosen:
-        # What the last one left to be done, closing its connections above all, is not the next one's.
+        # The server may still close connections of the last scenario; that must not count for the next one.
         server.settle()
         measurement = Measurement(context, server, scenario.name, dict(scenario.parameters))
         try:

@@ -1,4 +1,4 @@
-"""One server under load: started from a specification, or met at a URL. Its whole tree is measured, and ended."""
+"""One server under load: started from a specification, or running at a URL. All its processes are measured."""
 
 import os
 import pathlib
@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 import kinds
 from clients.crew import die_with_parent
 from kinds import Refused
-from procfs import Tree
+from process_tree import Tree
 
 READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
 START_SECONDS = 60
 
 
 class Spec:
-    """NAME[:key=value,...] of --server and --compare, or a URL; what is not said there comes from the options."""
+    """NAME[:key=value,...] of --server and --compare, or a URL; other values come from the options."""
 
     def __init__(self, text, options):
         self.text, self.url = text, None
@@ -39,7 +39,7 @@ class Spec:
         self.connections = _whole("connections", settings.pop("connections", None) or options.connections or 1000,
                                   1, 1 << 20)
         self.app = settings.pop("app", None) or options.app or ""
-        # Not resolved: the path of an interpreter in a virtualenv is what makes it one.
+        # The link is not resolved: Python finds its virtualenv by the path that it is started with.
         self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))
         self.flags, self.host, self.port = list(options.flags), "127.0.0.1", 0
         if settings:
@@ -90,35 +90,36 @@ def _whole(name, value, least, most):
 
 
 class Server:
-    """`target` is what clients connect to: (family, address). `tree` is None when nothing is known of its process."""
+    """`target` is what clients connect to: (family, address). `tree` is None if the processes are not known."""
 
     def __init__(self, spec, paths):
         self.spec, self.name = spec, spec.name
         self.paths = {**(spec.kind.paths(spec) if spec.kind else kinds.PATHS), **paths}
         self.process = self.tree = self.command = self.version = self.folder = None
         self.workers, self.published = None, 0
-        # The largest crowd whose memory was measured: what it left behind is used again by the next one.
+        # The most connections whose memory was measured: later connections use their memory again.
         self.crowd = 0
-        # What reports call it: the name, with the class where there are several.
+        # The name in reports, with the class if the server has several.
         self.label = f"{spec.name}-{spec.worker_class}" if spec.kind and len(spec.kind.classes) > 1 else spec.name
 
     @classmethod
-    def started(cls, spec, paths):
+    def started(cls, spec, paths, through=list):
+        """`through` maps the words of its command to those that are run, which may start with a tool."""
         server = cls(spec, paths)
         spec.kind.build()
         if spec.kind.needs_port:
             spec.port = _free_port(spec.host)
         words = spec.kind.words(spec)
         if spec.python in words and not os.access(spec.python, os.X_OK):
-            raise Refused(f"{spec.python} is no interpreter")
+            raise Refused(f"{spec.python} is not a Python interpreter")
         server.command, server.workers = kinds.typed(words), spec.workers
         server.version = kinds.version(spec)
-        server._start([str(word) for word in words])
+        server._start([str(word) for word in through(words)])
         return server
 
     @classmethod
     def met(cls, spec, paths, pid=None):
-        """At a URL: http://HOST[:PORT][/PATH], or unix:PATH."""
+        """A server that runs already, at http://HOST[:PORT][/PATH] or unix:PATH."""
         server = cls(spec, paths)
         try:
             parts = urlsplit(spec.url)
@@ -127,7 +128,7 @@ class Server:
         if not spec.url.isascii() or any(letter.isspace() for letter in spec.url):
             raise Refused(f"{spec.url!r}: a URL is ASCII without spaces")
         if parts.scheme == "https":
-            raise Refused("https is not spoken here: name the http port behind it")
+            raise Refused("https is not supported: name the http port behind it")
         if parts.scheme == "unix":
             path = "\0" + parts.path[1:] if parts.path.startswith("@") else parts.path
             server.target, server.host_field = (socket.AF_UNIX, path), "localhost"
@@ -174,7 +175,7 @@ class Server:
             del self.log[:-200]
 
     def _wait_until_it_answers(self):
-        """Its port comes from its log, or from the kernel for a server that does not print it."""
+        """Waits for the first answer. The port comes from the server's log, or from the kernel if it is not printed."""
         deadline, port = time.monotonic() + START_SECONDS, self.spec.port
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -202,7 +203,7 @@ class Server:
             return False
 
     def settle(self, seconds=10):
-        """Until the tree has used no CPU time worth a tick for half a second, or `seconds` have passed."""
+        """Waits until the processes have used no clock tick of CPU time for half a second, for `seconds` at most."""
         deadline, last = time.monotonic() + seconds, -1.0
         while self.tree and (now := self.tree.cpu_seconds()) - last > 0.011 and time.monotonic() < deadline:
             last = now
@@ -215,7 +216,7 @@ class Server:
         return self.process is None or self.process.poll() is None
 
     def described(self):
-        """As a result's `server`."""
+        """Returns the value of a result's `server`."""
         return {"name": self.label, "version": self.version, "command": self.command, "url": self.url,
                 "workers": self.workers}
 
@@ -239,7 +240,7 @@ class Server:
 
 
 def _reachable(addresses):
-    """Of a name's addresses the first that takes a connection, else the first."""
+    """Returns the first address that accepts a connection; if none does, the first."""
     for found in addresses if len(addresses) > 1 else ():
         with socket.socket(found[0], socket.SOCK_STREAM) as probe:
             probe.settimeout(5)
@@ -249,7 +250,7 @@ def _reachable(addresses):
 
 
 def no_reload(spec, pid):
-    """Why HUP would not reload it, or None."""
+    """Returns why the server does not reload on HUP; None if it does."""
     if spec.url is not None:
         return None if pid else "whom to send HUP to? --pid"
     if not spec.kind.hup:

@@ -1,4 +1,4 @@
-"""What happened when: plots of a scenario's series over its time, those that have anything to show.
+"""Plots of a scenario's series over time; series without values are left out.
 
 `answered` and `errors` of a series count from the scenario's start; answers are plotted per second.
 """
@@ -8,7 +8,7 @@ from units import number, present, seconds, size
 
 
 def charts(found):
-    """`found` is [(run, scenario)], a run having `label` and `colour`; returns HTML figures."""
+    """`found` is [(run, scenario)]; a run has `label` and `colour`. Returns HTML figures."""
     lines = [(run, scenario.get("series") or []) for run, scenario in found]
     end = max((present(sample.get("t")) or 0 for _, series in lines for sample in series), default=0)
     if not end:
@@ -33,7 +33,7 @@ def charts(found):
 
 
 def per_second(points):
-    """Differences of a count, each at the end of its interval; a count that falls, or no time between, is a gap."""
+    """The increase per second, at the end of each interval; a gap if the count falls or no time has passed."""
     found, last = [], None
     for at, count in points:
         if present(at) is None or present(count) is None:

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them. A value that is not there is "-"; nothing that exists is rounded down to zero.
+"""Numbers as text for people. A missing value is "-"; a value above zero is never rounded to zero.
 
 KB and MB are 1024 and 1024 * 1024 bytes, as in the README's memory figures.
 """
@@ -50,7 +50,7 @@ def rate(value):
 
 
 def ratio(value):
-    """Of two figures, neither of them negative: two or three digits, whatever its size."""
+    """A ratio of two figures that are not negative, with two or three digits."""
     if present(value) is None:
         return "-"
     if value >= 100 or value == 0:
@@ -75,5 +75,5 @@ def named(name, value):
 
 
 def plain(text):
-    """Text that moves no cursor, starts no line and can be encoded; an error's kind may hold a server's own bytes."""
+    """Returns text without control characters and lone surrogates; an error's kind may contain a server's bytes."""
     return "".join(letter if letter.isprintable() else "?" for letter in str("-" if text is None else text))

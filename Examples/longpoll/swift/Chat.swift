@@ -1,23 +1,23 @@
-// One room: what was said, and who waits for more. All of it lives on the worker's loop, so nothing here needs a lock.
-// A client that waits is parked: it costs its connection and a small record, and no task.
+// One room: the messages, and the clients that wait for more. Everything here runs on the worker's loop, so it needs no
+// lock. A client that waits is parked: it costs its connection and a small record, and no task.
 import EvGateway
 
 @LoopActor
 final class Chat {
-    /// Messages in one answer, and in the first one that a client gets.
+    /// The most messages in one answer, and in the first answer that a client gets.
     private static let (most, first) = (100, 20)
 
     private(set) var history = History()
-    /// Announced when there is something to look at: messages, another history, or the worker leaves.
+    /// Announced when there are new messages, when the history was replaced, and when the worker leaves.
     private let news = LoopCondition()
     private let hold: Duration
     private let redis: RedisChat?
     /// False until the history has come from Redis for the first time.
     private var isFilled: Bool
     private var isLeaving = false
-    /// How often the ids have begun anew, because Redis lost what it had.
+    /// How often the ids have started again, because Redis lost its data.
     private var era = 0
-    /// The latest answer: those who are woken together get the same bytes, put together once.
+    /// The latest answer. Clients that are woken together get the same bytes, which are made once.
     private var shared: (after: Int, last: Int, response: Response)?
 
     /// - Parameter hold: how long a client waits at most.
@@ -27,7 +27,8 @@ final class Chat {
         isFilled = redis == nil
     }
 
-    /// The room of this worker, up to date with Redis if that can be reached, and emptied when the worker leaves.
+    /// Makes the room of this worker. It has read the history if Redis can be reached, and answers all waiting clients
+    /// when the worker leaves.
     static func open(_ settings: Settings) async -> Chat {
         let redis = settings.redis.map { RedisChat($0) }
         let chat = Chat(hold: settings.hold, redis: redis)
@@ -36,7 +37,7 @@ final class Chat {
         return chat
     }
 
-    // MARK: what is said
+    // MARK: publishing
 
     /// - Parameter fields: the message without its id, `{"name":"ann","text":"hi"}`.
     /// - Returns: its id.
@@ -47,17 +48,17 @@ final class Chat {
             return message.id
         }
         let id = try await redis.publish(fields)
-        // The subscription tells every worker. This one knows it before its client asks again.
+        // Every worker gets the message from its subscription. This one takes it at once, before its client asks again.
         if !take(Message(id: id, fields: fields)) { await hear(of: id) }
         return id
     }
 
-    /// Others have spoken just before, and their words are on their way.
+    /// Waits until the messages before `id` have arrived, which other workers published a moment earlier.
     private func hear(of id: Int) async {
         while history.last < id, (try? await news.wait(atMost: .seconds(1))) == true {}
     }
 
-    /// Takes a message that was published. False when others are missing before it.
+    /// Takes a message that was published. Returns false if messages before it are missing.
     func take(_ message: Message) -> Bool {
         switch history.append(message) {
         case .next: news.notifyAll()
@@ -67,7 +68,7 @@ final class Chat {
         return true
     }
 
-    /// Takes the history that Redis keeps for the one that was known.
+    /// Replaces the history by that in Redis.
     func fill(_ messages: [Message]) {
         let filled = History(messages)
         let isOther = filled.contradicts(history)
@@ -80,7 +81,7 @@ final class Chat {
         if isWorthALook { news.notifyAll() }
     }
 
-    /// The worker leaves: whoever waits is answered now and asks the next one.
+    /// Called when the worker leaves: answers all clients that wait. They ask again and get another worker.
     func leave() {
         isLeaving = true
         redis?.unfollow()
@@ -89,9 +90,9 @@ final class Chat {
 
     var isWell: Bool { redis?.isSubscribed ?? true }
 
-    // MARK: who listens
+    // MARK: waiting
 
-    /// The newest messages, for a client that knows nothing yet.
+    /// The newest messages, for a client that has seen none.
     func newest() -> Response {
         if isFilled || isLeaving { return latest() }
         return Response(waitingFor: news, atMost: hold) { _ in self.latest() }
@@ -99,17 +100,18 @@ final class Chat {
 
     private func latest() -> Response { answer(history.newest(Self.first)) }
 
-    /// What follows `id`, at once or as soon as it comes; nil when this worker cannot know.
+    /// Answers with the messages after `id`, at once or as soon as there are any. Returns nil if the id is above the
+    /// newest one here, so that Redis must be asked.
     func messages(after id: Int) -> Response? {
         if isFilled, id > history.last {
-            // From before the ids began anew, or from a worker that hears Redis a moment earlier.
+            // The id is from before the ids started again, or from a worker that got the message a moment earlier.
             guard redis == nil else { return nil }
             return fromTheStart
         }
         return known(after: id) ?? wait(after: id, until: LoopClock().now.advanced(by: hold))
     }
 
-    /// The same for an id that is unknown here.
+    /// The same for an id above the newest one here: asks Redis whether it exists.
     func messages(afterUnknown id: Int) async -> Response {
         if let last = try? await redis?.last(), id > last { return fromTheStart }
         return known(after: id) ?? wait(after: id, until: LoopClock().now.advanced(by: hold))

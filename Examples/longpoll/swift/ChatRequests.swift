@@ -1,4 +1,4 @@
-// What the chat says in HTTP and JSON.
+// The HTTP requests of the chat, and its JSON.
 import EvGateway
 import FoundationEssentials
 
@@ -6,8 +6,8 @@ extension Chat {
     nonisolated func answer(_ request: Request) async -> Response {
         let id: Int
         switch Self.after(request.query) {
-        // The handler is on the loop's thread. With an `await` here, clients that all come back for the next message
-        // would have their tasks line up; so each is parked, and its task gone, before the next one is read.
+        // The handler is on the loop's thread. Without an `await` here, a request is parked, and its task has ended,
+        // before the next request is read. With one, the tasks of all clients that ask again would wait at once.
         case .none: return LoopActor.assumeIsolated { newest() }
         case .some(nil): return .error("after is a number of 1 to 18 digits", status: .badRequest)
         case .some(let after?): id = after
@@ -34,7 +34,7 @@ extension Chat {
         isWell ? Response("ok") : Response("no subscription to Redis", status: .serviceUnavailable)
     }
 
-    /// Nil without the parameter, `.some(nil)` for one that is no id.
+    /// Returns nil if the parameter is missing, `.some(nil)` if it is not an id.
     private nonisolated static func after(_ query: String?) -> Int?? {
         for pair in (query ?? "").split(separator: "&") where pair == "after" || pair.hasPrefix("after=") {
             return .some(Message.id(pair.dropFirst("after=".count).utf8))
@@ -43,7 +43,7 @@ extension Chat {
     }
 }
 
-/// What a client wants to say.
+/// A message that a client has posted.
 private struct Said: Decodable {
     struct Invalid: Error { let reason: String }
 

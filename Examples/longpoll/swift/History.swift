@@ -1,12 +1,12 @@
-// The newest messages, oldest first, as the bytes that go out. Ids are consecutive: one that does not follow shows
-// that messages are missing. A value; it knows no clients and no Redis.
+// The newest messages, oldest first, as the bytes that are sent. Ids are consecutive: a gap between two ids shows that
+// messages are missing. A value that knows neither clients nor Redis.
 
 /// One message: a JSON object that begins with its id, `{"id":17,"name":"ann","text":"hi"}`.
 struct Message: Equatable, Sendable {
     let id: Int
     let json: [UInt8]
 
-    /// Nil for what does not begin as a message does.
+    /// Nil if the bytes do not begin like a message.
     init?(_ json: [UInt8]) {
         let prefix = Array(#"{"id":"#.utf8)
         guard json.starts(with: prefix), json.last == UInt8(ascii: "}") else { return nil }
@@ -34,7 +34,7 @@ struct History: Sendable {
     static let kept = 1000
 
     private var messages: [Message] = []
-    /// The newest id; 0 when nothing was ever said.
+    /// The newest id; 0 if there has been no message.
     private(set) var last = 0
 
     init(_ messages: [Message] = []) {
@@ -42,7 +42,7 @@ struct History: Sendable {
         last = messages.last?.id ?? 0
     }
 
-    /// Whether this cannot be what became of `earlier`: ids have begun anew, or mean other messages.
+    /// Returns true if this cannot be a later state of `earlier`: ids have started again, or belong to other messages.
     func contradicts(_ earlier: History) -> Bool {
         guard let newest = earlier.messages.last else { return false }
         return last < newest.id || messages.contains { $0.id == newest.id && $0 != newest }
@@ -50,7 +50,7 @@ struct History: Sendable {
 
     enum Place { case next, known, beyondGap }
 
-    /// Where a message belongs. Only one that comes next is taken.
+    /// Adds a message whose id is the next one. Returns where the message belongs; others are not added.
     mutating func append(_ message: Message) -> Place {
         guard message.id > last else { return .known }
         guard message.id == last + 1 else { return .beyondGap }

@@ -1,5 +1,5 @@
-// Redis's protocol, version 2, as values: bytes in, replies out; no I/O. What a broken or hostile peer sends is an
-// error and never a trap, and no reply takes more memory than the limits allow.
+// Redis's protocol, version 2, as values: bytes in, replies out; no I/O. Malformed bytes give an error and never a
+// trap, and no reply takes more memory than the limits allow.
 
 /// One reply of a Redis server.
 enum RESPValue: Equatable, Sendable {
@@ -21,18 +21,18 @@ enum RESPError: Error, Equatable {
     case tooDeep
 }
 
-/// Takes bytes as they come and gives replies as they are complete. After an error it is of no more use.
+/// Takes bytes in pieces of any size and returns replies when they are complete. After an error it must not be used.
 struct RESPParser: Sendable {
     struct Limits: Sendable {
-        /// Bytes of a line, and of a bulk string.
+        /// The most bytes of a line, and of a bulk string.
         var (line, bulk) = (65_536, 1 << 20)
         var elements = 10_000
         var depth = 4
-        /// Bytes of one whole reply.
+        /// The most bytes of one whole reply.
         var reply = 64 << 20
     }
 
-    /// An array that has begun: what it has, and how many it will have.
+    /// An incomplete array: the elements so far, and how many it will have.
     private struct Open {
         var elements: [RESPValue]
         let count: Int
@@ -41,9 +41,9 @@ struct RESPParser: Sendable {
     private let limits: Limits
     private var buffer: [UInt8] = []
     private var position = 0
-    /// No line end begins before it.
+    /// The buffer contains no end of a line before this position.
     private var searched = 0
-    /// The bulk string whose length has been read.
+    /// The length of a bulk string whose bytes are still to be read.
     private var pendingBulk: Int?
     private var open: [Open] = []
     private var replyBytes = 0
@@ -59,7 +59,7 @@ struct RESPParser: Sendable {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next reply; nil when bytes are missing.
+    /// Returns the next reply; nil if more bytes are needed.
     mutating func next() throws(RESPError) -> RESPValue? {
         while let value = try element() {
             guard let whole = close(value) else { continue }
@@ -69,7 +69,7 @@ struct RESPParser: Sendable {
         return nil
     }
 
-    /// Puts an element into the array that it belongs to. Gives what is no element of another, that is, a whole reply.
+    /// Adds a value to the array that it belongs to. Returns a value that belongs to no array: a complete reply.
     private mutating func close(_ value: Element) -> RESPValue? {
         guard case .value(var value) = value else { return nil }
         while var array = open.popLast() {
@@ -85,7 +85,7 @@ struct RESPParser: Sendable {
 
     private enum Element {
         case value(RESPValue)
-        /// An array has begun, or the length of a bulk string is known; more follows.
+        /// The header of an array or of a bulk string has been read; more bytes follow.
         case header
     }
 
@@ -125,7 +125,7 @@ struct RESPParser: Sendable {
         }
     }
 
-    /// A line without its end; nil when that is missing. A CR or LF alone is an error.
+    /// Returns the next line without its end; nil if the end has not arrived. A CR or LF alone is an error.
     private mutating func line() throws(RESPError) -> ArraySlice<UInt8>? {
         guard position < buffer.count else { return nil }
         guard let end = buffer[searched...].firstIndex(where: { $0 == 13 || $0 == 10 }) else {

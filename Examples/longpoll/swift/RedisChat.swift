@@ -1,5 +1,5 @@
-// The room in Redis: a list of the newest messages, a counter, and a channel on which every worker hears what is said.
-// One subscription per worker. Order matters: subscribe first, then read the list; so nothing falls in between.
+// The room in Redis: a list of the newest messages, a counter, and a channel on which every worker gets new messages.
+// One subscription per worker. A worker first subscribes and then reads the list, so that it misses no message.
 import EvGateway
 
 @LoopActor
@@ -38,7 +38,7 @@ final class RedisChat {
         return id
     }
 
-    /// The id that was given last, by any worker.
+    /// The newest id in Redis, whichever worker published the message.
     func last() async throws(RedisError) -> Int {
         switch try await commands.run(["GET", Self.counter]) {
         case .bulk(nil): return 0
@@ -106,7 +106,8 @@ final class RedisChat {
         var hasAsked = false
         while true {
             do {
-                // A quiet channel and a connection that died without a word look the same until one asks.
+                // Without messages, a dead connection looks like a channel on which nobody writes. So after 30 s a PING
+                // is sent, which must be answered.
                 let reply = try await connection.reply(within: hasAsked ? RedisConnection.patience : .seconds(30))
                 hasAsked = false
                 guard case .array(let parts?) = reply, parts.count == 3, parts[0] == .bulk(Array("message".utf8)),

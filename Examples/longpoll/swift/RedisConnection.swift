@@ -1,13 +1,13 @@
-// One connection to Redis, and the queue of commands that share one. Every wait has an end, so that a Redis that hangs
-// is one that does not answer.
+// One connection to Redis, and the queue of commands that share one. Every wait has a time limit, so that a Redis that
+// hangs is treated like one that cannot be reached.
 import EvGateway
 
 enum RedisError: Error, Equatable, CustomStringConvertible {
-    /// The answer was an error.
+    /// Redis answered with an error.
     case refused(String)
     /// There is no connection, or it broke before the answer came.
     case lost(String)
-    /// An answer that does not fit its command.
+    /// Redis answered with a value of the wrong kind.
     case unexpected
 
     var description: String {
@@ -41,8 +41,8 @@ final class RedisConnection {
         try await stream.write(respCommand(words.map { Array($0.utf8) }), within: Self.patience)
     }
 
-    /// The next reply or published message.
-    /// - Throws: `LoopStreamError.timedOut` when nothing came; the connection goes on.
+    /// Returns the next reply or published message.
+    /// - Throws: `LoopStreamError.timedOut` if nothing came in time; the connection can still be used.
     func reply(within limit: Duration = patience) async throws -> RESPValue {
         while true {
             if let reply = try parser.next() { return reply }
@@ -59,7 +59,8 @@ final class RedisConnection {
         return reply
     }
 
-    /// Whether Redis has said nothing since its last answer: what it says unasked is that it ends the connection.
+    /// Returns true if nothing has arrived since the last answer. Bytes that no command asked for, or the end of the
+    /// stream, mean that Redis has closed the connection.
     func isQuiet() async -> Bool {
         do {
             _ = try await stream.read(atMost: 1, within: .zero)
@@ -70,18 +71,18 @@ final class RedisConnection {
     }
 }
 
-/// Commands of many requests on one connection, one after the other; it opens with the first of them.
+/// Runs the commands of many requests on one connection, one after the other. The first command opens it.
 @LoopActor
 final class RedisCommands {
     private let url: RedisURL
     private var connection: RedisConnection?
     private var latest: Task<RESPValue, any Error>?
-    /// How many commands have failed for want of an answer.
+    /// The number of commands that failed because no answer came.
     private var failures = 0
 
     init(_ url: RedisURL) { self.url = url }
 
-    /// The answer to a command. A command that was given up by who asked is finished nevertheless.
+    /// Returns the answer to a command. The command is also finished when the task that asked is cancelled.
     func run(_ words: [String]) async throws(RedisError) -> RESPValue {
         let (before, failures) = (latest, failures)
         let task = Task(executorPreference: LoopActor.taskExecutor) {
@@ -95,7 +96,7 @@ final class RedisCommands {
     }
 
     private func exchange(_ words: [String], queuedAt failures: Int) async throws -> RESPValue {
-        // Whoever queued behind a command that got no answer would wait as long again.
+        // A command that was queued behind one that got no answer fails at once, instead of waiting as long again.
         guard failures == self.failures else { throw RedisError.lost("an earlier command got no answer") }
         do {
             if await connection?.isQuiet() == false { connection = nil }

@@ -28,7 +28,7 @@ struct RedisURL: Equatable, Sendable {
         }
     }
 
-    /// The text stays out of the message, for it may hold a password.
+    /// The message does not contain the URL, because that may contain a password.
     private static var invalid: SettingsError {
         SettingsError(description: "REDIS_URL is redis://[:password@]host:port[/db] or unix:///path/to.sock")
     }

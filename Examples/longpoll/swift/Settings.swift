@@ -1,4 +1,4 @@
-// What the command line after `--` and the environment say.
+// The settings from the command line after `--` and from the environment.
 import EvGateway
 import FoundationEssentials
 

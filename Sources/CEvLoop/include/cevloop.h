@@ -1,6 +1,6 @@
-/* libev's macro API made callable from Swift, and the few socket calls whose flags or structs Swift sees badly.
- * Every call returns -errno on failure. Nothing here decides anything, and nothing allocates per event.
- * A watcher's address must not change while it is active; its owner is Swift. */
+/* Makes libev's macro API callable from Swift, and the few socket calls whose flags or structs Swift cannot import.
+ * Every call returns -errno on failure. Nothing here decides anything, and nothing allocates memory per event. A
+ * watcher's address must not change while it is active; Swift owns its memory. */
 #ifndef EVG_CEVLOOP_H
 #define EVG_CEVLOOP_H
 
@@ -56,19 +56,20 @@ void evg_signal_stop(evg_loop *loop, evg_signal *signal);
 void evg_async_init(evg_async *async, evg_callback callback, void *context);
 void evg_async_start(evg_loop *loop, evg_async *async);
 void evg_async_stop(evg_loop *loop, evg_async *async);
-/* The one call that other threads may make. */
+/* The only function here that other threads may call. */
 void evg_async_send(evg_loop *loop, evg_async *async);
 
 void evg_prepare_init(evg_prepare *prepare, evg_callback callback, void *context);
 void evg_prepare_start(evg_loop *loop, evg_prepare *prepare);
 void evg_prepare_stop(evg_loop *loop, evg_prepare *prepare);
 
-/* Calls just before libev replaces its epoll set, which it does when events come for descriptors it has forgotten. */
+/* Calls back just before libev replaces its epoll set, which it does when events come for descriptors that it no longer
+ * watches. */
 void evg_remake_start(evg_loop *loop, evg_remake *remake, evg_callback callback, void *context);
 void evg_remake_stop(evg_loop *loop, evg_remake *remake);
-int evg_remake_descriptor(int old);   /* the number that the set will have, when the old one is closed first */
+int evg_remake_descriptor(int old);   /* the number of the new set; libev closes the old one first */
 int evg_epoll(void);                  /* an empty epoll set, or a negative errno */
-int evg_epoll_add(int epoll, int fd); /* to be told when fd is readable; 0 or a negative errno */
+int evg_epoll_add(int epoll, int fd); /* watches fd for reading; 0 or a negative errno */
 void evg_epoll_remove(int epoll, int fd);
 
 /* A peer's address: the family (AF_INET, AF_INET6, else 0), the port, and 4 or 16 bytes in network order. */
@@ -86,15 +87,15 @@ ssize_t evg_sendfile(int fd, int file, int64_t *offset, size_t count);
 /* poll(2) for one descriptor; restarts after EINTR with what is left of the time. 1 ready, 0 timed out. */
 int evg_poll(int fd, int events, double seconds);
 int evg_set_nonblocking(int fd);
-/* Closes so that the peer is reset instead of told of an orderly end. */
+/* Closes the socket so that the peer gets a reset (RST) and no orderly end (FIN). */
 void evg_close_reset(int fd);
 /* An unlinked temporary file in `directory`, open for reading and writing. */
 int evg_temporary_file(const char *directory);
-/* An eventfd, its wake from any thread, and taking the wakes back. */
+/* Makes an eventfd; wakes it, from any thread; clears the wakes that have come. */
 int evg_eventfd(void);
 void evg_eventfd_wake(int fd);
 void evg_eventfd_drain(int fd);
-/* A timerfd on the monotonic clock, and its one expiry in `seconds`; a negative number disarms it. */
+/* Makes a timerfd on the monotonic clock; sets it to expire once, in `seconds`. A negative number stops it. */
 int evg_timerfd(void);
 int evg_timerfd_set(int fd, double seconds);
 

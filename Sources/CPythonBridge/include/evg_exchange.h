@@ -56,8 +56,8 @@ extern void evg_swift_exchange_finish(evg_exchange *exchange);
 /* An error response when nothing was sent, else an end that nobody takes for a complete body. */
 extern void evg_swift_exchange_fail(evg_exchange *exchange, int32_t status);
 
-/* Sends bytes of a regular file behind what was sent. Takes the descriptor over. `done` is called once, maybe before the
- * return: error is 0, an errno, or -1 when the client has left. The response is still to be finished. */
+/* Sends bytes of a regular file behind what was sent. Takes the descriptor over. `done` is called once, maybe before
+ * the return: error is 0, an errno, or -1 when the client has left. The response is still to be finished. */
 extern void evg_swift_exchange_send_file(evg_exchange *exchange, int file, int64_t offset, int64_t count,
                                          void (*done)(void *context, int32_t error), void *context);
 

@@ -1,11 +1,11 @@
-// What the gateway asks of whoever hosts the app. The order in a process is: `check` or `preload` in the master,
-// then in each worker `makeApplication` and what it still prepares, requests, `shutdown`.
+// What a host of an app provides. The order in a process is: `check` or `preload` in the master; then in each worker
+// `makeApplication` and the preparation that it returns, requests, `shutdown`.
 
 package import EvLoop
 package import EvServer
 package import Logging
 
-/// The app could not be had, with the exit code that says so.
+/// The app cannot be served. Holds the exit code of the process.
 package struct ApplicationError: Error, Equatable, CustomStringConvertible {
     /// A worker failed to boot for another reason than its app.
     package static let bootFailure: Int32 = 3
@@ -15,7 +15,7 @@ package struct ApplicationError: Error, Equatable, CustomStringConvertible {
     /// One line, without a trailing full stop.
     package let reason: String
     package let exitCode: Int32
-    /// Lines that explain it, a traceback as a rule; written to the error log before the reason.
+    /// Further lines, usually a traceback; written to the error log before the reason.
     package let details: String?
 
     package init(_ reason: String, exitCode: Int32 = ApplicationError.loadFailure, details: String? = nil) {
@@ -27,11 +27,11 @@ package struct ApplicationError: Error, Equatable, CustomStringConvertible {
     package var description: String { reason }
 }
 
-/// What a worker lends to the app's host.
+/// What a worker gives to the app's host.
 package struct WorkerEnvironment {
     package let logger: Logger
     package let errorLog: ErrorLog
-    /// The place among the workers, from 0.
+    /// The worker's position among the workers, from 0.
     package let index: Int
     /// How many workers the master had started before this one.
     package let age: Int
@@ -53,14 +53,14 @@ package struct LoadedApplication {
         self.description = description
     }
 
-    /// - Parameter prepare: runs on the loop before the worker accepts; its error is a failure to load.
+    /// - Parameter prepare: runs on the loop before the worker accepts. If it throws, the app has failed to load.
     package init(description: String, preparing prepare: @escaping @LoopActor () async throws -> any Application) {
         source = .preparing(prepare)
         self.description = description
     }
 }
 
-/// What the host does around the master's `fork`.
+/// What the host does before and after the master's `fork`.
 package struct ForkHooks {
     package var before: () -> Void
     package var inParent: () -> Void
@@ -75,7 +75,8 @@ package struct ForkHooks {
     }
 }
 
-/// C functions called around the loop's wait for events, and around nothing else: Python gives its lock away there.
+/// C functions that are called right before and right after the loop waits for events. Python releases its lock for
+/// that time.
 package struct PollHooks {
     package let release: @convention(c) () -> Void
     package let acquire: @convention(c) () -> Void
@@ -89,22 +90,22 @@ package struct PollHooks {
 /// The program that holds the app: a Swift executable, or a Python interpreter.
 package protocol ApplicationHost: AnyObject {
     var kind: AppKind { get }
-    /// For the master's first line.
+    /// The name in the first line of the master's log.
     var name: String { get }
     var forkHooks: ForkHooks { get }
     var pollHooks: PollHooks? { get }
 
-    /// `--check-config`: loads the app as far as that is possible without serving it.
+    /// `--check-config`: finds out whether the app can be loaded, without serving it.
     func check(_ configuration: GatewayConfiguration) throws(ApplicationError)
-    /// `--preload`, in the master.
+    /// `--preload`: loads the app in the master.
     func preload(_ configuration: GatewayConfiguration) throws(ApplicationError)
-    /// In the master, after `preload`: what `auto` means for this app. The choice holds over reloads.
+    /// In the master, after `preload`: returns the class that `auto` means for this app. A reload keeps the choice.
     func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice
     /// In the worker, after the fork, outside of any Task.
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication
-    /// Whether another loop (gevent's hub, asyncio) is to drive the worker's as its guest.
+    /// Returns true if another loop (gevent's hub, asyncio) is to drive the worker's loop as its guest.
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool
     /// In the worker: serves until `loop.stop()`. A host that drives the loop pumps it here.
     func run(_ loop: EventLoop)

@@ -1,19 +1,19 @@
-// A question that only a process of its own can answer, because finding out leaves traces: a child is forked, answers
-// through a pipe, and ends. The master stays as it was: no thread, nothing imported.
+// Runs code in a child process that answers through a pipe and ends: for questions whose answer has side effects, such
+// as importing an app. The master itself starts no thread and imports nothing.
 
 package import EvLoop
 import Glibc
 
 package enum ForkedQuestion {
-    /// The most bytes of an answer.
+    /// The largest answer in bytes.
     private static let capacity = 4096
 
-    /// Runs `answer` in a child, which ends afterwards without running anybody's exit handlers.
+    /// Runs `answer` in a child, which then ends without running exit handlers.
     ///
     /// - Parameters:
     ///   - timeout: seconds after which the child is killed; 0 waits for ever.
     ///   - answer: fills the buffer and returns the bytes that it has written.
-    /// - Returns: nil when the child ended, or was ended, without an answer.
+    /// - Returns: nil if the child ended, or was killed, without an answer.
     package static func ask(
         _ hooks: ForkHooks, timeout: Double, _ answer: (UnsafeMutableRawBufferPointer) -> Int
     ) throws(SystemError) -> [UInt8]? {
@@ -42,13 +42,14 @@ package enum ForkedQuestion {
         close(ends[1])
         let bytes = receive(from: ends[0], timeout: timeout > 0 ? timeout : .infinity)
         close(ends[0])
-        // What the app keeps running, or keeps waiting for, ends with the question.
+        // The app may have started threads, or wait for something: the child is killed once it has answered.
         kill(child, SIGKILL)
         while waitpid(child, nil, 0) < 0, errno == EINTR {}
         return bytes
     }
 
-    /// An answer ends with a NUL: the end of file would not come while a process that the app has forked lives.
+    /// An answer ends with a NUL. The end of file is no sign of its end: it does not come while a process that the app
+    /// has forked holds the pipe.
     private static func reply(to descriptor: Int32, _ answer: (UnsafeMutableRawBufferPointer) -> Int) {
         withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 1) { buffer in
             let count = answer(UnsafeMutableRawBufferPointer(rebasing: buffer.dropLast()))

@@ -1,4 +1,4 @@
-// The one place where the gateway's configuration becomes the worker's and the master's.
+// The one place where the gateway's configuration is converted into the worker's and the master's.
 
 import EvServer
 import EvSupervisor

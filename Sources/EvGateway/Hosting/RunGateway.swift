@@ -1,5 +1,5 @@
-// From a command line to an exit code, in the order in which things can fail: options, folder, app, logs, master.
-// Runs in the master on its only thread; no Task is started on this side of the fork.
+// From a command line to an exit code. The steps: options, folder, app, logs, master; each may fail. Runs in the master
+// on its only thread. No Task is started before the fork.
 
 import EvLoop
 import EvSupervisor
@@ -39,7 +39,7 @@ private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) t
         print("evgateway: configuration OK")
         return 0
     }
-    // A peer that is gone is an error code of write, never a signal.
+    // Without this, a write to a closed connection would end the process. So it returns EPIPE.
     _ = signal(SIGPIPE, SIG_IGN)
     let logs = try ProcessLogs(configuration)
     Gateway.install(logs.logger)
@@ -66,9 +66,9 @@ private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) t
     return code
 }
 
-/// Raises the limit that the workers inherit, and says so when it is too low for what was asked.
+/// Raises the limit of open files that the workers inherit, and warns if it is too low for `connections`.
 private func provideDescriptors(for connections: Int, _ logger: Logger) {
-    // An app that waits for others often has a connection of its own for each request.
+    // Twice the connections: an app that waits for another server often opens one connection to it per request.
     DescriptorLimit.raise(to: 2 * connections + ownDescriptors)
     let limit = DescriptorLimit.current.soft
     if connections + ownDescriptors > limit {
@@ -80,7 +80,8 @@ private func provideDescriptors(for connections: Int, _ logger: Logger) {
     }
 }
 
-/// What a worker may need besides its clients' connections: listeners, logs, the loop, modules being imported.
+/// Descriptors that a worker may need besides its clients' connections: listeners, logs, the loop, modules being
+/// imported.
 private let ownDescriptors = 64
 
 /// `getenv` as an `EnvironmentLookup`.
@@ -88,7 +89,7 @@ package func processEnvironment(_ name: String) -> String? {
     getenv(name).map { String(cString: $0) }
 }
 
-/// One line, or several, to standard error.
+/// Writes one or several lines to standard error.
 package func printError(_ text: String) {
     let line = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
     line.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }

@@ -72,7 +72,7 @@ final class WorkerProcess {
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age)
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
-            // Only now: while Python imports the app, its lock must stay where it is.
+            // Not before: while Python imports the app, the loop must not release Python's lock.
             if !loop.isGuest, let hooks = host.pollHooks {
                 loop.setPollHooks(release: hooks.release, acquire: hooks.acquire)
             }
@@ -117,7 +117,7 @@ final class WorkerProcess {
         logger.info("Worker ready (pid: \(getpid())): \(description)")
     }
 
-    /// Goes on serving until a successor is ready and the master sends TERM.
+    /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
     private func askForSuccessor() {
         guard !isLeaving else { return }
         logger.info("Worker has served its --max-requests (pid: \(getpid()))")
@@ -145,7 +145,7 @@ final class WorkerProcess {
         loop.stop()
     }
 
-    /// Stops accepting and ends when the open requests have.
+    /// Stops accepting connections, and ends the worker when its open requests are answered.
     private func drain() {
         guard !isLeaving else { return }
         isLeaving = true
@@ -158,7 +158,7 @@ final class WorkerProcess {
     }
 
     private func reopenLogs() {
-        // Lines that wait belong to the file they were written for.
+        // Buffered lines were logged before the rotation, so they go to the old file.
         accessLog?.flush()
         logs.reopen()
     }
@@ -168,7 +168,8 @@ final class WorkerProcess {
         watch(SIGINT) { $0.quit() }
         watch(SIGQUIT) { $0.quit() }
         watch(SIGUSR1) { $0.reopenLogs() }
-        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
+        // A closed terminal, or an operator, may send HUP to the whole process group. Only the master reacts, with a
+        // reload.
         watch(SIGHUP) { _ in }
     }
 

@@ -1,11 +1,11 @@
-// What APP names: a Python module or file, or a Swift executable. A word that could be both is Python first.
-// Nothing is imported here; the interpreter is asked only about a bare word that no file answers for.
+// Finds what APP names: a Python module or file, or a Swift executable. If a word could be both, Python is tried first.
+// Nothing is imported here. The interpreter is asked only about a word without slash that no file matches.
 
 /// Where an app was found.
 package enum AppLocation: Equatable, Sendable {
-    /// APP is for the interpreter at this path.
+    /// A Python app, to be run by the interpreter at this path.
     case python(interpreter: String)
-    /// APP is the executable at this path.
+    /// A Swift app, the executable at this path.
     case swift(executable: String)
 }
 
@@ -19,7 +19,7 @@ package struct AppLocator {
     /// `--python`
     package var python: String?
     package var environment: EnvironmentLookup
-    /// Whether the interpreter has a module of this name that is not in a folder the locator looks in.
+    /// Returns true if the interpreter finds the module in `folders` or on its own path.
     package var interpreterHasModule: (_ interpreter: String, _ module: String, _ folders: [String]) -> Bool
 
     package init(
@@ -37,7 +37,7 @@ package struct AppLocator {
     /// The folder in which the app will run.
     private var folder: String { changeFolder ?? startFolder }
 
-    /// Where Python looks before its own path.
+    /// The folders that Python searches before its own path.
     private var moduleFolders: [String] { [folder] + pythonPath.map { FilePath.absolute($0, in: folder) } }
 
     package func locate(_ app: String) throws(ConfigurationError) -> AppLocation {
@@ -87,7 +87,7 @@ package struct AppLocator {
             tried.append("\(folder)/\(module).py")
             tried.append("\(folder)/\(module)/")
         }
-        // An interpreter that was asked for by name must be there.
+        // Without `--python` there may be no interpreter at all; one that `--python` names must exist.
         let interpreter = python == nil ? try? interpreter() : try interpreter()
         if let interpreter {
             // The top package alone: finding a submodule would run the package's code.

@@ -12,7 +12,7 @@ enum AppMarker {
 
     /// Whether the file is an executable that links `EvGateway`, statically or as a shared library.
     ///
-    /// Reads the section table of a 64-bit little-endian ELF file; what does not add up is no app.
+    /// Reads the section table of a 64-bit little-endian ELF file. Returns false if the table is not consistent.
     static func isApp(_ path: String) -> Bool {
         guard let file = File(path) else { return false }
         let header = file.read(at: 0, count: 64)
@@ -59,7 +59,7 @@ enum AppMarker {
 
         func read(_ range: (offset: Int, count: Int)) -> [UInt8] { read(at: range.offset, count: range.count) }
 
-        /// Up to `count` bytes; none for a range that no real table has.
+        /// Returns up to `count` bytes; none if the range is larger than a real table.
         func read(at offset: Int, count: Int) -> [UInt8] {
             guard count > 0, count <= 16 << 20 else { return [] }
             return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in

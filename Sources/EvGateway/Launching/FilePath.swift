@@ -1,4 +1,4 @@
-// Questions about paths, asked of the file system.
+// Path arithmetic, and what the file system says about paths.
 
 import Glibc
 
@@ -21,7 +21,7 @@ enum FilePath {
 
     static func isExecutableFile(_ path: String) -> Bool { isFile(path) && isExecutable(path) }
 
-    /// The folder of the running program, links resolved; nil when `/proc` does not tell.
+    /// The folder of the running program, links resolved; nil if `/proc` cannot be read.
     static func programFolder() -> String? {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = buffer.withUnsafeMutableBytes { raw in
@@ -33,7 +33,7 @@ enum FilePath {
         return slash == 0 ? "/" : String(decoding: buffer[..<slash], as: UTF8.self)
     }
 
-    /// The working folder; `.` when it cannot be told.
+    /// The working folder; `.` if it cannot be found out.
     static func workingFolder() -> String {
         guard let path = getcwd(nil, 0) else { return "." }
         defer { free(path) }

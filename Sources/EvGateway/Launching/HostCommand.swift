@@ -1,7 +1,7 @@
 // The program that the launcher becomes: the interpreter with the gateway's Python package, or the Swift app.
 // Every error in the options is found here, before the exec.
 
-/// What to exec.
+/// The program to exec, with arguments and environment.
 package struct HostCommand: Equatable, Sendable {
     package var path: String
     /// With the program's name.
@@ -11,7 +11,7 @@ package struct HostCommand: Equatable, Sendable {
 }
 
 extension HostCommand {
-    /// Decides what serves APP.
+    /// Finds the program that serves APP.
     ///
     /// - Parameters:
     ///   - arguments: the launcher's command line without its name, already read as `configuration`.

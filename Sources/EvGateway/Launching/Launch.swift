@@ -2,8 +2,8 @@
 
 import Glibc
 
-/// Becomes the host of the app that the command line names. Returns only the exit code of a process that does not:
-/// after `--help`, or when something is wrong.
+/// Becomes the host of the app that the command line names, and then does not return. Returns an exit code after
+/// `--help` and `--version`, and when something is wrong.
 ///
 /// - Parameter arguments: the command line without the program's name.
 package func launch(arguments: [String]) -> Int32 {
@@ -31,7 +31,7 @@ package func launch(arguments: [String]) -> Int32 {
     }
 }
 
-/// Prints the one line that a failure ends with and returns its exit code.
+/// Prints why the program fails, the reason in the last line, and returns the exit code.
 func report(_ error: any Error) -> Int32 {
     guard let error = error as? ApplicationError else {
         printError("evgateway: \(error)")
@@ -43,7 +43,7 @@ func report(_ error: any Error) -> Int32 {
 }
 
 extension ConfigurationError {
-    /// From `errno`, after a call on the folder failed.
+    /// Reads `errno`, so it must be called right after the failed call on the folder.
     static func cannotChange(to folder: String) -> ConfigurationError {
         ConfigurationError("--chdir", reason: "cannot change to '\(folder)': \(String(cString: strerror(errno)))")
     }

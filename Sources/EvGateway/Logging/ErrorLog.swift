@@ -1,5 +1,5 @@
-// The error log in gunicorn's line form. A message is one line whatever it holds: control characters are escaped.
-// The calendar is worked out once per second, the rest of a line is appended bytes.
+// The error log in gunicorn's line format. A message is always one line: control characters are escaped. The time stamp
+// is formatted once per second.
 
 package import EvLoop
 import Glibc
@@ -24,13 +24,14 @@ package final class ErrorLog: Sendable {
         state = Mutex(State(file: try LogFile(path: path, standard: STDERR_FILENO)))
     }
 
-    /// Writes that did not reach the log.
+    /// How many writes did not reach the log.
     package var lostWrites: Int { state.withLock { $0.file.lostWrites } }
 
-    /// For what must be written without a lock, a dying process's stacks: the same number after `reopen`.
+    /// For writers that cannot take a lock, such as a crashing process that prints its stacks. `reopen` keeps the
+    /// number.
     package var fileDescriptor: Int32 { state.withLock { $0.file.fileDescriptor } }
 
-    /// Opens the path anew; the old file stays in use when that fails.
+    /// Opens the path again; if that fails, the old file stays in use.
     package func reopen() throws(SystemError) {
         let failure: SystemError? = state.withLock { state in
             do throws(SystemError) {
@@ -63,7 +64,7 @@ package final class ErrorLog: Sendable {
                 state.stamp.removeAll(keepingCapacity: true)
                 LocalTime(secondsSinceEpoch: now.tv_sec).appendISO(to: &state.stamp)
             }
-            // A master and its workers share the file, so the id is asked for each line: it is cheap and never stale.
+            // Read for each line, because master and workers use the same logger and getpid() is cheap.
             LogLine.append(
                 stamp: state.stamp, processIdentifier: getpid(), level: level, message: message, metadata: metadata,
                 to: &state.line)

@@ -42,7 +42,7 @@ package enum LogLine {
         }
     }
 
-    /// C0, DEL and C1 could end the line or steer a terminal; all else is kept as UTF-8.
+    /// C0, DEL and C1 could end the line or control a terminal; all other characters are kept as UTF-8.
     private static func append(escaping text: String, quotes: Bool = false, to line: inout [UInt8]) {
         for scalar in text.unicodeScalars {
             switch scalar.value {

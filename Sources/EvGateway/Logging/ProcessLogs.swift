@@ -24,7 +24,7 @@ final class ProcessLogs {
         logger = errorLog.makeLogger(label: "evgateway", level: configuration.logLevel)
     }
 
-    /// Opens both anew after a rotation; a log that cannot be opened goes on in its old file.
+    /// Opens both logs again after a rotation. If a log cannot be opened, its old file stays in use.
     func reopen() {
         do {
             try errorLog.reopen()

@@ -1,5 +1,5 @@
-// What the command line and the environment mean: every default filled in, every value checked.
-// Pure but for the environment lookup: no file is opened and no address resolved here.
+// The values that the command line and the environment give: every default filled in, every value checked. No file is
+// opened and no address resolved here.
 
 package import EvLoop
 package import EvServer
@@ -46,15 +46,15 @@ package struct GatewayConfiguration: Sendable {
 
     /// Threads of a worker of class `threads`.
     package var threads: Int
-    /// `--threads` was given, and is more than one.
+    /// True if `--threads` was given and is more than one.
     package var asksForThreads: Bool
-    /// What a Python callable is taken for.
+    /// `--interface`: how Python apps are called.
     package var interface: AppInterface
-    /// Request bodies are handed over as they arrive.
+    /// The app is called before its request body has arrived.
     package var streamRequestBody: Bool
     /// gevent patches the standard library before the app is imported.
     package var monkeyPatch: Bool
-    /// A greenlet whose client has left is ended by an exception.
+    /// An exception is raised in the greenlet of a request whose client has left.
     package var cancelOnDisconnect: Bool
     /// ASGI's `root_path`: empty, or beginning with a slash and not ending with one.
     package var rootPath: String
@@ -69,10 +69,10 @@ package struct GatewayConfiguration: Sendable {
     package var pidFile: String?
     package var sendsServerHeader: Bool
     package var checkOnly: Bool
-    /// Where large bodies are spooled: `$TMPDIR`, else `/tmp`.
+    /// The folder for large request bodies: `$TMPDIR`, else `/tmp`.
     package var temporaryDirectory: String
 
-    /// - Parameter environment: looks `WEB_CONCURRENCY`, `PORT` and `TMPDIR` up.
+    /// - Parameter environment: where `WEB_CONCURRENCY`, `PORT` and `TMPDIR` are looked up.
     package init(_ options: GatewayOptions, environment: EnvironmentLookup) throws(ConfigurationError) {
         application = try OptionValue.nonEmpty("APP", options.app)
         applicationArguments = options.appArguments

@@ -1,4 +1,4 @@
-// The one description of the command line. The launcher, the Python host and a Swift app read it alike.
+// The one description of the command line. The launcher, the Python host and Swift apps all read it.
 
 package import ArgumentParser
 
@@ -15,7 +15,7 @@ package struct GatewayOptions: ParsableCommand {
             valueName: "app"))
     var app: String?
 
-    @Argument(parsing: .postTerminator, help: ArgumentHelp("Left to the app.", valueName: "app-args"))
+    @Argument(parsing: .postTerminator, help: ArgumentHelp("Passed on to the app.", valueName: "app-args"))
     var appArguments: [String] = []
 
     @OptionGroup(title: "Binding") var binding: BindingOptions
@@ -50,13 +50,14 @@ extension GatewayOptions {
         }
     }
 
-    /// The index of APP in `arguments`, nil when there is none: the word at which a growing command line first has one.
+    /// The index of APP in `arguments`; nil if there is none. It is the first word with which the words so far, read as
+    /// a command line, have an APP.
     package static func indexOfApp(in arguments: [String]) -> Int? {
         let words = arguments.prefix { $0 != "--" }
         return words.indices.first { (try? parse(Array(words[...$0])))?.app != nil }
     }
 
-    /// One line that continues `evgateway: `.
+    /// Makes one line of the text, to be printed after `evgateway: `.
     private static func sentence(_ text: String) -> String {
         let line = text.split(separator: "\n").map { $0.trimmingPrefix { $0 == " " } }.joined(separator: " ")
         return line.prefix(1).lowercased() + line.dropFirst()

@@ -1,5 +1,5 @@
-// The command line as it was typed, in the groups that `--help` shows. Names are gunicorn's.
-// Values are text here; what they mean, and whether they are allowed, is decided in `GatewayConfiguration`.
+// The command line as it was typed, in the groups that `--help` shows. Names are gunicorn's. Values are text here;
+// `GatewayConfiguration` converts and checks them.
 
 import ArgumentParser
 
@@ -44,44 +44,44 @@ struct WorkerOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Random surplus on --max-requests, at most this.", valueName: "int"))
+        help: ArgumentHelp("Up to so many requests, at random, are added to --max-requests.", valueName: "int"))
     var maxRequestsJitter = "0"
 }
 
 struct TimeLimitOptions: ParsableArguments {
     @Option(
         name: [.customShort("t", allowingJoined: true), .long], parsing: .unconditional,
-        help: ArgumentHelp("A worker silent for this long is killed and replaced; 0: never.", valueName: "seconds"))
+        help: ArgumentHelp("A worker whose loop stands still so long is replaced; 0: never.", valueName: "seconds"))
     var timeout = "30"
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("What a stopping worker gets to finish its requests.", valueName: "seconds"))
+        help: ArgumentHelp("Time for a stopping worker to finish its requests.", valueName: "seconds"))
     var gracefulTimeout = "30"
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Wait for the next request on an idle connection; 0: close.", valueName: "seconds"))
+        help: ArgumentHelp("Time that an idle connection stays open; 0: none.", valueName: "seconds"))
     var keepAlive = "75"
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("For a request's head to arrive whole; 0: no limit.", valueName: "seconds"))
+        help: ArgumentHelp("Time for a request's head to arrive whole; 0: no limit.", valueName: "seconds"))
     var headerTimeout = "15"
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Pause in a request body that counts as stuck; 0: no limit.", valueName: "seconds"))
+        help: ArgumentHelp("Longest pause within a request body; 0: no limit.", valueName: "seconds"))
     var bodyTimeout = "15"
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Rate a request body keeps up on average, in bytes/s; 0: any.", valueName: "int"))
+        help: ArgumentHelp("Least average rate of a request body, in bytes/s; 0: any.", valueName: "int"))
     var bodyMinRate = "500"
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("For a peer that takes nothing of a response; 0: no limit.", valueName: "seconds"))
+        help: ArgumentHelp("Longest time that a client reads nothing of its response; 0: any.", valueName: "seconds"))
     var writeTimeout = "60"
 
     @Option(
@@ -93,27 +93,27 @@ struct TimeLimitOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "For a request to be answered: 504 after it, or a visible break of what was begun; 0: no limit.",
-            discussion: "The app may set another deadline for a request of its own.", valueName: "seconds"))
+            "Time to answer a request. Then 504, or the end of a response that has begun; 0: no limit.",
+            discussion: "The app may move the deadline of each request.", valueName: "seconds"))
     var requestTimeout = "0"
 }
 
 struct SizeLimitOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Bytes of a request line; 0: the whole head's limit.", valueName: "int"))
+        help: ArgumentHelp("Most bytes of a request line; 0: only the head's limit.", valueName: "int"))
     var limitRequestLine = "4094"
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Header fields of a request.", valueName: "int"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Most header fields of a request.", valueName: "int"))
     var limitRequestFields = "100"
 
     @Option(
         name: [.customLong("limit-request-field_size"), .customLong("limit-request-field-size")],
         parsing: .unconditional,
-        help: ArgumentHelp("Bytes of one header field; 0: the whole head's limit.", valueName: "int"))
+        help: ArgumentHelp("Most bytes of a header field; 0: only the head's limit.", valueName: "int"))
     var limitRequestFieldSize = "8190"
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Bytes of a request body; 0: no limit.", valueName: "int"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Most bytes of a request body; 0: no limit.", valueName: "int"))
     var limitRequestBody = "0"
 }
 
@@ -141,16 +141,16 @@ struct PythonOptions: ParsableArguments {
         help: ArgumentHelp("Threads of a worker of class threads. (default: 8)", valueName: "int"))
     var threads: String?
 
-    @Option(help: ArgumentHelp("What a callable is taken for: auto, wsgi or asgi.", valueName: "name"))
+    @Option(help: ArgumentHelp("The app's interface: auto, wsgi or asgi.", valueName: "name"))
     var interface = "auto"
 
-    @Flag(help: "With threads and gevent: call the app before its request body has come.")
+    @Flag(help: "With threads and gevent: call the app before its request body has arrived.")
     var streamRequestBody = false
 
     @Flag(inversion: .prefixedNo, help: "With gevent: patch the standard library before the app is imported.")
     var monkeyPatch = true
 
-    @Flag(help: "Raise in a greenlet whose client has left.")
+    @Flag(help: "With gevent: raise an exception in a greenlet whose client has left.")
     var cancelOnDisconnect = false
 
     @Option(help: ArgumentHelp("The path that a proxy strips, as ASGI's root_path.", valueName: "path"))
@@ -177,7 +177,7 @@ struct LoggingOptions: ParsableArguments {
 
     @Option(
         name: [.long, .customLong("log-file")],
-        help: ArgumentHelp("Where all else is logged; '-': standard error.", valueName: "file"))
+        help: ArgumentHelp("Where everything else is logged; '-': standard error.", valueName: "file"))
     var errorLogfile = "-"
 
     @Option(help: ArgumentHelp("debug, info, warning, error or critical.", valueName: "level"))

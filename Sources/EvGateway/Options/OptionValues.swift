@@ -1,8 +1,9 @@
-// Text of an option to a value in its range, or one line that names the option, the text and what is allowed.
+// Turns the text of an option into a value within its range. Otherwise the error, one line, names the option, the text
+// and what is allowed.
 
 /// An option, an environment variable or the command line as a whole that cannot be used.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// `--workers` or `WEB_CONCURRENCY`; nil when no single one is to blame.
+    /// `--workers` or `WEB_CONCURRENCY`; nil if the error concerns no single one.
     package let option: String?
     package let reason: String
 
@@ -31,7 +32,7 @@ enum OptionValue {
         throw ConfigurationError(option, reason: "'\(text)' is more than \(range.upperBound)")
     }
 
-    /// Seconds, with decimals. A year is the most that is allowed.
+    /// Seconds, with decimals, up to a year.
     static func seconds(_ option: String, _ text: String) throws(ConfigurationError) -> Double {
         let plain = text.allSatisfy { $0.isASCII && $0.isNumber || $0 == "." }
         guard plain, let value = Double(text), value.isFinite else {
@@ -54,7 +55,7 @@ enum OptionValue {
             reason: "'\(text)' is unknown: choose \(all.dropLast().joined(separator: ", ")) or \(all.last ?? "")")
     }
 
-    /// A path or word that must say something.
+    /// A path or word that must not be empty.
     static func nonEmpty(_ option: String, _ text: String?) throws(ConfigurationError) -> String? {
         guard let text else { return nil }
         guard !text.isEmpty else { throw ConfigurationError(option, reason: "the value is empty") }

@@ -1,28 +1,28 @@
-// Words that options about Python apps take.
+// The values of the options about Python apps that are chosen from a list.
 
 /// `--interface`: how a Python callable is called.
 package enum AppInterface: String, CaseIterable, Sendable {
-    /// As what it looks like.
+    /// Decided by looking at the callable.
     case auto
     case wsgi
     case asgi
 
-    /// As people write it.
+    /// The name as messages show it: `WSGI`, `ASGI`.
     package var name: String { rawValue.uppercased() }
 }
 
-/// `--lifespan`: whether an ASGI app is told of the worker's beginning and end.
+/// `--lifespan`: whether an ASGI app gets lifespan events when a worker starts and ends.
 package enum Lifespan: String, CaseIterable, Sendable {
-    /// It is, and an app that does not understand that is served all the same.
+    /// It gets them; an app that does not support them is served nevertheless.
     case auto
-    /// It is, and must understand.
+    /// It gets them; an app that does not support them fails to load.
     case on
     case off
 }
 
 /// `--asgi-loop`: the event loop that drives ASGI apps.
 package enum ASGILoop: String, CaseIterable, Sendable {
-    /// uvloop when it can be imported, else asyncio's own.
+    /// uvloop if it can be imported, else asyncio.
     case auto
     case asyncio
     case uvloop

@@ -1,8 +1,8 @@
-// Worker classes: what exists, what gunicorn calls it, and which app goes with which.
+// Worker classes: which there are, their names in gunicorn, and which apps each can serve.
 
 /// How a worker calls its app.
 package enum WorkerClass: String, CaseIterable, Sendable {
-    /// The host chooses by what the app is.
+    /// The host chooses, depending on the app.
     case auto
     /// A WSGI callable on the loop's thread.
     case inline
@@ -16,7 +16,7 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     case swift
 
     /// Reads `--worker-class`.
-    /// - Parameter threads: `--threads` as given; nil when it was not. More than one turn `sync` into `threads`.
+    /// - Parameter threads: the value of `--threads`; nil if not given. With more than one, `sync` means `threads`.
     package init(parsing text: String, threads: Int? = nil) throws(ConfigurationError) {
         if let known = WorkerClass(rawValue: text) {
             self = known
@@ -27,7 +27,7 @@ package enum WorkerClass: String, CaseIterable, Sendable {
         }
     }
 
-    /// Names that configurations of gunicorn carry, dotted paths and egg references among them.
+    /// Names that gunicorn's configurations use, also as dotted paths and egg references.
     private static let gunicornNames: [String: WorkerClass] = [
         "sync": .inline, "egg:gunicorn#sync": .inline, "gunicorn.workers.sync.SyncWorker": .inline,
         "gthread": .threads, "egg:gunicorn#gthread": .threads, "gunicorn.workers.gthread.ThreadWorker": .threads,
@@ -39,7 +39,7 @@ package enum WorkerClass: String, CaseIterable, Sendable {
         "uvicorn_worker.UvicornWorker": .asgi, "uvicorn_worker.UvicornH11Worker": .asgi,
     ]
 
-    /// What serves the apps of a class that does not exist here.
+    /// The error for an unknown class: names the class here that can serve its apps, if one is known.
     private static func refusal(of text: String) -> String {
         let name = text.lowercased()
         let instead =
@@ -76,11 +76,11 @@ package enum WorkerClass: String, CaseIterable, Sendable {
         }
     }
 
-    /// The class that serves an app of `kind`, or why the one asked for cannot.
+    /// The class that serves an app of `kind`; throws if the class that was asked for cannot.
     package func resolved(for kind: AppKind) throws(ConfigurationError) -> WorkerClass {
         switch (self, kind) {
         case (.auto, .swift), (.swift, .swift): return .swift
-        // What `auto` means depends on the app, and the host looks at it.
+        // What `auto` means depends on the Python app; the host finds out.
         case (.auto, .python), (.inline, .python), (.threads, .python), (.gevent, .python), (.asgi, .python):
             return self
         case (.threads, .swift), (.gevent, .swift), (.asgi, .swift):
@@ -93,10 +93,10 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     }
 }
 
-/// A worker class, and why it is this one when nobody asked for it by name.
+/// A worker class and, if nobody asked for it by name, the reason why it was chosen.
 package struct WorkerClassChoice: Equatable, Sendable {
     package let workerClass: WorkerClass
-    /// Words for the log; nil when there was nothing to choose.
+    /// The reason as the log shows it; nil if there was no choice.
     package let reason: String?
 
     package init(_ workerClass: WorkerClass, _ reason: String? = nil) {

@@ -1,5 +1,5 @@
-// Where the answer of an exchange goes. The exchange decides what is said, and how many bytes of it; the carrier puts it
-// into the frames of its wire. A protocol more is a case more here, and nothing else of the exchange's changes.
+// Where the answer of an exchange goes. The exchange decides what is said, and how many bytes of it; the carrier puts
+// it into the frames of its wire. Another protocol is another case here, and changes nothing in the exchange.
 
 package import EvLoop
 package import HTTPCore

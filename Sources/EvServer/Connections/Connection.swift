@@ -1,6 +1,6 @@
-// One connection in one of its stages: a class for each protocol that may be spoken on it. What every stage needs stands
-// here: the transport, waiting for it, bytes on their way out, and how it all ends. What the bytes mean is for the
-// subclass. A stage ends by closing, or by handing transport and left-over bytes to the next one (`become`).
+// One connection in one of its stages: a class for each protocol that may be spoken on it. What every stage needs
+// stands here: the transport, waiting for it, bytes on their way out, and how it all ends. What the bytes mean is for
+// the subclass. A stage ends by closing, or by handing transport and left-over bytes to the next one (`become`).
 
 package import EvLoop
 import Logging

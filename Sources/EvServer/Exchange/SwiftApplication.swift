@@ -1,6 +1,6 @@
-// A Swift handler as an application. One that may suspend runs in the request's task, which prefers the loop's executor:
-// what is not isolated elsewhere runs on the loop's thread from the first line, without a hop. One that cannot suspend
-// is called by the loop itself.
+// A Swift handler as an application. One that may suspend runs in the request's task, which prefers the loop's
+// executor: what is not isolated elsewhere runs on the loop's thread from the first line, without a hop. One that cannot
+// suspend is called by the loop itself.
 
 package import EvLoop
 import HTTP1
@@ -12,8 +12,8 @@ import Logging
 /// logged.
 public typealias RequestHandler = nonisolated(nonsending) @Sendable (Request) async throws -> Response
 
-/// Answers one request without an `await`, on the loop and without a task, at half the price. An error that it throws is
-/// answered with 500 and logged.
+/// Answers one request without an `await`, on the loop and without a task, at half the price. An error that it throws
+/// is answered with 500 and logged.
 public typealias ImmediateHandler = @LoopActor @Sendable (Request) throws -> Response
 
 private typealias ResponseMaker = nonisolated(nonsending) @Sendable () async throws -> Response

@@ -18,7 +18,9 @@ struct OutputQueue {
     }
 
     /// Sends two pieces, after what waits already.
-    mutating func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, to transport: Transport) -> Result {
+    mutating func send(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, to transport: Transport
+    ) -> Result {
         if isWaiting {
             append(first)
             append(second)

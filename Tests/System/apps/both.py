@@ -1,8 +1,8 @@
-"""One app twice, `wsgi` and `asgi`, for what holds in every worker class.
+"""The same app as `wsgi` and as `asgi`, for tests that hold in every worker class.
 
-/echo gives the body back, /me the query, /peer the client's port, /stream?count=&size= blocks, /hold?file= waits until
-the file is there, /block?file= does so and lets nothing else run, /called tells the requests so far, /census what the
-process holds. The census is written at the end of the process too.
+/echo answers with the body, /me with the query, /peer with the client's port, /stream?count=&size= with blocks.
+/hold?file= waits until the file exists; /block?file= does so too and blocks the worker. /called answers with the
+requests so far, /census with the objects that the process has. The census is also written when the process ends.
 """
 import asyncio
 import atexit
@@ -22,7 +22,7 @@ if "gevent.monkey" in sys.modules:
 
 
 def census():
-    """What may not grow, counted."""
+    """Counts what must not grow."""
     greenlet = sys.modules.get("greenlet")
     greenlets = [thing for thing in gc.get_objects() if isinstance(thing, greenlet.greenlet)] if greenlet else []
     try:
@@ -34,9 +34,9 @@ def census():
         try:
             opened[os.readlink(f"/proc/self/fd/{name}").partition(":")[0]] += 1
         except FileNotFoundError:
-            continue    # of the listing itself
-    return {"threads": threading.active_count(), "greenlets": sum(not known.dead for known in greenlets), "tasks": tasks,
-            "descriptors": sum(opened.values()), "sockets": opened["socket"]}
+            continue    # the descriptor of the listing itself
+    return {"threads": threading.active_count(), "greenlets": sum(not known.dead for known in greenlets),
+            "tasks": tasks, "descriptors": sum(opened.values()), "sockets": opened["socket"]}
 
 
 def tell_farewell():
@@ -44,7 +44,7 @@ def tell_farewell():
 
 
 def answer(path, query):
-    """For all that needs neither the body nor to wait."""
+    """Answers requests that need neither the body nor a wait."""
     if path == "/census":
         return json.dumps(census())
     if path == "/peer":

@@ -1,6 +1,6 @@
-"""The WSGI app that the system tests talk to. Each route does one thing a test needs; stdlib only.
+"""The WSGI app of the system tests. Each route does one thing that a test needs. Standard library only.
 
-CONTRACT_BOOT=raise|exit|slow in the environment makes the import misbehave.
+CONTRACT_BOOT=raise|exit|slow in the environment makes the import raise, exit or take long.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ def version(environ, start_response, query):
 
 @route("/echo")
 def echo(environ, start_response, query):
-    """What the server said of the request, and the body's length and SHA-256."""
+    """Answers with the environ's values, and the body's length and SHA-256."""
     body = environ["wsgi.input"].read()
     answer = {
         "method": environ["REQUEST_METHOD"],
@@ -91,7 +91,7 @@ def echo(environ, start_response, query):
 
 @route("/peer")
 def peer(environ, start_response, query):
-    """Who is connected: the peer's port, and for a unix socket what the server puts in its place."""
+    """Answers with the peer's port, or with what the server has instead for a unix socket."""
     return text(start_response, json.dumps({"address": environ.get("REMOTE_ADDR"), "port": environ.get("REMOTE_PORT")}))
 
 
@@ -124,7 +124,7 @@ def leave(environ, start_response, query):
 
 @route("/stream")
 def stream(environ, start_response, query):
-    """`count` blocks of `size` bytes without a length, `delay` seconds apart; each block numbered."""
+    """Streams `count` numbered blocks of `size` bytes without a length, `delay` seconds apart."""
     start_response("200 OK", TEXT)
     return Blocks(int(query.get("count", "3")), int(query.get("size", "8")), float(query.get("delay", "0")), query)
 
@@ -138,7 +138,7 @@ def sized(environ, start_response, query):
 
 
 class Blocks:
-    """Counts what was asked of it; close() writes the number of blocks given out to the file of `?closed=`."""
+    """Counts the blocks that were taken; close() writes their number to the file of `?closed=`."""
 
     def __init__(self, count, size, delay, query):
         self.count, self.size, self.delay, self.given, self.query = count, size, delay, 0, query
@@ -171,7 +171,7 @@ def lengths(environ, start_response, query):
 
 @route("/field")
 def field(environ, start_response, query):
-    """Answers with a field of the caller's choice, percent-decoded, so it may hold anything."""
+    """Answers with a field from the query, percent-decoded, so that it may contain any character."""
     return text(start_response, "field", fields=[(query["name"], query["value"])])
 
 
@@ -194,6 +194,6 @@ def stderr(environ, start_response, query):
 
 
 def status(environ, start_response, code):
-    """A body in every case: the server must drop it where the status or the method allows none."""
+    """Always returns a body. The server must drop it if the status or the method allows none."""
     start_response(f"{code} Status {code}", TEXT)
     return [b"a body\n"]

@@ -1,4 +1,4 @@
-"""An ASGI app by hand, one path for each thing that the protocol says; what it saw is told at /seen."""
+"""An ASGI app without a framework, with a path for each rule of the protocol. /seen answers with what it saw."""
 import asyncio
 import contextvars
 import json
@@ -91,7 +91,7 @@ async def stream(scope, receive, send):
 
 
 async def much(scope, receive, send):
-    """Counts what send has taken, so that a client that does not read can be seen to hold it up."""
+    """Counts the bytes that send has accepted, which shows that send waits for a client that does not read."""
     count = int(scope["query_string"])
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for index in range(count):
@@ -105,7 +105,7 @@ async def show_seen(scope, receive, send):
 
 
 async def disconnect(scope, receive, send):
-    """Waits for the client to leave, then finds send closed."""
+    """Waits until the client leaves; then send must raise."""
     seen[:] = ["waiting"]
     await receive()
     message = await receive()
@@ -118,7 +118,7 @@ async def disconnect(scope, receive, send):
 
 
 async def two_waiters(scope, receive, send):
-    """Two tasks of one request wait for its end; one of them gives up and loses nothing."""
+    """Two tasks of one request wait in receive. When one is cancelled, the other still gets the message."""
     await receive()
     first, second = asyncio.create_task(receive()), asyncio.ensure_future(receive())
     try:
@@ -131,7 +131,7 @@ async def two_waiters(scope, receive, send):
 
 
 async def slow_reader(scope, receive, send):
-    """Reads nothing until told, so that a body stays where it is."""
+    """Reads nothing until it is told to, so that the body is not read from the connection."""
     await asyncio.sleep(0.3)
     body, messages = await read(receive)
     await answer(send, {"count": len(body), "largest": max(messages)})
@@ -194,7 +194,7 @@ async def mistakes(scope, receive, send):
 
 
 def bad_starts():
-    """What is wrong, and a message that must be refused as it is sent."""
+    """Mistakes by name, each with a message that must raise when it is sent."""
     def start(headers=(), status=200):
         return {"type": "http.response.start", "status": status, "headers": headers}
 
@@ -209,14 +209,15 @@ def bad_starts():
         "colon in a name": start([(b"x:", b"1")]), "line break in a value": start([(b"x", b"1\r\ninjected: 1")]),
         "NUL in a value": start([(b"x", b"\0")]), "bad length": start([(b"content-length", b"+5")]),
         "two lengths": start([(b"content-length", b"5"), (b"content-length", b"6")]),
-        "hop-by-hop": start([(b"keep-alive", b"5")]), "status str": start(status="200"), "status None": start(status=None),
+        "hop-by-hop": start([(b"keep-alive", b"5")]),
+        "status str": start(status="200"), "status None": start(status=None),
         "status interim": start(status=100), "status huge": start(status=1 << 80), "status negative": start(status=-1),
         "status four digits": start(status=1000), "no status": {"type": "http.response.start"},
     }
 
 
 async def refused_starts(scope, receive, send):
-    """What each raises from its own send; the response that follows them is whole."""
+    """Sends each message and collects what it raises. The response after them must be complete."""
     told = {}
     for what, message in bad_starts().items():
         try:
@@ -228,7 +229,7 @@ async def refused_starts(scope, receive, send):
 
 
 async def sends_within(scope, receive, send):
-    """What is asked for the parts of a message sends messages of its own."""
+    """Sends a message whose values, when they are read, send messages themselves."""
     class Path:
         def __fspath__(self):
             send({"type": "http.response.body", "body": b"first", "more_body": True})
@@ -260,7 +261,7 @@ async def raises_between(scope, receive, send):
 
 
 async def changes_its_headers(scope, receive, send):
-    """What was sent is sent, whatever the app does with its list."""
+    """Changes the list of headers after it was sent, which must have no effect."""
     headers = [(b"x-first", b"1")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     headers.clear()
@@ -289,7 +290,7 @@ async def context(scope, receive, send):
 
 
 async def task(scope, receive, send):
-    """What frameworks and debuggers ask of the task that runs a request."""
+    """What frameworks and debuggers read from the task that runs a request."""
     import io
     current = asyncio.current_task()
     current.print_stack(file=io.StringIO())
@@ -301,7 +302,7 @@ async def task(scope, receive, send):
 
 
 async def from_a_thread(scope, receive, send):
-    """A thread may call receive and send, and await on the app's loop alone what they return."""
+    """A thread may call receive and send, but what they return must be awaited on the app's loop."""
     loop = asyncio.get_running_loop()
 
     def wait(awaitable):
@@ -336,7 +337,7 @@ async def sleep(scope, receive, send):
 
 
 async def deadline(scope, receive, send):
-    """The query is Python for what is to be done with the deadline."""
+    """The query is Python code, which is run with the deadline."""
     limit = scope["extensions"]["evgateway.deadline"]
     name = scope["query_string"].decode()
     result = getattr(limit, name)(*{"set": [0.2], "extend": [60]}.get(name, []))
@@ -384,7 +385,7 @@ ROUTES = {
     "/raises-at-the-end": raises_at_the_end, "/says-nothing": says_nothing, "/exits": exits, "/mistakes": mistakes,
     "/pathsend": pathsend, "/context": context, "/task": task, "/from-a-thread": from_a_thread, "/sleep": sleep,
     "/deadline": deadline, "/farewell": farewell, "/awaitable": awaitable,
-    "/refused-starts": refused_starts, "/raises-between": raises_between, "/sends-within": sends_within, "/changes-its-headers": changes_its_headers,
-    "/starts-then-reads": starts_then_reads,
+    "/refused-starts": refused_starts, "/raises-between": raises_between, "/sends-within": sends_within,
+    "/changes-its-headers": changes_its_headers, "/starts-then-reads": starts_then_reads,
     "/caf\u00e9 \ufffd": show_scope,
 }

@@ -1,4 +1,4 @@
-"""Apps made with asgiref, the specification's own package: adapters, and its types as a judge of what a server says."""
+"""Apps made with asgiref, the specification's own package: adapters, and a check of messages against its types."""
 import json
 import sys
 import types
@@ -13,7 +13,7 @@ adapted = WsgiToAsgi(both.wsgi)
 
 
 class Double:
-    """ASGI 2: called with the scope, then with the channel."""
+    """ASGI 2: called with the scope, then with receive and send."""
 
     def __init__(self, scope):
         self.scope = scope
@@ -31,7 +31,7 @@ PROBLEMS, SEEN = [], []
 
 
 def problems(value, hint, place):
-    """Says where a value is not what an annotation asks for."""
+    """Returns where a value does not match its annotation."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint in (typing.Any, object):
         return []
@@ -51,11 +51,11 @@ def problems(value, hint, place):
     if origin is dict:
         if type(value) is not dict:
             return [f"{place} is {type(value).__name__}"]
-        # What is under a name of this server's own is of a type of its own, such as the deadline among the extensions.
+        # Extensions whose names are this server's own, such as the deadline, have their own types.
         return [line for key, item in value.items() if not key.startswith("evgateway.")
                 for line in problems(key, inner[0], f"{place} key") + problems(item, inner[1], f"{place}.{key}")]
     if origin is tuple:
-        # A list will do where JSON-like messages are passed on, but not a list of another length.
+        # A list is accepted instead of a tuple, as JSON gives one, but not one of another length.
         if not isinstance(value, (tuple, list)) or len(value) != len(inner):
             return [f"{place} is {value!r}"]
         return [line for item, one in zip(value, inner) for line in problems(item, one, place)]
@@ -73,7 +73,7 @@ def judged(value, judges, what):
 
 
 async def typed(scope, receive, send):
-    """Takes all that comes; /report tells what of it the annotations of asgiref.typing object to."""
+    """Checks all messages that it receives; /report answers with those that do not match asgiref.typing."""
     judged(scope, SCOPES, f"scope {scope['type']}")
 
     async def take():

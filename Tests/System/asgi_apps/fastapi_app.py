@@ -1,4 +1,4 @@
-"""A FastAPI app with what such apps use: lifespan, validation, dependencies, background tasks, streams, uploads."""
+"""A FastAPI app with lifespan, validation, dependencies, background tasks, streams and uploads."""
 import asyncio
 import contextlib
 import pathlib

@@ -1,4 +1,4 @@
-"""Starlette by itself: bodies as streams, sessions of tasks (anyio), and a mounted app."""
+"""Starlette without FastAPI: bodies as streams, task groups (anyio), and a mounted app."""
 import anyio
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse

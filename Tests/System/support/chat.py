@@ -1,4 +1,4 @@
-"""Examples/longpoll under test: the one command with all its parts, or a Redis of the test's own."""
+"""Examples/longpoll under test: the whole service that `start` runs, or only a Redis."""
 
 import json
 import os
@@ -16,7 +16,7 @@ STARTED = r"^Chat: unix:(\S+) \(files: (\S+);"
 
 
 class Service:
-    """`start` in a session of its own, its front on a unix socket in `directory`, whose name must be short."""
+    """Runs `start` in a session of its own. The proxy's unix socket is in `directory`, whose name must be short."""
 
     def __init__(self, directory, *flags, hold=2):
         environment = {**os.environ, "CHAT_HOLD": str(hold), "TMPDIR": str(directory), "EVGATEWAY_BUILD": str(BUILD)}
@@ -43,7 +43,7 @@ class Service:
         assert not self.files.exists(), "start leaves its directory behind"
 
     def end(self):
-        """Ends it as Ctrl-C does; what is left of its session then."""
+        """Ends it as Ctrl-C does. Returns the processes of its session that are left."""
         if self.process.poll() is None:
             self.process.send_signal(SIGTERM)
         self.process.wait(60)
@@ -59,7 +59,7 @@ class Service:
 
 
 class Redis:
-    """Debian's redis-server on a unix socket; nothing of it is written to a disk."""
+    """Debian's redis-server on a unix socket, without persistence."""
 
     def __init__(self, directory):
         self.binary = shutil.which("redis-server")
@@ -75,7 +75,7 @@ class Redis:
         self.log.wait_for("ready to accept connections")
 
     def stop(self):
-        """Ends it at once; all that was said is gone."""
+        """Ends it at once; its data are lost."""
         self.process.kill()
         self.process.wait(10)
         self.log.thread.join(10)
@@ -89,13 +89,13 @@ class Redis:
 
 
 def say(wire, text, name="ann"):
-    """Posts a message; the response."""
+    """Posts a message and returns the response."""
     return wire.request("POST", "/messages", fields=[("Content-Type", "application/json")],
                         body=json.dumps({"name": name, "text": text}, ensure_ascii=False).encode()).read()
 
 
 def hear(wire, after=None):
-    """Asks once: (last, the texts)."""
+    """Asks once. Returns (last id, the texts of the messages)."""
     answer = wire.get("/messages" if after is None else f"/messages?after={after}")
     assert answer.status == 200, answer
     told = json.loads(answer.body)
@@ -103,5 +103,5 @@ def hear(wire, after=None):
 
 
 def hear_all(wire, count):
-    """(last id, the texts) from the first one on, as soon as the worker that answers knows of so many."""
+    """Returns (last id, the texts of all messages), as soon as the worker that answers has so many."""
     return wait.until(lambda: (told := hear(wire, 0))[0] >= count and told, f"a worker knows of {count} messages")

@@ -1,6 +1,6 @@
-"""A headless Chromium, driven over its DevTools protocol; and a gate before a server that can be shut.
+"""A headless Chromium, driven over its DevTools protocol; and a gate in front of a server, which can be closed.
 
-Law: nothing but loopback is reached, and what a test waits for is seen in the page.
+Law: only loopback is used, and tests wait for conditions in the page.
 """
 
 import json
@@ -32,7 +32,7 @@ class Browser:
         assert binary, "chromium is not installed: scripts/setup tests"
         flags = [*FLAGS, f"--user-data-dir={directory}"]
         if os.geteuid() == 0:
-            flags.append("--no-sandbox")  # it refuses to start for root otherwise
+            flags.append("--no-sandbox")  # otherwise it does not start as root
         self.process = subprocess.Popen(
             [binary, *flags, "about:blank"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, env={**os.environ, "HOME": str(directory)}, start_new_session=True)
@@ -68,7 +68,7 @@ class Browser:
 
 
 class PageError(Exception):
-    """What JavaScript threw, or why it could not run."""
+    """The exception that JavaScript threw, or why it could not run."""
 
 
 class Page:
@@ -77,7 +77,7 @@ class Page:
         self.number = 0
 
     def command(self, method, **parameters):
-        """One command of the protocol; its result. Events are not listened to."""
+        """Sends one command of the protocol and returns its result. Events are ignored."""
         self.number += 1
         self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
         while (answer := json.loads(self.socket.recv())).get("id") != self.number:
@@ -87,14 +87,14 @@ class Page:
         return answer["result"]
 
     def value(self, expression):
-        """What JavaScript in the page says, as JSON would have it."""
+        """Returns the value of a JavaScript expression in the page, as JSON values."""
         result = self.command("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             raise PageError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
     def wait_for(self, expression, expected=True):
-        """Until the expression has this value; one that throws may do so because the page is still coming."""
+        """Waits until the expression has this value. It may throw meanwhile, because the page may still be loading."""
         def seen():
             try:
                 return self.value(expression)
@@ -103,7 +103,7 @@ class Page:
         wait.until(lambda: seen() == expected, lambda: f"{expression} is {expected!r}, not {seen()!r}", timeout=60)
 
     def type(self, selector, text):
-        """As a person does: into the field, in place of what is in it."""
+        """Types a text into a field, as a person does, and replaces what is in it."""
         self.value(f"document.querySelector({selector!r}).focus(), document.querySelector({selector!r}).select()")
         self.command("Input.insertText", text=text)
 
@@ -114,7 +114,7 @@ class Page:
 
 
 class Gate:
-    """A TCP port on loopback that leads to a unix socket, until it is shut: then connections end, old and new."""
+    """A TCP port on loopback that forwards to a unix socket. When it is closed, all connections end, also new ones."""
 
     def __init__(self, address):
         self.address, self.is_open, self.lock, self.pairs = address, True, threading.Lock(), set()

@@ -1,4 +1,4 @@
-"""Every way to call a Python app, with the app that is the same in all of them (Tests/System/apps/both.py)."""
+"""Every way to call a Python app, each with the flags that serve Tests/System/apps/both.py in it."""
 
 CLASSES = {
     "inline": ("both:wsgi", "-k", "inline"),

@@ -147,7 +147,7 @@ class Gateway:
         return wait.until(settled, lambda: f"{count} workers live, not {self.worker_pids()}")
 
     def wait(self, timeout=60.0):
-        """The exit code; a death by signal is negative."""
+        """Returns the exit code; a negative number is the signal that ended the process."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -159,7 +159,7 @@ class Gateway:
         return self.wait(timeout)
 
     def clean_up(self):
-        """Ends whatever is left of the session, by pid, and returns what should not have been there."""
+        """Ends the server, then all processes that are left of its session, by pid. Returns the pids of those left."""
         self._end(SIGTERM, 15.0)
         leftover = [pid for pid in procfs.session_members(self.pid) if pid != self.pid]
         if leftover:

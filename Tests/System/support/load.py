@@ -1,4 +1,4 @@
-"""Clients that keep a server busy and note every outcome: one id per request, checked in its answer."""
+"""Clients that keep a server busy and count every outcome. Each request has an id, which its answer must contain."""
 
 import collections
 import threading

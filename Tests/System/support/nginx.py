@@ -1,4 +1,4 @@
-"""nginx in front of a server: one worker in the foreground, everything it writes in a directory of the test."""
+"""nginx in front of a server: one worker in the foreground; all its files are in a directory of the test."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ http {{
 
 
 class Nginx:
-    """Listens on a unix socket, `address`, so that no port is guessed."""
+    """Listens on a unix socket, `address`, because nginx cannot use a port that the kernel chooses."""
 
     def __init__(self, directory, upstream, buffering="on", request_buffering="on"):
         binary = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")

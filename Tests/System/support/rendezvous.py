@@ -1,6 +1,6 @@
-"""A server that answers two clients only when both have asked, in the words of several protocols.
+"""A server that answers two clients only when both have asked, in the protocols of several databases.
 
-A worker that one of its requests blocks never asks for the other, and then nobody is answered.
+If one request blocks the worker, the worker never sends the other one, and neither is answered.
 """
 
 import socket
@@ -56,7 +56,7 @@ def http(peer, meet):
 
 
 def redis(peer, meet):
-    """RESP2; what a client says of itself is none of ours."""
+    """Redis, RESP2. HELLO is refused, so that clients use version 2; other commands of the client's set-up get OK."""
     while head := peer.readline():
         words = []
         for _ in range(int(head[1:])):
@@ -70,7 +70,7 @@ def redis(peer, meet):
 
 
 def postgres(peer, meet):
-    """Protocol 3.0, without authentication; every query has one row of one column."""
+    """PostgreSQL, protocol 3.0, without authentication; every query returns one row of one column."""
     def send(kind, payload):
         peer.write(kind + struct.pack("!i", 4 + len(payload)) + payload)
 

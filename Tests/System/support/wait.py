@@ -1,4 +1,4 @@
-"""Waiting for a condition of the outside world that raises no event. The deadline is a safety net, not an assertion."""
+"""Waits for a condition for which there is no event. The deadline only keeps a failing test from hanging."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A raw HTTP/1.1 client: sends exactly the bytes it is given and reads strictly, so a sloppy server cannot pass."""
+"""A raw HTTP/1.1 client: sends exactly the bytes it is given, and fails on any response that is not valid."""
 
 import re
 import socket
@@ -10,7 +10,7 @@ TOKENS = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class ProtocolViolation(AssertionError):
-    """The server sent bytes that no HTTP/1.1 message consists of."""
+    """The server sent bytes that are not a valid HTTP/1.1 message."""
 
 
 class Closed(ConnectionError):
@@ -30,7 +30,7 @@ class Response:
         return [value for key, value in self.fields if key.lower() == name.lower()]
 
     def get(self, name):
-        """The one value of a field, or None. A field that came twice is a violation."""
+        """Returns the value of a field, or None. A field that came twice is a violation."""
         values = self.all(name)
         if len(values) > 1:
             raise ProtocolViolation(f"{name} came {len(values)} times: {values}")
@@ -98,7 +98,7 @@ class Wire:
         return self.request("GET", target, **more).read()
 
     def read(self, method="GET"):
-        """Reads one final response, with the interim ones before it in `.interim`."""
+        """Reads one final response. Interim responses before it are in its `.interim`."""
         interim = []
         while True:
             response = self._read_head()
@@ -114,7 +114,7 @@ class Wire:
         return self._read_head()
 
     def read_some(self):
-        """The next bytes as they come; b"" at the end."""
+        """Returns the next bytes as soon as there are any; b"" at the end."""
         data, self.buffer = self.buffer, b""
         return data or self.socket.recv(65536)
 
@@ -125,7 +125,7 @@ class Wire:
         return data
 
     def read_until_close(self):
-        """Everything up to FIN. A reset raises ConnectionResetError."""
+        """Returns all bytes up to FIN. A reset raises ConnectionResetError."""
         pieces = [self.buffer]
         self.buffer = b""
         while piece := self.socket.recv(1 << 20):
@@ -133,13 +133,13 @@ class Wire:
         return b"".join(pieces)
 
     def expect_close(self):
-        """Asserts that the server ends the connection now without a further byte."""
+        """Asserts that the server closes the connection without sending another byte."""
         rest = self.read_until_close()
         if rest:
             raise ProtocolViolation(f"bytes where the end was due: {rest[:200]!r}")
 
     def read_chunk(self):
-        """One chunk of a chunked body; b"" for the last."""
+        """Returns one chunk of a chunked body; b"" for the last."""
         size = self._line()
         if not TOKENS.fullmatch(size):
             raise ProtocolViolation(f"chunk size {size!r}")
@@ -197,7 +197,7 @@ class Wire:
 
 
 def dechunk(data):
-    """The body of a complete chunked message and what follows it, or None when it is not complete."""
+    """Returns the body of a complete chunked message and the bytes after it; None if it is not complete."""
     body = b""
     while True:
         size, crlf, rest = data.partition(b"\r\n")

@@ -1,4 +1,4 @@
-"""What the WSGI tests share: the app's locators, and short ways to ask."""
+"""What the WSGI tests share: the apps' locators, and helpers for requests."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ APP = "Tests/System/wsgi_apps/wsgi_app.py:app"
 VALIDATED = "Tests/System/wsgi_apps/wsgi_app.py:validated"
 # Every worker class that calls WSGI apps; the tests that take the fixture `worker_class` run on each.
 WSGI_CLASSES = ["inline", "gevent", "threads"]
-# Bodies that arrive with their head, in several reads, and beyond what is held in memory.
+# Bodies that arrive with their head, that arrive in several reads, and that are too large for memory.
 SIZES = [10, 100_000, 3_000_000]
 SECRET = "the secret of the app"
 
@@ -26,7 +26,7 @@ def sha(data):
 
 
 def settled(value, same=20):
-    """The value once it has been the same many times in a row."""
+    """Returns the value when it has been the same many times in a row."""
     last, count = value(), 0
     while count < same:
         now = value()

@@ -1,4 +1,4 @@
-"""A Flask app as people write them; the routes cover what an app server has to get right."""
+"""An ordinary Flask app. Its routes cover what an application server must do correctly."""
 import hashlib
 import io
 
@@ -63,7 +63,7 @@ def send_memory():
 
 @app.get("/stream/<word>")
 def stream(word):
-    """Touches the request between blocks: what it sees must be its own, whoever streams beside it."""
+    """Reads the request between blocks. It must always get its own request, also if others stream meanwhile."""
     def blocks():
         for _ in range(int(flask.request.args["count"])):
             yield (flask.request.view_args["word"] * int(flask.request.args.get("size", "1"))) + "\n"

@@ -1,4 +1,4 @@
-"""What is worker class gevent's own: waits of every kind, disconnects, deadlines, greenlets that are ended."""
+"""For worker class gevent: waits of every kind, disconnects, deadlines, and greenlets that are ended."""
 import contextvars
 import gc
 import json
@@ -53,7 +53,7 @@ def patched(environ, start_response, q):
 
 @route
 def kinds(environ, start_response, q):
-    """Waits in the library's own ways, while others are served."""
+    """Waits with functions of the standard library and gevent, while other requests are served."""
     reader, writer = socket.socketpair()
     threading.Timer(0.05, lambda: writer.sendall(b"through a socket")).start()
     received = reader.recv(100).decode()
@@ -77,7 +77,7 @@ def context(environ, start_response, q):
 
 @route
 def deep(environ, start_response, q):
-    """Waits at the bottom of many frames, all of which know what they were called with."""
+    """Waits below many stack frames. Each frame checks its arguments afterwards."""
     def down(left, name):
         if not left:
             time.sleep(0.05)
@@ -91,7 +91,7 @@ def deep(environ, start_response, q):
 
 @route
 def late_head(environ, start_response, q):
-    """Others run between start_response and the first block."""
+    """Lets other greenlets run between start_response and the first block."""
     start_response("200 OK", TEXT + [("X-Id", q["id"])])
     time.sleep(0.05)
     yield q["id"].encode()
@@ -101,7 +101,7 @@ def late_head(environ, start_response, q):
 
 @route
 def echo(environ, start_response, q):
-    """Reads a body as it arrives, and notes how much of it has come."""
+    """Reads a body as it arrives, and records how many bytes have come."""
     source, total = environ["wsgi.input"], 0
     size, SEEN["announced"] = int(q.get("size", 8192)), environ.get("CONTENT_LENGTH")
     while block := source.read(size):
@@ -120,7 +120,7 @@ def lines(environ, start_response, q):
 
 @route
 def waits_for_client(environ, start_response, q):
-    """Notes how its client's departure was told."""
+    """Records how it learns that its client has left."""
     told = SEEN.setdefault(q["id"], [])
     gone = environ["evgateway.disconnected"]
     gone.on_disconnect(lambda: told.append("called back"))
@@ -146,7 +146,7 @@ def kept(environ, start_response, q):
 
 @route
 def notes_its_end(environ, start_response, q):
-    """Waits for ever, and notes what ends it."""
+    """Waits for ever, and records what ends it."""
     told = SEEN.setdefault(q["id"], [])
     if "begin" in q:
         start_response("200 OK", TEXT)(b"begun")
@@ -175,7 +175,7 @@ def writes_for_ever(environ, start_response, q):
 
 @route
 def writes_until_asked(environ, start_response, q):
-    """A few bytes after much work, again and again, until another request is served."""
+    """Works for a while and yields a few bytes, again and again, until another request is served."""
     write = start_response("200 OK", TEXT)
 
     def blocks():

@@ -1,4 +1,4 @@
-"""What apps wait with: drivers of their databases, and the library's own ways. Each is asked twice at the same time."""
+"""Ways in which apps wait: database drivers and the standard library. Tests use each in two requests at once."""
 import contextlib
 import queue
 import select
@@ -39,7 +39,7 @@ def ask(port):
 
 @way
 def psycopg2(port, number):
-    """A driver in C that lets Python wait in its place, as psycogreen does it."""
+    """A driver in C that calls Python to wait, as psycogreen does."""
     import psycopg2
     from gevent.socket import wait_read, wait_write
     from psycopg2 import extensions
@@ -72,7 +72,7 @@ def requests(port, number):
 
 @way
 def makefile(port, number):
-    """As the pure-Python drivers of MySQL and PostgreSQL read."""
+    """Reads as the pure-Python drivers of MySQL and PostgreSQL do."""
     with ask(port) as peer, peer.makefile("rb") as answers:
         return answers.readline().decode().strip()
 
@@ -101,7 +101,7 @@ def subprocess_run(port, number):
 
 @way
 def threadpool(port, number):
-    """A call that blocks its thread, on a thread of gevent's own; name look-ups go the same way."""
+    """A blocking call in gevent's thread pool, which gevent also uses to look up names."""
     import gevent
     from gevent import monkey
     assert socket.getaddrinfo("localhost", port, socket.AF_INET)[0][4] == ("127.0.0.1", port)

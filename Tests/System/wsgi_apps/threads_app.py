@@ -1,4 +1,4 @@
-"""What only a pool of threads shows: who runs where, who waits for whom, and when a client that leaves is noticed."""
+"""For worker class threads: which thread runs a request, what requests wait for, and when a departure is noticed."""
 
 import collections
 import hashlib
@@ -27,7 +27,7 @@ def me(environ, query):
 
 
 def meet(environ, query):
-    """Returns when as many requests are here at once."""
+    """Returns when `count` requests with the same `id` are here at the same time."""
     with LOCK:
         barrier = BARRIERS.setdefault(query["id"], threading.Barrier(int(query["count"])))
     barrier.wait(float(query.get("seconds", 30)))
@@ -35,7 +35,7 @@ def meet(environ, query):
 
 
 def hold(environ, query):
-    """Holds its thread until the gate is opened."""
+    """Holds its thread until the gate of its id is opened."""
     SEEN[query["id"]].append("called")
     print("holding", query["id"], file=environ["wsgi.errors"], flush=True)
     opened = GATES[query["id"]].wait(float(query.get("seconds", 60)))
@@ -57,7 +57,7 @@ def state(environ, query):
 
 
 def blocks(environ, query):
-    """Blocks without end, counted."""
+    """Yields blocks without end, and counts them."""
     def made():
         try:
             while True:
@@ -73,7 +73,7 @@ def size(environ, query):
 
 
 def leaves(environ, query):
-    """Tells what is known of the client, before and after it has left."""
+    """Records what the app knows about the client, before and after it has left."""
     disconnected, notes = environ["evgateway.disconnected"], SEEN[query["id"]]
     called = threading.Event()
 
@@ -95,7 +95,7 @@ KEPT = []
 
 
 def stays(environ, query):
-    """Keeps the event past its request."""
+    """Keeps the event after the end of its request."""
     disconnected = environ["evgateway.disconnected"]
     disconnected.on_disconnect(lambda: SEEN[query["id"]].append("callback"))
     KEPT.append(disconnected)
@@ -110,7 +110,7 @@ def kept(environ, query):
 
 
 def upload(environ, query):
-    """Reads a body piece by piece and tells of each."""
+    """Reads a body piece by piece and records each."""
     body, notes, whole = environ["wsgi.input"], SEEN[query["id"]], hashlib.sha256()
     notes.append("called")
     try:

@@ -1,6 +1,6 @@
-"""A WSGI app of the standard library alone: each route exercises one point of PEP 3333.
+"""A WSGI app that uses only the standard library. Each route tests one rule of PEP 3333.
 
-`app` is bare, `validated` the same behind wsgiref.validate.
+`app` is the app itself, `validated` the same app wrapped by wsgiref.validate.
 """
 import hashlib
 import sys
@@ -21,7 +21,7 @@ def app(environ, start_response):
 validated = wsgiref.validate.validator(app)
 
 
-# What the environ says
+# environ
 
 
 def show_environ(environ, start_response, q):
@@ -109,7 +109,7 @@ def headers(environ, start_response, q):
 
 @route
 def bad_start(environ, start_response, q):
-    """A start_response that must be refused; the app reports what it raised and answers in its second attempt."""
+    """Calls start_response in a way that must raise. The app then answers with the exception."""
     status, head = "200 OK", list(TEXT)
     kind = q["kind"]
     if kind == "bytes status":
@@ -210,7 +210,7 @@ def bad_write(environ, start_response, q):
 
 @route
 def stale(environ, start_response, q):
-    """Keeps start_response and write past their request, then uses them in another one."""
+    """Keeps start_response and write after the end of their request, and uses them in another one."""
     if q["step"] == "keep":
         KEPT["write"], KEPT["start"] = start_response("200 OK", TEXT), start_response
         return [b"kept"]

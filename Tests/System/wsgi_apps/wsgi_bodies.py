@@ -49,7 +49,7 @@ def endless(environ, start_response, q):
 
 @route
 def steps(environ, start_response, q):
-    """Gives a block, then waits until a file appears before the next: whoever holds blocks back never sees one."""
+    """Yields a block, and the next one when a file exists. If a server held blocks back, the first would never come."""
     def body():
         yield b"first\n"
         while not os.path.exists(q["file"]):
@@ -69,7 +69,7 @@ def late_start(environ, start_response, q):
 
 @route
 def length(environ, start_response, q):
-    """Announces `announced` and gives `given` bytes, `as` a list or a generator."""
+    """Sets a Content-Length of `announced` and returns `given` bytes, `as` a list or a generator."""
     start_response("200 OK", TEXT + [("Content-Length", q["announced"])])
     body = b"k" * int(q["given"])
     return [body] if q["as"] == "list" else Counted(q.get("id", "-"), [body[:5], body[5:]])
@@ -119,7 +119,7 @@ def file(environ, start_response, q):
 @route
 def pipe(environ, start_response, q):
     reader, writer = os.pipe()
-    with os.fdopen(writer, "wb") as end:   # gevent's os.close would wait for its hub, which the read below keeps
+    with os.fdopen(writer, "wb") as end:   # gevent's os.close would wait for the hub, which the read below blocks
         end.write(b"through a pipe")
     start_response("200 OK", TEXT)
     return environ["wsgi.file_wrapper"](os.fdopen(reader, "rb"))

@@ -1,4 +1,4 @@
-"""Routes that raise, hang, use threads, or tell what the others have left behind."""
+"""Routes that raise, hang or use threads, and routes that report what others have left behind."""
 import _thread
 import atexit
 import gc
@@ -11,7 +11,7 @@ import time
 from wsgi_routes import CLOSED, GIVEN, TEXT, Counted, blocks, json_body, route
 
 
-# What goes wrong
+# Failures
 
 
 @route
@@ -72,7 +72,7 @@ def other_thread(environ, start_response, q):
 
 
 def run_on_thread(function):
-    """On a thread of the system's, also where gevent has made greenlets of them."""
+    """Runs on a system thread, also if gevent has replaced threads by greenlets."""
     monkey = sys.modules.get("gevent.monkey")
     start, lock = (monkey.get_original("_thread", name) if monkey else getattr(_thread, name)
                    for name in ("start_new_thread", "allocate_lock"))
@@ -84,7 +84,7 @@ def run_on_thread(function):
 
 @route
 def background(environ, start_response, q):
-    """A thread that goes on after the request, and writes to the error log once the loop sleeps."""
+    """Starts a thread that goes on after the request, and writes to the error log when the loop is idle."""
     threading.Thread(target=lambda: (time.sleep(0.2), print("from behind", file=environ["wsgi.errors"]))).start()
     start_response("200 OK", TEXT)
     return [b"ok"]
@@ -103,7 +103,7 @@ def hang(environ, start_response, q):
         pass
 
 
-# What others see
+# Reports
 
 
 @route
@@ -118,7 +118,7 @@ def given(environ, start_response, q):
 
 @route
 def objects(environ, start_response, q):
-    """What a leak would show in: the objects that the collector knows, the interpreter's blocks, open descriptors."""
+    """Numbers that grow with a leak: objects of the garbage collector, allocated blocks, open descriptors."""
     gc.collect()
     descriptors = len(os.listdir("/proc/self/fd"))
     return json_body(start_response, [len(gc.get_objects()), sys.getallocatedblocks(), descriptors])

@@ -1,4 +1,4 @@
-"""What the routes of wsgi_app share. Calls of close() are counted by the `id` of the query, blocks given out too."""
+"""What the routes of wsgi_app share. For each `id` of a query, calls of close() and blocks yielded are counted."""
 import collections
 import json
 import urllib.parse
@@ -25,7 +25,7 @@ def json_body(start_response, value):
 
 
 class Counted:
-    """An iterable that knows how far it was asked and how often it was closed."""
+    """An iterable that counts the blocks it has yielded and the calls of close()."""
 
     def __init__(self, name, blocks):
         self.name, self.blocks = name, iter(blocks)

@@ -1,4 +1,4 @@
-/* The floor: the least a libev server in C can do and still answer the benchmark's GET with the same bytes.
+/* The lower limit: the least work with which a libev server in C can answer the benchmark's GET with the same bytes.
  * It finds the empty line that ends a head and checks nothing else. Prints its port, serves until it is killed. */
 #include <arpa/inet.h>
 #include <ev.h>

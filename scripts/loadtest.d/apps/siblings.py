@@ -1,5 +1,5 @@
-"""The processes of one server tell one another of what is published: each that has clients waiting listens at a
-datagram socket of its own, in a folder that the harness makes for the server, and a publish goes to all of them."""
+"""Passes published messages between the processes of one server. Each process with waiting clients listens at its own
+datagram socket, in a folder that the harness makes for the server; a process that publishes sends to all of them."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ _FOLDER = os.environ.get("LOADTEST_SIBLINGS")
 
 
 def listen():
-    """The socket of this process. Made by the first client that waits, so after every fork; None without a folder."""
+    """Returns the socket of this process; None without a folder. The first waiting client makes it, after the fork."""
     if not _FOLDER:
         return None
     place = pathlib.Path(_FOLDER, str(os.getpid()))
@@ -19,7 +19,7 @@ def listen():
 
 
 def tell():
-    """Wakes every listener. False when there is no folder: then the caller has only itself to tell."""
+    """Wakes every listener. Returns False if there is no folder: then the caller must wake its own clients."""
     if not _FOLDER:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:

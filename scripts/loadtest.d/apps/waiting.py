@@ -1,6 +1,6 @@
 """The app that every Python server is loaded with, as WSGI and as ASGI: `/` answers as hello.py does,
 `/hold?seconds=T` after T seconds, `/wait` when someone POSTs to `/publish`, `/upload` with the length of its body,
-`/download?bytes=N` with N bytes. Whoever waits at /wait is known to one process: others hear of no publish there."""
+`/download?bytes=N` with N bytes. Without a folder (siblings.py), a publish reaches only clients of the same process."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ MOST = 1 << 30
 
 
 def _number(query, name, kind):
-    """The named number of a query, None when it is no number from 0 to MOST."""
+    """Returns the number of that name in the query; None if it is not a number from 0 to MOST."""
     try:
         value = kind(parse_qs(query)[name][0])
         return value if 0 <= value <= MOST else None
@@ -65,7 +65,7 @@ def app(environ, start_response):
 
 
 def _listen():
-    """A thread hears for all who wait in this process."""
+    """Runs in a thread: receives the publishes of other processes for all clients that wait in this one."""
     global _listener
     with _first:
         if _listener is None and (listening := siblings.listen()):
@@ -79,7 +79,7 @@ def _hear(listening):
 
 
 def _publish():
-    """Wakes all who wait; who comes later waits for the next one."""
+    """Wakes all clients that wait. A client that comes later waits for the next publish."""
     global _published
     _published, woken = threading.Event(), _published
     woken.set()

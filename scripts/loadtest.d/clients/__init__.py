@@ -1,1 +1,1 @@
-"""The clients: plain processes with one epoll each, raw sockets, and no object per connection that waits."""
+"""The clients: processes with one epoll each, raw sockets, and no object for a connection that waits."""

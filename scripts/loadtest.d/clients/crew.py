@@ -1,4 +1,4 @@
-"""The client processes of a role, seen from the harness: started, asked, counted, ended. None outlives the harness."""
+"""Starts, controls and ends the client processes of a role. They end with the harness, however it ends."""
 
 import ctypes
 import multiprocessing
@@ -21,11 +21,11 @@ _fork = multiprocessing.get_context("fork")
 
 
 class ClientFailure(Exception):
-    """A client process ended in a way that it should not."""
+    """A client process ended unexpectedly."""
 
 
 class Crew:
-    """`processes` of a role. What SHARED names is divided among them; the rest of `config` is the same for all."""
+    """`processes` clients of a role. Values that SHARED names are divided among them; all get the rest of `config`."""
 
     crews = []
 
@@ -73,7 +73,7 @@ class Crew:
 
     @property
     def finished(self):
-        """Whether every member has nothing more to do of itself."""
+        """True if every member has finished its work."""
         return all(sample.get("done") for sample in self.samples)
 
     @property
@@ -112,7 +112,7 @@ def _share(value, index, processes):
 
 
 def die_with_parent(number=signal.SIGKILL):
-    """The kernel sends this process a signal when its parent is gone, however that came to be (prctl(2))."""
+    """Makes the kernel send this process a signal when its parent ends, however it ends (prctl(2))."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 

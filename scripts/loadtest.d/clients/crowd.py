@@ -1,14 +1,14 @@
-"""Many connections with one request each, opened at a steady pace: held ones that wait for their answer (hold, fanout,
-mixed), or answered ones that then stay idle."""
+"""Many connections with one request each, opened at a steady pace. Their requests are held (hold, fanout, mixed), or
+answered at once, and the connections stay idle (idle)."""
 
 import array
 import time
 
-from . import wire
+from . import http1
 from .loop import kind_of
 from .role import Role
 
-# Connections whose answer is expected at once and has not come: more would only queue in the kernel.
+# The most connections that wait for an answer which is expected at once: more would only queue in the kernel.
 MOST_UNANSWERED = 500
 PACE = 0.005
 EARLY = 0.25
@@ -16,13 +16,13 @@ EARLY = 0.25
 
 class Crowd(Role):
     """config adds: `count`; `ramp` seconds to open them in; `target` with an optional {seconds}; `host`, `fields`;
-    `until`: the moment that held requests ask to be answered at, or None; `seconds`: what each asks for otherwise;
-    `held`: whether the answer is awaited late; `again`: whether one that is answered before the publishing asks again,
-    as long-polling clients do, or that is an error.
+    `until`: the time at which held requests ask to be answered, or None; else `seconds`: how long each asks to be held;
+    `held`: whether answers are expected late; `again`: whether a client that is answered before the publish asks again,
+    as long-polling clients do; else that is an error.
 
     Commands: "publish" TIME (answers are expected from now on, latency counts from TIME), "check", "close", "stop".
-    Latency: of held requests with a time of their own what they were answered late by; else see "publish"; of idle
-    ones that of their request.
+    Latency: how late the answer came, for held requests that ask for a time; from the publish, for those that wait for
+    it; that of the request, for connections that then stay idle.
     """
 
     def begin(self):
@@ -34,7 +34,7 @@ class Crowd(Role):
         self.loop.after(1.0, self.check_timeouts)
 
     def open_some(self):
-        """Opens what is due by now."""
+        """Opens the connections that are due by now."""
         config, now = self.config, time.monotonic()
         ramp = config["ramp"]
         due = config["count"] if ramp <= 0 else min(config["count"], int((now - config["start"]) / ramp
@@ -57,7 +57,7 @@ class Crowd(Role):
         self.sending.add(descriptor)
         if config["held"]:
             seconds = config["seconds"] if config["until"] is None else max(0.0, config["until"] - now)
-            # Without a time of its own a request may take as long as the scenario, which ends it by a command.
+            # A request that asks for no time may take as long as the scenario, which ends it with a command.
             self.mark(descriptor, now + seconds if seconds is not None else float("inf"))
             target = config["target"].replace("{seconds}", f"{seconds or 0:.3f}")
         else:
@@ -96,7 +96,7 @@ class Crowd(Role):
             self.loop.close(descriptor)
 
     def was_held(self, now, due):
-        """Notes how late an answer came; false when it came before it was asked for."""
+        """Records how late an answer came. Returns False if it came before its time."""
         if due == float("inf"):
             if self.published is None:
                 return False
@@ -121,7 +121,7 @@ class Crowd(Role):
             self.open_one(time.monotonic())
 
     def send(self, descriptor, target, sent=None):
-        self.loop.send(descriptor, wire.request("GET", target, self.config["host"], self.config["fields"]),
+        self.loop.send(descriptor, http1.request("GET", target, self.config["host"], self.config["fields"]),
                        self.on_readable, sent)
 
     def failed(self, descriptor, kind):

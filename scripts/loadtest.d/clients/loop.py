@@ -1,5 +1,5 @@
-"""One client process: an epoll, timers and non-blocking connections. Handlers are found by descriptor; what a role
-keeps of a connection stands in arrays, so that one that waits costs the kernel's memory and little else."""
+"""One client process: an epoll, timers and non-blocking connections. Handlers are found by descriptor. The state of
+connections is in arrays, so that a waiting connection needs little memory besides the kernel's."""
 
 import errno
 import heapq
@@ -14,12 +14,12 @@ KINDS = {errno.ECONNREFUSED: "refused", errno.ECONNRESET: "reset", errno.EPIPE: 
          errno.EMFILE: "no descriptors", errno.ENFILE: "no descriptors", errno.EADDRNOTAVAIL: "no ports",
          errno.ENOBUFS: "no memory", errno.ENOMEM: "no memory", errno.EHOSTUNREACH: "unreachable",
          errno.ENETUNREACH: "unreachable", errno.EAGAIN: "unix backlog full"}
-# Linux, ip(7): the port is chosen in connect(), where it only has to be unused towards this one peer.
+# Linux, ip(7): the port is chosen in connect(), so it may be used for connections to other peers.
 IP_BIND_ADDRESS_NO_PORT = 24
 
 
 def kind_of(error):
-    """An OSError as one of the kinds that errors are counted by."""
+    """Returns the kind under which an OSError is counted."""
     return KINDS.get(error.errno, os.strerror(error.errno or 0).lower())
 
 
@@ -43,7 +43,8 @@ class Loop:
         self.at(time.monotonic() + seconds, function, *arguments)
 
     def run(self):
-        """Until `running` is false. select() waits with a resolution of microseconds, epoll_wait() of milliseconds."""
+        """Runs until `running` is false. Waits in select(), whose resolution is microseconds; epoll_wait() has only
+        milliseconds."""
         poll, timers, handlers, waiting = self.poll, self.timers, self.handlers, [self.poll.fileno()]
         while self.running:
             now = time.monotonic()
@@ -71,7 +72,7 @@ class Loop:
         self.handlers[descriptor] = handler
 
     def connect(self, receive_buffer=None):
-        """A descriptor that connects or has connected; raises OSError."""
+        """Returns the descriptor of a new connection, which may not be established yet. Raises OSError."""
         connection = socket.socket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             if receive_buffer:
@@ -91,10 +92,10 @@ class Loop:
         return connection.detach()
 
     def send(self, descriptor, data, handler, sent=None):
-        """Writes `data`, also while the connection is being made, and has `handler` called for what is to be read.
+        """Writes `data` when the connection is established, and calls `handler` when there is something to read.
 
-        `sent(descriptor)` is called when all has been written. After a failure to write `handler` reads what the peer
-        said before; the kernel tells an error once, so that it is kept for `error_of`.
+        `sent(descriptor)` is called when all is written. If a write fails, `handler` still reads what the peer sent.
+        The kernel reports an error once, so it is stored for `error_of`.
         """
         try:
             written = os.write(descriptor, data)
@@ -117,7 +118,7 @@ class Loop:
 
         def go_on(descriptor, events):
             if events & ~select.EPOLLOUT:
-                # The answer or an error came before the request had been written: no more is.
+                # The answer or an error came before the whole request was written. The rest is not written.
                 self.watch(descriptor, handler)
                 handler(descriptor, events)
             else:
@@ -125,7 +126,7 @@ class Loop:
         self.watch(descriptor, go_on, select.EPOLLIN | select.EPOLLOUT)
 
     def error_of(self, descriptor, otherwise):
-        """The kind of the error that a write met, if one did."""
+        """Returns the kind of the error that a write had; `otherwise` if there was none."""
         return self.failures.get(descriptor, otherwise)
 
     def _handler(self, descriptor):

@@ -1,7 +1,7 @@
-"""Requests one after another: at a constant rate whose schedule waits for nobody, or as fast as answers come.
+"""Requests one after another: at a constant rate, which does not wait for answers, or as fast as answers come.
 
-With a rate, latency counts from the moment the request was due, also when no connection was free then: a server that
-stands still for a second is seen by every request of that second (no coordinated omission).
+With a rate, latency counts from the time at which the request was due, also if no connection was free then. So if the
+server stops for a second, all requests of that second have a higher latency (no coordinated omission).
 """
 
 import collections
@@ -14,15 +14,15 @@ from .role import Role
 MOST_AT_ONCE = 64
 
 class Requests(Role):
-    """config adds: `connections`; `rate` per second, or 0; `until`, the moment to stop sending; `requests`, the most to
-    send, or None; `data`, the request's bytes; `fresh`: a connection for each request."""
+    """config adds: `connections`; `rate` per second, or 0; `until`: the time at which sending stops; `requests`: the
+    most to send, or None; `data`: the request's bytes; `fresh`: whether each request has a new connection."""
 
     def begin(self):
         self.free, self.waiting, self.sent_count, self.scheduled = [], collections.deque(), 0, 0
         self.busy, self.stopped = 0, False
         config = self.config
         if config["rate"]:
-            # A hair less, so that what is due at the very end by rounding alone is not one request more.
+            # Slightly less, so that rounding does not add one request at the very end.
             self.planned = math.ceil((config["until"] - config["start"]) * config["rate"] - 1e-6)
             self.loop.at(config["start"], self.schedule)
         else:
@@ -33,7 +33,7 @@ class Requests(Role):
     # When
 
     def schedule(self):
-        """Sends what is due, and comes back when the next one is."""
+        """Sends the requests that are due, and schedules itself for the next one."""
         config = self.config
         interval, start = 1.0 / config["rate"], config["start"]
         while self.scheduled < self.planned and not self.stopped:
@@ -47,8 +47,8 @@ class Requests(Role):
             self.send_waiting()
 
     def fill(self):
-        """Without a rate: every connection gets a request. New connections are made a few at a time, and a server that
-        refuses is not asked in a tight loop."""
+        """Without a rate: every connection gets a request. New connections are made a few at a time, with a pause after
+        one was refused."""
         made = 0
         while not self.stopped and self.busy < self.config["connections"]:
             made += not self.free
@@ -65,7 +65,7 @@ class Requests(Role):
         if self.config["rate"] and not self.stopped:
             self.schedule()
         self.stopped = True
-        # Due in time and never sent, for want of a free connection: they count, by how long they have waited.
+        # Requests that were due but not sent, as no connection was free. They count with the time they have waited.
         now = time.monotonic()
         for due in self.waiting:
             self.count_error("not sent")

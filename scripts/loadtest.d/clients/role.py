@@ -1,4 +1,4 @@
-"""What every kind of client has in common: errors by kind, answers read and counted, requests that take too long."""
+"""What all clients share: counting errors by kind, reading and counting answers, and time limits of requests."""
 
 import array
 import os
@@ -6,12 +6,12 @@ import time
 
 from histogram import Histogram
 
+from .http1 import Answer, Malformed, whole
 from .loop import PIECE, kind_of
-from .wire import Answer, Malformed, whole
 
 
 class Role:
-    """Subclasses say what connections do. `config` is what the scenario chose, this process's share of it.
+    """Subclasses decide what connections do. `config` comes from the scenario; counts are this process's share.
 
     config: `start` (of the clock time.monotonic), `timeout` (seconds an answer may take), and what the role adds.
     """
@@ -21,7 +21,7 @@ class Role:
         self.errors, self.answered, self.bytes_read, self.held = {}, 0, 0, 0
         self.histogram = Histogram()
         self.partial = {}
-        # When a request was due, or NaN: by descriptor, as all that is kept of a connection.
+        # By descriptor: the time at which the request was due, or NaN. Nothing else is stored for a connection.
         self.due = array.array("d")
         self.extra = {}
         self.done = False
@@ -32,7 +32,7 @@ class Role:
         """Called once, before the loop runs."""
 
     def command(self, name, *arguments):
-        """What the scenario asks for while it runs."""
+        """Carries out a command that the scenario sends while it runs."""
         if name == "stop":
             self.finish()
 
@@ -40,10 +40,10 @@ class Role:
         """A whole answer has come on this connection."""
 
     def failed(self, descriptor, kind):
-        """The connection is no more, or of no use; it has been closed."""
+        """The connection has failed and has been closed."""
 
     def gather(self):
-        """Called once, when the loop has ended; for what is computed from the whole."""
+        """Called once when the loop has ended, to compute results."""
 
     # Connections
 
@@ -51,13 +51,13 @@ class Role:
         self.errors[kind] = self.errors.get(kind, 0) + 1
 
     def mark(self, descriptor, when):
-        """A request is due from now on; NaN: none is."""
+        """Stores the time from which a request is due; NaN if there is none."""
         if descriptor >= len(self.due):
             self.due.extend([float("nan")] * (descriptor + 1024 - len(self.due)))
         self.due[descriptor] = when
 
     def drop(self, descriptor, kind=None):
-        """Closes the connection; `kind` is counted and makes it a failure."""
+        """Closes the connection. With a `kind`, counts an error and calls `failed`."""
         self.partial.pop(descriptor, None)
         self.mark(descriptor, float("nan"))
         self.loop.close(descriptor)
@@ -66,7 +66,7 @@ class Role:
             self.failed(descriptor, kind)
 
     def on_readable(self, descriptor, events):
-        """Reads an answer. Bytes that nobody asked for end the connection, as its end does."""
+        """Reads an answer. A connection that sends bytes without a request is closed."""
         try:
             data = os.read(descriptor, PIECE)
         except BlockingIOError:
@@ -100,17 +100,17 @@ class Role:
             self.drop(descriptor, "malformed")
 
     def broken(self, descriptor, kind):
-        """The peer ended the connection. One that owed no answer may be closed: keep-alive ends some time."""
+        """The peer closed the connection. That is no error if no answer is missing: keep-alive has a time limit."""
         owed = self.due[descriptor] == self.due[descriptor]
         self.drop(descriptor, kind if owed else None)
         if not owed:
             self.idle_closed(descriptor)
 
     def idle_closed(self, descriptor):
-        """The peer closed a connection that owed no answer."""
+        """The peer closed a connection on which no answer was missing."""
 
     def first_byte(self, descriptor):
-        """The first piece of an answer that does not come at once."""
+        """Called for the first piece of an answer that arrives in several."""
 
     def _whole(self, descriptor, status, stays):
         self.partial.pop(descriptor, None)
@@ -120,11 +120,11 @@ class Role:
         self.answered_one(descriptor, status, stays)
 
     def check_timeouts(self):
-        """Once a second: an answer that has not come in time is an error, and its connection is closed."""
+        """Called once a second. If an answer has not come in time, counts an error and closes the connection."""
         now = time.monotonic()
         for descriptor, due in enumerate(self.due):
             if due < now - self.config["timeout"]:
-                # It has taken that long at least: latency must not look as if it had not been sent.
+                # The answer would have taken at least that long, so the time counts in the latency.
                 self.histogram.record((now - due) * 1e6)
                 self.drop(descriptor, "timeout")
         self.loop.after(1.0, self.check_timeouts)

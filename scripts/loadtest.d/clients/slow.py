@@ -1,6 +1,6 @@
-"""Clients that take their time: heads and bodies that arrive byte by byte, answers that are read a little at a time.
+"""Slow clients: they send heads or bodies byte by byte, or read answers in small pieces.
 
-A server may end such a connection, and is expected to some time; the client comes again then.
+A server may close such a connection, and usually does after a time limit. The client then connects again.
 """
 
 import os
@@ -13,8 +13,8 @@ RECEIVE_BUFFER = 4096
 
 
 class Slow(Role):
-    """config adds: `count`; `how`: head, body or reader; `interval` seconds between two steps; `data`: what is sent at
-    once; `drop`: what is sent at each step, of which a reader sends nothing but reads `step` bytes."""
+    """config adds: `count`; `how`: head, body or reader; `interval`: seconds between two steps; `data`: what is sent at
+    first; `drop`: what a sender sends at each step; `step`: how many bytes a reader reads at each step."""
 
     def begin(self):
         self.extra = {"ended_by_server": 0, "answers": 0}
@@ -35,13 +35,13 @@ class Slow(Role):
 
     def take_steps(self, descriptor):
         if self.config["how"] == "reader":
-            # What has arrived waits in the kernel until this client's next step.
+            # Bytes that have arrived stay in the kernel until this client's next step.
             self.loop.watch(descriptor, self.on_event, 0)
         self.loop.after(self.config["interval"], self.step, descriptor, self.due[descriptor])
 
     def step(self, descriptor, opened):
         if self.due[descriptor] != opened:
-            return  # The connection has ended, and its number may be another's now.
+            return  # The connection has ended; another one may have its descriptor now.
         try:
             if self.config["how"] == "reader":
                 piece = os.read(descriptor, self.config["step"])
@@ -59,7 +59,7 @@ class Slow(Role):
         self.loop.after(self.config["interval"], self.step, descriptor, opened)
 
     def on_event(self, descriptor, events):
-        """Those who send slowly are answered only when the server has had enough of them."""
+        """A slow sender gets an answer only when the server closes its connection because of a time limit."""
         try:
             piece = os.read(descriptor, 65536)
         except BlockingIOError:

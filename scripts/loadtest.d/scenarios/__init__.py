@@ -1,5 +1,5 @@
-"""What can be run. A scenario is a module: PARAMETERS, PATHS (the server's paths that it asks for), connections(p)
-(open at once), expected_seconds(p), run(measurement, p) -> its dict in a result; held_at_once(p) if requests wait."""
+"""The scenarios. Each is a module with PARAMETERS, PATHS (the server's paths that it uses), connections(p) (the most
+open at once), expected_seconds(p), run(measurement, p) -> its dict in a result; held_at_once(p) if requests wait."""
 
 from kinds import Refused
 
@@ -26,7 +26,7 @@ class Chosen:
 
     @property
     def held(self):
-        """Requests that wait at once; 0 where none does."""
+        """The most requests that wait at once; 0 if none waits."""
         return getattr(self.module, "held_at_once", lambda parameters: 0)(self.parameters)
 
     @property

@@ -4,8 +4,8 @@ from . import throughput
 from .parameters import Parameter, rate, seconds, size, whole
 
 PARAMETERS = {
-    "seconds": Parameter(10.0, seconds(0.5), "how long"),
-    "bytes": Parameter(1 << 20, size, "of an answer, as in 4096, 64k or 1m; where the path has {bytes}"),
+    "seconds": Parameter(10.0, seconds(0.5), "seconds of the scenario"),
+    "bytes": Parameter(1 << 20, size, "bytes of an answer, as in 4096, 64k or 1m; only if the path has {bytes}"),
     "connections": Parameter(8, whole(), "keep-alive connections"),
     "rate": Parameter(0.0, rate, "answers per second, constant; 0: as fast as they come"),
 }

@@ -1,10 +1,10 @@
-"""fanout: N clients wait, someone publishes once, everyone is answered.
+"""fanout: N clients wait, one message is published, all clients are answered.
 
-Latency is from the publishing to the last byte of each answer; `first_byte_ms` and `last_byte_ms` are those of the
-first client and of the last. Examples/longpoll-chat knows who waits in one process only: with several workers of class
-swift --app or --url names one that shares it. With again=yes a client that is answered before anything was published
-asks again, as a long-polling client does; else that is an error of the kind "early". A path that asks for what comes
-after a message has {published} for the number of those that were published by this command.
+Latency is from the publish to the last byte of each answer; `first_byte_ms` and `last_byte_ms` are those of the first
+client and of the last. Examples/longpoll-chat publishes within one process only: for several workers of class swift,
+--app or --url must name an app that publishes to all. With again=yes a client that is answered before the publish
+asks again, as a long-polling client does; without it, that is an error of the kind "early". In a path that asks for
+the messages after one, {published} is replaced by the number of messages that this command has published.
 """
 
 import time
@@ -17,8 +17,8 @@ from .parameters import Parameter, one_of, seconds, whole
 PARAMETERS = {
     "count": Parameter(1000, whole(), "clients that wait"),
     "ramp": Parameter(None, seconds(), "seconds to open them in; default: 2,000 a second"),
-    "hold": Parameter(2.0, seconds(), "seconds that all have been there when it is published"),
-    "again": Parameter("no", one_of("yes", "no"), "whether those answered early ask again"),
+    "hold": Parameter(2.0, seconds(), "seconds between the arrival of the last client and the publish"),
+    "again": Parameter("no", one_of("yes", "no"), "whether clients that are answered early ask again"),
 }
 PATHS = ("wait", "publish")
 
@@ -41,7 +41,7 @@ def run(measurement, parameters):
     server = measurement.server
     target = server.paths["wait"].replace("{published}", str(server.published))
     if server.spec.kind is None or kinds.held_at_once(server.spec) is None:
-        # Where a thread waits for each, those who had left would keep all threads.
+        # If each waiting request holds a thread, requests whose clients had left would keep all threads.
         hold.warm_up(measurement, target, True, count)
     measurement.memory_before()
     measurement.begin()

@@ -1,8 +1,8 @@
 """hold: N requests wait at once. They are opened over `ramp` seconds and held for `hold` seconds more.
 
-release=together: all ask to be answered at one moment (or someone POSTs to --publish-path, when --hold-path has no
-{seconds}); one-by-one: each is answered `hold` + `ramp` seconds after it came, so one after another as they came;
-close: the clients leave without an answer. Latency is how late the answers came after the moment they had asked for.
+release=together: all ask to be answered at the same time (if --hold-path has no {seconds}, a POST to --publish-path
+answers them); one-by-one: each is answered `hold` + `ramp` seconds after it came, so one after another; close: the
+clients leave without an answer. Latency is the time between the moment asked for and the answer.
 """
 
 import time
@@ -12,14 +12,14 @@ from .parameters import Parameter, one_of, seconds, whole
 PARAMETERS = {
     "count": Parameter(1000, whole(), "requests held at once"),
     "ramp": Parameter(None, seconds(), "seconds to open them in; default: 2,000 a second"),
-    "hold": Parameter(5.0, seconds(), "seconds to hold them once all are there"),
-    "release": Parameter("together", one_of("together", "one-by-one", "close"), "how they end"),
+    "hold": Parameter(5.0, seconds(), "seconds to hold them after all have arrived"),
+    "release": Parameter("together", one_of("together", "one-by-one", "close"), "how the requests end"),
 }
 PATHS = ("hold",)
 PER_SECOND = 2000
-# Beyond `ramp` + `hold`, for a server that is still busy taking the crowd in.
+# Additional seconds for a server that is still accepting connections after `ramp` + `hold`.
 GRACE = 1.0
-# What those who leave without an answer had asked for beyond the moment that they leave at.
+# Clients that leave without an answer ask for one this many seconds after the time at which they leave.
 LONGER = 10.0
 
 
@@ -40,8 +40,8 @@ def held_at_once(parameters):
 
 
 def warm_up(measurement, target, held, count):
-    """A small crowd that comes and goes before one of `count`, so that what a server allocates once is not counted per
-    connection. Not a large one: what that leaves behind would be used again, and not be counted at all."""
+    """Opens and closes a few connections before the `count` that are measured, so that memory which a server allocates
+    only once does not count. They are few, because the memory they leave is used again and does not count either."""
     count = max(1, min(count // 25, 100 * (measurement.server.workers or 1)))
     crew = measurement.crew("crowd", count=count, target=target, held=held, ramp=0.2, until=None,
                             seconds=0.5 if "{seconds}" in target else None)

@@ -1,7 +1,7 @@
-"""idle: N keep-alive connections that have had one answer and then say nothing for `hold` seconds.
+"""idle: N keep-alive connections that have had one answer and then send nothing for `hold` seconds.
 
-At the end each sends a second request, so that one which only seemed to be open counts as an error. Latency is that of
-the first request and of the second.
+At the end each sends a second request: a connection that the server had closed is an error. Latency is that of both
+requests.
 """
 
 import time
@@ -12,7 +12,7 @@ from .parameters import Parameter, seconds, whole
 PARAMETERS = {
     "count": Parameter(1000, whole(), "connections"),
     "ramp": Parameter(None, seconds(), "seconds to open them in; default: 2,000 a second"),
-    "hold": Parameter(5.0, seconds(), "seconds of silence"),
+    "hold": Parameter(5.0, seconds(), "seconds without a request"),
 }
 PATHS = ("fast",)
 

@@ -1,10 +1,10 @@
-"""One scenario while it runs: its client processes are pumped, the server sampled once a second, the result made."""
+"""One scenario while it runs: controls its client processes, samples the server once a second, makes the result."""
 
 import math
 import time
 from multiprocessing.connection import wait
 
-from clients import wire
+from clients import http1
 from clients.crew import Crew
 from histogram import Histogram
 
@@ -13,7 +13,7 @@ TOO_LATE = 0.1
 
 
 class Measurement:
-    """`context` is what the command line decided for all scenarios: see run.Context."""
+    """`context` has the options that hold for all scenarios: see run.Context."""
 
     def __init__(self, context, server, name, parameters):
         self.context, self.server, self.name, self.parameters = context, server, name, parameters
@@ -28,7 +28,7 @@ class Measurement:
     # Time
 
     def begin(self, start=None):
-        """What is measured starts here, or at `start` soon; a warm-up before it does not count."""
+        """The measurement starts now, or at `start`. What was before, such as a warm-up, does not count."""
         self.start = start or time.monotonic()
         self._next_sample, self._last_cpu = self.start, None
         self._next_reload = self.start + self.context.reload_every if self.context.reload_every else math.inf
@@ -37,16 +37,16 @@ class Measurement:
         self._switches = tree.context_switches() if tree else None
 
     def end(self):
-        """What is measured ends here; closing down does not count."""
+        """The measurement ends now. What comes after, such as closing connections, does not count."""
         if self._finished is None:
             tree = self.server.tree
             self._finished = (time.monotonic() - self.start, tree.cpu_seconds() - self._cpu if tree else None,
                               self._switched() if tree else None)
 
     def watch(self, until=lambda: False, seconds=None):
-        """Lets the clients work until `until()` holds, for `seconds` at most; returns whether it holds.
+        """Lets the clients work until `until()` is true, for `seconds` at most. Returns whether it is true.
 
-        The deadline of the whole command and the end of the server cut every wait short.
+        Ends earlier at the deadline of the whole command, and when the server has ended.
         """
         limit = self.context.deadline if seconds is None else min(self.context.deadline, time.monotonic() + seconds)
         while not until():
@@ -87,7 +87,7 @@ class Measurement:
     # Clients
 
     def crew(self, role, processes=None, **config):
-        """Starts client processes of a role; what `config` leaves out is the command line's."""
+        """Starts client processes of a role. Values that `config` does not have come from the command line."""
         context = self.context
         config = {"start": time.monotonic() + 0.1, "timeout": context.timeout, "host": self.server.host_field,
                   "fields": context.fields, **config}
@@ -100,14 +100,14 @@ class Measurement:
         return self.context.sources(self.server.target, len(self.crews) * 64 + index)
 
     def request(self, path, method="GET", body=b"", **fill):
-        """The bytes of a request to one of the server's paths, whose {names} `fill` has values for."""
+        """Returns the bytes of a request to one of the server's paths. `fill` has the values for the path's {names}."""
         target = self.server.paths[path]
         for name, value in fill.items():
             target = target.replace(f"{{{name}}}", str(value))
-        return wire.request(method, target, self.server.host_field, self.context.fields, body)
+        return http1.request(method, target, self.server.host_field, self.context.fields, body)
 
     def stop(self, *crews):
-        """Ends crews and waits until they have told what they have."""
+        """Ends crews and waits for their results."""
         crews = crews or [crew for crew in self.crews if not crew.ended]
         for crew in crews:
             crew.tell("stop")
@@ -122,19 +122,19 @@ class Measurement:
             crew.end()
 
     def await_answers(self, crew, seconds):
-        """Until no request of the crew waits; those that still do are errors, if they had all that time."""
+        """Waits until no request of the crew waits. After `seconds`, those that still wait count as errors."""
         if not self.watch(lambda: crew.total("held") <= 0, seconds) and not self.cut:
             self.errors["never answered"] = crew.total("held")
 
     def alone(self, crew):
-        """Takes a crew whose figures are not those of the scenario out of it; returns what it has found."""
+        """Removes a crew from the scenario, so that its figures do not count there. Returns its figures."""
         if not crew.ended:
             self.stop(crew)
         self.crews.remove(crew)
         return crew.merged()
 
     def publish(self, waiting):
-        """POSTs to the path that answers those who wait; returns the moment that their latency counts from."""
+        """POSTs to the path that answers waiting requests. Returns the time from which their latency counts."""
         start = time.monotonic() + 0.2
         waiting.tell("publish", start)
         body = self.context.options.publish_body.encode()
@@ -156,7 +156,7 @@ class Measurement:
         self.extra["reloads"] = self.reloads
 
     def settle(self, seconds=10):
-        """Until the server is quiet; the clients are pumped meanwhile."""
+        """Waits until the server uses no CPU time, while the clients go on."""
         last, limit = -1.0, time.monotonic() + seconds
         while self.server.tree and (now := self.server.tree.cpu_seconds()) - last > 0.011:
             last = now
@@ -170,8 +170,8 @@ class Measurement:
             self._base = self.server.tree.pss_bytes(), self.server.tree.own_pss_bytes()
 
     def memory_with(self, connections):
-        """The growth of the server's own PSS since memory_before() is that of so many connections; not where an earlier
-        crowd has left it with memory to use again."""
+        """Records the growth of the server's own PSS since memory_before() as the memory of so many connections. Not if
+        there were more connections before, because the server uses their memory again."""
         if self.server.tree and self._base is not None:
             self.settle()
             grown = self.server.tree.own_pss_bytes() - self._base[1]
@@ -182,7 +182,7 @@ class Measurement:
                            "per_connection_bytes": round(grown / connections, 1) if first else None}
 
     def balance_now(self):
-        """Connections of each process that has some; the listening sockets it had before do not count."""
+        """The number of connections of each process that has any, without the listening sockets that it had before."""
         if not self.server.tree:
             return
         grown = {pid: count - self._baseline_sockets.get(pid, 0) for pid, count in self.server.tree.sockets().items()}
@@ -201,8 +201,8 @@ class Measurement:
     # The result
 
     def result(self, requests=None, latency=None, throughput=None, bytes_read=None, corrected=False):
-        """The scenario's dict. What is not given is the sum over all crews; `latency` is a Histogram or a dict.
-        `throughput` is per second, or False where it says nothing; else it is computed from `requests`."""
+        """The scenario's dict. Values that are not given are sums over all crews. `latency` is a Histogram or a dict;
+        `throughput` is per second, None to compute it from `requests`, or False if it has no meaning."""
         self.end()
         self.stop()
         merged = [crew.merged() for crew in self.crews]

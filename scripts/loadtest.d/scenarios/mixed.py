@@ -1,7 +1,7 @@
 """mixed: a share of the connections (90 %) holds a request each, the others are answered at once at a constant rate.
 
-Latency is that of the fast requests alone. The held ones are all there before those begin, and are answered together
-when they have ended.
+Latency is that of the fast requests alone. All held requests have arrived before the fast ones begin, and are answered
+together when the fast ones have ended.
 """
 
 import time
@@ -12,7 +12,7 @@ from .parameters import Parameter, rate, seconds, whole
 PARAMETERS = {
     "count": Parameter(1000, whole(2), "connections, held and fast"),
     "held": Parameter(90, whole(0, 99), "per cent of them that are held"),
-    "seconds": Parameter(10.0, seconds(0.5), "of fast requests"),
+    "seconds": Parameter(10.0, seconds(0.5), "seconds in which fast requests are sent"),
     "rate": Parameter(500.0, rate, "fast requests per second; 0: as fast as answers come"),
     "ramp": Parameter(None, seconds(), "seconds to open the held ones in; default: 2,000 a second"),
 }

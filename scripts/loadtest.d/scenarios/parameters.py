@@ -1,4 +1,4 @@
-"""NAME[:key=value,...] on the command line, and what a scenario's values may be. A bad one is refused in one line."""
+"""Reads NAME[:key=value,...] on the command line. A value that a scenario does not allow gives an error of one line."""
 
 import re
 
@@ -15,8 +15,8 @@ class Parameter:
 
 
 class Allowed:
-    """`read` makes a value of a text, or raises ValueError; `holds` says whether it will do; `says` names those that
-    will, in an error."""
+    """`read` converts a text to a value, or raises ValueError; `holds` returns whether the value is allowed; `says`
+    describes the allowed values in an error."""
 
     def __init__(self, says, read, holds=lambda value: True):
         self.says, self.read, self.holds = says, read, holds
@@ -52,7 +52,7 @@ size = Allowed("bytes up to 1g, as in 4096, 64k or 1m", _bytes, lambda value: 1 
 
 
 def parsed(name, parameters, text, defaults):
-    """{key: value}: what `text` says, else `defaults` (of the command line), else the parameter's default."""
+    """Returns {key: value}: from `text`, else from `defaults` (of the command line), else the parameter's default."""
     said = {}
     for entry in filter(None, text.split(",")):
         key, equals, value = entry.partition("=")

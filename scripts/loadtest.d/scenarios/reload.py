@@ -1,7 +1,8 @@
 """reload: HUP while requests run: long polls of `hold` seconds one after another, and fast requests at a constant rate.
 
-A reload that loses nothing shows no errors. Latency is that of the fast requests. `old_processes_left` counts processes
-of before the first HUP that still live at the end. --reload-every sends HUP during any other scenario.
+A reload that loses no request gives no errors. Latency is that of the fast requests. `old_processes_left` is the number
+of processes that lived before the first HUP and still live at the end. For HUP during another scenario, use
+--reload-every.
 """
 
 import time
@@ -11,8 +12,8 @@ from .parameters import Parameter, rate, seconds, whole
 PARAMETERS = {
     "count": Parameter(200, whole(2), "connections; nine of ten poll, the others are fast"),
     "hold": Parameter(1.0, seconds(), "seconds of a poll, where the path has {seconds}"),
-    "times": Parameter(2, whole(1, 100), "how often, spread over `seconds`"),
-    "seconds": Parameter(12.0, seconds(1), "how long"),
+    "times": Parameter(2, whole(1, 100), "number of reloads, at equal intervals within `seconds`"),
+    "seconds": Parameter(12.0, seconds(1), "seconds of the scenario"),
     "rate": Parameter(200.0, rate, "fast requests per second; 0: as fast as answers come"),
 }
 PATHS = ("hold", "fast")

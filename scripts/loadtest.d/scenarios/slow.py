@@ -1,7 +1,7 @@
-"""slow: heads and bodies that come a byte at a time and answers that are hardly read, beside clients in no hurry.
+"""slow: clients that send heads or bodies byte by byte, or read answers slowly, beside normal clients.
 
-Latency is that of the normal clients, at a constant rate. That the server ends slow connections is no error: `extra`
-counts how often it did. Readers need a path whose answer fills the buffers of both sides (download).
+Latency is that of the normal clients, which send at a constant rate. It is no error if the server closes slow
+connections: `extra` has the number. Readers need a path whose answer fills the buffers of both sides (download).
 """
 
 import time
@@ -9,10 +9,10 @@ import time
 from .parameters import Parameter, rate, seconds, whole
 
 PARAMETERS = {
-    "count": Parameter(300, whole(3), "slow clients, a third of each sort"),
-    "interval": Parameter(1.0, seconds(0.01), "seconds between two steps of one of them"),
-    "seconds": Parameter(20.0, seconds(0.5), "how long"),
-    "connections": Parameter(32, whole(), "of the normal clients"),
+    "count": Parameter(300, whole(3), "slow clients, a third of each kind"),
+    "interval": Parameter(1.0, seconds(0.01), "seconds between two steps of a slow client"),
+    "seconds": Parameter(20.0, seconds(0.5), "seconds of the scenario"),
+    "connections": Parameter(32, whole(), "connections of the normal clients"),
     "rate": Parameter(500.0, rate, "requests per second of the normal clients; 0: as fast as answers come"),
 }
 PATHS = ("fast", "upload")
@@ -44,7 +44,7 @@ def run(measurement, parameters):
     measurement.begin(start)
     slow = {how: measurement.crew("slow", 1, start=start, how=how, interval=parameters["interval"],
                                   count=parameters["count"] // len(sorts), **more) for how, more in sorts.items()}
-    # The first bytes for the readers, which fill the kernel's buffers, are on their way by then.
+    # By then the server has sent the readers the first bytes, which fill the kernel's buffers.
     begin = start + parameters["interval"] + SETTLE
     normal = measurement.crew("requests", start=begin, connections=parameters["connections"],
                               rate=parameters["rate"], until=begin + parameters["seconds"], requests=None,

@@ -58,14 +58,16 @@ def requests(measurement, data, parameters, fresh=False):
     return measurement.result(corrected=bool(parameters["rate"]))
 
 
-def wrk(measurement, parameters):
+def wrk(measurement, parameters, script=()):
+    """`script`: a file in Lua that makes the requests, and its arguments."""
     duration = max(1, round(parameters["seconds"]))
     path = measurement.server.paths["fast"]
     fields = [word for field in measurement.context.fields for word in ("-H", field)]
     host, port = measurement.server.target[1][:2]
     command = ["wrk", f"-t{parameters['threads']}", f"-c{max(parameters['connections'], parameters['threads'])}",
                f"-d{duration}s", "--latency", "--timeout", f"{max(1, round(measurement.context.timeout))}s", *fields,
-               f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"]
+               *(["-s", script[0]] if script else []), f"http://{f'[{host}]' if ':' in host else host}:{port}{path}",
+               *(["--", *script[1:]] if script else [])]
     with tempfile.TemporaryFile("w+") as output:
         measurement.begin()
         measurement.others_open = parameters["connections"]

@@ -6,8 +6,8 @@ from . import throughput
 from .parameters import Parameter, rate, seconds, size, whole
 
 PARAMETERS = {
-    "seconds": Parameter(10.0, seconds(0.5), "how long"),
-    "bytes": Parameter(1 << 20, size, "of a body, as in 4096, 64k or 1m"),
+    "seconds": Parameter(10.0, seconds(0.5), "seconds of the scenario"),
+    "bytes": Parameter(1 << 20, size, "bytes of a body, as in 4096, 64k or 1m"),
     "connections": Parameter(8, whole(), "keep-alive connections"),
     "rate": Parameter(0.0, rate, "bodies per second, constant; 0: as fast as answers come"),
 }
@@ -16,7 +16,7 @@ connections, expected_seconds = throughput.connections, throughput.expected_seco
 
 
 def run(measurement, parameters):
-    # Not all the same byte: nothing on the way may find that easy.
+    # Not all the same byte, so that nothing can compress it or treat it specially.
     body = (os.urandom(1024) * (parameters["bytes"] // 1024 + 1))[:parameters["bytes"]]
     found = throughput.requests(measurement, measurement.request("upload", "POST", body), parameters)
     found["extra"]["sent_bytes_per_second"] = round(found["requests"] * parameters["bytes"] / found["seconds"])

@@ -1,6 +1,7 @@
 """Run by the launcher in the app's own interpreter: loads the extension module _evgateway and hands over to it.
 
-Law: the app sees an interpreter as if it had been started for it alone; nothing of the gateway stays on sys.path.
+Law: for the app, the interpreter looks as if it had been started for the app alone. sys.path has no entry of the
+gateway.
 """
 import importlib.machinery
 import importlib.util
@@ -12,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def load_package():
-    """Makes `evgateway` importable without a place on sys.path, where its files would shadow the app's."""
+    """Makes `evgateway` importable without an entry on sys.path, where its files would hide the app's modules."""
     sys.path[:] = [entry for entry in sys.path if not entry or os.path.abspath(entry) != HERE]
     spec = importlib.util.spec_from_file_location(
         "evgateway", os.path.join(HERE, "__init__.py"), submodule_search_locations=[HERE]
@@ -23,7 +24,7 @@ def load_package():
 
 
 def load_extension():
-    """The Swift library, by the path that the launcher gives, else beside the directory of resources."""
+    """Loads the Swift library from the path that the launcher gives, else from beside the resources' directory."""
     path = os.environ.pop("EVGATEWAY_LIBRARY", None)
     if not path:
         resources = os.path.dirname(os.path.dirname(HERE))

@@ -1,7 +1,7 @@
 """Drives the worker's loop as the guest of asyncio or uvloop, and speaks the lifespan protocol.
 
-Law: the app's start-up is over before the worker accepts; its farewell comes when the requests have ended; whatever
-still runs then is cancelled and waited for, within bounds.
+Law: the worker accepts connections when the app's startup is complete. The app's shutdown begins when the requests have
+ended. Tasks that still run then are cancelled and waited for, with a time limit.
 """
 import asyncio
 import sys
@@ -16,7 +16,7 @@ _driver = None
 
 
 def prepare(app, loop, lifespan, graceful_timeout):
-    """Makes the loop and names the driver; returns what the loop is called."""
+    """Makes the loop and sets the driver. Returns the name of the loop for the log."""
     global _driver
     _driver = Driver(app, loop, lifespan, graceful_timeout)
     guest.driver = _driver.run
@@ -52,7 +52,7 @@ class Driver:
         loop = self.loop
         descriptor = _evgateway.guest_descriptor()
         loop.add_reader(descriptor, _evgateway.asgi_pump)
-        # The kernel hears of the first watchers in the first pump; until then the descriptor is never ready.
+        # The first pump registers the first watchers with the kernel. Before it, the descriptor is never ready.
         loop.call_soon(_evgateway.asgi_pump)
         starting = loop.create_task(self.start())
         try:
@@ -71,9 +71,9 @@ class Driver:
         _evgateway.asgi_started(_encoded(message), _encoded(details))
 
     def end(self):
-        """After the last turn of the worker's loop; nothing here may take longer than the master waits."""
+        """Runs after the last turn of the worker's loop. It must end before the master kills the worker."""
         loop = self.loop
-        # The master is patient for a second and a half past the worker's own time, which the requests may have used.
+        # The master waits 1.5 s longer than the worker's --graceful-timeout, which the requests may have used up.
         self.until = loop.time() + min(self.timeout, _evgateway.asgi_time_left()) + 1.0
         try:
             self.cancel(_evgateway.asgi_tasks())
@@ -87,7 +87,7 @@ class Driver:
             loop.close()
 
     def patience(self):
-        """Seconds for one step of the end."""
+        """Returns the time limit, in seconds, for one step of the end."""
         return min(1.0, max(0.1, self.until - self.loop.time()))
 
     def cancel(self, tasks):
@@ -110,7 +110,7 @@ class Driver:
 
 
 class Lifespan:
-    """The app's own beginning and end (ASGI, "Lifespan Protocol")."""
+    """Tells the app when the worker starts and ends (ASGI, "Lifespan Protocol")."""
 
     def __init__(self, app, mode, loop):
         self.app, self.mode, self.loop = app, mode, loop
@@ -122,7 +122,7 @@ class Lifespan:
         self.startup, self.leaving, self.shutdown = loop.create_future(), loop.create_future(), loop.create_future()
 
     async def start(self):
-        """("", "") when the app is ready, else a line that says why not, and a traceback."""
+        """Returns ("", "") if the app is ready, else (why not, in one line; traceback)."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         self.task = self.loop.create_task(self.call(scope))
         await asyncio.wait([self.task, self.startup], return_when=asyncio.FIRST_COMPLETED)
@@ -153,7 +153,7 @@ class Lifespan:
         return "" if error is None else "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
     def ended(self, task):
-        """The app has left its lifespan before it was told to, or failed in it."""
+        """Called when the app's lifespan call has ended, with or without an exception."""
         if self.failure is not None:
             _report("in the app's lifespan", self.failure)
 
@@ -187,7 +187,7 @@ class Lifespan:
                 _evgateway.log_error("The app's lifespan shutdown failed")
                 if message:
                     _evgateway.log_text(message if message.endswith("\n") else message + "\n")
-            # What the app does after that is part of its end too.
+            # The app may still do something after it has sent shutdown.complete.
             await asyncio.wait([self.task], timeout=min(0.2, timeout))
         elif not self.task.done():
             _evgateway.log_error(f"The app's lifespan shutdown took too long and is cancelled")

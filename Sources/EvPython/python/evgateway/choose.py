@@ -1,7 +1,7 @@
-"""What a worker class is chosen by, found out in a process that ends afterwards.
+"""Finds out what the choice of a worker class depends on, in a child process that ends afterwards.
 
-Law: gevent patches the standard library before an app is imported, and only for WSGI apps, so the kind of the app has
-to be known before the import that counts. The answer comes from an import that does not count.
+Law: gevent must patch the standard library before the app is imported, and only for WSGI apps. So the kind of the app
+must be known before a worker imports it. This process imports it, too, and ends.
 """
 import os
 import sys
@@ -10,8 +10,9 @@ from . import gevent_worker, interface, locator
 
 
 def probe(text, pythonpath, arguments, asked):
-    """"KIND\\nWHY": wsgi or asgi, or "" when the import failed; WHY gevent cannot be used, or "+VERSION" of it."""
-    # What the import prints, and why it fails, a worker shows when it does the same in a moment.
+    """Returns two lines. The first is wsgi or asgi, or empty if the import failed. The second, for a WSGI app, is
+    "+VERSION" of gevent, or why gevent cannot be used."""
+    # A worker imports the app after this, and shows then what the import prints and why it fails.
     silence()
     kind = asked
     if not kind:
@@ -31,7 +32,7 @@ def silence():
 
 
 def gevent():
-    """"+VERSION" of a gevent that can be used, or why there is none."""
+    """Returns "+VERSION" if gevent can be used, else why not."""
     try:
         import gevent
     except ModuleNotFoundError:

@@ -12,7 +12,7 @@ OLDEST = (22, 10, 1)
 
 
 def prepare(patch):
-    """Imports gevent and patches the standard library when asked to; None, or why that cannot be."""
+    """Imports gevent, and patches the standard library if patch is true. Returns None, or why gevent cannot be used."""
     try:
         import gevent
     except ImportError as error:
@@ -30,10 +30,10 @@ def prepare(patch):
 
 
 def open():
-    """Makes the hub of this process; what to call it."""
+    """Makes the hub of this process. Returns its name for the log."""
     global hub
     import gevent
-    gevent.reinit()  # a hub that came through a fork has its descriptors in common with the parent
+    gevent.reinit()  # a hub that was made before the fork shares its descriptors with the parent
     hub = gevent.get_hub()
     _define()
     guest.driver = drive
@@ -42,7 +42,7 @@ def open():
 
 
 def _define():
-    """What needs gevent, which this module can be imported without."""
+    """Defines what depends on gevent. It is not at the top of the module, which must load without gevent, too."""
     global GreenletExit, ClientDisconnected, DeadlineExceeded, RequestGreenlet, Event, getcurrent
     from gevent import Greenlet, GreenletExit, getcurrent
     from gevent.event import Event
@@ -54,7 +54,7 @@ def _define():
         """Raised in the greenlet of a request whose deadline has passed."""
 
     class RequestGreenlet(Greenlet):
-        """Runs one request. Where it was spawned is the same for all, so no stack is kept for it."""
+        """Runs one request. gevent keeps no stack of where it was spawned: that place is the same for all requests."""
 
         spawning_stack_limit = 0
 
@@ -70,11 +70,11 @@ def drive():
 
     watcher = hub.loop.io(_evgateway.guest_descriptor(), 1)
     watcher.start(pump)
-    hub.loop.run_callback(pump)  # the first one puts the loop's descriptors into the set that is watched
+    hub.loop.run_callback(pump)  # the first pump adds the loop's descriptors to the epoll set that the hub watches
     while not ended.is_set():
         try:
             ended.wait()
-        except BaseException as error:  # SystemExit in a greenlet of the app's own is thrown into the main one
+        except BaseException as error:  # gevent throws SystemExit of any greenlet into the main greenlet
             from .host import report
             report(None, None, "in a greenlet", error)
     watcher.close()
@@ -85,14 +85,14 @@ def drive():
 
 
 def call_all(callbacks):
-    """Calls back in greenlets of their own: a callback may wait, and its failure is its own."""
+    """Calls each callback in a greenlet of its own, so that it may wait and may fail without effect on the others."""
     import gevent
     for callback in callbacks:
         gevent.spawn(callback)
 
 
 class StreamedInput:
-    """wsgi.input over a body that is still arriving: reads wait, and other greenlets run meanwhile."""
+    """wsgi.input for a body that is still arriving. A read waits for its bytes while other greenlets run."""
 
     __slots__ = ("_request", "_pending", "_at", "_ended", "closed")
 
@@ -101,7 +101,7 @@ class StreamedInput:
         self._ended = self.closed = False
 
     def _fill(self):
-        """Gets more bytes when all are read; False at the end."""
+        """Gets more bytes if all are read. Returns False at the end of the body."""
         if self.closed:
             raise ValueError("read of a closed wsgi.input")
         if self._at < len(self._pending):

@@ -1,4 +1,4 @@
-"""Drives the worker's loop as the guest of another one. Each worker class names its driver before it serves."""
+"""Runs the event loop that drives the worker's. A worker class sets driver before it serves."""
 
 driver = None
 

@@ -1,4 +1,4 @@
-"""What the extension module asks of Python: WSGI helpers, reports of exceptions, a worker's beginning and end."""
+"""What the extension module calls in Python: WSGI helpers, reports of exceptions, a worker's beginning and end."""
 import atexit
 import faulthandler
 import sys
@@ -10,7 +10,7 @@ from . import locator
 
 
 class ErrorStream:
-    """wsgi.errors: whole lines go to the error log as they are completed, the rest at flush()."""
+    """wsgi.errors: writes each line to the error log when it is complete, and an incomplete line at flush()."""
 
     encoding = "utf-8"
 
@@ -42,7 +42,7 @@ errors = ErrorStream()
 
 
 class FileWrapper:
-    """wsgi.file_wrapper (PEP 3333, "Optional Platform-Specific File Handling"): by sendfile when it can be."""
+    """wsgi.file_wrapper (PEP 3333, "Optional Platform-Specific File Handling"). The worker uses sendfile if it can."""
 
     def __init__(self, filelike, blksize=8192):
         self.filelike = filelike
@@ -75,12 +75,12 @@ CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 
 
 def escaped(text):
-    """One printable line: control characters, and what is not ASCII, as escapes."""
+    """Returns text as one printable line: control characters and non-ASCII characters become escapes."""
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def report(method, target, what, exception):
-    """An entry of the error log, the request's line and where it went wrong, and the traceback below it."""
+    """Logs an error: one line with the request and with what (where the error was raised), then the traceback."""
     request = f": {escaped(method)} {escaped(target)}" if method is not None else ""
     _evgateway.log_error(f"Error {what}{request}")
     if exception is not None:
@@ -92,13 +92,13 @@ _expected = ""
 
 
 def expect(interface, trusted):
-    """What the worker calls, "wsgi" or "asgi"; trusted says that the operator knows better than the looks of the app."""
+    """Stores how the worker calls apps, "wsgi" or "asgi". If trusted (the operator chose it), apps are not checked."""
     global _expected
     _expected = None if trusted else interface
 
 
 def load(text, pythonpath, arguments):
-    """(app, exit code, message, traceback): the code is 0 and app callable, or message says why not."""
+    """Returns (app, 0, b"", b""), or (None, exit code, why the app cannot be loaded, traceback)."""
     sys.argv = [text.partition(":")[0], *arguments]
     try:
         return locator.load(text, pythonpath, _expected), 0, b"", b""
@@ -111,15 +111,15 @@ def _encoded(text):
 
 
 def worker_started(descriptor):
-    """In a worker, after the fork: a worker that is killed with ABRT, or crashes, shows where its threads stood."""
+    """Called in a worker after the fork. A worker that crashes, or is killed with ABRT, logs its threads' stacks."""
     try:
         faulthandler.enable(file=descriptor, all_threads=True)
     except (OSError, ValueError):
-        pass  # the log is no file that is open: nothing to write to
+        pass  # the log is not an open file
 
 
 def worker_ended(_):
-    """A worker leaves by _exit, so that nothing of the master's runs twice; the app's own farewell is said here."""
+    """A worker ends with _exit, so that exit handlers of the master do not run twice. Those of the app run here."""
     try:
         atexit._run_exitfuncs()
     finally:
@@ -127,7 +127,7 @@ def worker_ended(_):
 
 
 def before_fork(_):
-    """What is buffered would be written once by every child."""
+    """Flushes buffered output: otherwise each child would write it again."""
     flush()
 
 
@@ -137,4 +137,4 @@ def flush():
         try:
             stream.flush()
         except (AttributeError, OSError, ValueError):
-            pass  # closed, or never there
+            pass  # the stream is closed or None

@@ -1,6 +1,6 @@
-"""What a callable is: a WSGI app (PEP 3333), an ASGI 3 app, an ASGI 2 app, which is not served.
+"""Tells whether a callable is a WSGI app (PEP 3333), an ASGI 3 app, or an ASGI 2 app, which is not served.
 
-Law: it is told by what the callable looks like; nothing is called.
+Law: the answer comes from the callable's type and signature; nothing is called.
 """
 import functools
 import inspect
@@ -9,10 +9,10 @@ WSGI, ASGI, ASGI2 = "wsgi", "asgi", "asgi2"
 
 
 def of(app):
-    """WSGI, ASGI or ASGI2. What gives no sign either way is taken for WSGI."""
+    """Returns WSGI, ASGI or ASGI2; WSGI if type and signature do not decide."""
     if inspect.isclass(app):
-        # A class is called for an instance: with the scope alone, which is ASGI 2, with all three arguments of ASGI 3
-        # and awaited then, or with WSGI's two and iterated.
+        # The call of a class makes an instance. ASGI 2 gives it the scope and calls the instance. ASGI 3 gives it three
+        # arguments, and awaits the instance. WSGI gives it two arguments, and iterates over the instance.
         if hasattr(app, "__await__"):
             return ASGI
         return ASGI2 if is_coroutine_function(getattr(app, "__call__", None)) else WSGI
@@ -21,7 +21,7 @@ def of(app):
     if takes(app, 2):
         return WSGI
     if takes(app, 3):
-        return ASGI  # hands on to a coroutine function, and returns what that returns
+        return ASGI  # for example a function that calls a coroutine function and returns its coroutine
     return ASGI2 if takes(app, 1) else WSGI
 
 
@@ -32,7 +32,7 @@ def is_coroutine_function(function):
 
 
 def takes(app, count):
-    """Whether app can be called with so many arguments; True when it does not say."""
+    """Returns True if app can be called with count arguments, or if its signature is not known."""
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
@@ -45,7 +45,7 @@ def takes(app, count):
 
 
 def mismatch(app, expected):
-    """Why app is not what is expected ("wsgi", "asgi"; "" for any); None when it is."""
+    """Returns None if app is what is expected ("wsgi", "asgi", "" for either), else why it is not."""
     found = of(app)
     if found == ASGI2:
         return ("is an ASGI 2 app (a double callable), and ASGI 3 is served: "

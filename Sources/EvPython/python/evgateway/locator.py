@@ -2,7 +2,7 @@
 
     module  module:attr  module:package.attr  module:factory()  module:factory('literal', key=1)  path/file.py[:attr]
 
-Law: whatever goes wrong ends in one LoadError whose message is a single line that names what was looked for.
+Law: every failure is a LoadError whose message is a single line that names what was looked for.
 """
 import ast
 import difflib
@@ -19,11 +19,11 @@ FACTORIES = ("create_app", "make_app", "get_wsgi_application")
 
 
 BOOT_FAILURE = 3  # the module is missing, or the app's own code raised: gunicorn's "worker failed to boot"
-LOAD_FAILURE = 4  # the module is there, what was asked of it is not: gunicorn's "app failed to load"
+LOAD_FAILURE = 4  # the module is there, but not the app in it: gunicorn's "app failed to load"
 
 
 class LoadError(Exception):
-    """The app cannot be loaded: message is one line; traceback is the app's own, or empty."""
+    """The app cannot be loaded: message is one line; traceback is that of the app's code, or empty."""
 
     def __init__(self, message, exit_code=LOAD_FAILURE, traceback=""):
         super().__init__(message)
@@ -33,7 +33,7 @@ class LoadError(Exception):
 
 
 def load(text, pythonpath="", expected=""):
-    """The callable that text names; expected is "wsgi" or "asgi", "" for either, None for whatever it looks like."""
+    """Returns the callable that text names. expected is "wsgi", "asgi", "" for either, or None for no check."""
     app = find(text, pythonpath)
     problem = interface.mismatch(app, expected) if expected is not None else None
     if problem:
@@ -42,7 +42,8 @@ def load(text, pythonpath="", expected=""):
 
 
 def find(text, pythonpath=""):
-    """What text names, a callable. Entries of pythonpath (separated by commas) and the directory come first."""
+    """Returns the callable that text names. The entries of pythonpath (separated by commas) and the working directory
+    come first on sys.path."""
     extend_path(pythonpath)
     module_text, colon, attribute = split(text)
     module = load_module(module_text)
@@ -64,7 +65,7 @@ def extend_path(pythonpath):
 
 
 def split(text):
-    """(module, ":" or "", attribute); a path may not contain a colon, an attribute's literals may."""
+    """Returns (module, ":" or "", attribute). A path cannot contain a colon; the literals of a call may."""
     module, colon, attribute = text.partition(":")
     if not module or (colon and not attribute):
         raise LoadError(f"{text!r} is not of the form module, module:attribute or path/file.py[:attribute]")
@@ -104,7 +105,8 @@ def missing_module(text, missing):
 
 
 def load_file(path):
-    """A file as the module that it is in its package, so that relative imports work; its root comes on sys.path."""
+    """Imports a file under its full name in its package, so that relative imports work. The directory that contains the
+    outermost package is added to sys.path."""
     full = os.path.abspath(path)
     if not os.path.isfile(full):
         raise LoadError(f"no such file: {path}", BOOT_FAILURE)
@@ -166,7 +168,7 @@ def load_attribute(module, module_text, attribute):
 
 
 def look_up(module, module_text, node, attribute):
-    """A name, or names with dots between them, starting at the module."""
+    """Returns what a name, or several names with dots between them, refer to in the module."""
     names = []
     while isinstance(node, ast.Attribute):
         names.insert(0, node.attr)
@@ -200,7 +202,7 @@ def one_line(error):
 
 
 def current_traceback():
-    """The traceback in flight, without the frames of this file and of importlib at its top."""
+    """Returns the traceback of the current exception, without the first frames, those of this file and importlib."""
     kind, error, traceback = sys.exc_info()
     while traceback and (
         traceback.tb_frame.f_code.co_filename == __file__

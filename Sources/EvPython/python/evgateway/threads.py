@@ -1,6 +1,6 @@
-"""Worker class threads: the pool's Python threads. What they do is in the extension module; here they begin.
+"""Worker class threads: starts the pool's Python threads. The extension module contains what they do.
 
-Law: a thread serves until the process ends; none is waited for, because an app may hold it for ever.
+Law: a thread serves until the process ends. Nothing waits for a thread to end, because an app may block it for ever.
 """
 import threading
 
@@ -19,7 +19,7 @@ def start(count):
 
 
 def start_notifier():
-    """The thread of on_disconnect's callbacks, started for the first of them."""
+    """Starts the thread that runs the callbacks of on_disconnect, unless it runs already."""
     global _notifier
     if _notifier is None:
         with _notifier_lock:
@@ -37,7 +37,7 @@ def _serve():
     while True:
         try:
             _evgateway.threads_serve()
-        except BaseException as error:  # the pool stays at its size whatever happens
+        except BaseException as error:  # whatever an app raises, the thread goes on, so the pool keeps its size
             host.report(None, None, "in a thread of the pool", error)
 
 

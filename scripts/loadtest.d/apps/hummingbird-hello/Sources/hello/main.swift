@@ -10,7 +10,7 @@ let port = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 0 
 var logger = Logger(label: "hello")
 logger.logLevel = .notice
 
-/// Whoever waits for someone to publish.
+/// The requests that wait for a publish.
 actor Waiting {
     private var continuations: [CheckedContinuation<Void, Never>] = []
 

@@ -1,6 +1,6 @@
-"""Many clients that long-poll the chat from one thread: each asks for what follows its last id, again and again.
+"""Many clients that long-poll the chat from one thread. Each asks again and again for messages after its last id.
 
-A client does what the page does: whatever goes wrong, it connects anew and asks again with the id it has.
+A client does what the page does: after any failure it connects again and asks with the same id.
 """
 
 import collections
@@ -25,7 +25,7 @@ class Client:
         self.socket.send(b"GET /messages?after=%d HTTP/1.1\r\nHost: chat\r\n\r\n" % self.last)
 
     def answer(self):
-        """Reads what is there: (status, body) of a whole answer, None for a part of one. Raises OSError at the end."""
+        """Reads what has arrived. Returns (status, body) of a whole answer, else None. Raises OSError at the end."""
         piece = self.socket.recv(1 << 18)
         if not piece:
             raise ConnectionError("closed")
@@ -49,7 +49,7 @@ class Client:
             self.socket = None
 
 
-class Crowd:
+class LongPollers:
     """`failures` counts the answers other than 200 and the connections that broke."""
 
     def __init__(self, address, count):
@@ -83,7 +83,7 @@ class Crowd:
         self.again.append(client)
 
     def turn(self, seconds=0.05):
-        """Answers that have come, and the next question of each; clients that failed ask again after the wait."""
+        """Reads the answers that have come and lets each client ask again; clients that failed ask after a pause."""
         for key, _ in self.selector.select(seconds):
             client = key.data
             try:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client needs it: requests as bytes, answers read whole at once or piece by piece (RFC 9112, 6.3)."""
+"""HTTP/1.1 for clients: requests as bytes, answers read at once or piece by piece (RFC 9112, 6.3)."""
 
 import re
 
@@ -10,7 +10,7 @@ MOST_HEAD = 65536
 
 
 class Malformed(Exception):
-    """The bytes are no HTTP/1.1 answer, or go on after its end."""
+    """The bytes are not an HTTP/1.1 answer, or there are more bytes after its end."""
 
 
 def request(method, target, host, fields=(), body=b""):
@@ -21,9 +21,9 @@ def request(method, target, host, fields=(), body=b""):
 
 
 def whole(data):
-    """(status, whether the connection stays) of bytes that are one answer with a Content-Length, and nothing else.
+    """Returns (status, whether the connection stays open) if the bytes are exactly one answer with a Content-Length.
 
-    None says that it takes an Answer to tell.
+    Else returns None, and an `Answer` must read them.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0 or data[:9] != b"HTTP/1.1 ":

@@ -15,7 +15,7 @@ def stat(pid):
 
 
 class Tree:
-    """A process, its descendants and, when it leads a session, whoever else is in that session."""
+    """A process, its descendants and, if it leads a session, all other processes of that session."""
 
     def __init__(self, pid):
         self.root = pid
@@ -37,7 +37,7 @@ class Tree:
         return list(self._stats())
 
     def cpu_seconds(self):
-        """User and system time of the tree, with that of the children which were reaped."""
+        """User and system time of the tree in seconds, including children that have ended."""
         return sum(sum(int(value) for value in fields[11:15]) for fields in self._stats().values()) / TICKS
 
     def pss_bytes(self):
@@ -45,7 +45,7 @@ class Tree:
         return self._rollup("Pss:")
 
     def own_pss_bytes(self):
-        """Without the pages of files: those are shared with whatever else runs, and who that is changes."""
+        """PSS without pages of files: other processes share those pages, and their number changes."""
         return self._rollup("Pss_Anon:", "Pss_Shmem:")
 
     def _rollup(self, *names):

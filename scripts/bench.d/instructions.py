@@ -1,0 +1,71 @@
+"""User-space instructions per hello, counted by callgrind: they repeat within one percent, on a busy machine too, and
+show what a change to the path of a request costs.
+
+Two ways: 32 connections that have all asked before the first is answered, as under load, and one request at a time,
+which pays alone for a turn of the loop. Both with no field but Host, and with those of a browser.
+"""
+
+import pathlib
+import shutil
+import statistics
+
+import browser
+from callgrind import Counted
+from tables import Table, judged
+from turns import Turns
+
+# Name; per way the most instructions that we want, without a browser's fields and with them.
+ROWS = [
+    ("evgateway-swift", {"together": (9_000, 11_500)}),
+    ("evgateway-inline", {"together": (12_500, 18_000)}),
+    ("evgateway-asgi", {"together": (28_000, 33_000)}),
+    ("evgateway-gevent", {"alone": (36_000, 42_000)}),
+    ("evgateway-threads", {"alone": (22_000, 28_000)}),
+]
+PEERS = [("bare-c", {}), ("bjoern", {}), ("uvicorn", {})]
+WAYS = {"together": "32 at once", "alone": "one at a time"}
+FIELDS = {"plain": [], "browser": browser.FIELDS}
+CONNECTIONS = 32
+WARM_UP, TURNS, SAMPLES = 10, 10, 5
+
+
+def table(rows, profiles=None):
+    """A row per contestant and way. `profiles`: the folder where callgrind's files are kept, or None."""
+    found = Table("instructions per hello", "plain", "target", "browser's fields", "target")
+    for name, targets in rows:
+        counts = counted(name, profiles)
+        for way, title in WAYS.items():
+            cells = []
+            for value, target in zip(counts[way], targets.get(way, (None, None))):
+                cells += [f"{value:,.0f}", judged(value, target, "{:,.0f}")]
+            found.add(f"{name}, {title}", *cells)
+    return found
+
+
+def counted(name, profiles=None):
+    """{way: (instructions of a plain request, of a browser's)}."""
+    counts = {way: [] for way in WAYS}
+    with Counted(name) as under:
+        for kind, fields in FIELDS.items():
+            with Turns(under.server, CONNECTIONS, fields) as turns:
+                warm_up(turns)
+                under.begin()
+                # What is translated only now, and caches of the interpreter: not counted either.
+                warm_up(turns)
+                for way in WAYS:
+                    samples = [under.count(lambda: again(getattr(turns, way), TURNS)) for _ in range(SAMPLES)]
+                    counts[way].append(statistics.median(count for count, _ in samples) / (TURNS * CONNECTIONS))
+                    if profiles:
+                        pathlib.Path(profiles).mkdir(parents=True, exist_ok=True)
+                        shutil.copy(samples[-1][1], pathlib.Path(profiles) / f"{name}-{way}-{kind}.callgrind")
+    return counts
+
+
+def warm_up(turns):
+    again(turns.together, WARM_UP)
+    again(turns.alone, WARM_UP)
+
+
+def again(work, times):
+    for _ in range(times):
+        work()

@@ -1,0 +1,96 @@
+"""Contestants under wrk in interleaved rounds: CPU time per request, and the median of its ratios."""
+
+import http.client
+import os
+import pathlib
+import statistics
+import tempfile
+
+import contestants
+from run import Context
+from scenarios import throughput
+from scenarios.measurement import Measurement
+from servers import Refused
+from tables import Table, judged
+
+POST = pathlib.Path(__file__).with_name("post.lua")
+
+
+class SideBySide:
+    """A workload on those of its contestants that `names` has."""
+
+    def __init__(self, workload, names, context):
+        """`context`: what else the measurements take from a command line, as run.Context has it."""
+        self.workload, self.names = workload, names
+        self.context = Context(context.options, context.progress)
+        self.context.fields = workload.fields
+
+    def tables(self, rounds, seconds):
+        """Measures; returns the table of figures and the one of ratios."""
+        servers = {}
+        cpu, rate, size = ({name: [] for name in self.names} for _ in range(3))
+        with tempfile.NamedTemporaryFile() as body:
+            # Not all the same byte: nothing on the way may find that easy.
+            body.write(os.urandom(self.workload.post or 0))
+            body.flush()
+            try:
+                for name in self.names:
+                    servers[name] = contestants.started(name, self.workload.app)
+                    self.check(servers[name], body.name)
+                    self.measured(servers[name], body.name, 1)
+                for number in range(rounds):
+                    # Every other round runs backwards, so that no one always follows the same neighbour.
+                    for name in self.names if number % 2 == 0 else reversed(self.names):
+                        found = self.measured(servers[name], body.name, seconds)
+                        cpu[name].append(found["cpu_per_request_us"])
+                        rate[name].append(found["throughput"])
+                        size[name].append(found["bytes_read"] / found["requests"])
+            finally:
+                for server in servers.values():
+                    server.stop()
+        return self.figures(cpu, rate, size), self.ratios(cpu)
+
+    def check(self, server, body):
+        """One request whose answer is compared: all do the same work."""
+        fields = dict(field.split(": ", 1) for field in self.workload.fields)
+        connection = http.client.HTTPConnection(*server.target[1], timeout=30)
+        with open(body, "rb") as file:
+            connection.request(*("GET", "/") if self.workload.post is None else ("POST", "/", file.read()),
+                               headers=fields)
+        response = connection.getresponse()
+        answer = response.read()
+        connection.close()
+        if response.status != 200 or answer != self.workload.answer:
+            raise Refused(f"{server.name}: {self.workload.title}: {response.status} {answer[:100]!r}")
+
+    def measured(self, server, body, seconds):
+        """A round; every error ends the benchmark."""
+        server.settle()
+        measurement = Measurement(self.context, server, "throughput", {})
+        script = () if self.workload.post is None else (POST, body)
+        try:
+            found = throughput.wrk(measurement, {
+                "seconds": seconds, "connections": self.workload.connections, "threads": 1}, script)
+        finally:
+            measurement.abandon()
+        if found["errors"]:
+            raise Refused(f"{server.name}: {self.workload.title}: {found['errors']}")
+        return found
+
+    def figures(self, cpu, rate, size):
+        table = Table(f"{self.workload.title} ({self.workload.app}), wrk -c{self.workload.connections}",
+                      "CPU us/request", "requests/s", "bytes on the wire")
+        for name in self.names:
+            table.add(name, f"{statistics.median(cpu[name]):.2f}", f"{statistics.median(rate[name]):.0f}",
+                      f"{statistics.median(size[name]):.0f}")
+        return table
+
+    def ratios(self, cpu):
+        table = Table(f"CPU time per request, {self.workload.title}", "ratio", "range", "target")
+        for ours, peer, target in self.workload.pairs:
+            if ours in cpu and peer in cpu:
+                ratios = sorted(a / b for a, b in zip(cpu[ours], cpu[peer]))
+                middle = statistics.median(ratios)
+                table.add(f"{ours} : {peer}", f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}",
+                          judged(middle, target, "{:.2f}"))
+        return table
