@@ -4,7 +4,7 @@
 
 #include "asgi/asgi.h"
 #include "gevent/gevent.h"
-#include "wsgi/wsgi.h"
+#include "runtime/wsgi_call.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #ifndef EVG_THREADS_INTERNAL_H
 #define EVG_THREADS_INTERNAL_H
 
-#include "wsgi/wsgi.h"
+#include "runtime/wsgi_call.h"
 
 #include <stdatomic.h>
 

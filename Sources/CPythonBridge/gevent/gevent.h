@@ -4,7 +4,7 @@
 #ifndef EVG_BRIDGE_GEVENT_H
 #define EVG_BRIDGE_GEVENT_H
 
-#include "../wsgi/wsgi.h"
+#include "../runtime/wsgi_call.h"
 
 #include "evg_gevent.h"
 

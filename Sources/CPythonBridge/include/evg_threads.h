@@ -4,7 +4,7 @@
 #ifndef EVG_THREADS_H
 #define EVG_THREADS_H
 
-#include "evg_wsgi.h"
+#include "evg_wsgi_call.h"
 
 /* One request on its way through the pool. */
 typedef struct evg_py_job evg_py_job;

@@ -1,9 +1,10 @@
-/* What all worker classes share: the interpreter, the app, its log, and two tools for requests (percent-decoding and
- * the table of field names).
+/* What all worker classes share: the interpreter (interpreter.c, guest.c), the app and how it is found (app.c,
+ * choose.c), the error log (report.c), percent-decoding and the tables of header fields (field_names.h,
+ * repeated_fields.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
  *
- * Law of the folders: `runtime` includes nothing of another folder. `wsgi` (the call of a WSGI app, which classes
- * inline, threads and gevent share) and `asgi` include `runtime`; `gevent` and threads include `runtime` and `wsgi`; no
- * class includes another. Only module.c, beside the folders, knows them all. */
+ * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
+ * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
+ * all. */
 #ifndef EVG_BRIDGE_RUNTIME_H
 #define EVG_BRIDGE_RUNTIME_H
 

@@ -1,6 +1,8 @@
 /* Worker class inline: the app is called on the loop's thread, from the loop. Law: a response that is there as a whole
  * is sent, and its call closed, before the return; only a stream or a file is left to the caller. */
-#include "wsgi.h"
+#include "evg_wsgi.h"
+
+#include "../runtime/wsgi_call.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* The environ of a request (PEP 3333, "environ Variables"). Law: native str decoded as latin-1, always a real dict,
  * complete: what the request lacks is an empty string, and what belongs to the listener is copied from a template. */
-#include "wsgi.h"
+#include "wsgi_call.h"
 
 #include <stdlib.h>
 #include <string.h>

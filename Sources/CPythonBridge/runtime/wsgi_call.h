@@ -1,16 +1,16 @@
 /* The call of a WSGI app (PEP 3333), which classes inline, threads and gevent share: its environ (environ.c,
- * fields.c), wsgi.input (input.c), start_response and write (start_response.c), and what it returns (call.c).
+ * environ_fields.c), wsgi.input (input.c), start_response and write (start_response.c), and what it returns (call.c).
  *
  * A class makes a call with a sink and an owner of its own. The sink is what differs between classes: how bytes of
  * write() leave, and what the environ holds besides. The head of the response is built in the call, where
  * start_response is read, and is handed out with the first bytes of the body: until then start_response may replace it
  * and an error can be answered. */
-#ifndef EVG_BRIDGE_WSGI_H
-#define EVG_BRIDGE_WSGI_H
+#ifndef EVG_BRIDGE_WSGI_CALL_H
+#define EVG_BRIDGE_WSGI_CALL_H
 
-#include "../runtime/runtime.h"
+#include "runtime.h"
 
-#include "evg_wsgi.h"
+#include "evg_wsgi_call.h"
 
 struct evg_py_environ {
     PyObject *constants;     /* copied for every request */

@@ -1,10 +1,10 @@
 /* Header fields -> environ entries. Law: a name with an underscore, and Proxy, never reach the app (they could shadow
  * X-Y by X_Y, or become HTTP_PROXY); repeated fields are joined in order; keys are interned. */
-#include "wsgi.h"
+#include "wsgi_call.h"
 
 #include <string.h>
 
-#include "../runtime/repeated_fields.h"
+#include "repeated_fields.h"
 
 /* Interned "HTTP_NAME"; None for a name that the app never sees. */
 static PyObject *make_key(const uint8_t *name, size_t count) {

@@ -1,6 +1,6 @@
 /* start_response and write (PEP 3333, "The start_response() Callable"). Law: types are checked here, values by the
  * builder of the head, both while the app is still running, so that the app's own traceback names the mistake. */
-#include "wsgi.h"
+#include "wsgi_call.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* One call of the WSGI app and of what it returned. Law: a block is handed out before the next is asked for; close()
  * is called exactly once; no exception stays pending; every entry into the app runs in the request's own context. */
-#include "wsgi.h"
+#include "wsgi_call.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* wsgi.input over a body that is complete: bytes in memory or a spool file. Law: never past the end, b'' there, never
  * a block of more than is left; the descriptor of a spool file belongs to the object and is closed once. */
-#include "wsgi.h"
+#include "wsgi_call.h"
 
 #include <errno.h>
 #include <string.h>
