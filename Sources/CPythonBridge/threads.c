@@ -10,32 +10,9 @@
 
 /* MARK: the response */
 
-/* The app gets its mistakes back while it runs; what passes is kept, and encoded by the loop. */
-static const char *start(void *exchange, int32_t status, evg_py_text reason, const evg_py_text_field *fields,
-                         size_t count, bool replacing) {
-    (void)replacing;
-    evg_py_job *job = exchange;
-    const char *refused = evg_swift_threads_check(status, reason, fields, count);
-    if (refused) return refused;
-    size_t size = count * sizeof *fields + reason.count;
-    for (size_t i = 0; i < count; i++) size += fields[i].name.count + fields[i].value.count;
-    if (!evg_py_bytes_reserve(&job->head, size + 1)) return "out of memory";
-    evg_py_text_field *kept = (evg_py_text_field *)(void *)job->head.base;
-    uint8_t *at = job->head.base + count * sizeof *fields;
-    for (size_t i = 0; i < count; i++) {
-        const evg_py_text parts[] = {fields[i].name, fields[i].value};
-        for (int part = 0; part < 2; part++) {
-            evg_py_text *text = part ? &kept[i].value : &kept[i].name;
-            *text = (evg_py_text){at, parts[part].count};
-            if (parts[part].count) memcpy(at, parts[part].base, parts[part].count);
-            at += parts[part].count;
-        }
-    }
-    job->reason = (evg_py_text){reason.base ? at : NULL, reason.count};
-    if (reason.count) memcpy(at, reason.base, reason.count);
-    job->status = status;
-    job->field_count = count;
-    return NULL;
+/* The head of the call becomes that of the job, once. */
+static void take_head(evg_py_job *job, evg_response_head *head) {
+    if (head) evg_response_head_swap(&job->head, head);
 }
 
 static uint32_t head_news(evg_py_job *job) {
@@ -88,15 +65,15 @@ static bool send_bytes(evg_py_job *job, evg_py_text bytes, uint32_t last) {
     }
 }
 
-static bool write_bytes(void *exchange, evg_py_text bytes) {
-    send_bytes(exchange, bytes, 0);
-    return false;
+static int write_bytes(evg_py_call *call, evg_response_head *head, evg_py_text bytes) {
+    evg_py_job *job = call->owner;
+    take_head(job, head);
+    send_bytes(job, bytes, 0);
+    return 0;
 }
 
-static void flush_nothing(void *exchange) { (void)exchange; }
-
-static int dress(PyObject *environ, const evg_py_request *request) {
-    evg_py_job *job = request->exchange;
+static int dress(evg_py_call *call, PyObject *environ) {
+    evg_py_job *job = call->owner;
     if (evg_py_watch_dress(environ, job)) return -1;
     if (!job->streams) return 0;
     PyObject *input = evg_py_stream_new(job);
@@ -104,6 +81,8 @@ static int dress(PyObject *environ, const evg_py_request *request) {
     Py_XDECREF(input);
     return status;
 }
+
+static const evg_wsgi_sink sink = {.write = write_bytes, .dress = dress};
 
 /* MARK: the request */
 
@@ -162,7 +141,8 @@ static uint32_t call(evg_py_job *job) {
     evg_py_result result = {0};
     job->request.environ = environ_of(job->listener);
     if (!job->request.environ) return EVG_PY_BROKE;
-    evg_py_outcome outcome = evg_py_call_app(&job->request, &result);
+    evg_py_outcome outcome = evg_py_call_app(&job->request, &sink, job, &result);
+    if (outcome != EVG_PY_FAILED) take_head(job, result.head);
     if (outcome != EVG_PY_FAILED || result.call) job->request.body_file = -1;   /* wsgi.input closes it */
     uint32_t news = 0;
     switch (outcome) {
@@ -251,7 +231,6 @@ int evg_py_threads_ready(PyObject *module) {
 }
 
 bool evg_py_threads_start(const evg_py_pool_options *options) {
-    evg_py_responses = (evg_py_sink){start, write_bytes, flush_nothing, dress};
     pool.mark = options->mark;
     pool.threads = (uint32_t)options->threads;
     PyObject *threads = PyImport_ImportModule("evgateway.threads");

@@ -2,7 +2,7 @@
 #ifndef EVG_THREADS_INTERNAL_H
 #define EVG_THREADS_INTERNAL_H
 
-#include "internal.h"
+#include "runtime/wsgi_call.h"
 
 #include <stdatomic.h>
 
@@ -19,19 +19,16 @@ struct evg_py_listener {
 };
 
 struct evg_py_job {
-    void *exchange;                     /* the loop's */
+    evg_exchange *exchange;             /* the loop's */
     evg_py_listener *listener;
     evg_py_request request;
-    evg_py_bytes memory;                /* what request points to */
+    evg_py_bytes memory;                /* the client's address and the body, which request points to */
     bool streams;
     PyObject *watch;                    /* GIL; kept with the job for the next request */
     PyObject *input;                    /* GIL; wsgi.input of a body that streams */
 
     /* The response: the thread's until its news is posted, then the loop's. */
-    evg_py_bytes head;
-    int32_t status;
-    evg_py_text reason;
-    size_t field_count;
+    evg_response_head head;             /* from the call, when its news is posted */
     int64_t length;
     int file;
     int64_t file_offset, file_count;
@@ -104,6 +101,8 @@ bool evg_py_job_post(evg_py_job *job, uint32_t news, bool may_wait);
 void evg_py_job_release(evg_py_job *job);
 /* Locked, without the GIL: waits for a change of the job, until a time of CLOCK_MONOTONIC when it is not NULL. */
 void evg_py_job_await(evg_py_job *job, const struct timespec *until);
+
+int evg_py_threads_ready(PyObject *module);
 
 /* Gives the app's environ what tells of the client's leaving (threads_watch.c). */
 int evg_py_watch_init(PyObject *module);

@@ -19,7 +19,8 @@ evg_py_pool evg_py_threads = {.lock = PTHREAD_MUTEX_INITIALIZER};
  * at, jobs that have ended, and some to use again. */
 static evg_py_job *pending_first, *pending_last, *answers, *ended, *cache;
 static uint32_t pending_count;
-/* So many are worth a wake in the middle of a turn: a thread that is done with them at once would only wait again. */
+/* With so many jobs pending, threads are woken in the middle of a turn. A thread that is woken for fewer would be done
+ * with them before the loop has the next, and wait again. */
 static uint32_t due = quick_due;
 
 static uint64_t now(void) {
@@ -55,6 +56,7 @@ evg_py_listener *evg_py_listener_new(const evg_py_environ_options *options) {
     listener->options.server_port = copy(options->server_port);
     listener->options.server_software = copy(options->server_software);
     listener->options.script_name = copy(options->script_name);
+    listener->options.scheme = copy(options->scheme);
     return listener;
 }
 
@@ -99,7 +101,7 @@ void evg_py_job_release(evg_py_job *job) {
     if (job->request.body_file >= 0) close(job->request.body_file);
     if (job->file >= 0) close(job->file);
     trim(&job->memory);
-    trim(&job->head);
+    if (job->head.capacity > kept_bytes) evg_response_head_free(&job->head);
     trim(&job->out);
     trim(&job->in);
     trim(&job->taken);
@@ -112,57 +114,40 @@ void evg_py_job_release(evg_py_job *job) {
     }
     pthread_cond_destroy(&job->changed);
     free(job->memory.base);
-    free(job->head.base);
+    evg_response_head_free(&job->head);
     free(job->out.base);
     free(job->in.base);
     free(job->taken.base);
     free(job);
 }
 
-evg_py_job *evg_py_job_new(void *exchange, evg_py_listener *listener, const evg_py_request *request, bool streams) {
+evg_py_job *evg_py_job_new(evg_py_listener *listener, const evg_py_request *request, bool streams) {
     evg_py_job *job = take_spare();
     if (!job) return NULL;
-    size_t fields = request->field_count * sizeof *request->fields, head = 0;
-    /* The head ends where its last part does; nothing behind that is looked at. */
-    const evg_py_range parts[] = {request->method, request->target, request->path, request->query, request->authority};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (parts[i].start + (size_t)parts[i].count > head) head = parts[i].start + (size_t)parts[i].count;
-    for (size_t i = 0; i < request->field_count; i++) {
-        const evg_py_range value = request->fields[i].value, name = request->fields[i].name;
-        if (value.start + (size_t)value.count > head) head = value.start + (size_t)value.count;
-        if (name.start + (size_t)name.count > head) head = name.start + (size_t)name.count;
-    }
-    size_t body = request->body ? request->body_count : 0, address = request->remote_address.count;
+    evg_py_request *kept = &job->request;
+    *kept = *request;
+    evg_swift_exchange_describe(request->exchange, kept);
+    kept->body_file = job->file = -1;
+    size_t body = request->body ? request->body_count : 0, address = kept->client_address.count;
     job->references = 1;
-    job->request.body_file = job->file = -1;
-    if (!evg_py_bytes_reserve(&job->memory, fields + head + address + body + 1)) {
+    if (!evg_py_bytes_reserve(&job->memory, address + body + 1)) {
         evg_py_pool_lock();
         evg_py_job_release(job);
         evg_py_pool_unlock();
         return NULL;
     }
+    kept->body_file = request->body_file;
     uint8_t *at = job->memory.base;
-    job->request = *request;
-    job->request.exchange = job;
-    job->request.fields = (const evg_py_field *)(void *)at;
-    if (fields) memcpy(at, request->fields, fields);
-    at += fields;
-    job->request.bytes = at;
-    if (head) memcpy(at, request->bytes, head);
-    at += head;
-    job->request.remote_address.base = at;
-    if (address) memcpy(at, request->remote_address.base, address);
-    at += address;
-    if (body) {
-        job->request.body = at;
-        memcpy(at, request->body, body);
-    }
-    job->exchange = exchange;
+    if (address) memcpy(at, kept->client_address.base, address);
+    kept->client_address.base = at;
+    if (body) memcpy(at + address, request->body, body);
+    kept->body = body ? at + address : NULL;
+    job->exchange = request->exchange;
     job->listener = listener;
     job->streams = streams;
     job->length = -1;
     job->news = 0;
-    job->field_count = job->in_start = 0;
+    job->in_start = 0;
     job->head_posted = job->posted = job->queued = job->full = job->over = job->watched = false;
     job->in_ended = job->in_cut = job->in_paused = job->is_pending = false;
     atomic_store_explicit(&job->gone, false, memory_order_relaxed);
@@ -322,8 +307,7 @@ bool evg_py_threads_next(evg_py_answer *answer) {
     if (!job) return false;
     answers = job->next_taken;
     *answer = (evg_py_answer){
-        .job = job, .exchange = job->exchange, .news = job->taken_news, .status = job->status, .reason = job->reason,
-        .fields = (const evg_py_text_field *)(void *)job->head.base, .field_count = job->field_count,
+        .job = job, .exchange = job->exchange, .news = job->taken_news, .head = &job->head,
         .length = job->length, .data = {job->taken.base, job->taken.count},
         .file = -1, .file_offset = job->file_offset, .file_count = job->file_count,
     };

@@ -6,7 +6,7 @@ import EvGateway
 import EvLoop
 import EvServer
 import Glibc
-import HTTP1
+import HTTPCore
 import Logging
 
 extension PythonHost {
@@ -71,40 +71,17 @@ final class ThreadsApplication: Application {
     func begin(_ exchange: Exchange) {
         if exchange.head.framing == .none { return submit(exchange, .empty) }
         if streamsBodies { return stream(exchange) }
-        if exchange.isBodyComplete { return beginWhole(exchange) }
-        exchange.attach(
-            Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
-                await self.respond(to: exchange)
-            })
-    }
-
-    /// The body has arrived with the head: no task is needed to read it.
-    private func beginWhole(_ exchange: Exchange) {
-        switch exchange.takeBody() {
-        case .bytes(let bytes): submit(exchange, .bytes(bytes))
-        case .end, .wait: submit(exchange, .empty)
-        case .failed(let error): refuse(exchange, error)
+        exchange.collectBody(spoolAbove: Self.spoolThreshold) { [self] in
+            switch $0 {
+            case .success(let body): submit(exchange, body)
+            case .failure(let error): exchange.refuseBody(error)
+            }
         }
-    }
-
-    /// Reads the body, then hands the request over; its end is told by the thread's last answer.
-    func respond(to exchange: Exchange) async {
-        do {
-            submit(exchange, try await exchange.collectBody(spoolAbove: Self.spoolThreshold))
-        } catch {
-            refuse(exchange, error)
-        }
-    }
-
-    private func refuse(_ exchange: Exchange, _ error: any Error) {
-        exchange.fail(status: (error as? RequestBodyError)?.statusHint ?? 503)
-        exchange.taskEnded()
     }
 
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
-            body.discard()
-            return refuse(exchange, CancellationError())
+            return exchange.refuse(body, status: 503)
         }
         submit(job, exchange)
     }
@@ -127,7 +104,7 @@ final class ThreadsApplication: Application {
     // MARK: - Bodies that stream
 
     private func stream(_ exchange: Exchange) {
-        guard let job = makeJob(exchange, .empty, streams: true) else { return refuse(exchange, CancellationError()) }
+        guard let job = makeJob(exchange, .empty, streams: true) else { return exchange.refuse(.empty, status: 503) }
         exchange.onBody = { [self] in LoopActor.assumeIsolated { feed(job, exchange) } }
         // A client that waits to be told to go on is told when the app reads.
         if exchange.head.expectsContinue { evg_py_job_pause(job) } else { feed(job, exchange) }
@@ -138,7 +115,7 @@ final class ThreadsApplication: Application {
         while true {
             switch exchange.takeBody() {
             case .bytes(let bytes):
-                guard evg_py_job_feed(job, bytes, bytes.count) else { return }
+                guard Self.feed(job, bytes) else { return }
             case .end:
                 exchange.onBody = nil
                 return evg_py_job_feed_end(job, false)
@@ -151,68 +128,29 @@ final class ThreadsApplication: Application {
         }
     }
 
+    /// True when the job has room for more.
+    private nonisolated static func feed(_ job: OpaquePointer, _ bytes: BodyBytes) -> Bool {
+        bytes.withUnsafeBytes { evg_py_job_feed(job, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
+    }
+
     // MARK: - Jobs
 
     /// The exchange is retained for as long as the job lasts.
     private func makeJob(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) -> OpaquePointer? {
-        guard let listener = templates.template(of: exchange.local) else { return nil }
-        request.pointee.remote_port = exchange.remotePort
-        let reference = Unmanaged.passRetained(exchange)
-        let job = Self.makeJob(
-            request, reference.toOpaque(), listener, exchange.head, exchange.remoteAddress, body, streams)
-        if job == nil { reference.release() }
+        guard let listener = templates.template(for: exchange) else { return nil }
+        request.pointee.exchange = exchange.retainedForC()
+        request.pointee.length_from_body = exchange.head.framing == .chunked && !streams
+        let job = Self.makeJob(request, listener, body, streams)
+        if job == nil { Unmanaged.passUnretained(exchange).release() }
         return job
     }
 
-    /// Isolated to nothing, because the runtime would check the isolation of every closure below.
+    /// Isolated to nothing, because the runtime would check the isolation of the closure.
     private nonisolated static func makeJob(
-        _ request: UnsafeMutablePointer<evg_py_request>, _ exchange: UnsafeMutableRawPointer, _ listener: OpaquePointer,
-        _ head: RequestHead, _ remoteAddress: String, _ body: CollectedBody, _ streams: Bool
+        _ request: UnsafeMutablePointer<evg_py_request>, _ listener: OpaquePointer, _ body: CollectedBody,
+        _ streams: Bool
     ) -> OpaquePointer? {
-        request.pointee.method = evg_py_range(head.method)
-        request.pointee.target = evg_py_range(head.target)
-        request.pointee.path = evg_py_range(head.path)
-        request.pointee.query = evg_py_range(head.query)
-        request.pointee.authority = evg_py_range(head.authority)
-        request.pointee.http10 = head.version == .http10
-        request.pointee.length_from_body = head.framing == .chunked && !streams
-        var address = remoteAddress
-        return address.withUTF8 { address in
-            request.pointee.remote_address = evg_py_text(base: address.baseAddress, count: address.count)
-            return head.bytes.withUnsafeBufferPointer { bytes in
-                request.pointee.bytes = bytes.baseAddress
-                return head.fields.withUnsafeBufferPointer { fields in
-                    fields.withMemoryRebound(to: evg_py_field.self) { fields in
-                        request.pointee.fields = fields.baseAddress
-                        request.pointee.field_count = fields.count
-                        return makeJob(request, exchange, listener, body, streams)
-                    }
-                }
-            }
-        }
-    }
-
-    private nonisolated static func makeJob(
-        _ request: UnsafeMutablePointer<evg_py_request>, _ exchange: UnsafeMutableRawPointer, _ listener: OpaquePointer,
-        _ body: CollectedBody, _ streams: Bool
-    ) -> OpaquePointer? {
-        request.pointee.body = nil
-        request.pointee.body_count = 0
-        request.pointee.body_file = -1
-        switch body {
-        case .empty:
-            return evg_py_job_new(exchange, listener, request, streams)
-        case .bytes(let bytes):
-            return bytes.withUnsafeBufferPointer { bytes in
-                request.pointee.body = bytes.baseAddress
-                request.pointee.body_count = bytes.count
-                return evg_py_job_new(exchange, listener, request, streams)
-            }
-        case .file(let descriptor, let count):
-            request.pointee.body_file = descriptor
-            request.pointee.body_count = count
-            return evg_py_job_new(exchange, listener, request, streams)
-        }
+        body.lend(to: request) { evg_py_job_new(listener, request, streams) }
     }
 
     // MARK: - Turns of the loop
@@ -234,9 +172,9 @@ final class ThreadsApplication: Application {
 
     private func settle() {
         let answer = answer.pointee
-        let exchange = Unmanaged<Exchange>.fromOpaque(answer.exchange).takeUnretainedValue()
+        let exchange = Exchange.borrowed(answer.exchange)
         if answer.news & Self.whole == Self.whole, answer.length == Int64(answer.data.count) {
-            exchange.send(whole: answer)
+            exchange.respond(ResponseHead.lent(answer.head).pointee, body: UnsafeRawBufferPointer(answer.data))
             if answer.news & EVG_PY_DONE.rawValue == 0 { evg_py_job_taken(answer.job) }
         } else {
             settle(answer, exchange)
@@ -249,16 +187,18 @@ final class ThreadsApplication: Application {
 
     private func settle(_ answer: evg_py_answer, _ exchange: Exchange) {
         let news = answer.news
-        if news & EVG_PY_HEAD.rawValue != 0, !exchange.sendHead(answer) {
-            exchange.breakResponse()
-        }
+        let data = UnsafeRawBufferPointer(answer.data)
         var isFull = false
-        if news & EVG_PY_DATA.rawValue != 0 {
-            isFull = exchange.write(UnsafeRawBufferPointer(answer.data)) == .full
+        if news & EVG_PY_HEAD.rawValue != 0 {
+            let length = answer.length < 0 ? nil : UInt64(answer.length)
+            let head = ResponseHead.lent(answer.head)
+            isFull = exchange.begin(head.pointee, contentLength: length, first: data) == .full
+        } else if news & EVG_PY_DATA.rawValue != 0 {
+            isFull = exchange.write(data) == .full
         }
-        if news & EVG_PY_BROKE.rawValue != 0 { exchange.breakResponse() }
+        if news & EVG_PY_BROKE.rawValue != 0 { exchange.fail() }
         if news & EVG_PY_ENDED.rawValue != 0 { exchange.finish() }
-        if news & EVG_PY_OVERRAN.rawValue != 0 { warnOfOverrun(exchange) }
+        if news & EVG_PY_OVERRAN.rawValue != 0 { exchange.warnOfOverrun() }
         if isFull, news & (EVG_PY_ENDED.rawValue | EVG_PY_DONE.rawValue) == 0, !exchange.isGone {
             let job = answer.job
             exchange.onDrained = { LoopActor.assumeIsolated { evg_py_job_drained(job) } }
@@ -280,7 +220,7 @@ final class ThreadsApplication: Application {
                     try await exchange.sendFile(fileDescriptor: file, offset: Int(offset), count: Int(count))
                     exchange.finish()
                 } catch {
-                    exchange.breakResponse()
+                    exchange.fail()
                 }
                 close(file)
                 if isDone { self.end(job, exchange) }
@@ -288,56 +228,8 @@ final class ThreadsApplication: Application {
     }
 
     private func end(_ job: OpaquePointer?, _ exchange: Exchange) {
-        exchange.appWasCalled = true
+        exchange.appWasCalled()
         release(exchange)
         evg_py_job_end(job)
-    }
-
-    private func warnOfOverrun(_ exchange: Exchange) {
-        let head = exchange.head
-        guard !head.isHead else { return }
-        logger.warning(
-            "The app sent more bytes than its Content-Length; the rest is dropped",
-            metadata: ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"])
-    }
-}
-
-// MARK: - What an exchange is told
-
-extension Exchange {
-    fileprivate func send(whole answer: evg_py_answer) {
-        do throws(HTTP1Error) {
-            try start(answer)
-            try sendComplete(body: UnsafeRawBufferPointer(answer.data))
-        } catch {
-            breakResponse()
-        }
-    }
-
-    /// False when there is no head to send.
-    fileprivate func sendHead(_ answer: evg_py_answer) -> Bool {
-        guard !isGone else { return true }
-        do throws(HTTP1Error) {
-            try start(answer)
-            try sendHead(contentLength: answer.length < 0 ? nil : UInt64(answer.length))
-            return true
-        } catch {
-            return false
-        }
-    }
-
-    private func start(_ answer: evg_py_answer) throws(HTTP1Error) {
-        try startResponse(
-            status: Int(answer.status), reason: answer.reason.base == nil ? nil : UnsafeRawBufferPointer(answer.reason))
-        for index in 0..<answer.field_count {
-            let field = answer.fields[index]
-            try addField(name: UnsafeRawBufferPointer(field.name), value: UnsafeRawBufferPointer(field.value))
-        }
-    }
-
-    /// The app failed: an error response while that is possible, else an end that nobody takes for a complete body.
-    fileprivate func breakResponse() {
-        if !headWasSent { abandonResponse() }
-        fail(status: 500)
     }
 }

@@ -4,7 +4,7 @@
 #ifndef EVG_THREADS_H
 #define EVG_THREADS_H
 
-#include "cpythonbridge.h"
+#include "evg_wsgi_call.h"
 
 /* One request on its way through the pool. */
 typedef struct evg_py_job evg_py_job;
@@ -23,9 +23,9 @@ typedef struct evg_py_pool_options {
 /* With the GIL, before the loop runs: starts the threads. False with the exception logged. */
 bool evg_py_threads_start(const evg_py_pool_options *options);
 
-/* A request, made from a copy of what `request` lends but for its body; NULL without memory. exchange is handed
- * back with every answer. The descriptor of a spooled body passes to the job, on success only. */
-evg_py_job *evg_py_job_new(void *exchange, evg_py_listener *listener, const evg_py_request *request, bool streams);
+/* A request; of `request` only the exchange and the body are read, and the body is copied. NULL without memory. The
+ * exchange is handed back with every answer. The descriptor of a spooled body passes to the job, on success only. */
+evg_py_job *evg_py_job_new(evg_py_listener *listener, const evg_py_request *request, bool streams);
 
 /* Queues a job; threads see it, and are woken, by the next evg_py_threads_kick, due at the latest before
  * the loop waits; true when it is due at once. */
@@ -58,7 +58,7 @@ void evg_py_job_pause(evg_py_job *job);
 void evg_py_job_feed_end(evg_py_job *job, bool cut);
 
 typedef enum evg_py_news {
-    EVG_PY_HEAD = 1,    /* status, reason, fields, and length when it is known */
+    EVG_PY_HEAD = 1,    /* head, and length when it is known */
     EVG_PY_DATA = 2,    /* data */
     EVG_PY_ENDED = 4,   /* the response is complete */
     EVG_PY_SENDS = 8,   /* file is the body; the descriptor passes to the receiver */
@@ -71,12 +71,9 @@ typedef enum evg_py_news {
 /* Borrowed until evg_py_job_taken. */
 typedef struct evg_py_answer {
     evg_py_job *job;
-    void *exchange;
+    evg_exchange *exchange;
     uint32_t news;
-    int32_t status;
-    evg_py_text reason;
-    const evg_py_text_field *fields;
-    size_t field_count;
+    const evg_response_head *head;
     int64_t length;
     evg_py_text data;
     int file;
@@ -98,8 +95,5 @@ evg_py_pool_state evg_py_threads_state(void);
 
 /* Makes the loop ask for answers. */
 extern void evg_swift_threads_wake(void);
-/* NULL, or why a response's head is refused: ASCII with a final NUL, valid for ever. */
-extern const char *evg_swift_threads_check(int32_t status, evg_py_text reason, const evg_py_text_field *fields,
-                                           size_t count);
 
 #endif

@@ -1,0 +1,288 @@
+/* send (ASGI, HTTP & WebSocket, "Response Start" and "Response Body"). Law: the head is kept until the first bytes of
+ * the body, so that a response in one piece leaves in one write and an error can still be answered. It is made, and
+ * what is wrong with it raised, by the message that brings it: types are checked here and values by its builder. */
+#include "asgi.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Bytes that one request may send, each message counting at least so many, before the loop has a turn. */
+enum { turn_bytes = 1 << 20, message_bytes = 1 << 14 };
+
+static struct {
+    PyObject *type, *body, *more_body, *status, *headers, *path;
+} name;
+
+/* Lends the bytes of an object. Those of other types than bytes are copied into *temporary, which is the caller's to
+ * let go of. */
+static int bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary, const char *what) {
+    if (!PyBytes_Check(object)) {
+        if (!PyByteArray_Check(object) && (PyObject *)Py_TYPE(object) != (PyObject *)&PyMemoryView_Type) {
+            PyErr_Format(PyExc_TypeError, "%s must be bytes, not %R", what, (PyObject *)Py_TYPE(object));
+            return -1;
+        }
+        object = *temporary = PyBytes_FromObject(object);
+        if (!object) return -1;
+    }
+    text->base = (const uint8_t *)PyBytes_AsString(object);
+    text->count = (size_t)PyBytes_Size(object);
+    return 0;
+}
+
+/* Framing is the server's: a Transfer-Encoding of the app's is ignored (ASGI, "Response Start"). */
+static bool is_framing(evg_py_text text) {
+    static const char wanted[] = "transfer-encoding";
+    if (text.count != sizeof wanted - 1) return false;
+    for (size_t i = 0; i < text.count; i++)
+        if ((text.base[i] | 0x20) != wanted[i]) return false;
+    return true;
+}
+
+static int add_field(evg_response_head *head, PyObject *first, PyObject *second) {
+    evg_py_text name, value;
+    PyObject *kept_name = NULL, *kept_value = NULL;
+    int result = -1;
+    if (!bytes_of(first, &name, &kept_name, "a header's name")
+        && !bytes_of(second, &value, &kept_value, "a header's value")) {
+        evg_head_refusal refusal = is_framing(name) ? EVG_HEAD_ACCEPTED
+            : evg_response_head_add(head, name.base, name.count, value.base, value.count);
+        if (refusal == EVG_HEAD_ACCEPTED) result = 0;
+        else PyErr_Format(PyExc_ValueError, "refused response head: %s", evg_head_refusal_text(refusal));
+    }
+    Py_XDECREF(kept_name);
+    Py_XDECREF(kept_value);
+    return result;
+}
+
+static int add_pair(evg_response_head *head, PyObject *pair) {
+    if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2)
+        return add_field(head, PyTuple_GetItem(pair, 0), PyTuple_GetItem(pair, 1));
+    PyObject *list = PyBytes_Check(pair) || PyUnicode_Check(pair) ? NULL : PySequence_List(pair);
+    int result = -1;
+    if (list && PyList_Size(list) == 2) {
+        result = add_field(head, PyList_GetItem(list, 0), PyList_GetItem(list, 1));
+    } else {
+        PyErr_Clear();
+        PyErr_Format(PyExc_TypeError, "a header must be a pair of bytes (name, value), not %R", pair);
+    }
+    Py_XDECREF(list);
+    return result;
+}
+
+static int status_of(PyObject *event, int32_t *code) {
+    PyObject *status = PyDict_GetItemWithError(event, name.status);
+    if (!status) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.start lacks 'status'");
+        return -1;
+    }
+    if (!PyLong_Check(status)) {
+        PyErr_Format(PyExc_TypeError, "a status must be an int, not %R", (PyObject *)Py_TYPE(status));
+        return -1;
+    }
+    int overflow;
+    long value = PyLong_AsLongAndOverflow(status, &overflow);
+    if (overflow || value < 200 || value > 999) {
+        PyErr_Format(PyExc_ValueError, "%S is no status of a final response", status);
+        return -1;
+    }
+    *code = (int32_t)value;
+    return 0;
+}
+
+/* The headers as a list, which is the app's own when it gave one; NULL without an exception when there are none. */
+static PyObject *headers_of(PyObject *event) {
+    PyObject *headers = PyDict_GetItemWithError(event, name.headers);
+    if (!headers || headers == Py_None) return NULL;
+    if (PyList_CheckExact(headers)) {
+        Py_INCREF(headers);
+        return headers;
+    }
+    PyObject *iterator = PyObject_GetIter(headers);
+    if (!iterator) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError))
+            PyErr_Format(PyExc_TypeError, "headers must be an iterable of pairs of bytes, not %R",
+                         (PyObject *)Py_TYPE(headers));
+        return NULL;
+    }
+    PyObject *list = PySequence_List(iterator);     /* runs what the app iterates over */
+    Py_DECREF(iterator);
+    return list;
+}
+
+/* A pair may be an object of the app's, whose code may change the list, or send. */
+static int add_headers(evg_response_head *head, PyObject *headers) {
+    for (Py_ssize_t i = 0; headers && i < PyList_Size(headers); i++) {
+        PyObject *pair = PyList_GetItem(headers, i);
+        Py_INCREF(pair);
+        int status = add_pair(head, pair);
+        Py_DECREF(pair);
+        if (status) return -1;
+    }
+    return 0;
+}
+
+static PyObject *start(evg_asgi_request *self, PyObject *event) {
+    int32_t status;
+    if (status_of(event, &status)) return NULL;
+    PyObject *headers = headers_of(event);
+    if (!headers && PyErr_Occurred()) return NULL;
+    /* Away from the request while the app may run, with the memory of an earlier head. */
+    evg_response_head head = {0};
+    if (!self->started) evg_response_head_swap(&head, &self->head);
+    evg_head_refusal refusal = evg_response_head_begin(&head, status, NULL, 0);
+    int result = -1;
+    if (refusal != EVG_HEAD_ACCEPTED)
+        PyErr_Format(PyExc_ValueError, "refused response head: %s", evg_head_refusal_text(refusal));
+    else if (!add_headers(&head, headers) && self->started)
+        PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent before");
+    else if (!PyErr_Occurred())
+        result = 0;
+    Py_XDECREF(headers);
+    if (result == 0) {
+        evg_response_head_swap(&head, &self->head);
+        self->started = true;
+    }
+    evg_response_head_free(&head);
+    if (result) return NULL;
+    Py_INCREF(evg_asgi_done);
+    return evg_asgi_done;
+}
+
+static PyObject *sent(evg_asgi_request *self, evg_sent outcome, size_t count) {
+    if (PyErr_Occurred()) return NULL;
+    if (outcome == EVG_SENT_GONE) return evg_asgi_say_disconnected();
+    if (self->complete) {
+        if (self->waiters) evg_asgi_wake(self);     /* receive says http.disconnect from here on */
+    } else if (outcome == EVG_SENT_FULL) {
+        evg_asgi_watch(self, EVG_DRAINED | EVG_LEFT);
+        return evg_asgi_waiting(self, evg_asgi_wait_drain, NULL);
+    } else {
+        self->burst += count < message_bytes ? message_bytes : count > turn_bytes ? turn_bytes : (uint32_t)count;
+        if (self->burst > turn_bytes) {
+            self->burst = 0;
+            return evg_asgi_waiting(self, evg_asgi_wait_turn, NULL);
+        }
+    }
+    Py_INCREF(evg_asgi_done);
+    return evg_asgi_done;
+}
+
+static bool may_send_body(evg_asgi_request *self) {
+    if (self->started && !self->file_pending) return true;
+    PyErr_SetString(PyExc_RuntimeError, self->started ? "http.response.pathsend was the whole body"
+                                                      : "a body was sent before http.response.start");
+    return false;
+}
+
+static evg_sent send_bytes(evg_asgi_request *self, evg_py_text text, bool follows) {
+    bool begins = !self->head_sent;
+    self->head_sent = true;
+    if (begins && !follows) return evg_swift_exchange_respond(self->exchange, &self->head, text);
+    if (begins) return evg_swift_exchange_begin(self->exchange, &self->head, -1, text);
+    evg_sent outcome = text.count ? evg_swift_exchange_write(self->exchange, text) : EVG_SENT;
+    if (!follows && outcome != EVG_SENT_GONE) evg_swift_exchange_finish(self->exchange);
+    return outcome;
+}
+
+static PyObject *send_body(evg_asgi_request *self, PyObject *event) {
+    if (!may_send_body(self)) return NULL;
+    PyObject *body = PyDict_GetItemWithError(event, name.body);
+    PyObject *more = body || !PyErr_Occurred() ? PyDict_GetItemWithError(event, name.more_body) : NULL;
+    if (PyErr_Occurred()) return NULL;
+    int follows = more ? PyObject_IsTrue(more) : 0;
+    if (follows < 0) return NULL;
+    evg_py_text text = {NULL, 0};
+    PyObject *kept = NULL;
+    if (body && body != Py_None && bytes_of(body, &text, &kept, "a body")) return NULL;
+    evg_sent outcome = send_bytes(self, text, follows);
+    Py_XDECREF(kept);
+    if (!follows) self->complete = true;
+    return sent(self, outcome, text.count);
+}
+
+/* Opens the regular file that path names. */
+static int open_file(PyObject *path, int64_t *size) {
+    PyObject *encoded = NULL;
+    if (!PyUnicode_FSConverter(path, &encoded)) return -1;
+    const char *text = PyBytes_AsString(encoded);
+    struct stat status;
+    int file = -1;
+    if (*text != '/') PyErr_SetString(PyExc_ValueError, "http.response.pathsend wants an absolute path");
+    else if ((file = open(text, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0)
+        PyErr_SetFromErrnoWithFilename(PyExc_OSError, text);
+    else if (fstat(file, &status) || !S_ISREG(status.st_mode)) {
+        PyErr_Format(PyExc_ValueError, "%R is no regular file", path);
+        close(file);
+        file = -1;
+    } else *size = status.st_size;
+    Py_DECREF(encoded);
+    return file;
+}
+
+static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
+    if (!may_send_body(self)) return NULL;
+    PyObject *path = PyDict_GetItemWithError(event, name.path);
+    if (!path) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.pathsend lacks 'path'");
+        return NULL;
+    }
+    int64_t size = 0;
+    int file = open_file(path, &size);
+    if (file < 0) return NULL;
+    if (self->head_sent) {      /* maybe by the path itself, which may be an object of the app's */
+        close(file);
+        PyErr_SetString(PyExc_RuntimeError, "http.response.pathsend after a part of the body");
+        return NULL;
+    }
+    self->head_sent = true;
+    if (evg_swift_exchange_begin(self->exchange, &self->head, size, (evg_py_text){NULL, 0}) == EVG_SENT_GONE) {
+        close(file);
+        return evg_asgi_say_disconnected();
+    }
+    Py_INCREF((PyObject *)self);    /* until evg_asgi_file_sent */
+    self->file_pending = true;
+    evg_swift_exchange_send_file(self->exchange, file, 0, size, evg_asgi_file_sent, self);
+    return evg_asgi_waiting(self, evg_asgi_wait_file, NULL);
+}
+
+PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
+    if (!PyDict_Check(event)) {
+        PyErr_Format(PyExc_TypeError, "send takes a dict, not %R", (PyObject *)Py_TYPE(event));
+        return NULL;
+    }
+    PyObject *type = PyDict_GetItemWithError(event, name.type);
+    if (!type || !PyUnicode_Check(type)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "a message must have a 'type'");
+        return NULL;
+    }
+    if (request->complete) {
+        PyErr_Format(PyExc_RuntimeError, "%U after the end of the response", type);
+        return NULL;
+    }
+    if (evg_asgi_is_gone(request)) return evg_asgi_say_disconnected();
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) return send_body(request, event);
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0) return start(request, event);
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.pathsend") == 0) return send_path(request, event);
+    PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
+    return NULL;
+}
+
+static PyObject *send(PyObject *self, PyObject *event) {
+    evg_asgi_request *request = (evg_asgi_request *)self;
+    if (evg_asgi_on_loop_thread()) return evg_asgi_send(request, event);
+    Py_INCREF(event);
+    return evg_asgi_waiting(request, evg_asgi_wait_send, event);
+}
+
+static PyMethodDef send_method = {"send", send, METH_O, "await send(message)"};
+
+PyObject *evg_asgi_make_send(evg_asgi_request *request) { return PyCFunction_New(&send_method, (PyObject *)request); }
+
+int evg_asgi_send_init(void) {
+    const evg_py_interned texts[] = {
+        {&name.type, "type"}, {&name.body, "body"}, {&name.more_body, "more_body"}, {&name.status, "status"},
+        {&name.headers, "headers"}, {&name.path, "path"},
+    };
+    return evg_py_intern(texts, sizeof texts / sizeof *texts);
+}

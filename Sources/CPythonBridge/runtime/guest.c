@@ -1,0 +1,29 @@
+/* The loop as a guest of a Python loop: what evgateway.guest needs of it. Law: Python code of an app never runs inside
+ * a pump, because a greenlet switch would swap the C stack that Swift stands on. */
+#include "runtime.h"
+
+static PyObject *descriptor(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    return PyLong_FromLong(evg_swift_guest_descriptor());
+}
+
+static PyObject *pump(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    return PyBool_FromLong(evg_swift_guest_pump());
+}
+
+static PyMethodDef methods[] = {
+    {"guest_descriptor", descriptor, METH_NOARGS, "The descriptor to watch for reading."},
+    {"guest_pump", pump, METH_NOARGS, "Serves what is ready; False when the worker is to end."},
+    {0},
+};
+
+int evg_py_guest_ready(PyObject *module) { return PyModule_AddFunctions(module, methods); }
+
+void evg_py_guest_run(void) {
+    PyObject *guest = PyImport_ImportModule("evgateway.guest");
+    PyObject *result = guest ? PyObject_CallMethod(guest, "run", NULL) : NULL;
+    if (!result) evg_py_report(NULL, "driving the loop");
+    Py_XDECREF(result);
+    Py_XDECREF(guest);
+}

@@ -1,0 +1,85 @@
+/* What all worker classes share: the interpreter (interpreter.c, guest.c), the app and how it is found (app.c,
+ * choose.c), the error log (report.c), percent-decoding and the tables of header fields (field_names.h,
+ * repeated_fields.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
+ *
+ * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
+ * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
+ * all. */
+#ifndef EVG_BRIDGE_RUNTIME_H
+#define EVG_BRIDGE_RUNTIME_H
+
+#define Py_LIMITED_API 0x03090000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <pthread.h>
+
+#include "evg_runtime.h"
+
+/* In the stable ABI since 3.10 only, but exported with this signature by 3.9 too. */
+#if Py_LIMITED_API + 0 < 0x030A0000
+PyAPI_FUNC(const char *) PyUnicode_AsUTF8AndSize(PyObject *text, Py_ssize_t *count);
+#endif
+/* In the stable ABI since 3.12, exported since 3.11, NULL before. */
+PyAPI_FUNC(PyObject *) PyObject_Vectorcall(PyObject *callable, PyObject *const *arguments, size_t count,
+                                           PyObject *keywords) __attribute__((weak));
+/* Outside the stable ABI, exported unchanged since 3.7.1. */
+PyAPI_FUNC(PyObject *) PyContext_CopyCurrent(void);
+PyAPI_FUNC(int) PyContext_Enter(PyObject *context);
+PyAPI_FUNC(int) PyContext_Exit(PyObject *context);
+
+extern pthread_t evg_py_loop_thread;
+extern PyObject *evg_py_app;    /* the callable */
+extern PyObject *evg_py_host;   /* the Python module evgateway.host */
+
+/* Each adds what its file offers to Python to the extension module. */
+int evg_py_guest_ready(PyObject *module);
+int evg_py_report_ready(PyObject *module);
+
+/* Imports evgateway.host, once; -1 with an exception. */
+int evg_py_interpreter_prepare(void);
+
+/* ---- the error log ---- */
+
+/* What an entry of the error log says of a request; each may be NULL. */
+typedef struct evg_py_line {
+    PyObject *method, *target;
+} evg_py_line;
+
+/* Logs the pending exception, with the line of its request unless that is NULL, and clears it. what says where it
+ * happened. */
+void evg_py_report(const evg_py_line *line, const char *what);
+
+/* Takes evgateway.host.report, which does the work. */
+int evg_py_report_prepare(void);
+
+/* ---- texts ---- */
+
+/* Interns names; -1 with an exception. Slots that are set already stay. */
+typedef struct evg_py_interned {
+    PyObject **slot;
+    const char *text;
+} evg_py_interned;
+
+int evg_py_intern(const evg_py_interned *all, size_t count);
+
+/* Texts up to a NULL, as a list of str. */
+PyObject *evg_py_text_list(char *const *texts);
+
+static inline PyObject *evg_py_latin1(const uint8_t *base, size_t count) {
+    return PyUnicode_DecodeLatin1((const char *)base, (Py_ssize_t)count, NULL);
+}
+
+/* Sets a value that is taken over; -1 with an exception, which is pending already when the value is NULL. */
+static inline int evg_py_set(PyObject *dict, PyObject *key, PyObject *value) {
+    if (!value) return -1;
+    int status = PyDict_SetItem(dict, key, value);
+    Py_DECREF(value);
+    return status;
+}
+
+/* The text of percent-encoded bytes: decoded to bytes, then by `decode`. A stray % stays as it is. */
+typedef PyObject *(*evg_py_decoder)(const char *base, Py_ssize_t count, const char *errors);
+PyObject *evg_py_percent_decoded(const uint8_t *base, size_t count, evg_py_decoder decode, const char *errors);
+
+#endif

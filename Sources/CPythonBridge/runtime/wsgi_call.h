@@ -1,0 +1,101 @@
+/* The call of a WSGI app (PEP 3333), which classes inline, threads and gevent share: its environ (environ.c,
+ * environ_fields.c), wsgi.input (input.c), start_response and write (start_response.c), and what it returns (call.c).
+ *
+ * A class makes a call with a sink and an owner of its own. The sink is what differs between classes: how bytes of
+ * write() leave, and what the environ holds besides. The head of the response is built in the call, where
+ * start_response is read, and is handed out with the first bytes of the body: until then start_response may replace it
+ * and an error can be answered. */
+#ifndef EVG_BRIDGE_WSGI_CALL_H
+#define EVG_BRIDGE_WSGI_CALL_H
+
+#include "runtime.h"
+
+#include "evg_wsgi_call.h"
+
+struct evg_py_environ {
+    PyObject *constants;     /* copied for every request */
+    char *script_name;       /* "" or "/prefix" */
+    size_t script_name_count;
+    const char *scheme;      /* what the constants say */
+    size_t scheme_count;
+};
+
+/* What a WSGI class does for its calls. Called with the GIL, on the thread that called the app. */
+typedef struct evg_wsgi_sink {
+    /* write(): sends the head, unless it is NULL because it was sent before, and bytes, and waits for a slow client.
+     * -1 with an exception that the app gets. */
+    int (*write)(evg_py_call *call, evg_response_head *head, evg_py_text bytes);
+    /* Adds to the environ what the class gives its apps, or NULL. -1 with an exception. */
+    int (*dress)(evg_py_call *call, PyObject *environ);
+    /* Whether the pending exception is an end that is meant and needs no report; or NULL. */
+    bool (*silences)(evg_py_call *call);
+    /* Each call has a thread of control, and so a context for context variables, of its own. */
+    bool owns_context;
+} evg_wsgi_sink;
+
+/* To the app this is start_response, which it may keep after the request. */
+struct evg_py_call {
+    PyObject_HEAD
+    const evg_wsgi_sink *sink;
+    void *owner;             /* of the sink's class; NULL once the response is over */
+    PyObject *write;         /* what start_response returns, once it was called */
+    evg_py_line line;        /* for the error log */
+    PyObject *environ;       /* until the app has returned */
+    PyObject *context;       /* or NULL: see owns_context */
+    PyObject *result, *iterator, *block;
+    pthread_t thread;        /* that which called the app */
+    evg_response_head head;
+    bool started;            /* head is complete */
+    bool head_taken;         /* it was handed out */
+};
+
+/* Keys and values that every request uses. */
+typedef struct evg_py_names {
+    PyObject *request_method, *script_name, *path_info, *query_string, *raw_uri, *remote_addr, *remote_port;
+    PyObject *server_protocol, *content_length, *http_cookie, *url_scheme, *wsgi_input;
+    PyObject *empty, *slash, *get, *head, *post, *put, *delete_, *http10, *close;
+} evg_py_names;
+
+extern evg_py_names evg_py_name;
+extern PyObject *evg_py_file_wrapper;   /* the class evgateway.host.FileWrapper */
+
+/* Types and names; then, once evgateway.host can be imported, what is taken from it. */
+int evg_wsgi_ready(PyObject *module);
+int evg_wsgi_prepare(void);
+int evg_py_input_init(void);
+int evg_py_start_response_init(void);
+
+/* A call that is to be filled in, or NULL with an exception. */
+evg_py_call *evg_py_call_object(void);
+/* True when the app kept neither start_response nor write, so that they can serve another request. */
+bool evg_py_call_is_free(const evg_py_call *call);
+
+/* The call of the app in three steps, for a greenlet, which keeps on the heap what stands on the stack below the app.
+ * prepare makes the environ, and takes `input` over as wsgi.input unless that is NULL, else request->body_file; without
+ * memory it returns NULL, and the file is still the caller's.
+ * enter calls the app, if that was well. begun, right behind it, says what came of it. */
+evg_py_call *evg_py_call_prepare(const evg_py_request *request, PyObject *input, const evg_wsgi_sink *sink,
+                                 void *owner);
+void evg_py_call_enter(evg_py_call *call);
+evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result);
+
+/* All three. */
+evg_py_outcome evg_py_call_app(const evg_py_request *request, const evg_wsgi_sink *sink, void *owner,
+                               evg_py_result *result);
+
+/* The head of a call when it has not been handed out; from here on it has been. NULL else. */
+static inline evg_response_head *evg_py_call_take_head(evg_py_call *call) {
+    if (call->head_taken) return NULL;
+    call->head_taken = true;
+    return &call->head;
+}
+
+/* Takes input over, on failure too. */
+PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, evg_py_call *call);
+/* A new dict with the constants and the fields of a request; NULL with an exception. */
+PyObject *evg_py_fields_dict(const evg_py_environ *environ, const evg_request_head *head);
+int evg_py_fields_prepare(void);
+/* wsgi.input over the body that request lends; takes request->body_file over, on failure too. */
+PyObject *evg_py_input_new(const evg_py_request *request);
+
+#endif

@@ -1,0 +1,121 @@
+// An ASGI callable on asyncio, the loop as its guest. Law: a request that arrives is only noted here; asgi/worker.c
+// makes a task of it when the pump is over. Nothing of Python runs while Swift holds an access open or inside a Swift
+// task.
+
+import CPythonBridge
+import EvGateway
+import EvLoop
+import EvServer
+import HTTPCore
+import Logging
+
+extension PythonHost {
+    @LoopActor func loadASGI(
+        _ configuration: GatewayConfiguration, _ worker: WorkerEnvironment
+    ) throws(ApplicationError) -> LoadedApplication {
+        try load(configuration)
+        var name: UnsafePointer<CChar>?
+        let timeout = configuration.gracefulTimeout
+        let application = ASGIApplication(rootPath: configuration.rootPath, worker.logger)
+        ASGIApplication.current = application
+        guard evg_asgi_prepare(configuration.asgiLoop.rawValue, configuration.lifespan.rawValue, timeout, &name) else {
+            throw ApplicationError("the event loop for ASGI cannot be had", exitCode: ApplicationError.bootFailure)
+        }
+        let loop = name.map { String(cString: $0) } ?? "asyncio"
+        return LoadedApplication(description: "ASGI app \(configuration.application ?? "") on \(loop)") {
+            try await application.started()
+            return application
+        }
+    }
+}
+
+@LoopActor
+final class ASGIApplication: Application {
+    /// The one of this worker.
+    static var current: ASGIApplication?
+
+    let logger: Logger
+    private let rootPath: String
+    private var scopes: [(listener: Int32, scope: OpaquePointer)] = []
+
+    /// Monotonic seconds at which the worker has to be gone.
+    private(set) var leavesBefore = Double.infinity
+
+    private enum Startup {
+        case pending(CheckedContinuation<Void, any Error>?)
+        case over(ApplicationError?)
+    }
+    private var startup = Startup.pending(nil)
+
+    init(rootPath: String, _ logger: Logger) {
+        self.rootPath = rootPath
+        self.logger = logger
+    }
+
+    func begin(_ exchange: Exchange) {
+        if exchange.head.asksForWebSocket { return exchange.refuseWebSocket() }
+        guard let scope = scope(for: exchange) else { return exchange.refuse(.empty, status: 500) }
+        evg_asgi_accept(exchange.retainedForC(), scope)
+    }
+
+    func workerLeaves(before deadline: Double) { leavesBefore = deadline }
+
+    /// Waits for the app's own start-up (lifespan).
+    fileprivate func started() async throws {
+        if case .over(let error) = startup {
+            if let error { throw error }
+            return
+        }
+        try await withCheckedThrowingContinuation { startup = .pending($0) }
+    }
+
+    func startupEnded(_ error: ApplicationError?) {
+        guard case .pending(let continuation) = startup else { return }
+        startup = .over(error)
+        if let error { continuation?.resume(throwing: error) } else { continuation?.resume() }
+    }
+
+    /// One template scope for each listening socket; nil when it cannot be made, which the bridge has logged.
+    private func scope(for exchange: Exchange) -> OpaquePointer? {
+        let listener = exchange.local
+        for known in scopes where known.listener == listener.fileDescriptor { return known.scope }
+        let scheme = exchange.client.scheme.cString
+        let scope = listener.localAddress.withCString { server in
+            rootPath.withCString { root in
+                var options = evg_asgi_scope_options(
+                    server: server, port: listener.isUnix ? -1 : Int32(listener.port), root_path: root, scheme: scheme)
+                return evg_asgi_scope_new(&options)
+            }
+        }
+        if let scope { scopes.append((listener.fileDescriptor, scope)) }
+        return scope
+    }
+}
+
+// MARK: - WebSocket
+
+extension RequestHead {
+    fileprivate var asksForWebSocket: Bool {
+        guard upgrade else { return false }
+        return values(of: "Upgrade").contains { string($0).lowercased().contains("websocket") }
+    }
+}
+
+extension Exchange {
+    /// RFC 9110 section 15.5.22: the answer names a protocol that would do.
+    fileprivate func refuseWebSocket() {
+        logger.warning(
+            "Refused a WebSocket: this server does not speak it", metadata: ["path": "\(head.string(head.path))"])
+        let text: StaticString = "WebSocket is not available here\n"
+        do throws(ResponseHeadError) {
+            var response = try ResponseHead(status: 426)
+            try response.append("Upgrade", "HTTP/1.1")
+            try response.append("Connection", "upgrade")
+            try response.append("Content-Type", "text/plain; charset=utf-8")
+            respond(response, body: text.bytes)
+        } catch {
+            fail()
+        }
+        taskEnded()
+    }
+}

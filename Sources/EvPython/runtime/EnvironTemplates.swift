@@ -1,0 +1,53 @@
+// What never changes in a WSGI environ from request to request of one listening socket, made once for each of them.
+
+import CPythonBridge
+import EvGateway
+import EvLoop
+import EvServer
+import Glibc
+
+/// Templates of the bridge, by listening socket.
+@LoopActor
+final class EnvironTemplates {
+    private let multiprocess: Bool
+    private let scriptName: String
+    private let make: @LoopActor (UnsafePointer<evg_py_environ_options>) -> OpaquePointer?
+    private var known: [(descriptor: Int32, template: OpaquePointer)] = []
+
+    /// - Parameter make: asks the bridge for a template; nil when it cannot make one.
+    init(
+        _ configuration: GatewayConfiguration,
+        make: @escaping @LoopActor (UnsafePointer<evg_py_environ_options>) -> OpaquePointer?
+    ) {
+        multiprocess = configuration.workers > 1
+        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+        self.make = make
+    }
+
+    /// The template for a request; nil when it cannot be made, which the bridge has logged.
+    func template(for exchange: Exchange) -> OpaquePointer? {
+        let listener = exchange.local
+        for entry in known where entry.descriptor == listener.fileDescriptor { return entry.template }
+        let template = template(of: listener, exchange.client.scheme)
+        if let template { known.append((listener.fileDescriptor, template)) }
+        return template
+    }
+
+    /// The names of a Unix socket are no host and port: they get stand-ins, since neither may be empty (PEP 3333).
+    private func template(of listener: ListeningSocket, _ scheme: StaticString) -> OpaquePointer? {
+        let name = listener.isUnix ? "localhost" : listener.localAddress
+        let port = listener.isUnix ? "80" : "\(listener.port)"
+        return name.withCString { name in
+            port.withCString { port in
+                "evgateway/\(GatewayVersion.string)".withCString { software in
+                    scriptName.withCString { script in
+                        var options = evg_py_environ_options(
+                            server_name: name, server_port: port, server_software: software, script_name: script,
+                            scheme: scheme.cString, multiprocess: multiprocess)
+                        return make(&options)
+                    }
+                }
+            }
+        }
+    }
+}
