@@ -46,7 +46,9 @@ let package = Package(
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
         .systemLibrary(name: "CPython", pkgConfig: "python3", providers: [.apt(["python3-dev"])]),
-        .target(name: "CPythonBridge", dependencies: ["CHTTP", "CPython"]),
+        // The Python package is a resource of the target in C: for one in Swift, the package manager adds a file that
+        // imports Foundation, which every worker would then hold in memory.
+        .target(name: "CPythonBridge", dependencies: ["CHTTP", "CPython"], resources: [.copy("python")]),
 
         library("EvLoop", ["CEvLoop"]),
         library("HTTPCore", ["CHTTP"]),
@@ -57,7 +59,7 @@ let package = Package(
         .target(
             name: "EvPython",
             dependencies: ["EvGateway", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", logging],
-            resources: [.copy("python")], swiftSettings: strict),
+            swiftSettings: strict),
         .executableTarget(
             name: "evgateway", dependencies: ["EvGateway", argumentParser], swiftSettings: strict),
 

@@ -151,7 +151,7 @@ private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
 
     @Test func hostOfAPythonAppIsTheInterpreterWithTheWholeCommandLine() throws {
         folder.file("libEvPython.so")
-        let script = folder.file("evgateway_EvPython.resources/python/evgateway/__main__.py")
+        let script = folder.file("evgateway_CPythonBridge.resources/python/evgateway/__main__.py")
         let words = ["-w", "2", "shop:app", "--", "x"]
         let command = try HostCommand(
             arguments: words, configuration: try configuration(words), locator: try locator(),

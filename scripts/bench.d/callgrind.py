@@ -14,7 +14,7 @@ import kinds
 from servers import Refused
 
 BESIDE_LAUNCHER = "libEvPython.so"
-RESOURCES = "evgateway_EvPython.resources"
+RESOURCES = "evgateway_CPythonBridge.resources"
 
 
 class Counted:

@@ -30,7 +30,7 @@ extension HostCommand {
                 "the library for Python apps")
             let script = try Self.first(
                 of: [
-                    "\(programFolder)/evgateway_EvPython.resources/python/evgateway/__main__.py",
+                    "\(programFolder)/evgateway_CPythonBridge.resources/python/evgateway/__main__.py",
                     "\(programFolder)/../lib/evgateway/python/evgateway/__main__.py",
                 ], "the Python package")
             self.init(
