@@ -26,7 +26,8 @@ PEERS = [("bare-c", {}), ("bjoern", {}), ("uvicorn", {})]
 WAYS = {"together": "32 at once", "alone": "one at a time"}
 FIELDS = {"plain": [], "browser": browser.FIELDS}
 CONNECTIONS = 32
-WARM_UP, TURNS, SAMPLES = 10, 10, 5
+TURNS, TURNS_OF_LARGE, SAMPLES = 10, 2, 5
+LARGE = 1 << 16
 
 
 def table(rows, profiles=None):
@@ -46,31 +47,33 @@ def workload_table(key, workload, names, profiles=None):
     """A row per contestant of a workload, whose name in --only is `key`."""
     found = Table(f"instructions per request, {workload.title}", *WAYS.values())
     for name in names:
-        count = counted(name, f"{name}-{key}", profiles, workload.fields, workload.app, workload.post)
+        count = counted(name, f"{name}-{key}", profiles, workload.fields, workload.app, workload.post,
+                        TURNS_OF_LARGE if max(workload.post or 0, len(workload.answer)) >= LARGE else TURNS)
         found.add(name, *(f"{count[way]:,.0f}" for way in WAYS))
     return found
 
 
-def counted(name, title, profiles, fields, app="hello", post=None):
-    """{way: instructions of a request}. `post`: the bytes of a POST's body, or None for a GET."""
+def counted(name, title, profiles, fields, app="hello", post=None, times=TURNS):
+    """{way: instructions of a request}. `post`: the bytes of a POST's body, or None for a GET. `times`: how often each
+    connection asks, for a sample and as a warm-up."""
     counts = {}
     with Counted(name, app) as under, Turns(under.server, CONNECTIONS, fields, post) as turns:
-        warm_up(turns)
+        warm_up(turns, times)
         under.begin()
         # What is translated only now, and caches of the interpreter: not counted either.
-        warm_up(turns)
+        warm_up(turns, times)
         for way in WAYS:
-            samples = [under.count(lambda: again(getattr(turns, way), TURNS)) for _ in range(SAMPLES)]
-            counts[way] = statistics.median(count for count, _ in samples) / (TURNS * CONNECTIONS)
+            samples = [under.count(lambda: again(getattr(turns, way), times)) for _ in range(SAMPLES)]
+            counts[way] = statistics.median(count for count, _ in samples) / (times * CONNECTIONS)
             if profiles:
                 pathlib.Path(profiles).mkdir(parents=True, exist_ok=True)
                 shutil.copy(samples[-1][1], pathlib.Path(profiles) / f"{title}-{way}.callgrind")
     return counts
 
 
-def warm_up(turns):
-    again(turns.together, WARM_UP)
-    again(turns.alone, WARM_UP)
+def warm_up(turns, times):
+    again(turns.together, times)
+    again(turns.alone, times)
 
 
 def again(work, times):
