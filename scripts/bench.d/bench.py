@@ -3,7 +3,8 @@
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
 of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, sleepers, latency), separated by
 commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions`
-counts instructions in place of all that, also of the contestants that `--only` names.
+counts the instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request
+of the tables that it names (all but the last three).
 """
 
 import argparse
@@ -61,7 +62,7 @@ class Bench:
                                   publish_body=""), Progress(None))
 
     def show(self, table):
-        print("\n" + (table.markdown() if self.options.markdown else table.text()), flush=True)
+        show(table, self.options)
 
     def measured(self, server, scenario):
         """One scenario on a server that runs; every error ends the benchmark."""
@@ -162,25 +163,29 @@ def main():
     parser.add_argument("--duration", type=int, default=3, help="seconds of load per contestant and round")
     parser.add_argument("--held", type=int, default=5000,
                         help="connections held at a time, in the tables memory, sleepers and latency")
-    parser.add_argument("--only", default=",".join(TABLES))
+    parser.add_argument("--only", metavar="NAMES", default="", help="contestants and tables; without: all")
     parser.add_argument("--markdown", action="store_true", help="as README shows it")
     parser.add_argument("--instructions", action="store_true",
-                        help="user-space instructions per hello, counted by valgrind --tool=callgrind")
+                        help="user-space instructions per request, counted by valgrind --tool=callgrind")
     parser.add_argument("--peers", action="store_true", help="with --instructions: of bare C, bjoern and uvicorn too")
     parser.add_argument("--profiles", metavar="FOLDER",
                         help="with --instructions: keep there what callgrind_annotate reads")
     options = parser.parse_args()
-    only = options.only.split(",")
+    only = list(filter(None, options.only.split(",")))
     named = [name for name in contestants.CONTESTANTS if name in only]
     if unknown := set(only) - set(named) - set(TABLES):
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are "
                      + ", ".join([*TABLES, *contestants.CONTESTANTS]))
+    tables = [table for table in TABLES if table in only]
     if options.instructions:
-        if only != TABLES and (asked := set(only) & set(TABLES)):
-            parser.error(f"--instructions is of contestants; {', '.join(sorted(asked))} is a table")
-        count_instructions(options, named)
-        return
-    tables = [table for table in TABLES if table in only] or TABLES
+        if others := set(tables) - set(WORKLOADS):
+            parser.error(f"--instructions counts no {', '.join(sorted(others))}")
+        count_instructions(options, named, tables)
+    else:
+        measure(options, named, tables or TABLES)
+
+
+def measure(options, named, tables):
     rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
             "memory": MEMORY, "sleepers": SLEEPERS, "latency": LATENCY}
     # Of a table that was asked for, the rows whose contestant was.
@@ -194,15 +199,24 @@ def main():
             getattr(bench, table)(found)
 
 
-def count_instructions(options, named):
+def count_instructions(options, named, tables):
+    """Of the workloads that `tables` names; without any, of a hello."""
     rows = instructions.ROWS + instructions.PEERS
     if named:
-        chosen = [(name, dict(rows).get(name, {})) for name in named]
-    else:
-        chosen = rows if options.peers else instructions.ROWS
-    head(options, [name for name, _ in chosen], f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
-    table = instructions.table(chosen, options.profiles)
-    print("\n" + (table.markdown() if options.markdown else table.text()))
+        rows = [(name, dict(rows).get(name, {})) for name in named]
+    elif not options.peers:
+        rows = instructions.ROWS
+    chosen = {table: [name for name in WORKLOADS[table].names if not named or name in named] for table in tables}
+    head(options, dict.fromkeys(name for names in chosen.values() for name in names) if tables
+         else [name for name, _ in rows], f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
+    for key, names in chosen.items():
+        show(instructions.workload_table(key, WORKLOADS[key], names, options.profiles), options)
+    if not tables:
+        show(instructions.table(rows, options.profiles), options)
+
+
+def show(table, options):
+    print("\n" + (table.markdown() if options.markdown else table.text()), flush=True)
 
 
 def head(options, names, how=None):

@@ -20,14 +20,14 @@ RESOURCES = "evgateway_CPythonBridge.resources"
 class Counted:
     """The server of a contestant under callgrind. Leaving the `with` block ends it and removes its folder."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, app):
+        self.name, self.app = name, app
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="bench-")
         self.folder, self._pid, self._dumps = pathlib.Path(self._folder.name), None, 0
         try:
-            self.server = contestants.started(self.name, through=self._words)
+            self.server = contestants.started(self.name, self.app, self._words)
         except BaseException:
             self._folder.cleanup()
             raise

@@ -26,44 +26,54 @@ PEERS = [("bare-c", {}), ("bjoern", {}), ("uvicorn", {})]
 WAYS = {"together": "32 at once", "alone": "one at a time"}
 FIELDS = {"plain": [], "browser": browser.FIELDS}
 CONNECTIONS = 32
-WARM_UP, TURNS, SAMPLES = 10, 10, 5
+TURNS, TURNS_OF_LARGE, SAMPLES = 10, 2, 5
+LARGE = 1 << 16
 
 
 def table(rows, profiles=None):
     """A row per contestant and way. `profiles`: the folder where callgrind's files are kept, or None."""
     found = Table("instructions per hello", "plain", "target", "browser's fields", "target")
     for name, targets in rows:
-        counts = counted(name, profiles)
+        counts = [counted(name, f"{name}-{kind}", profiles, fields) for kind, fields in FIELDS.items()]
         for way, title in WAYS.items():
             cells = []
-            for value, target in zip(counts[way], targets.get(way, (None, None))):
-                cells += [f"{value:,.0f}", judged(value, target, "{:,.0f}")]
+            for count, target in zip(counts, targets.get(way, (None, None))):
+                cells += [f"{count[way]:,.0f}", judged(count[way], target, "{:,.0f}")]
             found.add(f"{name}, {title}", *cells)
     return found
 
 
-def counted(name, profiles=None):
-    """{way: (instructions of a plain request, of a browser's)}."""
-    counts = {way: [] for way in WAYS}
-    with Counted(name) as under:
-        for kind, fields in FIELDS.items():
-            with Turns(under.server, CONNECTIONS, fields) as turns:
-                warm_up(turns)
-                under.begin()
-                # What is translated only now, and caches of the interpreter: not counted either.
-                warm_up(turns)
-                for way in WAYS:
-                    samples = [under.count(lambda: again(getattr(turns, way), TURNS)) for _ in range(SAMPLES)]
-                    counts[way].append(statistics.median(count for count, _ in samples) / (TURNS * CONNECTIONS))
-                    if profiles:
-                        pathlib.Path(profiles).mkdir(parents=True, exist_ok=True)
-                        shutil.copy(samples[-1][1], pathlib.Path(profiles) / f"{name}-{way}-{kind}.callgrind")
+def workload_table(key, workload, names, profiles=None):
+    """A row per contestant of a workload, whose name in --only is `key`."""
+    found = Table(f"instructions per request, {workload.title}", *WAYS.values())
+    for name in names:
+        count = counted(name, f"{name}-{key}", profiles, workload.fields, workload.app, workload.post,
+                        TURNS_OF_LARGE if max(workload.post or 0, len(workload.answer)) >= LARGE else TURNS)
+        found.add(name, *(f"{count[way]:,.0f}" for way in WAYS))
+    return found
+
+
+def counted(name, title, profiles, fields, app="hello", post=None, times=TURNS):
+    """{way: instructions of a request}. `post`: the bytes of a POST's body, or None for a GET. `times`: how often each
+    connection asks, for a sample and as a warm-up."""
+    counts = {}
+    with Counted(name, app) as under, Turns(under.server, CONNECTIONS, fields, post) as turns:
+        warm_up(turns, times)
+        under.begin()
+        # What is translated only now, and caches of the interpreter: not counted either.
+        warm_up(turns, times)
+        for way in WAYS:
+            samples = [under.count(lambda: again(getattr(turns, way), times)) for _ in range(SAMPLES)]
+            counts[way] = statistics.median(count for count, _ in samples) / (times * CONNECTIONS)
+            if profiles:
+                pathlib.Path(profiles).mkdir(parents=True, exist_ok=True)
+                shutil.copy(samples[-1][1], pathlib.Path(profiles) / f"{title}-{way}.callgrind")
     return counts
 
 
-def warm_up(turns):
-    again(turns.together, WARM_UP)
-    again(turns.alone, WARM_UP)
+def warm_up(turns, times):
+    again(turns.together, times)
+    again(turns.alone, times)
 
 
 def again(work, times):

@@ -11,8 +11,10 @@ SECONDS = 60
 class Turns:
     """`connections` to a server that runs, as a context."""
 
-    def __init__(self, server, connections, fields):
-        self.request = http1.request("GET", server.paths["fast"], server.host_field, fields)
+    def __init__(self, server, connections, fields, post):
+        """`post`: the bytes of a POST's body, or None for a GET."""
+        method, body = ("GET", b"") if post is None else ("POST", bytes(post))
+        self.request = http1.request(method, server.paths["fast"], server.host_field, fields, body)
         self.sockets = []
         family, address = server.target
         for _ in range(connections):
