@@ -1,9 +1,10 @@
 """A C file includes headers of its own target, public headers of its target's dependencies, and the system's.
 
-Inside of Sources/CPythonBridge, a file includes headers of its own folder and of the folders that `BELOW` lists for
-it, so there are no cycles. Files directly in Sources/CPythonBridge are above all folders: they may include every
-header, and no folder includes theirs. A public header `include/evg_NAME.h` belongs to the folder NAME, other ones to
-`runtime`.
+Inside of Sources/CPythonBridge the folders form two levels: `runtime`, and one folder per worker class above it. A file
+of a class includes headers of its own folder and of `runtime`; a file of `runtime` includes headers of `runtime` only.
+So there are no cycles. Files directly in Sources/CPythonBridge are above all folders: they may include every header,
+and no folder includes theirs. A public header `include/evg_NAME.h` belongs to the folder or class NAME, other public
+headers to `runtime`.
 """
 
 import posixpath
@@ -12,11 +13,8 @@ import re
 import package
 
 BRIDGE = "Sources/CPythonBridge"
-# `wsgi` has what all classes that call WSGI apps need. A folder that is not listed may include `runtime` only.
 RUNTIME = "runtime"
-BELOW = {
-    RUNTIME: (), "wsgi": (RUNTIME,), "asgi": (RUNTIME,), "gevent": (RUNTIME, "wsgi"), "threads": (RUNTIME, "wsgi"),
-}
+CLASSES = {"wsgi", "asgi", "gevent", "threads"}  # also while their files have no folder yet
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
 
@@ -68,11 +66,11 @@ def _between_folders(path, header, files):
     here, there = _folder(path, folders), _folder(header, folders)
     if here is None:
         return None
-    allowed = (here, *BELOW.get(here, (RUNTIME,)))
-    if there in allowed:
+    if there in (here, RUNTIME):
         return None
     where = f"the folder {there}" if there else f"{BRIDGE} itself"
-    return f"includes a header of {where}; a file of {here} may include those of {', '.join(allowed)}"
+    return f"includes a header of {where}; a file of {here} may include those of " + \
+        (f"{here} and {RUNTIME}" if here != RUNTIME else f"{RUNTIME} only")
 
 
 def _folder(path, folders):
@@ -81,4 +79,4 @@ def _folder(path, folders):
     if parts[0] != "include":
         return parts[0] if len(parts) > 1 else None
     name = parts[1].removesuffix(".h").removeprefix("evg_")
-    return name if name in folders or name in BELOW else RUNTIME
+    return name if name in folders | CLASSES else RUNTIME
