@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -280,6 +281,11 @@ int evg_temporary_file(const char *directory) {
     if (fd < 0) return -errno;
     unlink(path);
     return fd;
+}
+
+int evg_memory_file(void) {
+    int fd = memfd_create("evgateway", MFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 int evg_eventfd(void) {

@@ -102,4 +102,11 @@ package enum TemporaryFile {
         guard fd >= 0 else { throw SystemError("temporary file in \(directory)", errno: -fd) }
         return fd
     }
+
+    /// - Returns: an open descriptor of a file that is in memory, owned by the caller.
+    package static func openInMemory() throws(SystemError) -> Int32 {
+        let fd = evg_memory_file()
+        guard fd >= 0 else { throw SystemError("memfd_create", errno: -fd) }
+        return fd
+    }
 }

@@ -35,12 +35,12 @@ package struct ServerConfiguration: Sendable {
     /// The value of the `Server` field; nil sends none.
     package var serverHeader: String? = "evgateway"
     /// Where large request bodies are spooled.
-    package var temporaryDirectory = "/tmp"
+    package var spool = SpoolConfiguration()
     /// Bytes of output that wait for a slow reader before the app is suspended.
     package var highWaterMark = 65_536
     /// Bytes of a request body that wait for the app, and of later requests that wait for their turn.
     package var inputBuffer = 65_536
-    /// Bytes of an unread body that are swallowed to keep a connection alive.
+    /// Bytes of an unread body, and of its chunks' framing, that are swallowed to keep a connection alive.
     package var drainLimit = 65_536
 
     package init() {}

@@ -15,6 +15,7 @@ package final class Worker {
     let application: any Application
     let slot: ScoreboardSlot
     let accessLog: AccessLog?
+    let spool: Spool
     let inputBuffer: Int
     let highWaterMark: Int
 
@@ -77,6 +78,7 @@ package final class Worker {
         responseHead.initialize(to: ResponseHead())
         clock = ResponseClock(server: configuration.serverHeader)
         logsResponseFields = accessLog?.showsResponseFields == true
+        spool = Spool(configuration.spool, logger)
         parser = RequestParser(limits: configuration.limits)
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max

@@ -68,11 +68,11 @@ import Testing
     }
 
     @Test func environmentGivesDefaultsAndTheCommandLineWins() throws {
-        let environment = ["WEB_CONCURRENCY": "3", "PORT": "5000", "TMPDIR": "/var/tmp"]
+        let environment = ["WEB_CONCURRENCY": "3", "PORT": "5000", "TMPDIR": "/fast", "TEMP": "", "TMP": "/tmp"]
         let plain = try configuration(["app"], environment: environment)
         #expect(plain.workers == 3)
         #expect(plain.binds == [.tcp(host: "0.0.0.0", port: 5000)])
-        #expect(plain.temporaryDirectory == "/var/tmp")
+        #expect(plain.spool.folders == ["/fast", "/tmp", "/var/tmp", "/usr/tmp", "."])
         let overridden = try configuration(["-w", "2", "-b", "127.0.0.1:9", "app"], environment: environment)
         #expect(overridden.workers == 2)
         #expect(overridden.binds == [.tcp(host: "127.0.0.1", port: 9)])

@@ -76,12 +76,31 @@ import Testing
         #expect(answer.contains("Connection: close\r\n"))
     }
 
-    @Test func swallowsAShortBodyThatNobodyRead() async throws {
+    /// The first bytes come with the head, the rest after the answer.
+    @Test(arguments: [
+        ("Content-Length: 5", "ab", "cde"),
+        ("Transfer-Encoding: chunked", "5\r\nab", "cde\r\n0\r\n\r\n"),
+        ("Transfer-Encoding: chunked", "5\r\nabcde\r\n0\r\n\r\n", ""),
+    ])
+    func swallowsAShortBodyThatNobodyRead(_ framing: String, _ first: String, _ rest: String) async throws {
         let client = try await TestServer(testApp).connect()
-        client.send("POST /hello HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nab")
-        _ = client.receive(until: "World!")
-        client.send("cde" + getHello)
+        client.send("POST /hello HTTP/1.1\r\nHost: test\r\n\(framing)\r\n\r\n\(first)")
+        #expect(!client.receive(until: "World!").contains("Connection: close"))
+        client.send(rest + getHello)
         #expect(client.receive(until: "World!").hasPrefix("HTTP/1.1 200 OK\r\n"))
+    }
+
+    /// Counted with the framing: chunks of one byte with a long extension each cost as much to read as data.
+    @Test(arguments: [
+        "40\r\n\(String(repeating: "x", count: 64))\r\n", "1;\(String(repeating: "x", count: 64))\r\nx\r\n",
+    ])
+    func swallowsNoChunkedBodyWithoutEnd(_ chunk: String) async throws {
+        let server = try await TestServer({ ($0.drainLimit, $0.lingerTimeout) = (1024, 0) }, testApp)
+        let client = await server.connect()
+        client.send("POST /hello HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        _ = client.receive(until: "World!")
+        client.send(String(repeating: chunk, count: 32))
+        #expect(client.receiveToEnd().isEmpty)
     }
 
     @Test func answersHTTP10WithACloseDelimitedStream() async throws {

@@ -51,6 +51,19 @@ def test_pipelined_bodies_do_not_run_into_each_other(contract):
         assert client.read().body == b"Hello, World!"
 
 
+def test_rest_of_a_chunked_body_that_the_app_does_not_read_is_swallowed(both, called_by):
+    server = both(*(["--stream-request-body"] if called_by in ("threads", "gevent") else []))
+    with server.connect() as client:
+        for number in range(20):
+            client.send(f"POST /me?id={number} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\nxxx")
+            if called_by != "inline":       # which calls the app when it has the whole body
+                assert client.read().body == b"me %d" % number
+            client.send(b"x" * 1997 + b"\r\n3\r\nxxx\r\n0\r\n\r\nGET /me?id=next HTTP/1.1\r\nHost: t\r\n\r\n")
+            if called_by == "inline":
+                assert client.read().body == b"me %d" % number
+            assert client.read().body == b"me next"
+
+
 def test_request_may_come_one_byte_at_a_time(contract):
     with contract.connect() as client:
         for byte in post(["Transfer-Encoding: chunked"], b"3;x=y\r\nabc\r\n0\r\nTrailer: t\r\n\r\n"):

@@ -1,6 +1,7 @@
 """WSGI (PEP 3333): environ, wsgi.input, start_response and write."""
 
 import json
+import re
 
 import pytest
 
@@ -245,13 +246,14 @@ def test_spool_file_of_a_body_cut_short_is_closed(server):
     wait.until(lambda: ask(server, "/objects").json()[2] <= descriptors, "the spool file is closed")
 
 
-def test_body_that_cannot_be_spooled_is_a_500(gateway, worker_class, tmp_path):
-    server = gateway(APP, "-k", worker_class, env={"TMPDIR": str(tmp_path / "nowhere")})
+def test_body_is_spooled_elsewhere_when_tmpdir_is_nowhere(gateway, worker_class, tmp_path):
+    server = gateway(APP, "-k", worker_class, "--workers", 2, env={"TMPDIR": str(tmp_path / "nowhere")})
     for _ in range(2):
-        with server.connect() as wire:
-            wire.send("POST /many?id=full&size=1&count=1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-            assert wire.send("300000\r\n" + "x" * (2 << 20)).read().status == 500
-    assert ask(server, "/given?id=full").json() == 0
+        assert ask(server, "/read-blocks", "POST", data=chunked(b"x" * (3 << 20), 70_000)).json()["length"] == 3 << 20
+    problems = server.log.matches("spool")
+    assert len(problems) == 1 and re.search(
+        r"\[WARNING\] Request bodies cannot be spooled in \S+/nowhere \(No such file or directory\): /\S+ is used$",
+        problems[0].string)
 
 
 # start_response

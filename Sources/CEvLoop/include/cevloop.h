@@ -91,6 +91,7 @@ int evg_set_nonblocking(int fd);
 void evg_close_reset(int fd);
 /* An unlinked temporary file in `directory`, open for reading and writing. */
 int evg_temporary_file(const char *directory);
+int evg_memory_file(void);   /* the same in memory, on no file system that is mounted */
 /* Makes an eventfd; wakes it, from any thread; clears the wakes that have come. */
 int evg_eventfd(void);
 void evg_eventfd_wake(int fd);

@@ -20,7 +20,7 @@ extension GatewayConfiguration {
         server.maxRequests = maxRequests
         server.maxRequestsJitter = maxRequestsJitter
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
-        server.temporaryDirectory = temporaryDirectory
+        server.spool = spool
         return server
     }
 

@@ -49,6 +49,7 @@ private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) t
     configuration.workerClass = choice.workerClass
     logs.logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     provideDescriptors(for: configuration.connections, logs.logger)
+    if configuration.workerClass.spoolsBodies { configuration.spool.check(logs.logger) }
     let hooks = host.forkHooks
     let supervisor = Supervisor(
         configuration: configuration.supervisor,

@@ -69,10 +69,10 @@ package struct GatewayConfiguration: Sendable {
     package var pidFile: String?
     package var sendsServerHeader: Bool
     package var checkOnly: Bool
-    /// The folder for large request bodies: `$TMPDIR`, else `/tmp`.
-    package var temporaryDirectory: String
+    /// Where large request bodies are spooled.
+    package var spool: SpoolConfiguration
 
-    /// - Parameter environment: where `WEB_CONCURRENCY`, `PORT` and `TMPDIR` are looked up.
+    /// - Parameter environment: where `WEB_CONCURRENCY`, `PORT`, `TMPDIR`, `TEMP` and `TMP` are looked up.
     package init(_ options: GatewayOptions, environment: EnvironmentLookup) throws(ConfigurationError) {
         application = try OptionValue.nonEmpty("APP", options.app)
         applicationArguments = options.appArguments
@@ -135,8 +135,7 @@ package struct GatewayConfiguration: Sendable {
         pidFile = try OptionValue.nonEmpty("--pid", options.process.pid)
         sendsServerHeader = options.process.serverHeader
         checkOnly = options.process.checkConfig
-        let temporary = environment("TMPDIR") ?? ""
-        temporaryDirectory = temporary.isEmpty ? "/tmp" : temporary
+        spool = SpoolConfiguration(environment: environment)
     }
 
     private static func binds(_ texts: [String], port: String?) throws(ConfigurationError) -> [BindAddress] {

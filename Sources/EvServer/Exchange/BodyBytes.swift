@@ -23,6 +23,9 @@ package final class BodyBytes {
         return try body(UnsafeRawBufferPointer(start: memory, count: count))
     }
 
+    /// The bytes. Valid until the next change, and no longer than this object.
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: count) }
+
     /// The bytes as an array: a copy.
     package var array: [UInt8] { withUnsafeBytes { Array($0) } }
 

@@ -1,7 +1,6 @@
 // A request body that is read whole before the app is called: in memory up to a bound, beyond it in a file.
 
 import EvLoop
-import Glibc
 
 /// A whole request body, or what has come of it.
 package enum CollectedBody {
@@ -23,16 +22,16 @@ final class BodyCollector {
     private static let filePiece = 262_144
 
     let threshold: Int
-    private let directory: String
+    private let place: Spool
     private var file: (descriptor: Int32, count: Int)?
     let done: (Result<CollectedBody, RequestBodyError>) -> Void
 
     init(
-        spoolAbove threshold: Int, in directory: String,
+        spoolAbove threshold: Int, to place: Spool,
         _ done: @escaping (Result<CollectedBody, RequestBodyError>) -> Void
     ) {
         self.threshold = threshold
-        self.directory = directory
+        self.place = place
         self.done = done
     }
 
@@ -49,12 +48,12 @@ final class BodyCollector {
 
     private func spool(_ buffer: BodyBytes) throws(RequestBodyError) {
         do throws(SystemError) {
-            if file == nil { file = (try TemporaryFile.open(in: directory), 0) }
-            guard let file else { return }
-            try buffer.withUnsafeBytes { bytes throws(SystemError) in
-                try Self.write(bytes, to: file.descriptor, at: file.count)
+            if let file {
+                try place.append(buffer.bytes, to: file.descriptor, at: file.count)
+                self.file = (file.descriptor, file.count + buffer.count)
+            } else {
+                file = (try place.begin(with: buffer.bytes), buffer.count)
             }
-            self.file = (file.descriptor, file.count + buffer.count)
             buffer.removeAll()
         } catch {
             throw .spoolFailed(error)
@@ -68,16 +67,5 @@ final class BodyCollector {
         guard let file else { return .empty }
         self.file = nil
         return .file(fileDescriptor: file.descriptor, count: file.count)
-    }
-
-    private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32, at offset: Int) throws(SystemError) {
-        var written = 0
-        while written < bytes.count {
-            let count = pwrite(
-                file, bytes.baseAddress.map { $0 + written }, bytes.count - written, offset + written)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError("spooling a request body") }
-            written += count
-        }
     }
 }

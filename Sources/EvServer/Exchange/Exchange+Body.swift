@@ -163,7 +163,7 @@ extension Exchange {
         spoolAbove threshold: Int, _ done: @escaping (Result<CollectedBody, RequestBodyError>) -> Void
     ) {
         guard let incoming else { return done(.success(.empty)) }
-        let collector = BodyCollector(spoolAbove: threshold, in: configuration.temporaryDirectory, done)
+        let collector = BodyCollector(spoolAbove: threshold, to: worker.spool, done)
         incoming.isRead = true
         incoming.collector = collector
         collect(incoming, collector)

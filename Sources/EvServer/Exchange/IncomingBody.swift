@@ -26,7 +26,18 @@ package enum RequestBodyError: Error, Equatable, Sendable {
         case .truncated: 400
         case .tooLarge: 413
         case .tooSlow: 408
-        case .spoolFailed(let error): error.errno == ENOSPC ? 507 : 500
+        case .spoolFailed(let error): error.spoolStatus
+        }
+    }
+}
+
+extension SystemError {
+    /// Of a body that could not be kept: 507 for no room, 413 for a body that is larger than there will ever be room.
+    fileprivate var spoolStatus: Int {
+        switch errno {
+        case ENOSPC, EDQUOT: 507
+        case EFBIG: 413
+        default: 500
         }
     }
 }

@@ -1,0 +1,48 @@
+// At the start of the master: whether large request bodies can be spooled where the operator wants them. Said once
+// here, so that no worker says it again.
+
+import EvLoop
+import EvServer
+import Glibc
+import Logging
+
+extension SpoolConfiguration {
+    /// Tries the folders up to the first that can be used, and warns of those before it.
+    ///
+    /// Relative names are resolved here: an app may change the current folder.
+    mutating func check(_ logger: Logger) {
+        folders = folders.map(absolutePath)
+        var problems: [String] = []
+        var usable: String?
+        for folder in folders {
+            guard let problem = Spool.problem(of: folder) else {
+                usable = folder
+                break
+            }
+            reported.insert(folder)
+            problems.append("\(folder) (\(SystemError.message(problem.errno)))")
+        }
+        guard !problems.isEmpty else { return }
+        let tried = problems.joined(separator: ", ")
+        if let usable {
+            logger.warning("Request bodies cannot be spooled in \(tried): \(usable) is used")
+        } else {
+            logger.warning(
+                """
+                Request bodies cannot be spooled in \(tried): large ones are kept in memory, \
+                up to \(memoryPerBody >> 20) MiB each and \(memoryPerWorker >> 20) MiB in each worker
+                """)
+        }
+    }
+}
+
+private func absolutePath(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let current = getcwd(nil, 0) else { return path }
+    defer { free(current) }
+    return path == "." ? String(cString: current) : "\(String(cString: current))/\(path)"
+}
+
+extension WorkerClass {
+    /// Whether its apps may be called with bodies that have been read before; others read as bytes arrive.
+    var spoolsBodies: Bool { self == .inline || self == .threads || self == .gevent }
+}
