@@ -60,6 +60,18 @@ def test_scope_is_complete(server, loop, python, serve):
     assert told["types"]["path"] == "str" and told["types"]["raw_path"] == told["types"]["query_string"] == "bytes"
 
 
+def test_fields_of_a_request_that_repeats_another_are_its_own(server):
+    """The list of headers is copied from that of the request before when its fields are the same but for secrets."""
+    repeated = [[("x-kept", "1"), ("cookie", secret), ("authorization", secret), ("cookie2", "c")]
+                for secret in ("a=1", "b=2", "c=3", "c=3", "")]
+    repeated += [repeated[0][:2], repeated[0][:2], [("x-kept", "2"), *repeated[0][1:]], repeated[0],
+                 *[[("cookie", "one"), ("cookie", "two")]] * 3]
+    with server.connect() as client:
+        for fields in repeated:
+            headers = scope_of(client.request("GET", "/", fields=fields).read())["headers"]
+            assert headers == [["host", "test"], *map(list, fields)]
+
+
 def test_path_is_decoded_and_raw_path_is_not(server):
     scope = scope_of(server.get("/caf%C3%A9%20%FF"))
     assert scope["path"] == "/caf\u00e9 \ufffd" and scope["raw_path"] == "/caf%C3%A9%20%FF"

@@ -70,6 +70,26 @@ def test_many_different_header_names_arrive(server):
         assert environ["HTTP_USER_AGENT"] == "u"
 
 
+# Three requests alike are served from a copy of what the first two were made into. What differs after them may be a
+# secret, a value, a name, or the number of lines.
+REPEATED = [[("X-Kept", "1"), ("Cookie", secret), ("Authorization", f"Basic-{secret}"), ("Accept", "*/*")]
+            for secret in ("a=1", "b=2", "c=3", "c=3", "d=four", "")]
+REPEATED += [REPEATED[0][:3], REPEATED[0][:3], REPEATED[0], [("X-Kept", "2"), *REPEATED[1][1:]], REPEATED[1],
+             [("x-kept", "1"), *REPEATED[1][1:]], [("X-Keen", "1"), *REPEATED[1][1:]],
+             *[[("Cookie", "one"), ("Cookie", "two"), ("Accept", "*/*")]] * 3]
+
+
+def test_fields_of_a_request_that_repeats_another_are_its_own(server):
+    with server.connect() as wire:
+        for fields in REPEATED:
+            environ = json.loads(wire.request("GET", "/", fields=fields).read().body)
+            told = {key: value for key, value in environ.items() if key.startswith("HTTP_") and key != "HTTP_HOST"}
+            expected = {}
+            for name, value in fields:
+                expected.setdefault("HTTP_" + name.upper().replace("-", "_"), []).append(value)
+            assert told == {key: "; ".join(values) for key, values in expected.items()}
+
+
 def test_http10_without_host(server):
     environ = json.loads(raw(server, "GET /x HTTP/1.0\r\n\r\n").body)
     assert environ["SERVER_PROTOCOL"] == "HTTP/1.0" and "HTTP_HOST" not in environ
