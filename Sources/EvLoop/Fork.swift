@@ -6,12 +6,19 @@ import Glibc
 package enum Fork {
     /// Forks. Returns the child's process id in the parent and nil in the child, where signal handling is as in a
     /// fresh process. Pending output of C streams is written first, so that the child does not write it again.
-    package static func fork() throws(SystemError) -> Int32? {
+    ///
+    /// - Parameter held: signals that stay blocked in the child until it calls ``unblock(_:)``, so that none of them
+    ///   ends it before it has handlers.
+    package static func fork(holding held: [Int32] = []) throws(SystemError) -> Int32? {
         fflush(nil)
-        let pid = evg_fork()
+        let pid = evg_fork(held, held.count)
         guard pid >= 0 else { throw SystemError("fork") }
         return pid == 0 ? nil : pid
     }
+
+    /// Keeps these signals from the calling thread: one that comes waits, for ``unblock(_:)`` or the end.
+    package static func block(_ signals: [Int32]) { evg_block_signals(signals, signals.count) }
+    package static func unblock(_ signals: [Int32]) { evg_unblock_signals(signals, signals.count) }
 
     /// In a child: it is killed when the thread that forked it, `parent`'s, has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }

@@ -119,7 +119,10 @@ package final class Supervisor {
             }
             let events = inbox
             inbox = []
-            for event in events { feed(event) }
+            // A signal to the whole process group ends workers too; the master is to know why they end. libev calls
+            // for SIGCHLD before SIGTERM.
+            for event in events where event.isSignal { feed(event) }
+            for event in events where !event.isSignal { feed(event) }
         }
     }
 
@@ -141,6 +144,7 @@ package final class Supervisor {
         case .signal(let pid, let number):
             // One that was reaped since may have left its id to a stranger.
             if children[pid] != nil { kill(pid, number) }
+        case .tell(let pid, let command): tell(pid, command)
         case .releaseSlot(let slot): scoreboard?[slot].reset()
         case .closeListeners:
             listeners?.removeFiles()

@@ -1,5 +1,6 @@
 // A worker from fork to exit: load the app, serve, and leave for one of five reasons: TERM (finish what runs),
-// INT or QUIT (now), the master is gone, enough requests served, or the app did not load.
+// INT or QUIT (now), the master is gone, enough requests served, or the app did not load. The master says what it
+// wants over the control socket and by signal, because an app may take signals over; each wish is granted once.
 
 import EvLoop
 import EvServer
@@ -60,6 +61,8 @@ final class WorkerProcess {
         boot()
         if exitCode == nil { host.run(loop) }
         host.shutdown()
+        // From here on the default action of a second TERM would make the end look like a crash.
+        Fork.block(WorkerContext.signals)
         signals = []
         control = nil
         return exitCode ?? 0
@@ -141,7 +144,10 @@ final class WorkerProcess {
     // MARK: Leaving
 
     private func leave(_ code: Int32) {
-        if exitCode == nil { exitCode = code }
+        if exitCode == nil {
+            exitCode = code
+            if code == ExitCode.success { tellMaster(.finished) }
+        }
         loop.stop()
     }
 
@@ -150,6 +156,14 @@ final class WorkerProcess {
         guard !isLeaving else { return }
         isLeaving = true
         if let worker { worker.drain(timeout: context.gracefulTimeout) } else { leave(0) }
+    }
+
+    private func obey(_ command: ControlCommand) {
+        switch command {
+        case .stop, .retire: drain()
+        case .quit: quit()
+        case .reopenLogs: reopenLogs()
+        }
     }
 
     private func quit() {
@@ -164,35 +178,47 @@ final class WorkerProcess {
     }
 
     private func watchSignals() {
-        watch(SIGTERM) { $0.drain() }
-        watch(SIGINT) { $0.quit() }
-        watch(SIGQUIT) { $0.quit() }
-        watch(SIGUSR1) { $0.reopenLogs() }
-        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
-        watch(SIGHUP) { _ in }
+        for number in WorkerContext.signals {
+            let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
+                LoopActor.assumeIsolated { self.received(number) }
+            }
+            watcher.start()
+            signals.append(watcher)
+        }
+        Fork.unblock(WorkerContext.signals)
     }
 
-    private func watch(_ number: Int32, _ action: @escaping @LoopActor (WorkerProcess) -> Void) {
-        let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
-            LoopActor.assumeIsolated { action(self) }
+    private func received(_ signal: Int32) {
+        switch signal {
+        case SIGTERM:
+            // What the master has written before it sent the signal says more than the signal.
+            readCommands()
+            obey(.stop)
+        case SIGINT, SIGQUIT: obey(.quit)
+        case SIGUSR1: obey(.reopenLogs)
+        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
+        default: break
         }
-        watcher.start()
-        signals.append(watcher)
     }
 
     private func watchMaster() {
         let descriptor = context.controlFileDescriptor
         let watcher = IOWatcher(loop, fileDescriptor: descriptor, events: .read) { [unowned self] _ in
-            LoopActor.assumeIsolated { self.masterSpoke() }
+            LoopActor.assumeIsolated { self.readCommands() }
         }
         watcher.start()
         control = watcher
     }
 
-    private func masterSpoke() {
-        var byte: UInt8 = 0
-        let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
-        if count > 0 || count < 0 && (errno == EAGAIN || errno == EINTR) { return }
+    private func readCommands() {
+        while true {
+            var byte: UInt8 = 0
+            let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN { return }
+            guard count > 0 else { break }
+            if let command = ControlCommand(rawValue: byte) { obey(command) }
+        }
         control?.stop()
         if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
         drain()

@@ -1,0 +1,72 @@
+"""How workers leave, and are told to: what reaches them whatever the app does, and what the log says of it."""
+
+import os
+import signal
+
+import pytest
+
+from support import procfs, wait, wire
+
+IGNORES_SIGNALS = """
+import signal
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def wsgi(environ, start_response):
+    start_response('200 OK', [])
+    return [b'fine']
+
+
+async def asgi(scope, receive, send):
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'fine'})
+"""
+
+
+@pytest.fixture
+def app(tmp_path):
+    """Factory: `app(source)` writes a module and returns the flags that find it."""
+    def write(source):
+        (tmp_path / "leaving.py").write_text(source)
+        return "--pythonpath", tmp_path, "--lifespan", "off"
+    return write
+
+
+def of_class(called_by):
+    if called_by in ("asyncio", "uvloop"):
+        return "leaving:asgi", "-k", "asgi", "--asgi-loop", called_by
+    return "leaving:wsgi", "-k", called_by
+
+
+def test_term_for_the_group_is_no_error_while_workers_boot(gateway):
+    server = gateway("contract:app", "--workers", 4, wait=False)
+    server.wait_for_log("Booting worker", count=4)
+    os.killpg(server.pid, signal.SIGTERM)
+    assert server.wait() == 0
+    assert "[ERROR]" not in server.error_log()
+
+
+def test_app_that_ignores_signals_stops_and_reopens_its_logs(gateway, app, called_by, tmp_path):
+    access = tmp_path / "access.log"
+    server = gateway(*of_class(called_by), *app(IGNORES_SIGNALS), "--access-logfile", access, "--graceful-timeout", 60)
+    access.rename(tmp_path / "access.1")
+    server.signal(signal.SIGUSR1)
+    (worker,) = server.worker_pids()
+    wait.until(lambda: str(access) in procfs.open_paths(worker), "the worker has opened the new file")
+    assert server.get("/").body == b"fine"
+    assert server.stop(timeout=20) == 0
+    assert "GET / HTTP/1.1" in access.read_text()
+
+
+def test_worker_that_the_app_ends_leaves_an_error(gateway):
+    server = gateway("contract:app")
+    (pid,) = server.worker_pids()
+    with server.connect() as client, pytest.raises((wire.Closed, ConnectionResetError)):
+        client.get("/exit?code=0")
+    server.wait_for_log(rf"\[ERROR\] Worker \(pid: {pid}\) exited with code 0")
+    server.wait_for_workers(1, besides=[pid])
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert len(server.log.matches(r"\[ERROR\]")) == 1
