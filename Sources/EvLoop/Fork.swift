@@ -23,6 +23,13 @@ package enum Fork {
     /// In a child: it is killed when the thread that forked it, `parent`'s, has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 
+    /// In a child: it is aborted, and a second later killed, `seconds` after the thread that forked it, `parent`'s, has
+    /// ended, whatever it does then.
+    package static func endAfterParent(_ parent: Int32, seconds: Double) throws(SystemError) {
+        let result = evg_end_after_parent(parent, seconds)
+        guard result == 0 else { throw SystemError("timer_create and prctl", errno: -result) }
+    }
+
     /// Ends a child: writes what C streams still hold, then leaves without the handlers that the parent registered.
     package static func exitChild(_ code: Int32) -> Never {
         fflush(nil)

@@ -34,6 +34,7 @@ extension Supervisor {
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
         slot.heartbeat = EventLoop.monotonicNow()
+        let master = getpid()
         let pid: Int32?
         forkHooks.before()
         do throws(SystemError) {
@@ -49,6 +50,7 @@ extension Supervisor {
             forkHooks.inChild()
             close(control)
             leaveMaster(index: index)
+            endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
@@ -65,6 +67,15 @@ extension Supervisor {
         watcher.start()
         children[pid] = Child(index: index, slotIndex: slotIndex, control: control, watcher: watcher)
         feed(.spawned(age: age, pid: pid))
+    }
+
+    /// In the child: a worker whose code hangs does not see that the master is gone, and nobody else would end it.
+    private func endAfter(_ master: Int32) {
+        do throws(SystemError) {
+            try Fork.endAfterParent(master, seconds: configuration.gracefulTimeout + state.limits.gracefulSlack)
+        } catch {
+            logger.warning("A worker that hangs will outlive the master", metadata: ["error": "\(error)"])
+        }
     }
 
     /// In the child: lets go of all that is the master's. The epoll set is shared with it, so watchers are forgotten

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from support import procfs, wait, wire
+from support.classes import CLASSES
 
 IGNORES_SIGNALS = """
 import signal
@@ -70,3 +71,35 @@ def test_worker_that_the_app_ends_leaves_an_error(gateway):
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert len(server.log.matches(r"\[ERROR\]")) == 1
+
+
+SPINS = """
+import sys
+
+
+def spin():
+    sys.stderr.write('spinning\\n')
+    while True:
+        pass
+
+
+def wsgi(environ, start_response):
+    spin()
+
+
+async def asgi(scope, receive, send):
+    spin()
+"""
+
+
+def test_worker_that_hangs_ends_after_the_master(gateway, app):
+    """In every class at once, because each has to wait for the end of the graceful timeout."""
+    servers = [gateway(*of_class(name), *app(SPINS), "--graceful-timeout", 0.1, "--timeout", 0) for name in CLASSES]
+    clients = [server.connect().request() for server in servers]
+    workers = [pid for server in servers for pid in server.worker_pids()]
+    for server in servers:
+        server.wait_for_log("spinning")
+        server.signal(signal.SIGKILL)
+    wait.until(lambda: not any(map(procfs.alive, workers)), "the workers have ended")
+    for client in clients:
+        client.close()
