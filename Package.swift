@@ -65,7 +65,7 @@ let package = Package(
         example("example-server-sent-events", "server-sent-events"),
 
         .target(name: "EvTestSupport", dependencies: ["EvLoop"], path: "Tests/Support", swiftSettings: strict),
-        tests("EvLoopTests", ["EvLoop", "EvTestSupport"]),
+        tests("EvLoopTests", ["EvLoop", "CEvLoop", "EvTestSupport"]),
         tests("HTTP1Tests", ["HTTP1"]),
         tests("EvServerTests", ["EvServer", "EvLoop", "HTTP1", "EvTestSupport", httpTypes, logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),

@@ -129,6 +129,7 @@ final class Acceptor {
                 if worker.evictIdleConnection() { continue }
                 return pause(.outOfDescriptors, seconds: Self.descriptorPause)
             } else if !SocketError.isTransientAccept(accepted) {
+                worker.loop.onCheck?()
                 worker.logger.error("accept failed", metadata: ["error": "\(SystemError.message(-accepted))"])
                 return pause(.outOfDescriptors, seconds: Self.descriptorPause)
             }

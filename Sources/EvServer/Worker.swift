@@ -240,6 +240,7 @@ package final class Worker {
     }
 
     private func beat() {
+        loop.onCheck?()
         slot.heartbeat = EventLoop.monotonicNow()
         slot.idle = UInt32(clamping: deadlines.count(of: .keepAlive))
         // The list keeps the order in which requests began, but for those that waited for their bodies.

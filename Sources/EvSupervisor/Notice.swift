@@ -55,6 +55,8 @@ extension Notice {
         case .exiting(let pid): "Worker exiting (pid: \(pid))"
         case .died(let pid, .signaled(SIGKILL, _)):
             "Worker (pid: \(pid)) was killed by SIGKILL, which the master did not send; out of memory?"
+        case .died(let pid, .exited(ExitCode.descriptorsLost)):
+            "Worker (pid: \(pid)) has lost descriptors of its own, which the app must have closed"
         case .died(let pid, let status): "Worker (pid: \(pid)) \(status)"
         case .diedBooting(let pid, let status): "Worker (pid: \(pid)) \(status) before it was ready"
         case .leftUnasked(let pid):

@@ -105,7 +105,7 @@ package enum ControlCommand: UInt8, Sendable {
     }
 }
 
-/// The codes with which a worker tells why it did not start, and the master passes on.
+/// The codes with which a worker tells why it did not start, which the master passes on, or cannot go on.
 package enum ExitCode {
     package static let success: Int32 = 0
     package static let failure: Int32 = 1
@@ -113,6 +113,8 @@ package enum ExitCode {
     package static let workerBootFailed: Int32 = 3
     /// The app could not be loaded.
     package static let appLoadFailed: Int32 = 4
+    /// Descriptors of the worker's own have been closed, or are something else now.
+    package static let descriptorsLost: Int32 = 5
 }
 
 /// Why the master cannot start.

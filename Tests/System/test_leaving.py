@@ -61,6 +61,62 @@ def test_app_that_ignores_signals_stops_and_reopens_its_logs(gateway, app, calle
     assert "GET / HTTP/1.1" in access.read_text()
 
 
+CLOSES = """
+import os
+
+
+def close(path):
+    if path == '/all':
+        os.closerange(3, 50)
+    if path == '/wake':
+        names = {os.readlink(f'/proc/self/fd/{number}'): number for number in (4, 3)}
+        os.close(names['anon_inode:[eventfd]'])
+
+
+def wsgi(environ, start_response):
+    close(environ['PATH_INFO'])
+    start_response('200 OK', [])
+    return [b'fine']
+
+
+async def asgi(scope, receive, send):
+    close(scope['path'])
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'fine'})
+"""
+
+
+def test_worker_whose_descriptors_the_app_closes_is_replaced(gateway, app, called_by):
+    server = gateway(*of_class(called_by), *app(CLOSES))
+    (pid,) = server.worker_pids()
+    with server.connect() as client:
+        # gevent's hub has had its first turn then; before, it aborts the process.
+        assert client.get("/").body == b"fine"
+        client.request("GET", "/all")
+        server.wait_for_workers(1, besides=[pid])
+    if called_by == "uvloop":  # libuv aborts the process before anybody can look
+        server.wait_for_log(rf"\[ERROR\] Worker \(pid: {pid}\) was killed by SIGABRT")
+    else:
+        server.wait_for_log(rf"\[{pid}\] \[ERROR\] The app has closed or replaced the control socket")
+        server.wait_for_log(rf"\[ERROR\] Worker \(pid: {pid}\) has lost descriptors of its own")
+        assert len(server.log.matches(r"\[ERROR\]")) == 2
+    server.wait_for_log("Worker ready", count=2)
+    assert server.get("/").body == b"fine"
+
+
+def test_worker_notices_that_a_client_has_the_number_of_its_wake(gateway, app):
+    server = gateway(*of_class("inline"), *app(CLOSES))
+    (pid,) = server.worker_pids()
+    with server.connect() as client:
+        assert client.get("/wake").body == b"fine"
+        other = server.connect().request()
+        server.wait_for_workers(1, besides=[pid])
+        other.close()
+    server.wait_for_log(rf"\[{pid}\] \[ERROR\] The app has closed or replaced the loop's epoll set, or its wake")
+    server.wait_for_log("Worker ready", count=2)
+    assert server.get("/").body == b"fine"
+
+
 def test_worker_that_the_app_ends_leaves_an_error(gateway):
     server = gateway("contract:app")
     (pid,) = server.worker_pids()

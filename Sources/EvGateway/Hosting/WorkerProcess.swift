@@ -21,6 +21,7 @@ final class WorkerProcess {
     private var accessLog: AccessLog?
     private var signals: [SignalWatcher] = []
     private var control: IOWatcher?
+    private var descriptors = DescriptorGuard()
     private var isLeaving = false
     private var exitCode: Int32?
 
@@ -59,7 +60,10 @@ final class WorkerProcess {
         watchSignals()
         watchMaster()
         boot()
-        if exitCode == nil { host.run(loop) }
+        if exitCode == nil {
+            host.run(loop)
+            if exitCode == nil { loopHasEnded() }
+        }
         host.shutdown()
         // From here on the default action of a second TERM would make the end look like a crash.
         Fork.block(WorkerContext.signals)
@@ -116,6 +120,7 @@ final class WorkerProcess {
         }
         self.worker = worker
         worker.start()
+        watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
     }
@@ -143,6 +148,13 @@ final class WorkerProcess {
 
     // MARK: Leaving
 
+    /// What drives the loop gave up, for a reason that it has reported.
+    private func loopHasEnded() {
+        checkDescriptors()
+        logger.error("The worker's event loop has ended, and nobody had asked for it (pid: \(getpid()))")
+        exitCode = ExitCode.failure
+    }
+
     private func leave(_ code: Int32) {
         if exitCode == nil {
             exitCode = code
@@ -155,6 +167,7 @@ final class WorkerProcess {
     private func drain() {
         guard !isLeaving else { return }
         isLeaving = true
+        forgetListeners()
         if let worker { worker.drain(timeout: context.gracefulTimeout) } else { leave(0) }
     }
 
@@ -168,6 +181,7 @@ final class WorkerProcess {
 
     private func quit() {
         isLeaving = true
+        forgetListeners()
         if let worker { worker.quit() } else { leave(0) }
     }
 
@@ -175,6 +189,44 @@ final class WorkerProcess {
         // Lines that wait belong to the file they were written for.
         accessLog?.flush()
         logs.reopen()
+        rememberLogs()
+    }
+
+    // MARK: Descriptors
+
+    /// The worker that the loop's failure ends.
+    private static var current: WorkerProcess?
+
+    private func watchDescriptors() {
+        descriptors.remember(context.controlFileDescriptor, as: "the control socket")
+        for listener in context.listeners {
+            descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
+        }
+        rememberLogs()
+        Self.current = self
+        loop.onCheck = { [unowned self] in LoopActor.assumeIsolated { self.checkDescriptors() } }
+        EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
+    }
+
+    /// Standard streams are left out: apps may redirect them.
+    private func rememberLogs() {
+        for log in [logs.errorLog.fileDescriptor, logs.accessLog?.fileDescriptor].compactMap(\.self) where log > 2 {
+            descriptors.remember(log, as: "a log file")
+        }
+    }
+
+    /// A worker that leaves closes them.
+    private func forgetListeners() {
+        for listener in context.listeners { descriptors.forget(listener.fileDescriptor) }
+    }
+
+    /// Nothing that the worker sends or takes can be trusted any more: it may reach another client. It ends at once.
+    private func checkDescriptors() {
+        guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
+        if descriptors.isIntact(logs.errorLog.fileDescriptor) {
+            logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
+        }
+        Fork.exitChild(ExitCode.descriptorsLost)
     }
 
     private func watchSignals() {

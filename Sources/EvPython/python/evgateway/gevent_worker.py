@@ -68,16 +68,35 @@ def drive():
             watcher.stop()
             ended.set()
 
+    def check():
+        driver = hub.loop.fileno()
+        _evgateway.guest_check(-1 if driver is None else driver)
+
+    def first():
+        """Now the hub's epoll set is known to hold the descriptor, before any code of the app could close it."""
+        check()
+        watcher.callback = pump
+        pump()
+
+    def second():
+        pump()
+        check()
+
     watcher = hub.loop.io(_evgateway.guest_descriptor(), 1)
-    watcher.start(pump)
+    watcher.start(first)
+    # Whatever becomes of the descriptors, the pump goes on, and the worker looks at them.
+    seconds = hub.loop.timer(1, 1)
+    seconds.start(second)
     hub.loop.run_callback(pump)  # the first one puts the loop's descriptors into the set that is watched
     while not ended.is_set():
         try:
             ended.wait()
-        except BaseException as error:  # SystemExit in a greenlet of the app's own is thrown into the main one
+        except BaseException as error:  # what the hub's loop could not do; SystemExit in a greenlet of the app's own is thrown into the main one
+            check()
             from .host import report
             report(None, None, "in a greenlet", error)
     watcher.close()
+    seconds.close()
     running = _evgateway.gevent_running()
     if running:
         import gevent
