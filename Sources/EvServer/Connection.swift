@@ -259,6 +259,7 @@ final class Connection {
         Socket.shutdownWriting(fileDescriptor)
         worker.deadlines.begin(.linger, node)
         updateInterest()
+        worker.connectionLingers()
     }
 
     /// The peer is not there any more, or must not get an end that looks like a good one.
@@ -304,6 +305,11 @@ final class Connection {
         }
         closeNow()
         return true
+    }
+
+    /// The worker leaves: whoever has asked is answered with 503, and so is a request that has just arrived.
+    func endOfDrain() {
+        if let exchange { exchange.giveUp() } else if !isEnding { _ = closeIfStillIdle() }
     }
 
     // MARK: time

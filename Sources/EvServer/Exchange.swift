@@ -87,6 +87,10 @@ package final class Exchange {
             fail(status: 413)
             return taskEnded()
         }
+        if worker.isDraining, worker.isRefusing {
+            fail(status: 503)
+            return taskEnded()
+        }
         if worker.configuration.requestTimeout > 0 { deadline = startedAt + worker.configuration.requestTimeout }
         worker.application.begin(self)
     }

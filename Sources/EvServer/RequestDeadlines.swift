@@ -85,6 +85,16 @@ final class RequestDeadlines {
 }
 
 extension Exchange {
+    /// Gives up a request that has no answer yet, for the worker leaves: the client is answered first, as below.
+    func giveUp() {
+        guard !isFinished, !headWasSent else { return }
+        fail(status: 503)
+        task?.cancel()
+        onClientLeft?()
+        wakeBodyReader()
+        wakeWriter()
+    }
+
     /// Gives the request up: the client is answered first, so that an app that does not listen cannot keep it waiting.
     func deadlineExpired() {
         guard !isFinished else { return }

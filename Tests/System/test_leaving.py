@@ -159,3 +159,29 @@ def test_worker_that_hangs_ends_after_the_master(gateway, app):
     wait.until(lambda: not any(map(procfs.alive, workers)), "the workers have ended")
     for client in clients:
         client.close()
+
+
+SLOW = """
+import time
+
+
+def wsgi(environ, start_response):
+    time.sleep(float(environ['QUERY_STRING']))
+    start_response('200 OK', [])
+    return [b'fine']
+"""
+
+
+@pytest.mark.parametrize("seconds, statuses", [("0.02", {200}), ("10", {503})])
+def test_term_answers_all_that_have_connected(gateway, app, seconds, statuses):
+    """By the app while there is time, else with 503; nobody is reset although only a few have a place."""
+    graceful = 60 if statuses == {200} else 0.2
+    server = gateway(*of_class("gevent"), *app(SLOW), "--connections", 10, "--graceful-timeout", graceful)
+    clients = [server.connect().request(target=f"/?{seconds}") for _ in range(60)]
+    server.signal(signal.SIGTERM)
+    answers = [client.read() for client in clients]
+    assert {answer.status for answer in answers} == statuses
+    for client, answer in zip(clients, answers):
+        assert statuses == {200} or answer.closes and answer.get("Retry-After")
+        client.close()
+    assert server.wait() == 0

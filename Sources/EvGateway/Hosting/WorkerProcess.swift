@@ -164,16 +164,17 @@ final class WorkerProcess {
     }
 
     /// Stops accepting and ends when the open requests have.
-    private func drain() {
+    private func drain(takesQueue: Bool) {
         guard !isLeaving else { return }
         isLeaving = true
         forgetListeners()
-        if let worker { worker.drain(timeout: context.gracefulTimeout) } else { leave(0) }
+        if let worker { worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue) } else { leave(0) }
     }
 
     private func obey(_ command: ControlCommand) {
         switch command {
-        case .stop, .retire: drain()
+        case .stop: drain(takesQueue: true)
+        case .retire: drain(takesQueue: false)
         case .quit: quit()
         case .reopenLogs: reopenLogs()
         }
@@ -273,6 +274,6 @@ final class WorkerProcess {
         }
         control?.stop()
         if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
-        drain()
+        drain(takesQueue: true)
     }
 }
