@@ -69,7 +69,7 @@ let package = Package(
         example("example-server-sent-events", "server-sent-events"),
 
         .target(name: "EvTestSupport", dependencies: ["EvLoop"], path: "Tests/Support", swiftSettings: strict),
-        tests("EvLoopTests", ["EvLoop", "EvTestSupport"]),
+        tests("EvLoopTests", ["EvLoop", "CEvLoop", "EvTestSupport"]),
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),
         tests(

@@ -23,18 +23,53 @@
 
 /* ---- loop ---- */
 
-evg_loop *evg_loop_new(int *backend) {
-    /* libev does not tell its epoll descriptor. It gets the number that was free here: the kernel uses the lowest. */
+/* libev keeps its descriptors to itself; each is the next one that the kernel hands out. */
+static int next_descriptor(void) {
     int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (probe >= 0) close(probe);
+    return probe;
+}
+
+static int if_is(int fd, const char *kind) {
+    char link[64], target[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, target, sizeof target - 1);
+    if (n <= 0) return -1;
+    target[n] = 0;
+    return strstr(target, kind) ? fd : -1;
+}
+
+static void no_async(evg_loop *loop, ev_async *async, int events) { (void)loop, (void)async, (void)events; }
+
+evg_loop *evg_loop_new(int *backend, int *wake) {
+    int probe = next_descriptor();
     if (probe < 0) return NULL;
-    close(probe);
     evg_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!loop) return NULL;
-    char link[64], target[64];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", probe);
-    ssize_t n = readlink(link, target, sizeof target - 1);
-    *backend = n > 0 && memmem(target, (size_t)n, "[eventpoll]", 11) ? probe : -1;
+    *backend = if_is(probe, "[eventpoll]");
+    /* The eventfd is made for the first async or signal watcher, and stays. */
+    ev_async first;
+    ev_async_init(&first, no_async);
+    probe = next_descriptor();
+    ev_async_start(loop, &first);
+    ev_async_stop(loop, &first);
+    *wake = if_is(probe, "[eventfd]");
     return loop;
+}
+
+static void (*failure_handler)(void);
+
+static void poll_failed(const char *what) {
+    int error = errno;
+    if (failure_handler) failure_handler();
+    errno = error;
+    perror(what);
+    abort();
+}
+
+void evg_loop_on_failure(void (*handler)(void)) {
+    failure_handler = handler;
+    ev_set_syserr_cb(poll_failed);
 }
 
 void evg_loop_destroy(evg_loop *loop) { ev_loop_destroy(loop); }
@@ -170,10 +205,8 @@ void evg_remake_start(evg_loop *loop, evg_remake *remake, evg_callback callback,
 void evg_remake_stop(evg_loop *loop, evg_remake *remake) { ev_fork_stop(loop, &remake->watcher); }
 
 int evg_remake_descriptor(int old) {
-    int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (probe < 0) return old;
-    close(probe);
-    return probe < old ? probe : old;
+    int probe = next_descriptor();
+    return probe >= 0 && probe < old ? probe : old;
 }
 
 int evg_epoll(void) {
@@ -187,6 +220,13 @@ int evg_epoll_add(int epoll, int fd) {
 }
 
 void evg_epoll_remove(int epoll, int fd) { epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL); }
+
+int evg_epoll_holds(int epoll, int fd) {
+    struct epoll_event none = {0};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &none)) return errno == EEXIST;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+    return 0;
+}
 
 /* ---- sockets ---- */
 

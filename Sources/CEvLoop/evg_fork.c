@@ -8,7 +8,24 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-void evg_reset_signals(void) {
+static sigset_t set_of(const int *numbers, size_t count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < count; i++) sigaddset(&set, numbers[i]);
+    return set;
+}
+
+void evg_block_signals(const int *numbers, size_t count) {
+    sigset_t set = set_of(numbers, count);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+void evg_unblock_signals(const int *numbers, size_t count) {
+    sigset_t set = set_of(numbers, count);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void reset_signals(const int *held, size_t count) {
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
         if (sigaction(number, NULL, &action) != 0) continue;
@@ -18,23 +35,23 @@ void evg_reset_signals(void) {
         sigemptyset(&action.sa_mask);
         sigaction(number, &action, NULL);
     }
-    sigset_t none;
-    sigemptyset(&none);
-    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    sigset_t mask = set_of(held, count);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
+
 
 void evg_end_with_parent(pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
 }
 
-pid_t evg_fork(void) {
+pid_t evg_fork(const int *held, size_t count) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0) {
-        evg_reset_signals();
+        reset_signals(held, count);
         return 0;
     }
     int saved = errno;

@@ -7,11 +7,14 @@ import CEvLoop
 /// A libev event loop. Watchers keep it alive; it is not `Sendable`.
 package final class EventLoop {
     let handle: OpaquePointer
-    /// libev's epoll descriptor when the loop was made; -1 if it could not be found.
-    let backend: Int32
+    /// libev's epoll descriptor; -1 when it could not be told.
+    private(set) var backend: Int32
+    /// libev's eventfd, which is in its epoll set.
+    let wake: EpollMembership?
     /// The descriptor for another loop to watch; -1 when there is none.
     package var backendFileDescriptor: Int32 { guest?.descriptor ?? backend }
     private var prepare: UnsafeMutablePointer<evg_prepare>
+    private let remake = UnsafeMutablePointer<evg_remake>.allocate(capacity: 1)
     private(set) var isRunning = false
     private var abandoned = false
     private(set) var guest: GuestSupport?
@@ -24,9 +27,11 @@ package final class EventLoop {
     /// - Throws: `SystemError` when the process is out of descriptors or memory.
     package init() throws(SystemError) {
         var backend: Int32 = -1
-        guard let handle = evg_loop_new(&backend) else { throw SystemError("epoll_create1") }
+        var wake: Int32 = -1
+        guard let handle = evg_loop_new(&backend, &wake) else { throw SystemError("epoll_create1") }
         self.handle = handle
         self.backend = backend
+        self.wake = backend >= 0 && wake >= 0 ? EpollMembership(wake) : nil
         prepare = .allocate(capacity: 1)
         evg_prepare_init(
             prepare,
@@ -36,15 +41,24 @@ package final class EventLoop {
                 for hook in loop.hooks { hook.call() }
             }, Unmanaged.passUnretained(self).toOpaque())
         evg_prepare_start(handle, prepare)
+        evg_remake_start(
+            handle, remake,
+            { context, _ in
+                guard let context else { return }
+                let loop = Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue()
+                loop.backend = evg_remake_descriptor(loop.backend)
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     deinit {
         guest = nil
         if !abandoned {
             evg_prepare_stop(handle, prepare)
+            evg_remake_stop(handle, remake)
             evg_loop_destroy(handle)
         }
         prepare.deallocate()
+        remake.deallocate()
     }
 
     func setGuest(_ support: GuestSupport) { guest = support }
@@ -72,6 +86,13 @@ package final class EventLoop {
     /// True once `stop()` has been called. Whoever drives a guest checks this after each pump.
     package private(set) var isStopRequested = false
 
+    /// Looks whether the loop's descriptors are still its own; called once a second while the worker serves, and by
+    /// whoever finds that something is wrong with one.
+    package var onCheck: (() -> Void)?
+
+    /// Calls when a loop of this process cannot poll, which is the end: the process is aborted when the call returns.
+    package static func onFailure(_ handler: @escaping @convention(c) () -> Void) { evg_loop_on_failure(handler) }
+
     /// Adds a hook that runs before each poll. Hooks run in the order in which they were added.
     package func beforePoll(_ hook: @escaping () -> Void) { hooks.append(Hook(call: hook)) }
 
@@ -90,6 +111,7 @@ package final class EventLoop {
         abandoned = true
         hooks = []
         evg_prepare_stop(handle, prepare)
+        evg_remake_stop(handle, remake)
         evg_loop_abandon(handle)
     }
 

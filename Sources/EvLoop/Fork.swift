@@ -6,15 +6,29 @@ import Glibc
 package enum Fork {
     /// Forks. Returns the child's process id in the parent and nil in the child, where signal handling is as in a
     /// fresh process. Pending output of C streams is written first, so that the child does not write it again.
-    package static func fork() throws(SystemError) -> Int32? {
+    ///
+    /// - Parameter held: signals that stay blocked in the child until it calls ``unblock(_:)``, so that none of them
+    ///   ends it before it has handlers.
+    package static func fork(holding held: [Int32] = []) throws(SystemError) -> Int32? {
         fflush(nil)
-        let pid = evg_fork()
+        let pid = evg_fork(held, held.count)
         guard pid >= 0 else { throw SystemError("fork") }
         return pid == 0 ? nil : pid
     }
 
+    /// Keeps these signals from the calling thread: one that comes waits, for ``unblock(_:)`` or the end.
+    package static func block(_ signals: [Int32]) { evg_block_signals(signals, signals.count) }
+    package static func unblock(_ signals: [Int32]) { evg_unblock_signals(signals, signals.count) }
+
     /// To be called in a child: the kernel kills it when the thread of process `parent` that forked it has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
+
+    /// In a child: it is aborted, and a second later killed, `seconds` after the thread that forked it, `parent`'s, has
+    /// ended, whatever it does then.
+    package static func endAfterParent(_ parent: Int32, seconds: Double) throws(SystemError) {
+        let result = evg_end_after_parent(parent, seconds)
+        guard result == 0 else { throw SystemError("timer_create and prctl", errno: -result) }
+    }
 
     /// Ends a child: writes what C streams still hold, then leaves without the handlers that the parent registered.
     package static func exitChild(_ code: Int32) -> Never {

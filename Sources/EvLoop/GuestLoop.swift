@@ -10,6 +10,9 @@ import Glibc
 final class GuestSupport {
     private unowned(unsafe) let loop: EventLoop
     private let timer: Int32
+    private lazy var members = [EpollMembership(timer), EpollMembership(event)]
+    /// The epoll set of the loop that drives this one; -1 when there is none, or it has not been seen to watch us.
+    private var driver: Int32 = -1
     private var timerWatcher: IOWatcher?
     /// Readable from a wake until the next pump.
     let event: Int32
@@ -99,6 +102,18 @@ final class GuestSupport {
         timers.removeAll { $0.toOpaque() == reference }
     }
 
+    /// The name of a descriptor that is not what it was.
+    var lostDescriptor: String? {
+        if !members.allSatisfy({ $0.holds(in: backend) }) { return "the loop's timer, or its wake" }
+        if evg_epoll_holds(descriptor, backend) == 0 { return "the loop's epoll set" }
+        return driver >= 0 && evg_epoll_holds(driver, descriptor) == 0 ? "the epoll set of the app's event loop" : nil
+    }
+
+    /// The other loop watches us from its first turn on; until it does, nothing is known of its set.
+    fileprivate func isDriven(by epoll: Int32) {
+        if evg_epoll_holds(epoll, descriptor) != 0 { driver = epoll }
+    }
+
     /// After a run of the loop: if libev has replaced its epoll set, watches the new one.
     fileprivate func follow() {
         guard isRemade else { return }
@@ -139,6 +154,14 @@ extension EventLoop {
             guest.follow()
         } while guest.isDirty
         guest.arm()
+    }
+
+    /// Looks whether all descriptors are what they were.
+    ///
+    /// - Parameter driver: the epoll set of the loop that drives this one; -1 when it has none.
+    package func checkGuest(drivenBy driver: Int32) {
+        guest?.isDriven(by: driver)
+        onCheck?()
     }
 
     /// Whether another loop drives this one.

@@ -50,6 +50,8 @@ package final class Worker {
     package private(set) var dropped = 0
     private var requestsUntilRetirement: Int
     private(set) var isDraining = false
+    /// Monotonic seconds at which the drain ends.
+    private var drainDeadline = Double.infinity
     private var isFinished = false
     /// What ends from now on is ended by the worker, and not by its client.
     private var isQuitting = false
@@ -119,13 +121,16 @@ package final class Worker {
 
     // MARK: leaving
 
-    /// Stops accepting, lets what runs finish, and cancels what still runs after `timeout` seconds.
-    package func drain(timeout: Double) {
+    /// Stops accepting, lets what runs finish, and answers the rest with 503 after `timeout` seconds.
+    ///
+    /// - Parameter takesQueue: nobody else accepts from these sockets, so whoever has connected is served here.
+    package func drain(timeout: Double, takesQueue: Bool = true) {
         guard !isDraining, !isFinished else { return }
         isDraining = true
+        drainDeadline = EventLoop.monotonicNow() + timeout
         slot.state = .draining
         application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
-        acceptor.drainAndStop()
+        acceptor.drainAndStop(all: takesQueue)
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
@@ -134,15 +139,32 @@ package final class Worker {
             if (waiter as? Connection)?.isSilent == true { deadlines.begin(.keepAlive, waiter) }
         }
         let timer = TimerWatcher(loop) { [unowned self] in
-            if self.runningTasks > 0 {
-                self.logger.warning(
-                    "Graceful timeout: requests still running are cancelled",
-                    metadata: ["requests": "\(self.runningTasks)"])
-            }
-            self.quit()
+            self.endDrain()
         }
         drainTimer = timer
         timer.start(after: timeout)
+        finishIfDone()
+    }
+
+    /// What begins now is answered with 503: the time of the drain is over.
+    var isRefusing: Bool { isDraining && EventLoop.monotonicNow() >= drainDeadline }
+
+    /// Answers all that can be answered, and leaves clients a moment to read it before connections are closed.
+    private func endDrain() {
+        if runningTasks > 0 {
+            logger.warning(
+                "Graceful timeout: requests still running are cancelled", metadata: ["requests": "\(runningTasks)"])
+        }
+        drainDeadline = -.infinity
+        application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
+        for wait in [Wait.active, .body, .halfClose, .head, .keepAlive] {
+            deadlines.forEach(wait) { ($0 as? Connection)?.endOfDrain() }
+        }
+        acceptor.refuseWaiting()
+        guard !isFinished else { return }
+        let timer = TimerWatcher(loop) { [unowned self] in self.quit() }
+        drainTimer = timer
+        timer.start(after: 0.25)
         finishIfDone()
     }
 
@@ -152,20 +174,22 @@ package final class Worker {
         isDraining = true
         isQuitting = true
         slot.state = .draining
-        application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
+        // After a drain all have been told, and have had that time.
+        let isTold = drainDeadline == -.infinity
+        if !isTold { application.workerLeaves(before: EventLoop.monotonicNow() + 0.25) }
         acceptor.stop()
         for wait in Wait.allCases where wait != .write {
             deadlines.forEach(wait) { ($0 as? Connection)?.abort() }
         }
         // Cancelled tasks run once more, to let go of what they hold; one that does not listen is left behind.
-        guard runningTasks > 0, !isFinished else { return finish() }
+        guard runningTasks > 0, !isTold, !isFinished else { return finish() }
         let timer = TimerWatcher(loop) { [unowned self] in self.finish() }
         drainTimer = timer
         timer.start(after: 0.25)
     }
 
-    private func finishIfDone() {
-        if isDraining, openConnections == 0, runningTasks == 0 { finish() }
+    func finishIfDone() {
+        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone { finish() }
     }
 
     private func finish() {
@@ -196,6 +220,16 @@ package final class Worker {
         slot.open = UInt32(clamping: openConnections)
         acceptor.connectionClosed()
         finishIfDone()
+    }
+
+    func connectionLingers() { acceptor.connectionLingers() }
+    var lingeringConnections: Int { deadlines.count(of: .linger) }
+
+    /// Closes the connection that has had its answer longest. Whether there was one.
+    func evictLingeringConnection() -> Bool {
+        guard let connection = deadlines.first(of: .linger) as? Connection else { return false }
+        connection.abort()
+        return true
     }
 
     func requestBegins(_ exchange: Exchange) {
@@ -239,6 +273,8 @@ package final class Worker {
         do throws(ResponseHeadError) {
             try responseHead.pointee.begin(status: status)
             try responseHead.pointee.append("Content-Type", "text/plain; charset=utf-8")
+            // Of a server that stops: its successor, or another one, may answer soon.
+            if status == 503, isDraining { try responseHead.pointee.append("Retry-After", "1") }
         } catch {
             logger.error("An error response cannot be made", metadata: ["error": "\(error)"])
         }
@@ -258,6 +294,7 @@ package final class Worker {
     }
 
     private func beat() {
+        loop.onCheck?()
         slot.heartbeat = EventLoop.monotonicNow()
         slot.idle = UInt32(clamping: deadlines.count(of: .keepAlive))
         // The list keeps the order in which requests began, but for those that waited for their bodies.

@@ -11,6 +11,7 @@ package enum Notice: Equatable {
     case exiting(pid: Int32)
     case died(pid: Int32, ExitStatus)
     case diedBooting(pid: Int32, ExitStatus)
+    case leftUnasked(pid: Int32)
     case neverReady(pid: Int32, seconds: Double)
     case killed(pid: Int32, KillReason)
     case nextStart(index: Int, delay: Double, failures: Int)
@@ -41,7 +42,7 @@ extension Notice {
         case .unsupported, .nextStart, .workerLimit, .stoodStill: .warning
         case .killed(_, .quickStop), .killed(_, .demanded): .warning
         case .haltedByBootFailure: .critical
-        case .died, .diedBooting, .neverReady, .killed, .spawnFailed, .reloadAborted: .error
+        case .died, .diedBooting, .leftUnasked, .neverReady, .killed, .spawnFailed, .reloadAborted: .error
         }
     }
 
@@ -54,8 +55,12 @@ extension Notice {
         case .exiting(let pid): "Worker exiting (pid: \(pid))"
         case .died(let pid, .signaled(SIGKILL, _)):
             "Worker (pid: \(pid)) was killed by SIGKILL, which the master did not send; out of memory?"
+        case .died(let pid, .exited(ExitCode.descriptorsLost)):
+            "Worker (pid: \(pid)) has lost descriptors of its own, which the app must have closed"
         case .died(let pid, let status): "Worker (pid: \(pid)) \(status)"
         case .diedBooting(let pid, let status): "Worker (pid: \(pid)) \(status) before it was ready"
+        case .leftUnasked(let pid):
+            "Worker (pid: \(pid)) exited with code 0 and had not finished; did the app end the process?"
         case .neverReady(let pid, let seconds):
             "Worker (pid: \(pid)) was not ready after \(rounded(seconds)) s and is aborted"
         case .killed(let pid, .hung): "Worker (pid: \(pid)) outlived SIGABRT and was sent SIGKILL"

@@ -6,6 +6,7 @@ import Logging
 extension Supervisor {
     /// The master's side of a worker.
     struct Child {
+        let index: Int
         let slotIndex: Int
         /// The master's end of the control socket. Its closing, or the master's death, is end of file for the worker.
         let control: Int32
@@ -33,10 +34,11 @@ extension Supervisor {
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
         slot.heartbeat = EventLoop.monotonicNow()
+        let master = getpid()
         let pid: Int32?
         forkHooks.before()
         do throws(SystemError) {
-            pid = try Fork.fork()
+            pid = try Fork.fork(holding: WorkerContext.signals)
         } catch {
             forkHooks.inParent()
             close(control)
@@ -48,6 +50,7 @@ extension Supervisor {
             forkHooks.inChild()
             close(control)
             leaveMaster(index: index)
+            endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
@@ -62,8 +65,17 @@ extension Supervisor {
             readControl(of: pid)
         }
         watcher.start()
-        children[pid] = Child(slotIndex: slotIndex, control: control, watcher: watcher)
+        children[pid] = Child(index: index, slotIndex: slotIndex, control: control, watcher: watcher)
         feed(.spawned(age: age, pid: pid))
+    }
+
+    /// In the child: a worker whose code hangs does not see that the master is gone, and nobody else would end it.
+    private func endAfter(_ master: Int32) {
+        do throws(SystemError) {
+            try Fork.endAfterParent(master, seconds: configuration.gracefulTimeout + state.limits.gracefulSlack)
+        } catch {
+            logger.warning("A worker that hangs will outlive the master", metadata: ["error": "\(error)"])
+        }
     }
 
     /// In the child: gives up everything of the master's. The epoll set is shared with the master. So the descriptor is
@@ -112,6 +124,18 @@ extension Supervisor {
         }
     }
 
+    /// Over the control socket, because an app may take signals over; and by signal, because it may close the socket.
+    /// Logs are reopened once.
+    func tell(_ pid: Int32, _ command: ControlCommand) {
+        guard let child = children[pid] else { return }
+        // Of a socket of its own, what waits there is the leaving worker's to take.
+        let ownsSockets = configuration.reusePort && child.index >= state.target
+        let command = command == .retire && ownsSockets ? .stop : command
+        var byte = command.rawValue
+        let wasSent = send(child.control, &byte, 1, Int32(MSG_NOSIGNAL)) == 1
+        if command != .reopenLogs || !wasSent { kill(pid, command.signal) }
+    }
+
     private func readControl(of pid: Int32) {
         guard let child = children[pid] else { return }
         withUnsafeTemporaryAllocation(byteCount: 64, alignment: 1) { bytes in
@@ -125,6 +149,7 @@ extension Supervisor {
                     switch ControlMessage(rawValue: byte) {
                     case .ready: enqueue(.workerReady(pid: pid))
                     case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
+                    case .finished: enqueue(.workerFinished(pid: pid))
                     case nil: continue
                     }
                 }

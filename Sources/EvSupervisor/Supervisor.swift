@@ -120,7 +120,10 @@ package final class Supervisor {
             }
             let events = inbox
             inbox = []
-            for event in events { feed(event) }
+            // A signal to the whole process group ends workers too; the master is to know why they end. libev calls
+            // for SIGCHLD before SIGTERM.
+            for event in events where event.isSignal { feed(event) }
+            for event in events where !event.isSignal { feed(event) }
         }
     }
 
@@ -142,6 +145,7 @@ package final class Supervisor {
         case .signal(let pid, let number):
             // A child that has been reaped gets no signal: another process may have its id now.
             if children[pid] != nil { kill(pid, number) }
+        case .tell(let pid, let command): tell(pid, command)
         case .releaseSlot(let slot): scoreboard?[slot].reset()
         case .closeListeners:
             listeners?.removeFiles()

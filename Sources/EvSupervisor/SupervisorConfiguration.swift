@@ -1,5 +1,6 @@
 // The configuration of the master, and what it gives to a worker.
 package import EvLoop
+import Glibc
 
 /// How many workers, where they listen, and how long they may take. All times in seconds.
 package struct SupervisorConfiguration: Sendable {
@@ -49,10 +50,14 @@ package struct ForkHooks {
     }
 }
 
-/// What a worker process starts with. All signals have their default action then. A worker that is ready must take
-/// SIGTERM (stop accepting, finish what runs, exit with 0; it may come twice, as when systemd signals the whole group),
-/// SIGQUIT and SIGINT (exit at once) and SIGUSR1 (reopen logs).
+/// What a worker process starts with. All signals have their default action then, and ``signals`` are blocked: the
+/// worker unblocks them when it has handlers. It must take SIGTERM (as ``ControlCommand/stop``), SIGQUIT and SIGINT
+/// (exit at once) and SIGUSR1 (reopen logs). The same may come several times, over the control socket, from the master
+/// and from whoever signals the whole process group.
 package struct WorkerContext: Sendable {
+    /// What a worker has handlers for.
+    package static let signals: [Int32] = [SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGHUP]
+
     /// The worker's place, from 0 to one less than the number of workers. Its successor has the same.
     package let index: Int
     /// Its ordinal among all workers that this master has started, from 1.
@@ -62,7 +67,8 @@ package struct WorkerContext: Sendable {
     package let slot: ScoreboardSlot
     /// The slots of all others; those in use have a state other than `.empty`.
     package let siblings: [ScoreboardSlot]
-    /// A socket to the master: write ``ControlMessage`` bytes; end of file means that the master is gone.
+    /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that the
+    /// master is gone.
     package let controlFileDescriptor: Int32
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
@@ -75,9 +81,31 @@ package enum ControlMessage: UInt8, Sendable {
     /// The worker wants to end, e.g. after its number of requests. It goes on serving until its successor is ready,
     /// and then gets SIGTERM.
     case replaceMe = 0x58  // X
+    /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
+    case finished = 0x46  // F
 }
 
-/// The codes with which a worker tells why it did not start, and the master passes on.
+/// One byte from the master to a worker: what the signals say too, where no handler of the app can take it over.
+package enum ControlCommand: UInt8, Sendable {
+    /// The whole server stops: accept what waits, finish what runs, exit with 0.
+    case stop = 0x53  // S
+    /// The same for this worker alone; others go on accepting.
+    case retire = 0x54  // T
+    /// Exit with 0 at once.
+    case quit = 0x51  // Q
+    case reopenLogs = 0x4c  // L
+
+    /// The signal that means the same.
+    package var signal: Int32 {
+        switch self {
+        case .stop, .retire: SIGTERM
+        case .quit: SIGQUIT
+        case .reopenLogs: SIGUSR1
+        }
+    }
+}
+
+/// The codes with which a worker tells why it did not start, which the master passes on, or cannot go on.
 package enum ExitCode {
     package static let success: Int32 = 0
     package static let failure: Int32 = 1
@@ -85,6 +113,8 @@ package enum ExitCode {
     package static let workerBootFailed: Int32 = 3
     /// The app could not be loaded.
     package static let appLoadFailed: Int32 = 4
+    /// Descriptors of the worker's own have been closed, or are something else now.
+    package static let descriptorsLost: Int32 = 5
 }
 
 /// Why the master cannot start.

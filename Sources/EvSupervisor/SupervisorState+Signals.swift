@@ -82,32 +82,26 @@ extension SupervisorState {
 
     private mutating func reopenLogs() {
         actions.append(.reopenLogs)
-        for position in workers.indices {
-            guard workers[position].wasReady, let pid = workers[position].pid else {
-                workers[position].owesReopen = true
-                continue
-            }
-            actions.append(.signal(pid: pid, SIGUSR1))
-        }
+        for pid in workers.compactMap(\.pid) { actions.append(.tell(pid: pid, .reopenLogs)) }
     }
 
     // MARK: the end of workers
 
     /// Retires the workers that match and are not retiring yet.
-    mutating func retire(_ now: Double, _ matches: (Worker) -> Bool) {
+    mutating func retire(_ now: Double, _ command: ControlCommand = .retire, _ matches: (Worker) -> Bool) {
         for position in workers.indices where workers[position].phase != .retiring && matches(workers[position]) {
-            dismiss(position, SIGTERM, killAt: now + limits.gracefulTimeout + limits.gracefulSlack, .gracefulTimeout)
+            dismiss(position, command, killAt: now + limits.gracefulTimeout + limits.gracefulSlack, .gracefulTimeout)
         }
     }
 
-    private mutating func dismiss(_ position: Int, _ number: Int32, killAt: Double, _ reason: KillReason) {
+    private mutating func dismiss(_ position: Int, _ command: ControlCommand, killAt: Double, _ reason: KillReason) {
         workers[position].phase = .retiring
         workers[position].isSuccessor = false
         if killAt < workers[position].killAt ?? .infinity, !workers[position].wasKilled {
             workers[position].killAt = killAt
             workers[position].killReason = reason
         }
-        if let pid = workers[position].pid { actions.append(.signal(pid: pid, number)) }
+        if let pid = workers[position].pid { actions.append(.tell(pid: pid, command)) }
     }
 
     mutating func beginStop(quick: Bool, code: Int32, _ now: Double) {
@@ -119,7 +113,7 @@ extension SupervisorState {
         if quick {
             quitAll(now)
         } else {
-            retire(now) { _ in true }
+            retire(now, .stop) { _ in true }
         }
     }
 
@@ -140,9 +134,7 @@ extension SupervisorState {
 
     private mutating func quitAll(_ now: Double) {
         for position in workers.indices {
-            // One that is still booting may not listen yet, and the default of SIGQUIT is a core.
-            let number = workers[position].wasReady ? SIGQUIT : SIGTERM
-            dismiss(position, number, killAt: now + limits.quickTimeout, .quickStop)
+            dismiss(position, .quit, killAt: now + limits.quickTimeout, .quickStop)
         }
     }
 

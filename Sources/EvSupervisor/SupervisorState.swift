@@ -10,15 +10,20 @@ package struct SupervisorState {
         case spawnFailed(age: Int, reason: String)
         case workerReady(pid: Int32)
         case workerWantsReplacement(pid: Int32)
+        /// It has ended its work as it was told to; `.childExited` follows.
+        case workerFinished(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
         /// Sent at least once per second, with each worker's heartbeat by the number of its slot.
         case tick(heartbeats: [Int: Double])
+
+        var isSignal: Bool { if case .signal = self { true } else { false } }
     }
 
     package enum Action: Equatable {
         case spawn(age: Int, index: Int, slot: Int)
         case signal(pid: Int32, Int32)
+        case tell(pid: Int32, ControlCommand)
         /// The worker of this slot has ended.
         case releaseSlot(Int)
         case closeListeners
@@ -70,8 +75,8 @@ package struct SupervisorState {
         var wasReady = false
         /// True if it has asked for a successor.
         var isStale = false
-        /// SIGUSR1 would kill a worker that is not ready, so it waits.
-        var owesReopen = false
+        /// Whether it has said that it ends as it was told to.
+        var hasFinished = false
         var lastBeat = 0.0
         /// How long the heartbeat has not changed, not counting time in which the master itself did not run.
         var silence = 0.0
@@ -135,6 +140,7 @@ package struct SupervisorState {
         case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
         case .workerReady(let pid): workerReady(pid, now)
         case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)
         case .tick(let heartbeats): tick(heartbeats, now)
@@ -205,10 +211,6 @@ package struct SupervisorState {
         workers[position].wasReady = true
         workers[position].silence = 0
         log(.ready(pid: pid))
-        if workers[position].owesReopen {
-            workers[position].owesReopen = false
-            actions.append(.signal(pid: pid, SIGUSR1))
-        }
         guard workers[position].phase == .booting else { return }
         workers[position].phase = .ready
         guard workers[position].isSuccessor else { return }
@@ -224,6 +226,10 @@ package struct SupervisorState {
         actions.append(.releaseSlot(worker.slot))
         if worker.phase == .retiring {
             retiredWorkerExited(worker, pid, status)
+        } else if worker.hasFinished, status == .exited(code: 0) {
+            // Somebody else has told it to go; the pause only bounds how often a worker can come and go.
+            log(.exiting(pid: pid))
+            histories[worker.index, default: History()].pausedUntil = worker.startedAt + limits.shortestPause
         } else if worker.wasReady {
             workerDied(worker, pid, status, now)
         } else {
@@ -233,10 +239,10 @@ package struct SupervisorState {
 
     private mutating func retiredWorkerExited(_ worker: Worker, _ pid: Int32, _ status: ExitStatus) {
         switch status {
-        // Told to go before it could listen to the signal; a terminal sends SIGINT to workers too.
+        // Told to go, by a signal to which an app that was just being imported had given back its default action.
         case .signaled(SIGTERM, _) where !worker.wasReady: log(.exiting(pid: pid))
         case .signaled(SIGINT, _) where !worker.wasReady: log(.exiting(pid: pid))
-        case .exited(code: 0): log(.exiting(pid: pid))
+        case .exited(code: 0): log(worker.hasFinished ? .exiting(pid: pid) : .leftUnasked(pid: pid))
         case .signaled(SIGKILL, _) where worker.wasKilled: log(.exiting(pid: pid))
         default: log(.died(pid: pid, status))
         }
@@ -244,12 +250,10 @@ package struct SupervisorState {
 
     private mutating func workerDied(_ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double) {
         if status == .exited(code: 0) {
-            // It has had enough of its own accord; the pause only bounds how often a worker can come and go.
-            log(.exiting(pid: pid))
-            histories[worker.index, default: History()].pausedUntil = worker.startedAt + limits.shortestPause
-            return
+            log(.leftUnasked(pid: pid))
+        } else if !(worker.wasKilled && worker.isHung) {
+            log(.died(pid: pid, status))
         }
-        if !(worker.wasKilled && worker.isHung) { log(.died(pid: pid, status)) }
         if now - worker.startedAt >= limits.earlyDeath {
             histories[worker.index] = nil
         } else {

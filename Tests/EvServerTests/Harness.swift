@@ -82,10 +82,12 @@ final class TestServer: Sendable {
         try await self.init(configure, application: SwiftApplication(handler))
     }
 
-    /// - Parameter accessLog: a path and a format.
+    /// - Parameters:
+    ///   - accessLog: a path and a format.
+    ///   - listeners: accepted from, and closed when the worker leaves.
     init(
         _ configure: (inout ServerConfiguration) -> Void, application: any Application,
-        accessLog: (path: String, format: String)? = nil
+        accessLog: (path: String, format: String)? = nil, listeners: [ListeningSocket] = []
     ) async throws {
         SharedLoop.ensure()
         var configuration = ServerConfiguration()
@@ -93,16 +95,17 @@ final class TestServer: Sendable {
         configure(&configuration)
         listener = ListeningSocket(
             fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
-        try await make(configuration, application, accessLog)
+        try await make(configuration, application, accessLog, listeners)
     }
 
     @LoopActor private func make(
-        _ configuration: ServerConfiguration, _ application: any Application, _ log: (path: String, format: String)?
+        _ configuration: ServerConfiguration, _ application: any Application, _ log: (path: String, format: String)?,
+        _ listeners: [ListeningSocket]
     ) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         worker = Worker(
-            loop: try SharedLoop.current, configuration: configuration, listeners: [],
+            loop: try SharedLoop.current, configuration: configuration, listeners: listeners,
             application: application, slot: .local(),
             accessLog: try log.map { log in
                 AccessLog(
@@ -132,7 +135,9 @@ final class TestServer: Sendable {
     @LoopActor private func adopt(_ fileDescriptor: Int32, _ stage: @escaping Worker.Stage) {
         worker.adopt(fileDescriptor, listener: listener, stage: stage)
     }
-    @LoopActor func drain(timeout: Double = 10) { worker.drain(timeout: timeout) }
+    @LoopActor func drain(timeout: Double = 10, takesQueue: Bool = true) {
+        worker.drain(timeout: timeout, takesQueue: takesQueue)
+    }
     @LoopActor func quit() { worker.quit() }
     @LoopActor var dropped: Int { worker.dropped }
     @LoopActor var openConnections: Int { worker.openConnections }

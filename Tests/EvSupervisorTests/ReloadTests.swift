@@ -7,10 +7,10 @@ import Testing
         var harness = StateHarness()
         #expect(harness.send(.signal(SIGHUP)).spawned == [0])
         let first = harness.send(.workerReady(pid: 103))
-        #expect(first.signals == ["101 SIGTERM"])
+        #expect(first.sent == ["101 retire"])
         #expect(first.spawned == [1])
         let second = harness.send(.workerReady(pid: 104))
-        #expect(second.signals == ["102 SIGTERM"])
+        #expect(second.sent == ["102 retire"])
         #expect(second.contains(notice: .reloaded))
         #expect(harness.exit(101) == [.releaseSlot(0), .log(.exiting(pid: 101))])
         #expect(harness.exit(102) == [.releaseSlot(1), .log(.exiting(pid: 102))])
@@ -23,7 +23,7 @@ import Testing
         let actions = harness.exit(103, .exited(code: 4))
         #expect(actions.contains(notice: .diedBooting(pid: 103, .exited(code: 4))))
         #expect(actions.contains(notice: .reloadAborted(kept: 2)))
-        #expect(actions.signals == [] && actions.spawned == [])
+        #expect(actions.sent == [] && actions.spawned == [])
         #expect(harness.pass(30).spawned == [])
         #expect(harness.send(.signal(SIGHUP)).spawned == [0])
     }
@@ -49,7 +49,7 @@ import Testing
         #expect(actions.contains(notice: .reloading))
         harness.tick()
         #expect(harness.running == [101, 102, 103])
-        #expect(harness.send(.workerReady(pid: 103)).signals == ["102 SIGTERM"])
+        #expect(harness.send(.workerReady(pid: 103)).sent == ["102 retire"])
         harness.tick()
         #expect(harness.running == [101, 102, 103])
     }
@@ -61,7 +61,7 @@ import Testing
         let actions = harness.exit(102, .exited(code: 4))
         #expect(actions.contains(notice: .reloadAborted(kept: 1)))
         #expect(actions.spawned == [0])
-        #expect(harness.send(.workerReady(pid: 103)).signals == ["101 SIGTERM"])
+        #expect(harness.send(.workerReady(pid: 103)).sent == ["101 retire"])
     }
 
     @Test func takesTheSuccessorForAnOldWorkerThatDiesMeanwhile() {
@@ -70,7 +70,7 @@ import Testing
         harness.send(.signal(SIGHUP))
         #expect(harness.exit(101, .signaled(number: SIGKILL, dumpedCore: false)).spawned == [])
         let actions = harness.send(.workerReady(pid: 103))
-        #expect(actions.signals == [])
+        #expect(actions.sent == [])
         #expect(actions.spawned == [1])
     }
 
@@ -129,7 +129,7 @@ import Testing
         harness.send(.signal(SIGHUP))
         harness.send(.workerReady(pid: 103))
         let actions = harness.send(.signal(SIGTTOU))
-        #expect(actions.signals == ["102 SIGTERM", "104 SIGTERM"])
+        #expect(actions.sent == ["102 retire", "104 retire"])
         #expect(actions.contains(notice: .reloaded))
         harness.exit(101)
         harness.exit(102)

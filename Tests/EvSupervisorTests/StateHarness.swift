@@ -45,10 +45,16 @@ struct StateHarness {
     }
 
     @discardableResult
-    mutating func exit(_ pid: Int32, _ status: ExitStatus = .exited(code: 0)) -> [Action] {
+    mutating func exit(_ pid: Int32, _ status: ExitStatus) -> [Action] {
         running.remove(pid)
         slots[pid] = nil
         return send(.childExited(pid: pid, status))
+    }
+
+    /// A worker that was told to go says so and ends.
+    @discardableResult
+    mutating func exit(_ pid: Int32) -> [Action] {
+        send(.workerFinished(pid: pid)) + exit(pid, .exited(code: 0))
     }
 
     /// Moves the clock in ticks of at most a second. All workers but those in `silent` beat at each tick.
@@ -73,14 +79,16 @@ struct StateHarness {
 }
 
 extension [Action] {
-    /// The signals sent, e.g. `["101 SIGTERM"]`.
-    var signals: [String] {
+    /// What workers are told, and the signals that leave them no choice, e.g. `["101 stop", "101 SIGKILL"]`.
+    var sent: [String] {
         compactMap { action in
-            guard case .signal(let pid, let number) = action else { return nil }
-            let names = [
-                SIGTERM: "SIGTERM", SIGQUIT: "SIGQUIT", SIGKILL: "SIGKILL", SIGABRT: "SIGABRT", SIGUSR1: "SIGUSR1",
-            ]
-            return "\(pid) \(names[number] ?? String(number))"
+            switch action {
+            case .tell(let pid, let command): "\(pid) \(command)"
+            case .signal(let pid, SIGKILL): "\(pid) SIGKILL"
+            case .signal(let pid, SIGABRT): "\(pid) SIGABRT"
+            case .signal(let pid, let number): "\(pid) \(number)"
+            default: nil
+            }
         }
     }
 

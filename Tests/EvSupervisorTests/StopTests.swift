@@ -7,7 +7,7 @@ import Testing
         var harness = StateHarness()
         let actions = harness.send(.signal(SIGTERM))
         #expect(actions.contains(.closeListeners))
-        #expect(actions.signals == ["101 SIGTERM", "102 SIGTERM"])
+        #expect(actions.sent == ["101 stop", "102 stop"])
         #expect(harness.exit(101).haltCode == nil)
         #expect(harness.exit(102).haltCode == 0)
     }
@@ -16,10 +16,10 @@ import Testing
         var harness = StateHarness()
         harness.send(.signal(SIGTERM))
         harness.exit(101)
-        #expect(harness.pass(31).signals == [])
+        #expect(harness.pass(31).sent == [])
         let actions = harness.pass(1)
         #expect(actions.contains(notice: .killed(pid: 102, .gracefulTimeout)))
-        #expect(actions.signals == ["102 SIGKILL"])
+        #expect(actions.sent == ["102 SIGKILL"])
         let end = harness.exit(102, .signaled(number: SIGKILL, dumpedCore: false))
         #expect(end.haltCode == 0)
         #expect(!end.contains(notice: .died(pid: 102, .signaled(number: SIGKILL, dumpedCore: false))))
@@ -28,9 +28,9 @@ import Testing
     @Test(arguments: [SIGINT, SIGQUIT])
     func stopsQuickly(number: Int32) {
         var harness = StateHarness()
-        #expect(harness.send(.signal(number)).signals == ["101 SIGQUIT", "102 SIGQUIT"])
-        #expect(harness.pass(1.4).signals == [])
-        #expect(harness.pass(0.2).signals == ["101 SIGKILL", "102 SIGKILL"])
+        #expect(harness.send(.signal(number)).sent == ["101 quit", "102 quit"])
+        #expect(harness.pass(1.4).sent == [])
+        #expect(harness.pass(0.2).sent == ["101 SIGKILL", "102 SIGKILL"])
     }
 
     @Test(arguments: [SIGTERM, SIGINT, SIGQUIT])
@@ -38,8 +38,8 @@ import Testing
         var harness = StateHarness()
         harness.send(.signal(SIGTERM))
         harness.pass(5)
-        #expect(harness.send(.signal(number)).signals == ["101 SIGQUIT", "102 SIGQUIT"])
-        #expect(harness.send(.signal(number)).signals == ["101 SIGKILL", "102 SIGKILL"])
+        #expect(harness.send(.signal(number)).sent == ["101 quit", "102 quit"])
+        #expect(harness.send(.signal(number)).sent == ["101 SIGKILL", "102 SIGKILL"])
         harness.exit(101, .signaled(number: SIGKILL, dumpedCore: false))
         #expect(harness.exit(102, .signaled(number: SIGKILL, dumpedCore: false)).haltCode == 0)
     }
@@ -48,7 +48,7 @@ import Testing
         var harness = StateHarness(workers: 1)
         harness.send(.signal(SIGTERM))
         harness.send(.signal(SIGTERM))
-        #expect(harness.pass(1.6).signals == ["101 SIGKILL"])
+        #expect(harness.pass(1.6).sent == ["101 SIGKILL"])
     }
 
     @Test func startsNobodyWhileStopping() {
@@ -72,7 +72,7 @@ import Testing
     @Test func waitsForWorkersOfAReloadToo() {
         var harness = StateHarness(workers: 1)
         harness.send(.signal(SIGHUP))
-        #expect(harness.send(.signal(SIGTERM)).signals == ["101 SIGTERM", "102 SIGTERM"])
+        #expect(harness.send(.signal(SIGTERM)).sent == ["101 stop", "102 stop"])
         #expect(harness.exit(101).haltCode == nil)
         #expect(harness.exit(102, .signaled(number: SIGTERM, dumpedCore: false)).haltCode == 0)
     }
@@ -81,7 +81,7 @@ import Testing
         var harness = StateHarness(workers: 1)
         harness.send(.signal(SIGHUP))
         harness.send(.workerReady(pid: 102))
-        #expect(harness.pass(32).signals == ["101 SIGKILL"])
+        #expect(harness.pass(32).sent == ["101 SIGKILL"])
         harness.exit(101, .signaled(number: SIGKILL, dumpedCore: false))
         #expect(harness.running == [102])
     }

@@ -14,9 +14,9 @@ import Testing
         #expect(harness.pass(30, silent: [101]) == [])
         let actions = harness.pass(1, silent: [101])
         #expect(actions.contains(.reportHang(pid: 101, slot: 0, silence: 31)))
-        #expect(actions.signals == ["101 SIGABRT"])
+        #expect(actions.sent == ["101 SIGABRT"])
         let late = harness.pass(2, silent: [101])
-        #expect(late.signals == ["101 SIGKILL"])
+        #expect(late.sent == ["101 SIGKILL"])
         #expect(late.contains(notice: .killed(pid: 101, .hung)))
         #expect(harness.exit(101, .signaled(number: SIGKILL, dumpedCore: false)).spawned == [0])
     }
@@ -25,7 +25,7 @@ import Testing
         var harness = StateHarness()
         harness.pass(29, silent: [101])
         harness.pass(1)
-        #expect(harness.pass(29, silent: [101]).signals == [])
+        #expect(harness.pass(29, silent: [101]).sent == [])
     }
 
     @Test func neverKillsWithTimeoutZero() {
@@ -50,17 +50,17 @@ import Testing
         harness.send(.signal(SIGTERM))
         harness.pass(10)
         harness.now += 100
-        #expect(harness.tick().signals == [])
-        #expect(harness.pass(19).signals == [])
-        #expect(harness.pass(2).signals == ["101 SIGKILL"])
+        #expect(harness.tick().sent == [])
+        #expect(harness.pass(19).sent == [])
+        #expect(harness.pass(2).sent == ["101 SIGKILL"])
     }
 
     @Test func allowsLongerForBooting() {
         var harness = StateHarness(workers: 1, start: false)
         harness.send(.start)
-        #expect(harness.pass(59, silent: [101]).signals == [])
+        #expect(harness.pass(59, silent: [101]).sent == [])
         let actions = harness.pass(2, silent: [101])
-        #expect(actions.signals == ["101 SIGABRT"])
+        #expect(actions.sent == ["101 SIGABRT"])
         #expect(actions.contains(notice: .neverReady(pid: 101, seconds: 60)))
     }
 
@@ -69,8 +69,8 @@ import Testing
         limits.timeout = 300
         var harness = StateHarness(workers: 1, limits: limits, start: false)
         harness.send(.start)
-        #expect(harness.pass(299, silent: [101]).signals == [])
-        #expect(harness.pass(2, silent: [101]).signals == ["101 SIGABRT"])
+        #expect(harness.pass(299, silent: [101]).sent == [])
+        #expect(harness.pass(2, silent: [101]).sent == ["101 SIGABRT"])
     }
 
     @Test func startsToCountWhenAWorkerIsReady() {
@@ -78,8 +78,8 @@ import Testing
         harness.send(.start)
         harness.pass(50, silent: [101])
         harness.send(.workerReady(pid: 101))
-        #expect(harness.pass(30, silent: [101]).signals == [])
-        #expect(harness.pass(1, silent: [101]).signals == ["101 SIGABRT"])
+        #expect(harness.pass(30, silent: [101]).sent == [])
+        #expect(harness.pass(1, silent: [101]).sent == ["101 SIGABRT"])
     }
 
     @Test func watchesDrainingWorkersToo() {
@@ -87,13 +87,13 @@ import Testing
         limits.gracefulTimeout = 600
         var harness = StateHarness(workers: 1, limits: limits)
         harness.send(.signal(SIGTERM))
-        #expect(harness.pass(33, silent: [101]).signals == ["101 SIGABRT", "101 SIGKILL"])
+        #expect(harness.pass(33, silent: [101]).sent == ["101 SIGABRT", "101 SIGKILL"])
     }
 
     @Test func abortsAReloadWhoseWorkerNeverBecomesReady() {
         var harness = StateHarness(workers: 1)
         harness.send(.signal(SIGHUP))
-        #expect(harness.pass(60, silent: [102]).signals == ["102 SIGABRT"])
+        #expect(harness.pass(60, silent: [102]).sent == ["102 SIGABRT"])
         let actions = harness.exit(102, .signaled(number: SIGABRT, dumpedCore: true))
         #expect(actions.contains(notice: .reloadAborted(kept: 1)))
         #expect(harness.running == [101])

@@ -73,7 +73,7 @@ import Testing
         let actions = harness.exit(101, .exited(code: code))
         #expect(actions.contains(notice: .haltedByBootFailure(code: code)))
         #expect(actions.contains(.closeListeners))
-        #expect(actions.signals == ["102 SIGTERM"])
+        #expect(actions.sent == ["102 quit"])
         #expect(harness.exit(102, .signaled(number: SIGTERM, dumpedCore: false)).haltCode == code)
     }
 
@@ -91,7 +91,7 @@ import Testing
         #expect(harness.exit(101, .exited(code: 1)).spawned == [0])
         let actions = harness.exit(103, .exited(code: 4))
         #expect(actions.haltCode == nil)
-        #expect(actions.signals == [])
+        #expect(actions.sent == [])
         #expect(harness.pass(0.2).spawned == [0])
     }
 
@@ -101,7 +101,7 @@ import Testing
         harness.forkFailure = "fork: no room"
         let actions = harness.exit(101, .exited(code: 1))
         #expect(actions.contains(notice: .spawnFailed(reason: "fork: no room", delay: 0.1)))
-        #expect(actions.signals == [])
+        #expect(actions.sent == [])
         harness.pass(0.5)
         harness.forkFailure = nil
         #expect(harness.pass(5).spawned == [0])
@@ -111,7 +111,7 @@ import Testing
         var harness = StateHarness()
         #expect(harness.send(.workerWantsReplacement(pid: 101)).spawned == [0])
         let actions = harness.send(.workerReady(pid: 103))
-        #expect(actions.signals == ["101 SIGTERM"])
+        #expect(actions.sent == ["101 retire"])
         #expect(harness.exit(101).spawned == [])
         #expect(harness.running == [102, 103])
     }
@@ -119,9 +119,9 @@ import Testing
     @Test func keepsAWorkerThatAskedWhileItsSuccessorsFail() {
         var harness = StateHarness()
         harness.send(.workerWantsReplacement(pid: 101))
-        #expect(harness.exit(103, .exited(code: 4)).signals == [])
+        #expect(harness.exit(103, .exited(code: 4)).sent == [])
         #expect(harness.pass(0.5).spawned == [0])
-        #expect(harness.send(.workerReady(pid: 104)).signals == ["101 SIGTERM"])
+        #expect(harness.send(.workerReady(pid: 104)).sent == ["101 retire"])
     }
 
     @Test func addsAWorkerForTTIN() {
@@ -132,10 +132,10 @@ import Testing
     @Test func retiresTheLastWorkerForTTOUAndKeepsOne() {
         var harness = StateHarness()
         let actions = harness.send(.signal(SIGTTOU))
-        #expect(actions.signals == ["102 SIGTERM"])
+        #expect(actions.sent == ["102 retire"])
         #expect(actions.contains(.closeSockets(index: 1)))
         #expect(harness.exit(102).spawned == [])
-        #expect(harness.send(.signal(SIGTTOU)).signals == [])
+        #expect(harness.send(.signal(SIGTTOU)).sent == [])
         #expect(harness.running == [101])
     }
 
@@ -147,14 +147,31 @@ import Testing
         #expect(actions.contains(notice: .workerLimit(3)))
     }
 
-    @Test func sendsUSR1OnToWorkersOnceTheyCanTakeIt() {
+    @Test func tellsWorkersToReopenTheirLogsAlsoWhileTheyBoot() {
         var harness = StateHarness(start: false)
         harness.send(.start)
         harness.send(.workerReady(pid: 101))
         let actions = harness.send(.signal(SIGUSR1))
         #expect(actions.contains(.reopenLogs))
-        #expect(actions.signals == ["101 SIGUSR1"])
-        #expect(harness.send(.workerReady(pid: 102)).signals == ["102 SIGUSR1"])
+        #expect(actions.sent == ["101 reopenLogs", "102 reopenLogs"])
+        #expect(harness.send(.workerReady(pid: 102)).sent == [])
+    }
+
+    @Test(arguments: [false, true])
+    func reportsAWorkerThatExitsWithoutHavingFinished(isRetiring: Bool) {
+        var harness = StateHarness()
+        if isRetiring { harness.send(.signal(SIGTTOU)) }
+        let actions = harness.exit(102, .exited(code: 0))
+        #expect(actions.contains(notice: .leftUnasked(pid: 102)))
+        #expect(!actions.contains(notice: .exiting(pid: 102)))
+    }
+
+    @Test func acceptsThatSomebodyElseTellsABootingWorkerToGo() {
+        var harness = StateHarness(workers: 1, start: false)
+        harness.send(.start)
+        let actions = harness.exit(101)
+        #expect(actions == [.releaseSlot(0), .log(.exiting(pid: 101))])
+        #expect(harness.pass(0.1).spawned == [0])
     }
 
     @Test func saysThatItIgnoresUSR2() {

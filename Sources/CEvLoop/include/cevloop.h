@@ -24,8 +24,11 @@ typedef struct { ev_async watcher; evg_callback callback; } evg_async;
 typedef struct { ev_prepare watcher; evg_callback callback; } evg_prepare;
 typedef struct { ev_fork watcher; evg_callback callback; } evg_remake;
 
-/* An epoll loop, or NULL. `backend` receives the epoll descriptor. */
-evg_loop *evg_loop_new(int *backend);
+/* An epoll loop, or NULL. `backend` receives the epoll descriptor and `wake` the eventfd that ends a poll; -1 for one
+ * that cannot be told. */
+evg_loop *evg_loop_new(int *backend, int *wake);
+/* Called when the loop cannot poll, before the process is aborted. */
+void evg_loop_on_failure(void (*handler)(void));
 void evg_loop_destroy(evg_loop *loop);
 /* Forgets a loop inherited over fork: closes its descriptors and leaves the shared epoll set alone. */
 void evg_loop_abandon(evg_loop *loop);
@@ -71,6 +74,7 @@ int evg_remake_descriptor(int old);   /* the number of the new set; libev closes
 int evg_epoll(void);                  /* an empty epoll set, or a negative errno */
 int evg_epoll_add(int epoll, int fd); /* watches fd for reading; 0 or a negative errno */
 void evg_epoll_remove(int epoll, int fd);
+int evg_epoll_holds(int epoll, int fd); /* 1 when fd is in it */
 
 /* A peer's address: the family (AF_INET, AF_INET6, else 0), the port, and 4 or 16 bytes in network order. */
 typedef struct { uint16_t family; uint16_t port; uint8_t bytes[16]; } evg_peer;

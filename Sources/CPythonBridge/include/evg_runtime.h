@@ -57,6 +57,8 @@ extern int32_t evg_swift_main(int32_t count, const char *const *arguments);
 /* The epoll descriptor of the guest loop, and its pump: false when the worker is to end. */
 extern int32_t evg_swift_guest_descriptor(void);
 extern bool evg_swift_guest_pump(void);
+/* Ends the process when descriptors of the loop, or of `driver`, the epoll set that watches it, are lost. */
+extern void evg_swift_guest_check(int32_t driver);
 /* Makes the descriptor readable, so that a pump follows. */
 extern void evg_swift_guest_wake(void);
 

@@ -12,9 +12,19 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     return PyBool_FromLong(evg_swift_guest_pump());
 }
 
+/* guest_check(driver): of the loop that watches us, the epoll set, or -1. Ends the process when descriptors are lost. */
+static PyObject *check(PyObject *module, PyObject *driver) {
+    (void)module;
+    long fd = PyLong_AsLong(driver);
+    if (fd == -1 && PyErr_Occurred()) return NULL;
+    evg_swift_guest_check((int32_t)fd);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"guest_descriptor", descriptor, METH_NOARGS, "The descriptor to watch for reading."},
     {"guest_pump", pump, METH_NOARGS, "Serves what is ready; False when the worker is to end."},
+    {"guest_check", check, METH_O, "Looks whether the worker's descriptors, and the driver's, are what they were."},
     {0},
 };
 

@@ -1,5 +1,6 @@
 // A worker from fork to exit: load the app, serve, and leave for one of five reasons: TERM (finish what runs),
-// INT or QUIT (now), the master is gone, enough requests served, or the app did not load.
+// INT or QUIT (now), the master is gone, enough requests served, or the app did not load. The master says what it
+// wants over the control socket and by signal, because an app may take signals over; each wish is granted once.
 
 import EvLoop
 import EvServer
@@ -20,6 +21,7 @@ final class WorkerProcess {
     private var accessLog: AccessLog?
     private var signals: [SignalWatcher] = []
     private var control: IOWatcher?
+    private var descriptors = DescriptorGuard()
     private var isLeaving = false
     private var exitCode: Int32?
 
@@ -58,8 +60,13 @@ final class WorkerProcess {
         watchSignals()
         watchMaster()
         boot()
-        if exitCode == nil { host.run(loop) }
+        if exitCode == nil {
+            host.run(loop)
+            if exitCode == nil { loopHasEnded() }
+        }
         host.shutdown()
+        // From here on the default action of a second TERM would make the end look like a crash.
+        Fork.block(WorkerContext.signals)
         signals = []
         control = nil
         return exitCode ?? 0
@@ -113,6 +120,7 @@ final class WorkerProcess {
         }
         self.worker = worker
         worker.start()
+        watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
     }
@@ -140,20 +148,41 @@ final class WorkerProcess {
 
     // MARK: Leaving
 
+    /// What drives the loop gave up, for a reason that it has reported.
+    private func loopHasEnded() {
+        checkDescriptors()
+        logger.error("The worker's event loop has ended, and nobody had asked for it (pid: \(getpid()))")
+        exitCode = ExitCode.failure
+    }
+
     private func leave(_ code: Int32) {
-        if exitCode == nil { exitCode = code }
+        if exitCode == nil {
+            exitCode = code
+            if code == ExitCode.success { tellMaster(.finished) }
+        }
         loop.stop()
     }
 
     /// Stops accepting connections, and ends the worker when its open requests are answered.
-    private func drain() {
+    private func drain(takesQueue: Bool) {
         guard !isLeaving else { return }
         isLeaving = true
-        if let worker { worker.drain(timeout: context.gracefulTimeout) } else { leave(0) }
+        forgetListeners()
+        if let worker { worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue) } else { leave(0) }
+    }
+
+    private func obey(_ command: ControlCommand) {
+        switch command {
+        case .stop: drain(takesQueue: true)
+        case .retire: drain(takesQueue: false)
+        case .quit: quit()
+        case .reopenLogs: reopenLogs()
+        }
     }
 
     private func quit() {
         isLeaving = true
+        forgetListeners()
         if let worker { worker.quit() } else { leave(0) }
     }
 
@@ -161,41 +190,90 @@ final class WorkerProcess {
         // Buffered lines were logged before the rotation, so they go to the old file.
         accessLog?.flush()
         logs.reopen()
+        rememberLogs()
+    }
+
+    // MARK: Descriptors
+
+    /// The worker that the loop's failure ends.
+    private static var current: WorkerProcess?
+
+    private func watchDescriptors() {
+        descriptors.remember(context.controlFileDescriptor, as: "the control socket")
+        for listener in context.listeners {
+            descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
+        }
+        rememberLogs()
+        Self.current = self
+        loop.onCheck = { [unowned self] in LoopActor.assumeIsolated { self.checkDescriptors() } }
+        EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
+    }
+
+    /// Standard streams are left out: apps may redirect them.
+    private func rememberLogs() {
+        for log in [logs.errorLog.fileDescriptor, logs.accessLog?.fileDescriptor].compactMap(\.self) where log > 2 {
+            descriptors.remember(log, as: "a log file")
+        }
+    }
+
+    /// A worker that leaves closes them.
+    private func forgetListeners() {
+        for listener in context.listeners { descriptors.forget(listener.fileDescriptor) }
+    }
+
+    /// Nothing that the worker sends or takes can be trusted any more: it may reach another client. It ends at once.
+    private func checkDescriptors() {
+        guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
+        if descriptors.isIntact(logs.errorLog.fileDescriptor) {
+            logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
+        }
+        Fork.exitChild(ExitCode.descriptorsLost)
     }
 
     private func watchSignals() {
-        watch(SIGTERM) { $0.drain() }
-        watch(SIGINT) { $0.quit() }
-        watch(SIGQUIT) { $0.quit() }
-        watch(SIGUSR1) { $0.reopenLogs() }
-        // A closed terminal, or an operator, may send HUP to the whole process group. Only the master reacts, with a
-        // reload.
-        watch(SIGHUP) { _ in }
+        for number in WorkerContext.signals {
+            let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
+                LoopActor.assumeIsolated { self.received(number) }
+            }
+            watcher.start()
+            signals.append(watcher)
+        }
+        Fork.unblock(WorkerContext.signals)
     }
 
-    private func watch(_ number: Int32, _ action: @escaping @LoopActor (WorkerProcess) -> Void) {
-        let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
-            LoopActor.assumeIsolated { action(self) }
+    private func received(_ signal: Int32) {
+        switch signal {
+        case SIGTERM:
+            // What the master has written before it sent the signal says more than the signal.
+            readCommands()
+            obey(.stop)
+        case SIGINT, SIGQUIT: obey(.quit)
+        case SIGUSR1: obey(.reopenLogs)
+        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
+        default: break
         }
-        watcher.start()
-        signals.append(watcher)
     }
 
     private func watchMaster() {
         let descriptor = context.controlFileDescriptor
         let watcher = IOWatcher(loop, fileDescriptor: descriptor, events: .read) { [unowned self] _ in
-            LoopActor.assumeIsolated { self.masterSpoke() }
+            LoopActor.assumeIsolated { self.readCommands() }
         }
         watcher.start()
         control = watcher
     }
 
-    private func masterSpoke() {
-        var byte: UInt8 = 0
-        let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
-        if count > 0 || count < 0 && (errno == EAGAIN || errno == EINTR) { return }
+    private func readCommands() {
+        while true {
+            var byte: UInt8 = 0
+            let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN { return }
+            guard count > 0 else { break }
+            if let command = ControlCommand(rawValue: byte) { obey(command) }
+        }
         control?.stop()
         if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
-        drain()
+        drain(takesQueue: true)
     }
 }

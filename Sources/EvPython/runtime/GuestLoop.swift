@@ -24,6 +24,10 @@ public func guestDescriptor() -> Int32 { LoopActor.assumeIsolated { guest?.backe
 @_cdecl("evg_swift_guest_wake")
 public func guestWake() { LoopActor.assumeIsolated { guest?.noteChange() } }
 
+/// Looks whether the descriptors are still the worker's own, and ends it when they are not.
+@_cdecl("evg_swift_guest_check")
+public func guestCheck(_ driver: Int32) { LoopActor.assumeIsolated { guest?.checkGuest(drivenBy: driver) } }
+
 /// Serves what is ready. False when the worker is to end.
 @_cdecl("evg_swift_guest_pump")
 public func guestPump() -> Bool {

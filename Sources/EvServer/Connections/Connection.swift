@@ -234,6 +234,13 @@ package class Connection: Waiter {
         transport.shutdownWriting()
         worker.deadlines.begin(.linger, self)
         updateInterest()
+        worker.connectionLingers()
+    }
+
+    /// The time of a worker that leaves is over: whoever has asked is answered with 503, and so is a request that has
+    /// just arrived.
+    final func endOfDrain() {
+        if let exchange { exchange.giveUp() } else if !isEnding { _ = closeIfStillIdle() }
     }
 
     /// The peer is not there any more, or must not get an end that looks like a good one.

@@ -86,6 +86,10 @@ package final class Exchange {
             fail(status: 413)
             return taskEnded()
         }
+        if worker.isDraining, worker.isRefusing {
+            fail(status: 503)
+            return taskEnded()
+        }
         if worker.configuration.requestTimeout > 0 { deadline = startedAt + worker.configuration.requestTimeout }
         worker.application.begin(self)
     }
@@ -144,13 +148,23 @@ package final class Exchange {
         if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) }
     }
 
-    /// Gives the request up: the client is answered first, so that an app that does not listen cannot keep it waiting.
+    /// Gives the request up at its deadline.
     func deadlineExpired() {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        fail(status: 504)
+        cancel(status: 504) { $0?.overdue() }
+    }
+
+    /// Gives up a request that has no answer yet, because the worker leaves.
+    func giveUp() {
+        if response == .awaited { cancel(status: 503) { $0?.clientLeft() } }
+    }
+
+    /// The client is answered first, so that an app that does not listen cannot keep it waiting.
+    private func cancel(status: Int, _ tell: (Observers?) -> Void) {
+        fail(status: status)
         task?.cancel()
-        observers?.overdue()
+        tell(observers)
         wakeBodyReader()
         wakeWriter()
     }

@@ -1,5 +1,7 @@
 // Accepting, and the reasons not to: the cap on connections, no descriptors left, a worker with more than its share,
 // and leaving. A reason pauses the listeners; the event that ends the reason, or a short timer, starts them again.
+// The last worker to leave takes all that waits, because the kernel resets what is left in the queue of a socket that
+// nobody has open any more: beyond the cap, clients wait here for a place.
 
 import EvLoop
 import Glibc
@@ -15,11 +17,22 @@ final class Acceptor {
     private var pause: Pause?
     private var isStopped = false
     private var isQueueEmpty = false
+    /// Takes all that waits, and then stops.
+    private var isEmptying = false
+    /// Accepted while emptying the queues, oldest first; nothing has been read from them.
+    private var waiting: [(fileDescriptor: Int32, peer: PeerAddress, listener: Listener)] = []
+    /// The first of `waiting` that has not been opened.
+    private var nextWaiting = 0
+    /// When a client has a higher descriptor, the others wait in the queue and not here.
+    private var lastDescriptor = Int32.max
     private var reportedDescriptorsAt = -Double.infinity
     /// Connections to take although this worker has more than its share, because nobody else took them.
     private var allowance = 0
 
     private enum Pause { case full, outOfDescriptors, ahead }
+
+    /// Descriptors that are left to the app while clients wait for a place.
+    private static let spareDescriptors = 64
 
     /// Connections accepted in one callback, so that a flood cannot keep the open ones waiting.
     private static let batch = 64
@@ -51,10 +64,18 @@ final class Acceptor {
     }
 
     /// Stops for good. The worker's own copies of the sockets are closed: one that nobody accepts from must not
-    /// go on completing handshakes.
+    /// go on completing handshakes. Who waits for a place is let go.
     func stop() {
+        for client in waiting[nextWaiting...] { Socket.close(client.fileDescriptor) }
+        waiting = []
+        nextWaiting = 0
+        close()
+    }
+
+    private func close() {
         guard !isStopped else { return }
         isStopped = true
+        isEmptying = false
         pauseTimer?.stop()
         watchers.forEach { $0.stop() }
         watchers = []
@@ -63,25 +84,72 @@ final class Acceptor {
     }
 
     /// Takes what already waits in the queues, for its clients have connected, and stops.
-    func drainAndStop() {
+    ///
+    /// - Parameter all: nobody else accepts from these sockets. What the cap has no room for is opened as others close;
+    ///   where descriptors run out, the rest of a queue is taken later.
+    func drainAndStop(all: Bool) {
         guard !isStopped else { return }
+        isEmptying = all
+        let limit = DescriptorLimit.current.soft
+        lastDescriptor = Int32(clamping: max(limit - Self.spareDescriptors, limit / 2))
+        watchers.forEach { $0.stop() }
+        worker.slot.isAccepting = false
+        takeQueues()
+        if !all { close() }
+    }
+
+    /// Closes the listeners when all queues were empty.
+    private func takeQueues() {
         pause = nil
         for listener in listeners {
             // A queue that is refilled as fast as it is emptied must not keep the worker from leaving.
             isQueueEmpty = false
             for _ in 0..<Self.batch where pause == nil && !isQueueEmpty { accept(from: listener) }
         }
-        stop()
+        if pause == nil { close() }
+    }
+
+    /// Everybody who has connected has been opened, and nobody else will be.
+    var isDone: Bool { isStopped && waiting.isEmpty }
+
+    /// There is no time left for anybody: who waits is opened to be refused.
+    func refuseWaiting() {
+        openWaiting()
+        if isEmptying { takeQueues() }
+    }
+
+    /// Those that have their answer and are only being closed do not count.
+    private var hasPlace: Bool {
+        worker.openConnections - worker.lingeringConnections < worker.configuration.connections || worker.isRefusing
+    }
+
+    private func openWaiting() {
+        while nextWaiting < waiting.count, hasPlace {
+            let client = waiting[nextWaiting]
+            nextWaiting += 1
+            worker.open(client.fileDescriptor, client.peer, client.listener)
+        }
+        guard nextWaiting == waiting.count else { return }
+        waiting = []
+        nextWaiting = 0
+    }
+
+    /// A connection has its answer and is only being closed.
+    func connectionLingers() {
+        guard isEmptying || nextWaiting < waiting.count else { return }
+        connectionClosed()
     }
 
     func connectionClosed() {
+        openWaiting()
         if pause == .full || pause == .outOfDescriptors { resume() }
     }
 
     private func resume() {
         guard !isStopped else { return }
-        pause = nil
         pauseTimer?.stop()
+        if isEmptying { return takeQueues() }
+        pause = nil
         watchers.forEach { $0.start() }
         worker.slot.isAccepting = true
     }
@@ -89,7 +157,7 @@ final class Acceptor {
     private func pause(_ reason: Pause, seconds: Double?) {
         pause = reason
         watchers.forEach { $0.stop() }
-        worker.slot.isAccepting = reason == .ahead
+        worker.slot.isAccepting = reason == .ahead && !isEmptying
         if let seconds { pauseTimer?.start(after: seconds) }
     }
 
@@ -97,16 +165,21 @@ final class Acceptor {
         // Whatever still waits after the pause was left by the others as well, so some of it is taken here.
         if pause == .ahead { allowance = 4 }
         resume()
+        worker.finishIfDone()
     }
 
     private func accept(from listener: Listener) {
         for _ in 0..<Self.batch {
-            if worker.openConnections >= worker.configuration.connections {
+            if isEmptying {
+                if let last = waiting.last, last.fileDescriptor >= lastDescriptor {
+                    return pause(.outOfDescriptors, seconds: Self.descriptorPause)
+                }
+            } else if worker.openConnections >= worker.configuration.connections {
                 // Room is made only for somebody who waits.
                 guard Socket.waitBlocking(listener.socket.fileDescriptor, for: .read, seconds: 0) else { return }
                 guard worker.evictIdleConnection() else { return pause(.full, seconds: nil) }
             }
-            if isAhead {
+            if isAhead, !isEmptying {
                 guard allowance > 0 else { return pause(.ahead, seconds: Self.aheadPause) }
                 allowance -= 1
             }
@@ -114,7 +187,11 @@ final class Acceptor {
             let accepted = Socket.accept(listener.socket.fileDescriptor, peer: &peer)
             if accepted >= 0 {
                 isQueueEmpty = false
-                worker.open(accepted, peer, listener)
+                if isEmptying, !hasPlace {
+                    waiting.append((accepted, peer, listener))
+                } else {
+                    worker.open(accepted, peer, listener)
+                }
             } else if accepted == -EAGAIN {
                 isQueueEmpty = true
                 return
@@ -126,9 +203,10 @@ final class Acceptor {
                         "Out of descriptors or socket memory: not accepting for now",
                         metadata: ["error": "\(SystemError.message(-accepted))", "open": "\(worker.openConnections)"])
                 }
-                if worker.evictIdleConnection() { continue }
+                if worker.evictIdleConnection() || isEmptying && worker.evictLingeringConnection() { continue }
                 return pause(.outOfDescriptors, seconds: Self.descriptorPause)
             } else if !SocketError.isTransientAccept(accepted) {
+                worker.loop.onCheck?()
                 worker.logger.error("accept failed", metadata: ["error": "\(SystemError.message(-accepted))"])
                 return pause(.outOfDescriptors, seconds: Self.descriptorPause)
             }

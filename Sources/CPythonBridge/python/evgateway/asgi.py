@@ -54,13 +54,33 @@ class Driver:
         loop.add_reader(descriptor, _evgateway.asgi_pump)
         # The first pump registers the first watchers with the kernel. Before it, the descriptor is never ready.
         loop.call_soon(_evgateway.asgi_pump)
+        loop.call_soon(self.check)
+        self.timer = loop.call_later(1, self.second)
         starting = loop.create_task(self.start())
         try:
             loop.run_forever()
+        except OSError:     # the loop cannot poll
+            self.check()
+            raise
         finally:
+            self.timer.cancel()
             loop.remove_reader(descriptor)
             starting.cancel()
             self.end()
+
+    def second(self):
+        """Once a second, whatever has become of the descriptors: the worker looks at them."""
+        _evgateway.asgi_pump()
+        self.check()
+        self.timer = self.loop.call_later(1, self.second)
+
+    def check(self):
+        selector = getattr(self.loop, "_selector", None)
+        if selector is not None:
+            driver = selector.fileno() if hasattr(selector, "fileno") else -1
+        else:
+            driver = self.loop._get_backend_id() if hasattr(self.loop, "_get_backend_id") else -1
+        _evgateway.guest_check(driver)
 
     async def start(self):
         message = details = ""

@@ -68,16 +68,35 @@ def drive():
             watcher.stop()
             ended.set()
 
+    def check():
+        driver = hub.loop.fileno()
+        _evgateway.guest_check(-1 if driver is None else driver)
+
+    def first():
+        """Now the hub's epoll set is known to hold the descriptor, before any code of the app could close it."""
+        check()
+        watcher.callback = pump
+        pump()
+
+    def second():
+        pump()
+        check()
+
     watcher = hub.loop.io(_evgateway.guest_descriptor(), 1)
-    watcher.start(pump)
+    watcher.start(first)
+    # Whatever becomes of the descriptors, the pump goes on, and the worker looks at them once a second.
+    seconds = hub.loop.timer(1, 1)
+    seconds.start(second)
     hub.loop.run_callback(pump)  # the first pump adds the loop's descriptors to the epoll set that the hub watches
     while not ended.is_set():
         try:
             ended.wait()
         except BaseException as error:  # gevent throws SystemExit of any greenlet into the main greenlet
+            check()
             from .host import report
             report(None, None, "in a greenlet", error)
     watcher.close()
+    seconds.close()
     running = _evgateway.gevent_running()
     if running:
         import gevent
