@@ -91,7 +91,8 @@ def test_a_header_of_a_target_that_is_not_listed_or_not_public_is_refused(writte
 
 BRIDGE = "Sources/CPythonBridge"
 FOLDERS = {f"{BRIDGE}/{name}": "" for name in (
-    "runtime/call.h", "wsgi/wsgi.h", "asgi/asgi.h", "module.h", "include/cpythonbridge.h", "include/evg_asgi.h")}
+    "runtime/call.h", "wsgi/wsgi.h", "asgi/asgi.h", "gevent/gevent.h", "other/other.h", "module.h",
+    "include/cpythonbridge.h", "include/evg_asgi.h", "include/evg_threads.h")}
 
 
 @pytest.mark.parametrize("path, line", [
@@ -99,6 +100,11 @@ FOLDERS = {f"{BRIDGE}/{name}": "" for name in (
     ("asgi/a.c", '#include "wsgi.h"'),
     ("asgi/a.h", '#include "../module.h"'),
     ("wsgi/a.c", '#include "evg_asgi.h"'),
+    ("wsgi/a.c", '#include "../gevent/gevent.h"'),
+    ("gevent/a.c", '#include "../wsgi/wsgi.h"'),
+    ("gevent/a.c", '#include "evg_threads.h"'),
+    ("other/a.c", '#include "../wsgi/wsgi.h"'),
+    ("include/evg_asgi.h", '#include "evg_threads.h"'),
     ("runtime/a.c", '#include "../asgi/asgi.h"'),
     ("runtime/a.h", '#include "evg_asgi.h"'),
     ("include/cpythonbridge.h", '#include "evg_asgi.h"'),
@@ -114,6 +120,8 @@ def test_headers_that_may_be_included_pass(written):
         f"{BRIDGE}/asgi/a.c": '#include "asgi.h"\n#include "../runtime/call.h"\n'
                                 '#include "evg_asgi.h"\n#include <low.h>',
         f"{BRIDGE}/asgi/asgi.h": '#include "call.h"\n#include <string.h>',
+        f"{BRIDGE}/gevent/gevent.h": '#include "../runtime/call.h"\n#include "evg_runtime.h"',
+        f"{BRIDGE}/other/a.c": '#include "other.h"\n#include "../runtime/call.h"',
         f"{BRIDGE}/runtime/a.c": '#include "call.h"\n#include "cpythonbridge.h"\n#include <Python.h>',
         f"{BRIDGE}/include/evg_asgi.h": '#include "cpythonbridge.h"',
         f"{BRIDGE}/module.c": '#include "module.h"\n#include "wsgi/wsgi.h"\n#include "asgi/asgi.h"',

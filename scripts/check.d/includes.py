@@ -1,9 +1,10 @@
 """A C file includes headers of its own target, public headers of its target's dependencies, and the system's.
 
 Inside of Sources/CPythonBridge the folders form two levels: `runtime`, and one folder per worker class above it. A file
-of a class includes headers of its own folder and of `runtime`; a file of `runtime` includes headers of `runtime` alone.
-Files directly in Sources/CPythonBridge are above all folders: they include what they like and no folder includes them.
-A public header (`include/evg_NAME.h`) belongs to the folder NAME when there is one, else to `runtime`.
+of a class includes headers of its own folder and of `runtime`; a file of `runtime` includes headers of `runtime` only.
+So there are no cycles. Files directly in Sources/CPythonBridge are above all folders: they may include every header,
+and no folder includes theirs. A public header `include/evg_NAME.h` belongs to the folder or class NAME, other public
+headers to `runtime`.
 """
 
 import posixpath
@@ -13,6 +14,7 @@ import package
 
 BRIDGE = "Sources/CPythonBridge"
 RUNTIME = "runtime"
+CLASSES = {"wsgi", "asgi", "gevent", "threads"}  # also while their files have no folder yet
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
 
@@ -62,11 +64,13 @@ def _between_folders(path, header, files):
     if not folders:
         return None
     here, there = _folder(path, folders), _folder(header, folders)
-    if here is None or there in (here, RUNTIME):
+    if here is None:
+        return None
+    if there in (here, RUNTIME):
         return None
     where = f"the folder {there}" if there else f"{BRIDGE} itself"
-    return f"includes a header of {where}; a file of {here} may include headers of " + \
-        (f"{here} and {RUNTIME}" if here != RUNTIME else f"{RUNTIME} alone")
+    return f"includes a header of {where}; a file of {here} may include those of " + \
+        (f"{here} and {RUNTIME}" if here != RUNTIME else f"{RUNTIME} only")
 
 
 def _folder(path, folders):
@@ -75,4 +79,4 @@ def _folder(path, folders):
     if parts[0] != "include":
         return parts[0] if len(parts) > 1 else None
     name = parts[1].removesuffix(".h").removeprefix("evg_")
-    return name if name in folders else RUNTIME
+    return name if name in folders | CLASSES else RUNTIME

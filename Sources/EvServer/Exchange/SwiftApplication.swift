@@ -1,6 +1,6 @@
 // A Swift handler as an application. One that may suspend runs in the request's task, which prefers the loop's
-// executor: what is not isolated elsewhere runs on the loop's thread from the first line, without a hop. One that cannot
-// suspend is called by the loop itself.
+// executor: code that is not isolated elsewhere runs on the loop's thread from its first line. One that cannot suspend
+// is called by the loop itself.
 
 package import EvLoop
 import HTTP1

@@ -153,7 +153,9 @@ package final class Spool {
         }
     }
 
-    private nonisolated static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32, at offset: Int) throws(SystemError) {
+    private nonisolated static func write(
+        _ bytes: UnsafeRawBufferPointer, to file: Int32, at offset: Int
+    ) throws(SystemError) {
         var written = 0
         while written < bytes.count {
             let count = pwrite(file, bytes.baseAddress.map { $0 + written }, bytes.count - written, offset + written)
