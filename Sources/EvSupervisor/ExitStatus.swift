@@ -18,7 +18,7 @@ package enum ExitStatus: Equatable {
 }
 
 extension ExitStatus: CustomStringConvertible {
-    /// Continues "the worker ...".
+    /// The end of a sentence that begins with "the worker".
     package var description: String {
         switch self {
         case .exited(let code): "exited with code \(code)"

@@ -1,12 +1,12 @@
 // The listening sockets of a master: one per address that all workers share, or, where SO_REUSEPORT is wanted, one per
-// address and worker index. The master keeps them while it lives: the queue of a closed socket would be lost.
+// address and worker index. The master never closes them: connections in the queue of a closed socket would be lost.
 package import EvLoop
 
 package struct ListenerSet {
     private let backlog: Int32
     /// For every worker.
     private(set) var shared: [ListeningSocket] = []
-    /// By worker index, one socket per address; index 0 is the model for the others.
+    /// By worker index, one socket per address. The sockets of other indices are opened like those of index 0.
     private(set) var own: [Int: [ListeningSocket]] = [:]
 
     /// Opens every address.
@@ -49,12 +49,12 @@ package struct ListenerSet {
         return shared + (own[index] ?? [])
     }
 
-    /// Closes what belongs to one index alone.
+    /// Closes the sockets that only one index uses.
     package mutating func close(index: Int) {
         for socket in own.removeValue(forKey: index) ?? [] { socket.close() }
     }
 
-    /// In a worker: closes what belongs to others.
+    /// In a worker: closes the sockets of other indices.
     package mutating func keepOnly(index: Int) {
         for other in Array(own.keys) where other != index { close(index: other) }
     }

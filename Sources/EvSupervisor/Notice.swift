@@ -1,4 +1,4 @@
-// Every line that the master's decisions leave in the log.
+// Every line that the master's decisions write to the log.
 import Glibc
 package import Logging
 
@@ -82,7 +82,7 @@ extension Notice {
     }
 }
 
-/// The line of the watchdog: which worker, for how long, and what it was doing.
+/// The watchdog's line: which worker stands still, for how long, and the requests that it was running.
 package func hangReport(
     pid: Int32, silence: Double, now: Double, current: (line: String, startedAt: Double)?,
     longest: (line: String, startedAt: Double)?
@@ -98,7 +98,7 @@ package func hangReport(
     return text
 }
 
-/// Bytes of a client must not forge lines of the log, nor speak to the terminal that shows it.
+/// Escapes bytes of a client, which could otherwise begin a new line in the log or control a terminal.
 package func escapingControls(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
@@ -112,7 +112,7 @@ package func escapingControls(_ text: String) -> String {
     return result
 }
 
-/// One digit after the point.
+/// Seconds with one digit after the point.
 func rounded(_ seconds: Double) -> String {
     guard seconds.isFinite, abs(seconds) < 1e9 else { return "\(seconds)" }
     let tenths = Int((seconds * 10).rounded())

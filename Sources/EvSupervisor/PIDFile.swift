@@ -1,4 +1,5 @@
-// The file that tells init scripts whom to signal. Never half written, and never the file of another live master.
+// The file with the master's process id, for init scripts. It is never visible half written, and the file of another
+// running master is never replaced.
 import Glibc
 
 package struct PIDFile {
@@ -18,7 +19,7 @@ package struct PIDFile {
         guard descriptor >= 0 else { throw Self.failure(path) }
         defer { close(descriptor) }
         let text = "\(getpid())\n"
-        // rename(2) shows readers the old file or the new one and nothing between.
+        // rename(2) is atomic: a reader sees the old file or the new one.
         guard fchmod(descriptor, 0o644) == 0,
             text.withCString({ write(descriptor, $0, strlen($0)) }) == text.utf8.count,
             rename(template, path) == 0

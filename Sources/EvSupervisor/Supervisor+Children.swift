@@ -66,21 +66,21 @@ extension Supervisor {
         feed(.spawned(age: age, pid: pid))
     }
 
-    /// In the child: lets go of all that is the master's. The epoll set is shared with it, so watchers are forgotten
-    /// and the descriptor closed, with no epoll_ctl(2), which would disarm the master's own.
+    /// In the child: gives up everything of the master's. The epoll set is shared with the master. So the descriptor is
+    /// closed without epoll_ctl(2), which would remove the master's own watchers from the set.
     private func leaveMaster(index: Int) {
         stopWatching()
         loop?.abandonAfterFork()
         loop = nil
-        // A copy of a sibling's control socket would hide the master's death from that sibling.
+        // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
         for child in children.values { close(child.control) }
         children = [:]
         inbox = []
         listeners?.keepOnly(index: index)
     }
 
-    /// Whether the process may fork, which is safe with one thread only. A preloaded app, or a host that has started
-    /// a thread since, is worth one warning.
+    /// Returns true if the process may fork, which is safe with one thread only. Logs one warning if a preloaded app,
+    /// or the host, has started a thread.
     @discardableResult
     func checkThreads(isFatal: Bool) -> Bool {
         guard !hasWarnedOfThreads, let count = Fork.threadCount(), count > 1 else { return true }
@@ -102,7 +102,7 @@ extension Supervisor {
             let pid = waitpid(-1, &status, WNOHANG)
             if pid < 0, errno == EINTR { continue }
             guard pid > 0 else { return }
-            // What it wrote last comes before its end.
+            // Messages that it sent before its end are handled first.
             readControl(of: pid)
             if let child = children.removeValue(forKey: pid) {
                 child.watcher.stop()
@@ -118,7 +118,7 @@ extension Supervisor {
             while true {
                 let count = read(child.control, bytes.baseAddress, bytes.count)
                 if count < 0, errno == EINTR { continue }
-                // End of file alone says nothing: a worker's death is told by SIGCHLD.
+                // End of file has no meaning here: SIGCHLD tells that a worker has ended.
                 if count == 0 { child.watcher.stop() }
                 guard count > 0 else { return }
                 for byte in bytes[..<count] {

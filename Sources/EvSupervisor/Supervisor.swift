@@ -1,4 +1,5 @@
-// The driver of the master: turns signals, children and time into events of `SupervisorState`, and does what it says.
+// The driver of the master: turns signals, children and time into events of `SupervisorState`, and carries out the
+// actions that it returns.
 // Single-threaded and synchronous. Callbacks of the loop only queue; forks happen here, with no callback on the stack.
 import EvLoop
 import Glibc
@@ -50,7 +51,7 @@ package final class Supervisor {
     ///
     /// - Returns: the master's exit code. In a worker process it does not return.
     package func run() -> Int32 {
-        // A reader of the log that goes away must not take the server along.
+        // Without this, a write to a log whose reader has ended would end the server.
         signal(SIGPIPE, SIG_IGN)
         var pidFile: PIDFile?
         defer {
@@ -60,7 +61,7 @@ package final class Supervisor {
             stopWatching()
         }
         do {
-            // Signals first: one that comes while files are made must not leave them behind.
+            // Signals first, so that a signal that comes while files are made does not leave them behind.
             loop = try EventLoop()
             watch()
             if let path = configuration.pidFile { pidFile = try PIDFile(claiming: path) }
@@ -139,7 +140,7 @@ package final class Supervisor {
         switch action {
         case .spawn(let age, let index, let slot): spawn(age: age, index: index, slotIndex: slot)
         case .signal(let pid, let number):
-            // One that was reaped since may have left its id to a stranger.
+            // A child that has been reaped gets no signal: another process may have its id now.
             if children[pid] != nil { kill(pid, number) }
         case .releaseSlot(let slot): scoreboard?[slot].reset()
         case .closeListeners:

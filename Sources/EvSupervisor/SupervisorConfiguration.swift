@@ -1,4 +1,4 @@
-// What the master is told, and what it tells a worker.
+// The configuration of the master, and what it gives to a worker.
 package import EvLoop
 
 /// How many workers, where they listen, and how long they may take. All times in seconds.
@@ -11,10 +11,10 @@ package struct SupervisorConfiguration: Sendable {
     package var reusePort: Bool
     /// How long a worker's loop may stand still before the worker is killed; 0 never kills.
     package var timeout: Double
-    /// How long a retired worker may finish what runs.
+    /// How long a retired worker may take to finish its open requests.
     package var gracefulTimeout: Double
     package var pidFile: String?
-    /// Whether more than one thread in the master is only worth a warning, as when an app was preloaded.
+    /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool
 
     package init(

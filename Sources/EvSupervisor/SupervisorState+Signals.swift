@@ -1,4 +1,4 @@
-// The documented signals, one case each; and the two ways to end: reload, which replaces, and stop, which does not.
+// The documented signals, one case each. Workers end in two ways: a reload replaces them, a stop does not.
 import Glibc
 
 extension SupervisorState {
@@ -8,7 +8,7 @@ extension SupervisorState {
     ]
 
     mutating func handleSignal(_ number: Int32, _ now: Double) {
-        // A terminal that is resized is no request, and neither wish can be granted.
+        // WINCH comes whenever a terminal is resized, and what these signals mean in gunicorn is not supported.
         guard number != SIGWINCH else { return }
         guard number != SIGUSR2 else { return log(.unsupported(signal: number)) }
         log(.handling(signal: number))
@@ -38,12 +38,12 @@ extension SupervisorState {
     private mutating func beginReload() {
         reloadBarrier = nextAge
         isReloadQueued = false
-        // What failed before may have been repaired: nothing waits any longer.
+        // The cause of earlier failures may have been removed, so all pauses end.
         histories = [:]
         log(.reloading)
     }
 
-    /// Ends a reload that has nobody left to replace.
+    /// Ends a reload when all old workers are replaced.
     mutating func finishReload() {
         guard let barrier = reloadBarrier,
             !workers.contains(where: { $0.phase != .retiring && ($0.age < barrier || $0.isSuccessor) })
@@ -64,7 +64,7 @@ extension SupervisorState {
 
     private mutating func addWorker() {
         guard stop == nil else { return }
-        // Each may have a successor, and both need a slot.
+        // Each worker may have a successor, and both need a slot.
         guard (target + 1) * 2 <= slots else { return log(.workerLimit(target)) }
         histories[target] = nil
         target += 1
@@ -93,7 +93,7 @@ extension SupervisorState {
 
     // MARK: the end of workers
 
-    /// Sends those home that match and are not on their way yet.
+    /// Retires the workers that match and are not retiring yet.
     mutating func retire(_ now: Double, _ matches: (Worker) -> Bool) {
         for position in workers.indices where workers[position].phase != .retiring && matches(workers[position]) {
             dismiss(position, SIGTERM, killAt: now + limits.gracefulTimeout + limits.gracefulSlack, .gracefulTimeout)
@@ -114,7 +114,7 @@ extension SupervisorState {
         stop = Stop(isQuick: quick, code: code)
         reloadBarrier = nil
         isReloadQueued = false
-        // Once the workers have closed theirs too, clients are refused instead of queued for nobody.
+        // When the workers have closed their copies too, new clients are refused and do not wait in the queue.
         actions.append(.closeListeners)
         if quick {
             quitAll(now)

@@ -1,5 +1,5 @@
-// Time: heartbeats that stop, and deadlines that pass. Only time in which the master itself ran counts against a
-// worker, so a machine that was suspended, or starved of CPU, does not wake up to a massacre.
+// Time: heartbeats that stop, and deadlines that pass. Time in which the master itself did not run does not count, so
+// no worker is killed because the machine was suspended or had no CPU time for the server.
 import Glibc
 
 extension SupervisorState {

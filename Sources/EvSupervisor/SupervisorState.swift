@@ -1,5 +1,5 @@
-// Everything that decides which workers exist is in this value: events in, actions out. No I/O and no clock; instants
-// are monotonic seconds and come in as arguments. The driver is `Supervisor`.
+// This value decides which workers exist: events in, actions out. No I/O and no clock: times are monotonic seconds and
+// are passed as arguments. The driver is `Supervisor`.
 import Glibc
 
 package struct SupervisorState {
@@ -12,17 +12,17 @@ package struct SupervisorState {
         case workerWantsReplacement(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
-        /// At least once per second: each worker's heartbeat by the number of its slot.
+        /// Sent at least once per second, with each worker's heartbeat by the number of its slot.
         case tick(heartbeats: [Int: Double])
     }
 
     package enum Action: Equatable {
         case spawn(age: Int, index: Int, slot: Int)
         case signal(pid: Int32, Int32)
-        /// The worker of this slot is gone.
+        /// The worker of this slot has ended.
         case releaseSlot(Int)
         case closeListeners
-        /// No worker will have this index any more, for now.
+        /// The number of workers has become smaller: no worker has this index now.
         case closeSockets(index: Int)
         case reopenLogs
         case reportHang(pid: Int32, slot: Int, silence: Double)
@@ -34,23 +34,23 @@ package struct SupervisorState {
     package struct Limits: Equatable {
         package var timeout = 30.0
         package var gracefulTimeout = 30.0
-        /// What a worker may be late after the graceful timeout, which it keeps itself.
+        /// How much later than the graceful timeout, which the worker observes itself, it is killed.
         package var gracefulSlack = 1.5
         /// From SIGQUIT to SIGKILL.
         package var quickTimeout = 1.5
         /// From SIGABRT to SIGKILL: time for a trace and a core.
         package var abortTimeout = 2.0
-        /// A worker that lived longer has not died early.
+        /// A worker that has lived longer than this has not died early.
         package var earlyDeath = 5.0
         package var shortestPause = 0.1
         package var longestPause = 5.0
-        /// How often a healthy worker's heartbeat changes; so much silence says nothing.
+        /// A healthy worker's heartbeat changes at least this often. A shorter time without a change is normal.
         package var heartbeatPeriod = 1.0
-        /// How late a tick may come before the master itself must have stood still.
+        /// When a tick comes later than this after the one before, the master itself did not run in between.
         package var longestTick = 2.0
-        /// The shortest such gap that is worth a line.
+        /// The shortest such gap that is logged.
         package var notableGap = 1.0
-        /// Booting is importing the app, which has no heartbeat and may take its time.
+        /// The least time limit of booting. While a worker imports its app it has no heartbeat, and that may take long.
         package var shortestBootLimit = 60.0
 
         package init() {}
@@ -63,17 +63,17 @@ package struct SupervisorState {
         let index: Int
         let slot: Int
         let startedAt: Double
-        /// Whether it takes the place of a worker that still serves.
+        /// True if it replaces a worker that still serves.
         var isSuccessor: Bool
         var pid: Int32?
         var phase = Phase.booting
         var wasReady = false
-        /// Whether it has asked for a successor.
+        /// True if it has asked for a successor.
         var isStale = false
         /// SIGUSR1 would kill a worker that is not ready, so it waits.
         var owesReopen = false
         var lastBeat = 0.0
-        /// How long the heartbeat has not changed, without the time in which the master stood still itself.
+        /// How long the heartbeat has not changed, not counting time in which the master itself did not run.
         var silence = 0.0
         var isHung = false
         var killAt: Double?
@@ -81,7 +81,7 @@ package struct SupervisorState {
         var wasKilled = false
     }
 
-    /// What an index has gone through; kept over its workers.
+    /// The failures of an index; kept when its worker is replaced.
     struct History: Equatable {
         var failures = 0
         var pausedUntil = 0.0
@@ -126,7 +126,7 @@ package struct SupervisorState {
         return (kills + starts).min()
     }
 
-    /// Takes one event and says what is to be done, in order.
+    /// Handles one event and returns the actions to carry out, in order.
     package mutating func handle(_ event: Event, at now: Double) -> [Action] {
         actions.removeAll(keepingCapacity: true)
         switch event {
@@ -143,9 +143,9 @@ package struct SupervisorState {
         return actions
     }
 
-    // MARK: what should be
+    // MARK: starting workers
 
-    /// Brings what is towards what should be.
+    /// Starts a worker for each index that has none, unless it must wait; then one successor at most.
     private mutating func settle(_ now: Double) {
         if stop != nil {
             finishStop()
@@ -166,7 +166,7 @@ package struct SupervisorState {
         now >= histories[index]?.pausedUntil ?? 0
     }
 
-    /// The worker that has this index and is not on its way out.
+    /// The worker that has this index and is not retiring.
     private func holder(of index: Int) -> Worker? {
         workers.first { $0.index == index && $0.phase != .retiring }
     }
@@ -176,7 +176,7 @@ package struct SupervisorState {
     }
 
     private mutating func spawn(_ index: Int, asSuccessor: Bool, _ now: Double) {
-        // With all slots taken by draining workers, the next to end makes room.
+        // If draining workers have all slots, the next start follows when one of them ends.
         guard let slot = (0..<slots).first(where: { slot in !workers.contains { $0.slot == slot } }) else { return }
         let age = nextAge
         nextAge += 1
@@ -266,7 +266,7 @@ package struct SupervisorState {
             code == ExitCode.workerBootFailed || code == ExitCode.appLoadFailed,
             worker.age <= firstGeneration || !someoneWasReady, stop == nil
         {
-            // At the start nobody is served yet: better no server than one that tries for ever.
+            // At the start no client is served yet. To end with an error is better than to try for ever.
             log(.haltedByBootFailure(code: code))
             beginStop(quick: true, code: code, now)
             return
@@ -279,7 +279,7 @@ package struct SupervisorState {
         }
     }
 
-    /// Lets the next start of this index wait, twice as long each time, and returns the seconds.
+    /// Delays the next start of this index, each time twice as long, and returns the delay in seconds.
     private mutating func pause(_ index: Int, _ now: Double) -> Double {
         var history = histories[index] ?? History()
         let doublings = min(history.failures, 20)
