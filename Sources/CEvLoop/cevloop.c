@@ -118,7 +118,7 @@ void evg_signal_init(evg_signal *signal, int number, evg_callback callback, void
 }
 void evg_signal_start(evg_loop *loop, evg_signal *signal) { ev_signal_start(loop, &signal->watcher); }
 
-/* libev wakes a loop for a signal only while it polls, and a guest is polled by somebody else. */
+/* libev wakes a loop for a signal only while that loop polls. A guest is polled by the other loop. */
 static int guest_event = -1;
 static void signal_for_guest(int number) {
     int saved = errno;

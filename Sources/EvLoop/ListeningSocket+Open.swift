@@ -106,7 +106,7 @@ extension ListeningSocket {
         }
         switch SocketName.withUnixAddress(path: path, { connect(probe.number, $0, $1) == 0 ? 0 : errno }) {
         case ECONNREFUSED, ENOENT: return nil
-        // EAGAIN: its queue is full. EPROTOTYPE: it is no stream socket. Either way somebody is there.
+        // EAGAIN: its queue is full. EPROTOTYPE: it is not a stream socket. In both cases a process has it open.
         case 0, EAGAIN, EPROTOTYPE: return "a server is listening there already"
         case let code: return SystemError.message(code)
         }

@@ -1,5 +1,5 @@
 // Listening sockets: made by the master before it forks, shared by the workers, never made twice.
-// A socket file that a living server listens on is left alone; one that nobody answers on is replaced.
+// A socket file on which a server listens is never replaced; one on which no server answers is.
 import Glibc
 
 /// A socket that accepts connections, non-blocking and close-on-exec. A copy refers to the same descriptor.

@@ -34,7 +34,7 @@ package final class LogFile {
         if ownsDescriptor { _ = close(fileDescriptor) }
     }
 
-    /// Opens the path anew, so that a file moved away by a log rotation is left. No-op for a standard stream.
+    /// Opens the path again: after a log rotation, the new file is written. Does nothing for a standard stream.
     ///
     /// When the path cannot be opened the old file stays in use and the error is thrown.
     package func reopen() throws(SystemError) {

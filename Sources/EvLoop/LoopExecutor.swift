@@ -57,7 +57,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         let record = UInt(bitPattern: async)
         let event = loop.guest?.event
         inbox.withLock {
-            // An ev_async writes only while the loop polls, and a guest is polled by somebody else.
+            // An ev_async writes to its descriptor only while its own loop polls. A guest is polled by the other loop.
             $0.wake = {
                 if let event { return evg_eventfd_wake(event) }
                 evg_async_send(OpaquePointer(bitPattern: handle), UnsafeMutablePointer(bitPattern: record))

@@ -1,5 +1,5 @@
 // What workers tell the master, and each other: one slot per worker in one shared anonymous mapping.
-// Every field is a relaxed atomic written by one process, so nobody waits for anybody. The layout is evg_scoreboard.h.
+// Every field is a relaxed atomic that one process writes, so no process waits. The layout is in evg_scoreboard.h.
 import CEvLoop
 import Glibc
 

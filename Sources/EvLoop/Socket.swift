@@ -4,7 +4,7 @@
 import CEvLoop
 import Glibc
 
-/// The address of a connection's other end, kept as bytes and made text when somebody asks.
+/// The address of a connection's other end, kept as bytes and converted to text when it is read.
 package struct PeerAddress: Sendable {
     var record = evg_peer()
 

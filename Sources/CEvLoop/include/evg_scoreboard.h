@@ -119,7 +119,7 @@ static inline size_t evg_line_get(const evg_line *line, void *bytes, double *sta
     return 0;
 }
 
-/// Empties a slot whose worker is gone, or that a new worker is about to take. Nobody else writes to it then.
+/// Empties a slot whose worker has ended, before a new worker gets it. No other process may write to it then.
 static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_state(s, 0);
     evg_slot_set_accepting(s, 0);
