@@ -28,6 +28,7 @@ NOT_RUN = {
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",
     "scripts/bench": "takes many minutes and needs the peers",
     "scripts/bench --markdown": "takes many minutes and needs the peers",
+    "scripts/bench --instructions": "takes many minutes and needs the peers and valgrind",
     "wrk -t1 -c64": "is what scripts/bench runs",
 }
 BUILTINS = {"cd", "export", "source"}

@@ -1,4 +1,4 @@
-"""The fields that Chrome sends with the page of a user who has been here before: eight beside Host, 473 bytes."""
+"""The fields that Chrome sends when a user comes to a page again: eight besides Host, 473 bytes."""
 
 FIELDS = [
     "Connection: keep-alive",

@@ -1,4 +1,4 @@
-"""Who is compared: the name of a row, and the server that scripts/loadtest starts for it with which flags."""
+"""The servers that are compared: the name of each row, and the server and flags that scripts/loadtest starts for it."""
 
 import types
 
@@ -30,7 +30,7 @@ CONTESTANTS = {
 
 
 def spec(name, app="hello"):
-    """`app`: the module in the place of hello."""
+    """`app`: the module that is served instead of hello."""
     text, flags = CONTESTANTS[name]
     options = types.SimpleNamespace(worker_class=None, workers=None, threads=None, connections=CONNECTIONS, app=None,
                                     python=None, flags=flags)
@@ -38,12 +38,12 @@ def spec(name, app="hello"):
 
 
 def started(name, app="hello", through=list, **paths):
-    """`paths` are those that the scenarios ask for, where they are not the app's own; `through`: Server.started."""
+    """`paths`: the paths that the scenarios use, if they are not the app's own; `through`: see Server.started."""
     return Server.started(spec(name, app), paths, through)
 
 
 def described(name):
-    """(name, version, command as a reader would type it in the root of the repository)."""
+    """Returns (name, version, the command as one would type it in the root of the repository)."""
     chosen = spec(name)
     chosen.kind.build()
     return name, kinds.version(chosen), kinds.typed(chosen.kind.words(chosen))

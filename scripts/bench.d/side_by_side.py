@@ -1,4 +1,4 @@
-"""Contestants under wrk in interleaved rounds: CPU time per request, and the median of its ratios."""
+"""Loads contestants with wrk in interleaved rounds: CPU time per request, and the median of its ratios."""
 
 import http.client
 import os
@@ -17,20 +17,20 @@ POST = pathlib.Path(__file__).with_name("post.lua")
 
 
 class SideBySide:
-    """A workload on those of its contestants that `names` has."""
+    """Measures a workload on those of its contestants that are in `names`."""
 
     def __init__(self, workload, names, context):
-        """`context`: what else the measurements take from a command line, as run.Context has it."""
+        """`context`: a run.Context with the other options of the command line."""
         self.workload, self.names = workload, names
         self.context = Context(context.options, context.progress)
         self.context.fields = workload.fields
 
     def tables(self, rounds, seconds):
-        """Measures; returns the table of figures and the one of ratios."""
+        """Measures. Returns the table of figures and the table of ratios."""
         servers = {}
         cpu, rate, size = ({name: [] for name in self.names} for _ in range(3))
         with tempfile.NamedTemporaryFile() as body:
-            # Not all the same byte: nothing on the way may find that easy.
+            # Not all the same byte, so that nothing can compress it or treat it specially.
             body.write(os.urandom(self.workload.post or 0))
             body.flush()
             try:
@@ -39,7 +39,7 @@ class SideBySide:
                     self.check(servers[name], body.name)
                     self.measured(servers[name], body.name, 1)
                 for number in range(rounds):
-                    # Every other round runs backwards, so that no one always follows the same neighbour.
+                    # Every second round has the opposite order, so that no server always runs after the same one.
                     for name in self.names if number % 2 == 0 else reversed(self.names):
                         found = self.measured(servers[name], body.name, seconds)
                         cpu[name].append(found["cpu_per_request_us"])
@@ -51,7 +51,7 @@ class SideBySide:
         return self.figures(cpu, rate, size), self.ratios(cpu)
 
     def check(self, server, body):
-        """One request whose answer is compared: all do the same work."""
+        """Sends one request and checks its answer, so that all contestants do the same work."""
         fields = dict(field.split(": ", 1) for field in self.workload.fields)
         connection = http.client.HTTPConnection(*server.target[1], timeout=30)
         with open(body, "rb") as file:
@@ -64,7 +64,7 @@ class SideBySide:
             raise Refused(f"{server.name}: {self.workload.title}: {response.status} {answer[:100]!r}")
 
     def measured(self, server, body, seconds):
-        """A round; every error ends the benchmark."""
+        """Measures one round. Any error ends the benchmark."""
         server.settle()
         measurement = Measurement(self.context, server, "throughput", {})
         script = () if self.workload.post is None else (POST, body)

@@ -2,7 +2,7 @@
 
 
 class Table:
-    """`heads` are the columns' names: the first is left-aligned, the others right. Rows are texts."""
+    """`heads` are the columns' names. The first column is left-aligned, the others right-aligned. Rows are texts."""
 
     def __init__(self, *heads):
         self.heads, self.rows = heads, []
@@ -25,7 +25,7 @@ class Table:
 
 
 def judged(value, target, form):
-    """The target, and whether it is met."""
+    """Returns the target as text, and whether it is met."""
     if target is None:
         return "-"
     return f"<= {form.format(target)} {'met' if value <= target else 'MISSED'}"

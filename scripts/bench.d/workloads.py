@@ -1,17 +1,17 @@
-"""What is asked of contestants side by side: the request, the app that answers it, and whose CPU time is compared."""
+"""The workloads: the request, the app that answers it, and the pairs of servers whose CPU time is compared."""
 
 import browser
 
 
 class Workload:
-    """`pairs`: ours, the peer, the ratio of CPU time per request that we want to stay under, or None. `app`: the module
-    in the place of hello. `post`: the bytes of a POST's body, or None for a GET. `answer`: the body of the answer.
-    `connections`: of wrk."""
+    """`pairs`: ours, the peer, and the ratio of CPU time per request that must not be exceeded, or None. `app`: the
+    module that is served instead of hello. `post`: the bytes of a POST's body, or None for a GET. `answer`: the body of
+    the answer. `connections`: those of wrk."""
 
     def __init__(self, title, pairs, app="hello", fields=(), post=None, answer=b"Hello, World!", connections=64):
         self.title, self.pairs, self.app, self.fields, self.post = title, pairs, app, list(fields), post
         self.answer, self.connections = answer, connections
-        # A peer beside ours, in the order of the pairs.
+        # Each peer is next to ours, in the order of the pairs.
         self.names = list(dict.fromkeys(name for ours, peer, _ in pairs for name in (peer, ours)))
 
 

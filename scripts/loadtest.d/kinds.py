@@ -1,4 +1,4 @@
-"""The servers that can be started: the words of each one's command, what it can hold, how it is told to leave."""
+"""The servers that can be started: the command of each, how many requests it can hold, and how it is stopped."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import sys
 
 
 class Refused(Exception):
-    """What was asked for cannot be done; the text is one line for the user."""
+    """A request of the user that cannot be carried out. The text is one line for the user."""
 
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ HUMMINGBIRD = APPS / "hummingbird-hello"
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
          "upload": "/upload", "download": "/download?bytes={bytes}"}
-# Examples/longpoll-chat: nothing comes after that id, so everyone who asks for it waits.
+# Examples/longpoll-chat: there is no message after this id, so a client that asks for one waits.
 CHAT_PATHS = {"fast": "/waiting", "hold": "/messages?since=999999999&wait={seconds}",
               "wait": "/messages?since=999999999&wait=30", "publish": "/messages", "upload": "/messages",
               "download": None}
@@ -30,10 +30,10 @@ THREADS = 64
 
 
 class Kind:
-    """`classes`: what --worker-class may say, the default first. `waits`: those of them that hold any number of
-    requests at once. `hup`: whether HUP reloads. `workers`: whether there can be several. `needs_port`: the kernel
-    cannot choose its port. `leave`: the signal that ends it at once, workers and all. `made`: the program, what it is
-    made of and the command that makes it, on first use and when that has changed."""
+    """`classes`: the values of --worker-class, the default first. `waits`: those that hold any number of requests at
+    once. `hup`: whether HUP reloads it. `workers`: whether it can have several. `needs_port`: true if it cannot let the
+    kernel choose its port. `leave`: the signal that ends it and its workers at once. `made`: the program, its sources,
+    and the command that builds it when it is first used or its sources have changed."""
 
     def __init__(self, words, classes, waits=(), hup=False, workers=True, package=None, needs_port=False,
                  leave=signal.SIGTERM, made=None):
@@ -59,17 +59,17 @@ class Kind:
         if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
                           stdout=sys.stderr).returncode:
             raise Refused(f"{shown(program)} could not be made")
-        # A compiler that finds nothing to do leaves the file as it was.
+        # If nothing had to be compiled, the file still has its old time.
         os.utime(program)
 
 
 def shown(path):
-    """From the root of the repository, where it is below it."""
+    """Returns the path relative to the root of the repository, if it is inside."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def typed(words):
-    """A command as a reader would type it in the root of the repository."""
+    """Returns a command as one would type it in the root of the repository."""
     return shlex.join(shown(word) if isinstance(word, pathlib.Path) else str(word) for word in words)
 
 
@@ -124,7 +124,7 @@ def _waitress(spec):
 
 
 def _uwsgi(spec):
-    # Its loop on gevent does not keep connections alive itself; its HTTP router does that for it.
+    # With gevent, uwsgi itself has no keep-alive; its HTTP router has.
     how = ["--http", spec.bind, "--http-keepalive=75", "--gevent", str(spec.connections), "--gevent-monkey-patch"]
     if spec.worker_class == "threads":
         how = ["--http11-socket", spec.bind, "--enable-threads", "--threads", str(spec.threads)]
@@ -161,7 +161,7 @@ KINDS = {
 
 
 def held_at_once(spec):
-    """How many requests a worker can hold that wait; None: as many as it has connections."""
+    """Returns how many waiting requests a worker can hold; None if as many as it has connections."""
     kind = KINDS[spec.name]
     if spec.worker_class in kind.waits:
         return None
@@ -171,7 +171,7 @@ def held_at_once(spec):
 
 
 def version(spec):
-    """Of the server, and of the library whose loop it runs on; None when it cannot be told."""
+    """Returns the version of the server, and of the library whose loop it uses; None if it is not known."""
     if spec.name == "hummingbird":
         return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
     if spec.name == "bare-c":

@@ -1,5 +1,5 @@
-"""Bodies in one piece, as frameworks handle them, as WSGI and as ASGI: a POST is answered with the length of its body,
-which is read whole, a GET with a megabyte. `app_with_date_and_server`: see hello.py."""
+"""Bodies in one piece, as frameworks handle them, for WSGI and ASGI. A POST is answered with the length of its body,
+which is read as a whole; a GET is answered with a megabyte. `app_with_date_and_server`: see hello.py."""
 
 import hello
 

@@ -1,5 +1,5 @@
-"""The WSGI and ASGI peers of Examples/hello. Servers that send no Date and Server of their own are given both, so that
-every contestant puts the same bytes on the wire."""
+"""The answer of Examples/hello, as WSGI and ASGI apps. For servers that do not send Date and Server themselves, an app
+adds both, so that every server sends the same bytes."""
 
 BODY = [b"Hello, World!"]
 FIELDS = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "13")]

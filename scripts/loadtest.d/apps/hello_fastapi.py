@@ -1,4 +1,4 @@
-"""A hello from FastAPI: JSON, as that framework is made for."""
+"""A hello from FastAPI, in JSON, as is usual for that framework."""
 
 from fastapi import FastAPI
 

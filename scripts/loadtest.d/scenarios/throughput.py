@@ -1,8 +1,8 @@
-"""throughput: requests as fast as answers come, by wrk; or at a constant rate, by clients of our own.
+"""throughput: requests as fast as answers come, sent by wrk; or at a constant rate, sent by our own clients.
 
-Without `rate` the figures are wrk's: a closed loop, whose latencies leave out what waited for a slow answer (the
-result says `corrected: false`). With `rate` the schedule waits for nobody and latency counts from the moment a request
-was due.
+Without `rate` the figures are wrk's. It sends a request when the one before is answered, so its latencies do not count
+requests that a slow answer delayed (the result has `corrected: false`). With `rate` requests do not wait for answers,
+and latency counts from the time at which a request was due.
 """
 
 import re
@@ -46,7 +46,7 @@ def run(measurement, parameters):
 
 
 def requests(measurement, data, parameters, fresh=False):
-    """Our own clients send `data` for parameters["seconds"] at parameters["rate"], or as fast as answers come."""
+    """Lets our own clients send `data` for parameters["seconds"], at parameters["rate"] or as fast as answers come."""
     start = time.monotonic() + 0.1
     measurement.begin(start)
     crew = measurement.crew(
@@ -105,7 +105,7 @@ def parsed(measurement, text):
 
 
 def _latency(text, count):
-    """wrk tells four percentiles, mean, deviation and maximum; that is the whole curve then."""
+    """Returns the latency that wrk prints: mean, deviation, maximum and a curve of four percentiles."""
     percentiles = {name: _us(*value) for name, *value in
                    re.findall(r"^\s+(50|75|90|99)%\s+([\d.]+)(us|ms|s|m|h)\s*$", text, re.MULTILINE)}
     summary = re.search(r"Latency\s+([\d.]+)(us|ms|s|m|h)\s+([\d.]+)(us|ms|s|m|h)\s+([\d.]+)(us|ms|s|m|h)", text)
