@@ -190,6 +190,7 @@ final class Connection {
         isHalfClosed = true
         updateInterest()
         worker.deadlines.begin(.halfClose, node)
+        worker.departures.watch(self)
         exchange.inputEnded()
     }
 
@@ -291,6 +292,7 @@ final class Connection {
         watcher.stop()
         worker.deadlines.remove(node)
         if let writeNode { worker.deadlines.remove(writeNode) }
+        if isHalfClosed { worker.departures.forget(self) }
         output = OutputQueue()
         pending = []
         partial = nil

@@ -29,6 +29,7 @@ package final class Worker {
     let serverHeader: UnsafeRawBufferPointer?
     private(set) var deadlines: Deadlines!
     private(set) var requestDeadlines: RequestDeadlines!
+    private(set) lazy var departures = Departures(loop)
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?

@@ -69,6 +69,8 @@ void evg_remake_stop(evg_loop *loop, evg_remake *remake);
 int evg_remake_descriptor(int old);   /* the number that the set will have, when the old one is closed first */
 int evg_epoll(void);                  /* an empty epoll set, or a negative errno */
 int evg_epoll_add(int epoll, int fd); /* to be told when fd is readable; 0 or a negative errno */
+int evg_epoll_add_hangup(int epoll, int fd); /* to be told when fd has hung up or has an error, and of nothing else */
+int evg_epoll_next(int epoll);        /* one that was added for hang-ups and has hung up; -1 when none has */
 void evg_epoll_remove(int epoll, int fd);
 
 /* A peer's address: the family (AF_INET, AF_INET6, else 0), the port, and 4 or 16 bytes in network order. */
