@@ -70,6 +70,7 @@ static void unlink_request(evg_asgi_request *self) {
 void evg_asgi_end(evg_asgi_request *self, bool failed) {
     void *exchange = self->exchange;
     if (!exchange) return;
+    if (evg_py_forked) evg_py_end_forked();
     self->exchange = NULL;
     Py_CLEAR(self->app);
     Py_CLEAR(self->scope);
@@ -173,6 +174,8 @@ static int request_step(PyObject *object, PyObject *value, PyObject **result) {
         PyObject *app = self->app;
         Py_INCREF(app);
         outcome = evg_asgi_step(app, value, result);
+        /* Before it waits, too: its loop's epoll set is the parent's. */
+        if (evg_py_forked) evg_py_end_forked();
         Py_DECREF(app);
     }
     if (outcome == evg_send_return) evg_asgi_end(self, false);

@@ -149,6 +149,7 @@ static void spawn(void *call) {
 
 static PyObject *pump(PyObject *module, PyObject *none) {
     (void)module, (void)none;
+    if (evg_py_forked) Py_RETURN_NONE;
     bool alive = evg_swift_guest_pump();
     /* No pump runs inside of this one: only the hub calls it. What greenlets add meanwhile waits for the next. */
     size_t count = note_count;
@@ -161,6 +162,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
             if (next.request->call) deliver(next.request, next.event);
             Py_DECREF((PyObject *)next.request);
         }
+        if (evg_py_forked) Py_RETURN_NONE;   /* a greenlet has forked, and the hub runs in the child */
     }
     note_count -= count;
     if (note_count) {
@@ -178,6 +180,26 @@ static PyObject *pending(PyObject *module, PyObject *none) {
     return list;
 }
 
+/* ---- in a process that the app has forked ---- */
+
+/* gevent_forked(greenlet that forked): greenlets of other requests are copies, and those of the parent go on. */
+static PyObject *forked(PyObject *module, PyObject *current) {
+    (void)module;
+    for (evg_gevent_request *request = running; request; request = request->next)
+        request->orphaned = request->greenlet != current;
+    Py_RETURN_NONE;
+}
+
+void evg_gevent_comes_back(void *exchange) {
+    evg_gevent_request *request = exchange;
+    while (request->orphaned && pthread_equal(pthread_self(), evg_py_loop_thread)) {
+        PyObject *place = NULL;
+        PyErr_Clear();
+        evg_gevent_wait(&place);   /* nobody wakes it */
+    }
+    evg_py_end_forked();
+}
+
 /* ---- the class ---- */
 
 static PyObject *serve(PyObject *module, PyObject *none) {
@@ -192,7 +214,9 @@ static PyObject *serve(PyObject *module, PyObject *none) {
 static PyMethodDef serve_method = {"serve", serve, METH_NOARGS, "A greenlet's whole life."};
 
 static PyMethodDef methods[] = {
-    {"gevent_pump", pump, METH_NOARGS, "Serves what is ready, then greenlets; False when the worker is to end."},
+    {"gevent_pump", pump, METH_NOARGS,
+     "Serves what is ready, then greenlets; False when the worker is to end, None in a process that was forked."},
+    {"gevent_forked", forked, METH_O, "gevent_forked(greenlet): in a forked process, which greenlet has forked."},
     {"gevent_running", pending, METH_NOARGS, "The greenlets of the requests that run."},
     {"gevent_take", evg_gevent_take, METH_O, "The next bytes of a streamed body; b'' at its end."},
     {NULL, NULL, 0, NULL},

@@ -15,6 +15,7 @@ typedef struct evg_gevent_request {
     struct evg_gevent_request *previous, *next;   /* of those that run */
     struct evg_gevent_head *head;           /* a response head that is not sent yet */
     int32_t refusal;                        /* the status when the body cannot be read */
+    bool orphaned;                          /* in a forked process: its greenlet is not that which forked */
     bool streams, left, broken;             /* broken: write() or read() has raised because the client has left */
 } evg_gevent_request;
 
@@ -55,6 +56,9 @@ void evg_gevent_begin_turn(void);
 
 void evg_gevent_client_left(evg_gevent_request *request);
 bool evg_gevent_has_left(evg_gevent_request *request);
+
+/* In a forked process, instead of answering: the greenlet that forked ends it, others wait for ever. */
+_Noreturn void evg_gevent_comes_back(void *request);
 
 /* Once in a process, before the first greenlet. */
 void evg_gevent_keep_stacks(void);

@@ -108,6 +108,7 @@ static int dress(PyObject *environ, const evg_py_request *described) {
 PyObject *evg_gevent_take(PyObject *module, PyObject *object) {
     (void)module;
     evg_gevent_request *request = (evg_gevent_request *)object;
+    if (evg_py_forked) evg_gevent_comes_back(request);   /* what is still to come goes to the parent */
     while (request->call) {
         int32_t status = 0;
         PyObject *bytes = evg_swift_gevent_take(request->call, &status);
@@ -217,5 +218,5 @@ PyObject *evg_gevent_serve(evg_gevent_request *request) {
 
 const evg_py_sink evg_gevent_sink = {
     .start = start, .write = write_block, .wait = write_waits, .dress = dress, .silences = silences,
-    .owns_context = true,
+    .comes_back = evg_gevent_comes_back, .owns_context = true,
 };

@@ -51,6 +51,7 @@ typedef struct evg_py_sink {
     int (*dress)(PyObject *environ, const evg_py_request *request);   /* adds what the class gives its apps; or NULL */
     int (*wait)(void *exchange);       /* in place of flush, with the GIL; -1 with an exception; or NULL */
     bool (*silences)(void *exchange);  /* whether the pending exception is an end that is meant; or NULL */
+    void (*comes_back)(void *exchange);   /* evg_py_come_back: keeps what must not end the process; or NULL */
     bool owns_context;                 /* each call has a thread of control, and so a context, of its own */
 } evg_py_sink;
 
@@ -70,6 +71,7 @@ extern PyObject *evg_py_host;           /* the Python module evgateway.host */
 extern PyObject *evg_py_file_wrapper;   /* the class evgateway.host.FileWrapper */
 
 /* Each adds what its file offers to Python to the extension module. */
+int evg_py_forked_ready(PyObject *module);
 int evg_py_guest_ready(PyObject *module);
 int evg_py_gevent_ready(PyObject *module);
 int evg_py_asgi_ready(PyObject *module);
@@ -101,6 +103,15 @@ PyObject *evg_py_percent_decoded(const uint8_t *base, size_t count, evg_py_decod
 
 /* Logs the pending exception, with the request's line, and clears it. what says where it happened. */
 void evg_py_report(const evg_py_call *call, const char *what);
+
+/* Whether this is a process that the app has forked. It must send nothing and never run the loop. */
+extern bool evg_py_forked;
+/* In a worker: notices forks from here on. log: the error log's descriptor. */
+void evg_py_watch_forks(int log);
+/* Ends a forked process, with the status that the pending exception asks for. The caller holds the GIL. */
+_Noreturn void evg_py_end_forked(void);
+/* The same where a call of the app's gives control back; a copy of another request's greenlet waits for ever. */
+_Noreturn void evg_py_come_back(const evg_py_call *call);
 
 /* Texts up to a NULL, as a list of str. */
 PyObject *evg_py_text_list(char *const *texts);

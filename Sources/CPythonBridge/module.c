@@ -140,6 +140,7 @@ static void call_host(const char *name, int argument) {
 
 void evg_py_worker_started(int fault_fd) {
     evg_py_loop_thread = pthread_self();
+    evg_py_watch_forks(fault_fd);
     call_host("worker_started", fault_fd);
 }
 
@@ -170,8 +171,8 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__evgateway(void) {
     PyObject *module = PyModule_Create(&definition);
-    if (!module || evg_py_guest_ready(module) || evg_py_gevent_ready(module) || evg_py_asgi_ready(module)
-        || evg_py_threads_ready(module)) {
+    if (!module || evg_py_forked_ready(module) || evg_py_guest_ready(module) || evg_py_gevent_ready(module)
+        || evg_py_asgi_ready(module) || evg_py_threads_ready(module)) {
         Py_XDECREF(module);
         return NULL;
     }

@@ -163,6 +163,7 @@ static PyObject *write_body(PyObject *self, PyObject *data) {
     }
     call->head_sent = true;
     void *exchange = call->exchange;
+    if (evg_py_forked) evg_py_come_back(call);
     bool is_full = evg_py_responses.write(exchange, bytes);
     if (is_full && evg_py_responses.wait) {
         if (evg_py_responses.wait(exchange)) return NULL;

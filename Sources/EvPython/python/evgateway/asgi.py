@@ -4,7 +4,9 @@ Law: the app's start-up is over before the worker accepts; its farewell comes wh
 still runs then is cancelled and waited for, within bounds.
 """
 import asyncio
+import os
 import sys
+import threading
 import traceback
 import types
 
@@ -49,11 +51,12 @@ class Driver:
                               asyncio.CancelledError, types.CoroutineType)
 
     def run(self):
-        loop = self.loop
+        loop, self.thread = self.loop, threading.get_ident()
         descriptor = _evgateway.guest_descriptor()
         loop.add_reader(descriptor, _evgateway.asgi_pump)
         # The kernel hears of the first watchers in the first pump; until then the descriptor is never ready.
         loop.call_soon(_evgateway.asgi_pump)
+        os.register_at_fork(after_in_child=self.forked)
         starting = loop.create_task(self.start())
         try:
             loop.run_forever()
@@ -61,6 +64,11 @@ class Driver:
             loop.remove_reader(descriptor)
             starting.cancel()
             self.end()
+
+    def forked(self):
+        """In a process that the app has forked: the loop's descriptors are the parent's, so it must not go on."""
+        if threading.get_ident() == self.thread:
+            self.loop.call_soon(_evgateway.end_forked)
 
     async def start(self):
         message = details = ""

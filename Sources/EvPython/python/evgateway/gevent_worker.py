@@ -2,6 +2,7 @@
 
 Law: nothing here runs inside a pump; the hub never waits; the standard library is patched before the app is imported.
 """
+import os
 import re
 
 import _evgateway
@@ -64,18 +65,27 @@ def drive():
     ended = Event()
 
     def pump():
-        if not _evgateway.gevent_pump():
+        alive = _evgateway.gevent_pump()
+        if not alive:
             watcher.stop()
+        if alive is False:
             ended.set()
+
+    def forked():
+        """In a process that the app has forked: its hub gets descriptors of its own, and serves no requests."""
+        hub.loop.reinit()
+        _evgateway.gevent_forked(getcurrent())
 
     watcher = hub.loop.io(_evgateway.guest_descriptor(), 1)
     watcher.start(pump)
+    os.register_at_fork(after_in_child=forked)
     hub.loop.run_callback(pump)  # the first one puts the loop's descriptors into the set that is watched
     while not ended.is_set():
         try:
             ended.wait()
         except BaseException as error:  # SystemExit in a greenlet of the app's own is thrown into the main one
             from .host import report
+            _evgateway.end_forked()     # nothing is left to do there (LoopExit)
             report(None, None, "in a greenlet", error)
     watcher.close()
     running = _evgateway.gevent_running()

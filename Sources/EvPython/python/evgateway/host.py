@@ -1,6 +1,7 @@
 """What the extension module asks of Python: WSGI helpers, reports of exceptions, a worker's beginning and end."""
 import atexit
 import faulthandler
+import os
 import sys
 import traceback
 
@@ -112,6 +113,7 @@ def _encoded(text):
 
 def worker_started(descriptor):
     """In a worker, after the fork: a worker that is killed with ABRT, or crashes, shows where its threads stood."""
+    os.register_at_fork(before=flush)   # what is buffered would be written again by a child of the app's
     try:
         faulthandler.enable(file=descriptor, all_threads=True)
     except (OSError, ValueError):
