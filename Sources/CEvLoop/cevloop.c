@@ -219,6 +219,18 @@ int evg_epoll_add(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+int evg_epoll_add_hangup(int epoll, int fd) {
+    struct epoll_event event = {.events = 0, .data.fd = fd};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int evg_epoll_next(int epoll) {
+    struct epoll_event event;
+    int n;
+    do n = epoll_wait(epoll, &event, 1, 0); while (n < 0 && errno == EINTR);
+    return n == 1 ? event.data.fd : -1;
+}
+
 void evg_epoll_remove(int epoll, int fd) { epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL); }
 
 int evg_epoll_holds(int epoll, int fd) {

@@ -114,6 +114,7 @@ static PyObject *on_disconnect(PyObject *object, PyObject *callback) {
 /* threads_left() -> the callbacks of a request whose client has left; waits for one. */
 static PyObject *left(PyObject *module, PyObject *none) {
     (void)module, (void)none;
+    if (evg_py_forked) evg_py_end_forked();   /* a callback has come back in it */
     evg_py_job *job;
     Py_BEGIN_ALLOW_THREADS
     evg_py_pool_lock();

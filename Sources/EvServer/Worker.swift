@@ -34,6 +34,8 @@ package final class Worker {
     let parser: RequestParser
     private(set) var deadlines: Deadlines!
     private(set) var requestDeadlines: RequestDeadlines!
+    /// Made for the first client that sends a FIN while its request runs.
+    private(set) var departures: Departures?
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
@@ -220,6 +222,13 @@ package final class Worker {
         slot.open = UInt32(clamping: openConnections)
         acceptor.connectionClosed()
         finishIfDone()
+    }
+
+    /// A client with a request that is not answered yet has sent a FIN.
+    func watchForDeparture(_ connection: HTTP1Connection) {
+        let watching = departures ?? Departures(loop)
+        departures = watching
+        watching.watch(connection)
     }
 
     func connectionLingers() { acceptor.connectionLingers() }

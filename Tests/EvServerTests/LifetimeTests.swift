@@ -8,10 +8,11 @@ import Testing
 
 /// How connections, requests and workers end.
 @Suite struct LifetimeTests {
+    /// Without a grace to wait for: a unix socket tells a close and a half-close apart.
     @Test func cancelsTheTaskOfAClientThatLeaves() async throws {
         let begun = Signal()
         let cancelled = Signal()
-        let server = try await TestServer { _ in
+        let server = try await TestServer({ $0.halfCloseGrace = 0 }) { _ in
             begun.signal()
             do { try await Task.sleep(for: .seconds(3600), clock: .loop) } catch {
                 cancelled.signal()

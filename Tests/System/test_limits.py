@@ -238,6 +238,25 @@ def test_abandoned_request_is_cancelled_after_the_grace(gateway, example):
         wait.until(lambda: server.get("/waiting").body == b"0", "the abandoned request is cancelled", timeout=20)
 
 
+@pytest.mark.parametrize("called_by", ["threads", "gevent", "asyncio", "uvloop"], indirect=True)
+def test_fin_of_a_client_that_has_left_is_told_from_a_half_close(both, tmp_path):
+    """Without a grace in which either would count as gone: only what the client's end answers can tell."""
+    access, gate = tmp_path / "access.log", tmp_path / "gate"
+    server = both("--half-close-grace", 0, "--access-logfile", access, "--access-logformat", "%(q)s %(s)s")
+    old, leaving, staying = [server.connect() for _ in range(3)]
+    for client, version in (old, "1.0"), (leaving, "1.1"), (staying, "1.1"):
+        client.request("GET", f"/hold?file={gate}", version=version)
+    server.wait_for_log("^holding", count=3)
+    for leave in (old.half_close, leaving.close, staying.half_close):
+        leave()
+    assert staying.read_head().status == 100
+    wait.until(lambda: access.exists() and access.read_text() == f"file={gate} 499\n", "one client has left")
+    gate.touch()
+    answers = [staying.read(), old.read()]
+    assert [(answer.status, answer.interim) for answer in answers] == [(200, []), (200, [])]
+    wait.until(lambda: access.read_text().count("\n") == 3, "each request has one line")
+
+
 def test_reset_cancels_the_request_at_once(gateway, example):
     server = gateway(example("longpoll-chat"), "--half-close-grace", 25)
     clients = [server.connect().request("GET", "/messages?since=0") for _ in range(20)]

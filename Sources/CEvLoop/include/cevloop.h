@@ -73,6 +73,9 @@ void evg_remake_stop(evg_loop *loop, evg_remake *remake);
 int evg_remake_descriptor(int old);   /* the number of the new set; libev closes the old one first */
 int evg_epoll(void);                  /* an empty epoll set, or a negative errno */
 int evg_epoll_add(int epoll, int fd); /* watches fd for reading; 0 or a negative errno */
+/* Watches fd for hanging up and errors, and for nothing else; 0 or a negative errno. */
+int evg_epoll_add_hangup(int epoll, int fd);
+int evg_epoll_next(int epoll);        /* one that was added for hang-ups and has hung up; -1 when none has */
 void evg_epoll_remove(int epoll, int fd);
 int evg_epoll_holds(int epoll, int fd); /* 1 when fd is in it */
 

@@ -31,6 +31,7 @@ static void let_go_of_channel(evg_asgi_request *self) {
 void evg_asgi_end(evg_asgi_request *self, bool failed) {
     evg_exchange *exchange = self->exchange;
     if (!exchange) return;
+    if (evg_py_forked) evg_py_end_forked();
     self->exchange = NULL;
     Py_CLEAR(self->app);
     Py_CLEAR(self->scope);
@@ -140,6 +141,8 @@ static int request_step(PyObject *object, PyObject *value, PyObject **result) {
         PyObject *app = self->app;
         Py_INCREF(app);
         outcome = evg_asgi_step(app, value, result);
+        /* Before it waits, too: its loop's epoll set is the parent's. */
+        if (evg_py_forked) evg_py_end_forked();
         Py_DECREF(app);
     }
     if (outcome == evg_send_return) evg_asgi_end(self, false);

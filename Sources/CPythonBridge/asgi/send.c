@@ -247,6 +247,7 @@ static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
 }
 
 PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
+    if (evg_py_forked) evg_py_end_forked();
     if (!PyDict_Check(event)) {
         PyErr_Format(PyExc_TypeError, "send takes a dict, not %R", (PyObject *)Py_TYPE(event));
         return NULL;

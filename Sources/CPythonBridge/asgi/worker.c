@@ -173,6 +173,7 @@ static void drain(void) {
 /* asgi_pump(): serves the loop, then starts and wakes what it has brought. Calls stop() when the worker is to end. */
 static PyObject *pump(PyObject *module, PyObject *none) {
     (void)module, (void)none;
+    if (evg_py_forked) evg_py_end_forked();
     is_pumping = true;
     bool alive = evg_swift_guest_pump();
     is_pumping = false;

@@ -88,14 +88,17 @@ static int dress(evg_py_call *call, PyObject *environ) {
                      PyObject_CallFunctionObjArgs(evg_gevent_input, (PyObject *)request, NULL));
 }
 
+static void comes_back(evg_py_call *call) { evg_gevent_comes_back(call->owner); }
+
 static const evg_wsgi_sink sink = {
-    .write = write_block, .dress = dress, .silences = silences, .owns_context = true,
+    .write = write_block, .dress = dress, .silences = silences, .comes_back = comes_back, .owns_context = true,
 };
 
 /* gevent_take(request) -> the next bytes of a streamed body, b'' at its end. */
 PyObject *evg_gevent_take(PyObject *module, PyObject *object) {
     (void)module;
     evg_gevent_request *request = (evg_gevent_request *)object;
+    if (evg_py_forked) evg_gevent_comes_back(request);   /* what is still to come goes to the parent */
     while (request->exchange && !request->body_ended) {
         evg_py_text bytes = {NULL, 0};
         int32_t status = 0;

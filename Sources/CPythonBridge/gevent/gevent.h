@@ -26,6 +26,7 @@ typedef struct evg_gevent_request {
     PyObject *reader, *writer;              /* greenlets that wait for the body, and for the client to read */
     PyObject *event, *callbacks;            /* those who want to know when the client leaves */
     struct evg_gevent_request *previous, *next;   /* of those that run */
+    bool orphaned;                          /* in a forked process: its greenlet is not that which forked */
     int32_t refusal;                        /* the status when the body cannot be read */
     bool body_ended;                        /* the last bytes of a streamed body were taken */
     bool left, broken;                      /* broken: write() or read() has raised because the client has left */
@@ -93,6 +94,9 @@ bool evg_gevent_has_left(evg_gevent_request *request);
 static inline bool evg_gevent_is_gone(const evg_gevent_request *request) {
     return !request->exchange || (evg_swift_exchange_state(request->exchange) & EVG_IS_GONE);
 }
+
+/* In a forked process, instead of answering: the greenlet that forked ends it, others wait for ever. */
+_Noreturn void evg_gevent_comes_back(evg_gevent_request *request);
 
 /* ---- stacks.c ---- */
 

@@ -154,6 +154,7 @@ static void spawn(evg_gevent_arrival arrival) {
 
 static PyObject *pump(PyObject *module, PyObject *none) {
     (void)module, (void)none;
+    if (evg_py_forked) Py_RETURN_NONE;
     bool alive = evg_swift_guest_pump();
     /* No pump runs inside of this one: only the hub calls it. What greenlets add meanwhile waits for the next. */
     size_t count = note_count;
@@ -166,6 +167,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
         } else {
             spawn(next.arrival);
         }
+        if (evg_py_forked) Py_RETURN_NONE;   /* a greenlet has forked, and the hub runs in the child */
     }
     note_count -= count;
     if (note_count) {
@@ -183,6 +185,25 @@ static PyObject *pending(PyObject *module, PyObject *none) {
     return list;
 }
 
+/* ---- in a process that the app has forked ---- */
+
+/* gevent_forked(greenlet that forked): greenlets of other requests are copies, and those of the parent go on. */
+static PyObject *forked(PyObject *module, PyObject *current) {
+    (void)module;
+    for (evg_gevent_request *request = running; request; request = request->next)
+        request->orphaned = request->greenlet != current;
+    Py_RETURN_NONE;
+}
+
+void evg_gevent_comes_back(evg_gevent_request *request) {
+    while (request->orphaned && pthread_equal(pthread_self(), evg_py_loop_thread)) {
+        PyObject *place = NULL;
+        PyErr_Clear();
+        evg_gevent_wait(&place);   /* nobody wakes it */
+    }
+    evg_py_end_forked();
+}
+
 static PyObject *serve(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     evg_gevent_request *request = starting;
@@ -198,7 +219,9 @@ PyObject *evg_gevent_serve_function(void) {
 }
 
 static PyMethodDef methods[] = {
-    {"gevent_pump", pump, METH_NOARGS, "Serves what is ready, then greenlets; False when the worker is to end."},
+    {"gevent_pump", pump, METH_NOARGS,
+     "Serves what is ready, then greenlets; False when the worker is to end, None in a process that was forked."},
+    {"gevent_forked", forked, METH_O, "gevent_forked(greenlet): in a forked process, which greenlet has forked."},
     {"gevent_running", pending, METH_NOARGS, "The greenlets of the requests that run."},
     {"gevent_take", evg_gevent_take, METH_O, "The next bytes of a streamed body; b'' at its end."},
     {NULL, NULL, 0, NULL},

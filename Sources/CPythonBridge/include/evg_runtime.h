@@ -68,4 +68,7 @@ extern void evg_swift_log_error(evg_py_text line);
 /* Whole lines for the error log, as they are: a traceback, or what the app wrote. On any thread of the app. */
 extern void evg_swift_log_text(evg_py_text text);
 
+/* Says in the log, by its descriptor and without a lock, that a process which the app forked ends with this status. */
+extern void evg_swift_forked_child_ends(int32_t log, int32_t status);
+
 #endif

@@ -40,6 +40,7 @@ static void call_free(evg_py_call *call) {
 }
 
 static evg_py_outcome failed(evg_py_call *call, const char *what) {
+    if (evg_py_forked) evg_py_come_back(call);
     if (call && call->owner && call->sink->silences && call->sink->silences(call)) PyErr_Clear();
     else evg_py_report(call ? &call->line : NULL, what);
     return EVG_PY_FAILED;
@@ -197,8 +198,10 @@ void evg_py_call_enter(evg_py_call *call) {
 evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result) {
     result->call = call;
     if (!call || !call->environ) return EVG_PY_FAILED;
+    if (evg_py_forked) evg_py_come_back(call);
     Py_CLEAR(call->environ);
     evg_py_outcome outcome = call->result ? first_block(call, result) : failed(call, "in the app");
+    if (evg_py_forked) evg_py_come_back(call);
     leave(call);
     return outcome;
 }
@@ -214,6 +217,7 @@ evg_py_outcome evg_py_call_next(evg_py_call *call, evg_py_result *result) {
     Py_CLEAR(call->block);
     if (enter(call)) return failed(call, "entering the context");
     evg_py_outcome outcome = next_block(call, result);
+    if (evg_py_forked) evg_py_come_back(call);
     leave(call);
     return outcome;
 }
@@ -243,6 +247,7 @@ void evg_py_call_close(evg_py_call *call) {
     bool entered = (call->result || call->iterator) && enter(call) == 0;
     close_result(call);
     Py_CLEAR(call->iterator);
+    if (evg_py_forked) evg_py_end_forked();
     if (entered) leave(call);
     PyErr_Clear();
     call_free(call);

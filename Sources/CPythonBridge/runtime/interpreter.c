@@ -22,6 +22,7 @@ static void call_host(const char *name, int argument) {
 
 void evg_py_worker_started(int fault_fd) {
     evg_py_loop_thread = pthread_self();
+    evg_py_watch_forks(fault_fd);
     call_host("worker_started", fault_fd);
 }
 

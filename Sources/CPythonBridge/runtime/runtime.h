@@ -35,6 +35,15 @@ extern PyObject *evg_py_host;   /* the Python module evgateway.host */
 /* Each adds what its file offers to Python to the extension module. */
 int evg_py_guest_ready(PyObject *module);
 int evg_py_report_ready(PyObject *module);
+int evg_py_forked_ready(PyObject *module);
+
+/* ---- processes that the app forks (forked.c) ---- */
+
+extern bool evg_py_forked;      /* this process is one */
+/* In a worker: notices forks from here on. log: the error log's descriptor. */
+void evg_py_watch_forks(int log);
+/* Ends a forked process, with the status that the pending exception asks for. The caller holds the GIL. */
+_Noreturn void evg_py_end_forked(void);
 
 /* Imports evgateway.host, once; -1 with an exception. */
 int evg_py_interpreter_prepare(void);

@@ -142,6 +142,7 @@ static PyObject *write_body(PyObject *self, PyObject *data) {
         PyErr_SetString(PyExc_RuntimeError, "write() called before start_response");
         return NULL;
     }
+    if (evg_py_forked) evg_py_come_back(call);
     if (call->sink->write(call, evg_py_call_take_head(call), bytes)) return NULL;
     Py_RETURN_NONE;
 }

@@ -29,6 +29,8 @@ typedef struct evg_wsgi_sink {
     int (*dress)(evg_py_call *call, PyObject *environ);
     /* Whether the pending exception is an end that is meant and needs no report; or NULL. */
     bool (*silences)(evg_py_call *call);
+    /* Called before evg_py_come_back ends a forked process, and returns where it may end; or NULL. */
+    void (*comes_back)(evg_py_call *call);
     /* Each call has a thread of control, and so a context for context variables, of its own. */
     bool owns_context;
 } evg_wsgi_sink;
@@ -78,6 +80,10 @@ evg_py_call *evg_py_call_prepare(const evg_py_request *request, PyObject *input,
                                  void *owner);
 void evg_py_call_enter(evg_py_call *call);
 evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result);
+
+/* In a forked process, where a call of the app's gives control back: ends it. A copy of another request's greenlet waits
+ * for ever. */
+_Noreturn void evg_py_come_back(evg_py_call *call);
 
 /* All three. */
 evg_py_outcome evg_py_call_app(const evg_py_request *request, const evg_wsgi_sink *sink, void *owner,

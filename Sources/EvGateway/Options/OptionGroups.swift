@@ -87,7 +87,8 @@ struct TimeLimitOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "A client that shut its sending side counts as gone after this; 0: never.", valueName: "seconds"))
+            "A client that sent FIN and cannot be asked, or is silent, is gone after this; 0: never.",
+            valueName: "seconds"))
     var halfCloseGrace = "0.5"
 
     @Option(

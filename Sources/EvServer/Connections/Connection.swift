@@ -269,6 +269,7 @@ package class Connection: Waiter {
         watcher = nil
         worker.deadlines.remove(self)
         if let writeLimit { worker.deadlines.remove(writeLimit) }
+        if isHalfClosed { worker.departures?.forget(self) }
         ending = .closed
     }
 

@@ -151,6 +151,7 @@ package final class HTTP1Connection: Connection {
         updateInterest()
         sentBeforeGrace = running.bodySent
         worker.deadlines.begin(.halfClose, self)
+        worker.watchForDeparture(self)
         running.inputEnded()
     }
 

@@ -4,7 +4,9 @@ Law: the worker accepts connections when the app's startup is complete. The app'
 ended. Tasks that still run then are cancelled and waited for, with a time limit.
 """
 import asyncio
+import os
 import sys
+import threading
 import traceback
 import types
 
@@ -49,13 +51,14 @@ class Driver:
                               asyncio.CancelledError, types.CoroutineType)
 
     def run(self):
-        loop = self.loop
+        loop, self.thread = self.loop, threading.get_ident()
         descriptor = _evgateway.guest_descriptor()
         loop.add_reader(descriptor, _evgateway.asgi_pump)
         # The first pump registers the first watchers with the kernel. Before it, the descriptor is never ready.
         loop.call_soon(_evgateway.asgi_pump)
         loop.call_soon(self.check)
         self.timer = loop.call_later(1, self.second)
+        os.register_at_fork(after_in_child=self.forked)
         starting = loop.create_task(self.start())
         try:
             loop.run_forever()
@@ -81,6 +84,11 @@ class Driver:
         else:
             driver = self.loop._get_backend_id() if hasattr(self.loop, "_get_backend_id") else -1
         _evgateway.guest_check(driver)
+
+    def forked(self):
+        """In a process that the app has forked: the loop's descriptors are the parent's, so it must not go on."""
+        if threading.get_ident() == self.thread:
+            self.loop.call_soon(_evgateway.end_forked)
 
     async def start(self):
         message = details = ""

@@ -2,6 +2,7 @@
 
 Law: nothing here runs inside a pump; the hub never waits; the standard library is patched before the app is imported.
 """
+import os
 import re
 
 import _evgateway
@@ -64,8 +65,10 @@ def drive():
     ended = Event()
 
     def pump():
-        if not _evgateway.gevent_pump():
+        alive = _evgateway.gevent_pump()
+        if not alive:
             watcher.stop()
+        if alive is False:
             ended.set()
 
     def check():
@@ -82,8 +85,14 @@ def drive():
         pump()
         check()
 
+    def forked():
+        """In a process that the app has forked: its hub gets descriptors of its own, and serves no requests."""
+        hub.loop.reinit()
+        _evgateway.gevent_forked(getcurrent())
+
     watcher = hub.loop.io(_evgateway.guest_descriptor(), 1)
     watcher.start(first)
+    os.register_at_fork(after_in_child=forked)
     # Whatever becomes of the descriptors, the pump goes on, and the worker looks at them once a second.
     seconds = hub.loop.timer(1, 1)
     seconds.start(second)
@@ -94,6 +103,7 @@ def drive():
         except BaseException as error:  # gevent throws SystemExit of any greenlet into the main greenlet
             check()
             from .host import report
+            _evgateway.end_forked()     # nothing is left to do there (LoopExit)
             report(None, None, "in a greenlet", error)
     watcher.close()
     seconds.close()

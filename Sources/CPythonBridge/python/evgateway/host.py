@@ -1,6 +1,7 @@
 """What the extension module calls in Python: WSGI helpers, reports of exceptions, a worker's beginning and end."""
 import atexit
 import faulthandler
+import os
 import sys
 import traceback
 
@@ -112,6 +113,7 @@ def _encoded(text):
 
 def worker_started(descriptor):
     """Called in a worker after the fork. A worker that crashes, or is killed with ABRT, logs its threads' stacks."""
+    os.register_at_fork(before=flush)   # a child of the app's would write what is buffered a second time
     try:
         faulthandler.enable(file=descriptor, all_threads=True)
     except (OSError, ValueError):
