@@ -23,7 +23,7 @@
 
 /* ---- loop ---- */
 
-/* libev keeps its descriptors to itself; each is the next one that the kernel hands out. */
+/* libev does not tell its descriptors. Each gets the number that was free before: the kernel uses the lowest. */
 static int next_descriptor(void) {
     int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (probe >= 0) close(probe);

@@ -16,15 +16,15 @@ package enum Fork {
         return pid == 0 ? nil : pid
     }
 
-    /// Keeps these signals from the calling thread: one that comes waits, for ``unblock(_:)`` or the end.
+    /// Blocks these signals in the calling thread. One that comes is delivered after ``unblock(_:)``.
     package static func block(_ signals: [Int32]) { evg_block_signals(signals, signals.count) }
     package static func unblock(_ signals: [Int32]) { evg_unblock_signals(signals, signals.count) }
 
     /// To be called in a child: the kernel kills it when the thread of process `parent` that forked it has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 
-    /// In a child: it is aborted, and a second later killed, `seconds` after the thread that forked it, `parent`'s, has
-    /// ended, whatever it does then.
+    /// To be called in a child: `seconds` after the thread of process `parent` that forked it has ended, the child is
+    /// aborted, and a second later killed, whatever it does then.
     package static func endAfterParent(_ parent: Int32, seconds: Double) throws(SystemError) {
         let result = evg_end_after_parent(parent, seconds)
         guard result == 0 else { throw SystemError("timer_create and prctl", errno: -result) }

@@ -124,11 +124,11 @@ extension Supervisor {
         }
     }
 
-    /// Over the control socket, because an app may take signals over; and by signal, because it may close the socket.
-    /// Logs are reopened once.
+    /// Sends a command over the control socket, because an app may replace signal handlers, and as a signal, because it
+    /// may close the socket. To reopen the logs, one of the two is enough.
     func tell(_ pid: Int32, _ command: ControlCommand) {
         guard let child = children[pid] else { return }
-        // Of a socket of its own, what waits there is the leaving worker's to take.
+        // If the worker has listening sockets of its own, only this worker can accept the connections that wait there.
         let ownsSockets = configuration.reusePort && child.index >= state.target
         let command = command == .retire && ownsSockets ? .stop : command
         var byte = command.rawValue

@@ -67,8 +67,8 @@ package struct WorkerContext: Sendable {
     package let slot: ScoreboardSlot
     /// The slots of all others; those in use have a state other than `.empty`.
     package let siblings: [ScoreboardSlot]
-    /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that the
-    /// master is gone.
+    /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
+    /// the master has ended.
     package let controlFileDescriptor: Int32
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
@@ -105,7 +105,7 @@ package enum ControlCommand: UInt8, Sendable {
     }
 }
 
-/// The codes with which a worker tells why it did not start, which the master passes on, or cannot go on.
+/// Exit codes of a worker: why it did not start, which is then also the master's exit code, or why it cannot go on.
 package enum ExitCode {
     package static let success: Int32 = 0
     package static let failure: Int32 = 1

@@ -227,7 +227,7 @@ package struct SupervisorState {
         if worker.phase == .retiring {
             retiredWorkerExited(worker, pid, status)
         } else if worker.hasFinished, status == .exited(code: 0) {
-            // Somebody else has told it to go; the pause only bounds how often a worker can come and go.
+            // Another process has told the worker to end. The pause limits how often that can happen.
             log(.exiting(pid: pid))
             histories[worker.index, default: History()].pausedUntil = worker.startedAt + limits.shortestPause
         } else if worker.wasReady {
@@ -239,7 +239,7 @@ package struct SupervisorState {
 
     private mutating func retiredWorkerExited(_ worker: Worker, _ pid: Int32, _ status: ExitStatus) {
         switch status {
-        // Told to go, by a signal to which an app that was just being imported had given back its default action.
+        // The app that it was importing had restored the signal's default action, which ended the worker.
         case .signaled(SIGTERM, _) where !worker.wasReady: log(.exiting(pid: pid))
         case .signaled(SIGINT, _) where !worker.wasReady: log(.exiting(pid: pid))
         case .exited(code: 0): log(worker.hasFinished ? .exiting(pid: pid) : .leftUnasked(pid: pid))

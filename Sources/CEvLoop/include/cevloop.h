@@ -25,7 +25,7 @@ typedef struct { ev_prepare watcher; evg_callback callback; } evg_prepare;
 typedef struct { ev_fork watcher; evg_callback callback; } evg_remake;
 
 /* An epoll loop, or NULL. `backend` receives the epoll descriptor and `wake` the eventfd that ends a poll; -1 for one
- * that cannot be told. */
+ * that cannot be found. */
 evg_loop *evg_loop_new(int *backend, int *wake);
 /* Called when the loop cannot poll, before the process is aborted. */
 void evg_loop_on_failure(void (*handler)(void));

@@ -20,5 +20,5 @@ void evg_end_with_parent(pid_t parent);
 
 /// The calling child ends at most `seconds` (more than 0) after its parent, also when that has ended already: SIGABRT
 /// then, for the stacks, and a second later SIGKILL. Timers of the kernel send them, so it does not matter what the
-/// process does meanwhile, unless each of its threads blocks every signal. Returns -errno when that cannot be had.
+/// process does meanwhile, unless each of its threads blocks every signal. Returns -errno if the timers cannot be made.
 int evg_end_after_parent(pid_t parent, double seconds);

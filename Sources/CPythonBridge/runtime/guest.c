@@ -12,7 +12,8 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     return PyBool_FromLong(evg_swift_guest_pump());
 }
 
-/* guest_check(driver): of the loop that watches us, the epoll set, or -1. Ends the process when descriptors are lost. */
+/* guest_check(driver): driver is the epoll set of the loop that watches ours, or -1. Ends the process if descriptors
+ * are lost. */
 static PyObject *check(PyObject *module, PyObject *driver) {
     (void)module;
     long fd = PyLong_AsLong(driver);

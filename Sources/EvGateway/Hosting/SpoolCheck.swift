@@ -1,5 +1,5 @@
-// At the start of the master: whether large request bodies can be spooled where the operator wants them. Said once
-// here, so that no worker says it again.
+// At the start of the master: checks whether large request bodies can be spooled in the folders that the operator set.
+// The warning is logged here, once, and not by each worker.
 
 import EvLoop
 import EvServer
@@ -7,7 +7,7 @@ import Glibc
 import Logging
 
 extension SpoolConfiguration {
-    /// Tries the folders up to the first that can be used, and warns of those before it.
+    /// Tries the folders until one can be used, and warns about those before it.
     ///
     /// Relative names are resolved here: an app may change the current folder.
     mutating func check(_ logger: Logger) {
@@ -43,6 +43,6 @@ private func absolutePath(_ path: String) -> String {
 }
 
 extension WorkerClass {
-    /// Whether its apps may be called with bodies that have been read before; others read as bytes arrive.
+    /// True if apps of this class may be called after their body was read; other classes read a body as it arrives.
     var spoolsBodies: Bool { self == .inline || self == .threads || self == .gevent }
 }

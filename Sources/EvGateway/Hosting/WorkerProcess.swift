@@ -1,6 +1,6 @@
 // A worker from fork to exit: load the app, serve, and leave for one of five reasons: TERM (finish what runs),
-// INT or QUIT (now), the master is gone, enough requests served, or the app did not load. The master says what it
-// wants over the control socket and by signal, because an app may take signals over; each wish is granted once.
+// INT or QUIT (now), the master has ended, enough requests served, or the app did not load. The master sends commands
+// over the control socket and as signals, because an app may replace signal handlers; each command is handled once.
 
 import EvLoop
 import EvServer
@@ -148,7 +148,7 @@ final class WorkerProcess {
 
     // MARK: Leaving
 
-    /// What drives the loop gave up, for a reason that it has reported.
+    /// The code that drives the loop has failed and has logged the reason.
     private func loopHasEnded() {
         checkDescriptors()
         logger.error("The worker's event loop has ended, and nobody had asked for it (pid: \(getpid()))")
@@ -221,7 +221,7 @@ final class WorkerProcess {
         for listener in context.listeners { descriptors.forget(listener.fileDescriptor) }
     }
 
-    /// Nothing that the worker sends or takes can be trusted any more: it may reach another client. It ends at once.
+    /// A descriptor may now belong to another client, so the worker must not use any more. It ends at once.
     private func checkDescriptors() {
         guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
         if descriptors.isIntact(logs.errorLog.fileDescriptor) {
@@ -244,7 +244,7 @@ final class WorkerProcess {
     private func received(_ signal: Int32) {
         switch signal {
         case SIGTERM:
-            // What the master has written before it sent the signal says more than the signal.
+            // The master writes a command before it sends the signal, and the command is more exact than the signal.
             readCommands()
             obey(.stop)
         case SIGINT, SIGQUIT: obey(.quit)
