@@ -1,6 +1,6 @@
-// Tells that peers are gone, of sockets from which nothing else is wanted. libev can wait for a socket to be readable
-// or writable, and after a FIN it is readable for ever; so these sockets stand in an epoll set of their own that asks
-// for nothing: it becomes readable by what the kernel tells unasked, EPOLLHUP and EPOLLERR.
+// Reports when the peers of sockets have closed or reset them, and nothing else. libev can only wait until a socket is
+// readable or writable, and after a FIN a socket is always readable. So these sockets are in an epoll set of their own
+// without requested events: it becomes readable by EPOLLHUP and EPOLLERR, which the kernel always reports.
 
 import CEvLoop
 import Glibc
@@ -9,8 +9,8 @@ package final class HangupWatcher {
     private let set: Int32
     private var watcher: IOWatcher?
 
-    /// - Parameter onHangup: called with the descriptor; it is to be removed, or is told again.
-    /// - Throws: `SystemError` when there is no descriptor for the set.
+    /// - Parameter onHangup: called with the descriptor, again and again until it is removed.
+    /// - Throws: `SystemError` if there is no descriptor for the set.
     package init(_ loop: EventLoop, onHangup: @escaping (Int32) -> Void) throws(SystemError) {
         let set = evg_epoll()
         guard set >= 0 else { throw SystemError("epoll_create", errno: -set) }
@@ -28,9 +28,9 @@ package final class HangupWatcher {
         close(set)
     }
 
-    /// Whether the descriptor is watched now.
+    /// Watches a descriptor. Returns false if that failed.
     package func add(_ descriptor: Int32) -> Bool { evg_epoll_add_hangup(set, descriptor) == 0 }
 
-    /// Before the descriptor is closed: another process may hold the socket, and it would stay in the set.
+    /// Must be called before the descriptor is closed: if another process holds the socket, it would stay in the set.
     package func remove(_ descriptor: Int32) { evg_epoll_remove(set, descriptor) }
 }

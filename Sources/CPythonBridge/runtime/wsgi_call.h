@@ -81,8 +81,8 @@ evg_py_call *evg_py_call_prepare(const evg_py_request *request, PyObject *input,
 void evg_py_call_enter(evg_py_call *call);
 evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result);
 
-/* In a forked process, where a call of the app's gives control back: ends it. A copy of another request's greenlet waits
- * for ever. */
+/* In a forked process, when the app returns control to the server: ends the process. A copy of another request's
+ * greenlet waits for ever. */
 _Noreturn void evg_py_come_back(evg_py_call *call);
 
 /* All three. */
