@@ -13,6 +13,9 @@ package enum Fork {
         return pid == 0 ? nil : pid
     }
 
+    /// To be called once, in a worker: notices that an app forks.
+    package static func watch() { evg_watch_forks() }
+
     /// In a child: it is killed when the thread that forked it, `parent`'s, has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 

@@ -296,7 +296,7 @@ final class Connection {
         output = OutputQueue()
         pending = []
         partial = nil
-        if reset { Socket.closeWithReset(fileDescriptor) } else { Socket.close(fileDescriptor) }
+        if reset { Socket.closeWithReset(fileDescriptor) } else { Socket.closeConnection(fileDescriptor) }
         Unmanaged.passUnretained(self).release()
         worker.connectionClosed()
     }

@@ -11,5 +11,12 @@ pid_t evg_fork(void);
 /// The calling child is killed when its parent has ended, also when that happened before the call.
 void evg_end_with_parent(pid_t parent);
 
+/// From here on the process notices that it forks, whoever does it; fork(2) followed by exec counts, vfork(2) does not.
+void evg_watch_forks(void);
+
+/// Closes a connected socket. Once the process has forked it is shut down before, because a child may hold it too, and
+/// the peer would hear of the close only when the last one has closed it.
+void evg_close_connection(int fd);
+
 /// The caught signals back to their default, and an empty mask.
 void evg_reset_signals(void);
