@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static sigset_t set_of(const int *numbers, size_t count) {
@@ -58,4 +60,14 @@ pid_t evg_fork(const int *held, size_t count) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;
     return pid;
+}
+
+static atomic_bool has_forked;
+static void in_parent(void) { has_forked = 1; }
+
+void evg_watch_forks(void) { pthread_atfork(NULL, in_parent, NULL); }
+
+void evg_close_connection(int fd) {
+    if (has_forked) shutdown(fd, SHUT_RDWR);
+    close(fd);
 }

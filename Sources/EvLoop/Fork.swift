@@ -20,6 +20,9 @@ package enum Fork {
     package static func block(_ signals: [Int32]) { evg_block_signals(signals, signals.count) }
     package static func unblock(_ signals: [Int32]) { evg_unblock_signals(signals, signals.count) }
 
+    /// To be called once, in a worker: notices that an app forks.
+    package static func watch() { evg_watch_forks() }
+
     /// To be called in a child: the kernel kills it when the thread of process `parent` that forked it has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 

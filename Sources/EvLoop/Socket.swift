@@ -88,6 +88,9 @@ package enum Socket {
     }
     package static func shutdownWriting(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
     package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
+    /// Closes a connection so that its peer is told, also when a child of this process has a copy; see
+    /// `Fork.watch()`.
+    package static func closeConnection(_ fd: Int32) { evg_close_connection(fd) }
     /// Closes with a reset, so that the peer cannot take what it got for a complete answer.
     package static func closeWithReset(_ fd: Int32) { evg_close_reset(fd) }
     /// Makes the descriptor non-blocking. Returns false if that failed.

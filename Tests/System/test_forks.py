@@ -50,3 +50,14 @@ def test_process_of_multiprocessing_is_left_alone(server):
         assert [client.get("/process").body for _ in range(2)] == [b"process 0"] * 2
         assert client.get("/me").body == b"me"
     assert BACK not in server.error_log()
+
+
+def test_end_of_a_connection_is_told_while_a_child_holds_a_copy_of_it(server, tmp_path):
+    gate = tmp_path / "gate"
+    with server.connect() as client, server.connect() as old:
+        assert old.get("/me").body == b"me"
+        assert client.get(f"/leave?file={gate}", fields=[("Connection", "close")]).body == b"left"
+        client.expect_close()
+        assert old.get("/me", fields=[("Connection", "close")]).body == b"me"
+        old.expect_close()
+    gate.touch()

@@ -22,3 +22,10 @@ void evg_end_with_parent(pid_t parent);
 /// then, for the stacks, and a second later SIGKILL. Timers of the kernel send them, so it does not matter what the
 /// process does meanwhile, unless each of its threads blocks every signal. Returns -errno if the timers cannot be made.
 int evg_end_after_parent(pid_t parent, double seconds);
+
+/// From here on the process notices that it forks, whoever does it; fork(2) followed by exec counts, vfork(2) does not.
+void evg_watch_forks(void);
+
+/// Closes a connected socket. Once the process has forked it is shut down before, because a child may hold it too, and
+/// the peer would hear of the close only when the last one has closed it.
+void evg_close_connection(int fd);

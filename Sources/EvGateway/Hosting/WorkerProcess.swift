@@ -29,6 +29,7 @@ final class WorkerProcess {
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, context: WorkerContext, logs: ProcessLogs
     ) -> Int32 {
+        Fork.watch()
         do {
             let loop = try EventLoop()
             if host.drivesLoop(of: configuration) { try loop.becomeGuest() }

@@ -72,7 +72,7 @@ package enum Transport {
     /// - Parameter reset: so that the peer cannot take what it got for a complete answer.
     func close(reset: Bool) {
         switch self {
-        case .plain(let socket): reset ? Socket.closeWithReset(socket) : Socket.close(socket)
+        case .plain(let socket): reset ? Socket.closeWithReset(socket) : Socket.closeConnection(socket)
         }
     }
 }

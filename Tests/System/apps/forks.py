@@ -1,7 +1,8 @@
 """Apps that fork inside a request, and whose child comes back as its parent does.
 
 /fork answers with the child's exit code, or as the child; ?how= names what the child does first. /hold?file= waits
-until the file is there. /process runs a function in a process of `multiprocessing`.
+until the file is there; /leave?file= answers at once, and its child waits. /process runs a function in a process of
+`multiprocessing`.
 """
 import asyncio
 import multiprocessing
@@ -10,6 +11,9 @@ import sys
 import time
 import urllib.parse
 
+SLEEP = time.sleep      # in the child of an asyncio or gevent app too, whatever becomes of its loop
+if "gevent.monkey" in sys.modules:
+    SLEEP = sys.modules["gevent.monkey"].get_original("time", "sleep")
 TEXT = [("Content-Type", "text/plain")]
 
 
@@ -36,6 +40,12 @@ def work():
 def answer(path, query):
     if path == "/fork":
         return fork(query)
+    if path == "/leave":    # behind in a child that stays until the file is there
+        if os.fork() == 0:
+            while not os.path.exists(query["file"]):
+                SLEEP(0.01)
+            os._exit(0)
+        return b"left"
     if path == "/process":
         process = multiprocessing.get_context("fork").Process(target=work)
         process.start()
