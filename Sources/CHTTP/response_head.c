@@ -124,6 +124,19 @@ evg_head_refusal evg_response_head_add(evg_response_head *head, const uint8_t *n
     return EVG_HEAD_ACCEPTED;
 }
 
+bool evg_response_head_copy(evg_response_head *head, const evg_response_head *other)
+{
+    head->count = 0;
+    if (!reserve(head, other->count))
+        return false;
+    put(head, other->bytes, other->count);
+    head->reason_count = other->reason_count;
+    head->status = other->status;
+    head->says = other->says;
+    head->content_length = other->content_length;
+    return true;
+}
+
 void evg_response_head_swap(evg_response_head *one, evg_response_head *other)
 {
     evg_response_head kept = *one;

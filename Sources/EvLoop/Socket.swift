@@ -40,8 +40,13 @@ package struct PeerAddress: Sendable {
     /// Whether the addresses are the same; the ports may differ.
     package func hasHost(of other: PeerAddress) -> Bool {
         guard record.family == other.record.family else { return false }
-        return withUnsafeBytes(of: record.bytes) { one in
-            withUnsafeBytes(of: other.record.bytes) { two in one.elementsEqual(two) }
+        return words == other.words
+    }
+
+    /// The bytes of the address, to be compared at once.
+    private var words: (UInt64, UInt64) {
+        withUnsafeBytes(of: record.bytes) { bytes in
+            (bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
         }
     }
 

@@ -57,6 +57,18 @@ def test_head_is_kept_until_the_body(server):
         assert answer.status == 200 and answer.get("x-first") == "1" and answer.body == b"done"
 
 
+def test_heads_that_repeat_do_not_mix(server):
+    """A head that comes twice is copied for the third response; the next one is another."""
+    with server.connect() as client:
+        def head_of(target):
+            answer = client.get(target)
+            return answer.status, [(name, value) for name, value in answer.fields if name.lower() != "date"]
+        targets = ["/echo", "/stream", "/none", "/seen"]
+        heads = {target: head_of(target) for target in targets}
+        for target in [*targets[:1] * 4, *targets[1:2] * 4, *targets, *targets[2:3] * 3, *targets]:
+            assert head_of(target) == heads[target]
+
+
 def test_connection_is_kept_when_the_body_is_read_after_the_start(server):
     with server.connect() as client:
         answer = client.request("POST", "/starts-then-reads", body=b"x" * 500_000).read()

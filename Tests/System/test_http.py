@@ -202,6 +202,19 @@ def test_statuses_of_the_app_reach_the_client(contract, code):
     assert (answer.status, answer.reason, answer.body) == (code, f"Status {code}", b"a body\n")
 
 
+def test_heads_that_repeat_do_not_mix(contract):
+    """A head that comes twice is copied for the third response; the next one is another."""
+    with contract.connect() as client:
+        def head_of(target):
+            answer = client.get(target)
+            fields = [(name, value) for name, value in answer.fields if name.lower() != "date"]
+            return answer.status, answer.reason, fields
+        targets = ["/", "/status?code=404", "/status?code=201", "/echo"]
+        heads = {target: head_of(target) for target in targets}
+        for target in [*targets[:1] * 4, *targets[1:2] * 4, *targets, *targets[2:3] * 3, *targets[3:] * 3, *targets]:
+            assert head_of(target) == heads[target]
+
+
 def test_body_without_a_length_is_chunked(contract):
     with contract.connect() as client:
         client.request("GET", "/stream?count=3")

@@ -44,6 +44,9 @@ evg_head_refusal evg_response_head_begin(evg_response_head *head, int32_t status
 evg_head_refusal evg_response_head_add(evg_response_head *head, const uint8_t *name, size_t name_count,
                                        const uint8_t *value, size_t value_count);
 
+/// Makes `head` a copy of another one; false without memory.
+bool evg_response_head_copy(evg_response_head *head, const evg_response_head *other);
+
 /// Exchanges two heads, memory included.
 void evg_response_head_swap(evg_response_head *one, evg_response_head *other);
 

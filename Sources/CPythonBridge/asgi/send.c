@@ -3,6 +3,8 @@
  * what is wrong with it raised, by the message that brings it: types are checked here and values by its builder. */
 #include "asgi.h"
 
+#include "../runtime/repeated_head.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,11 +124,40 @@ static int add_headers(evg_response_head *head, PyObject *headers) {
     return 0;
 }
 
+/* What the head is to be made of, when it is made of bytes that cannot change. */
+static void collect(evg_head_objects *found, PyObject *event, PyObject *headers) {
+    found->count = 0;
+    Py_ssize_t count = headers ? PyList_Size(headers) : 0;
+    PyObject *status = PyDict_GetItemWithError(event, name.status), **at = found->objects;
+    if (count > evg_head_most_fields || !status || !PyLong_CheckExact(status)) return;
+    *at++ = status;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyList_GetItem(headers, i);
+        if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) return;
+        *at++ = PyTuple_GetItem(pair, 0);
+        *at++ = PyTuple_GetItem(pair, 1);
+        if (!PyBytes_CheckExact(at[-2]) || !PyBytes_CheckExact(at[-1])) return;
+    }
+    found->count = (uint32_t)(at - found->objects);
+}
+
+static PyObject *started(evg_asgi_request *self) {
+    self->started = true;
+    Py_INCREF(evg_asgi_done);
+    return evg_asgi_done;
+}
+
 static PyObject *start(evg_asgi_request *self, PyObject *event) {
     int32_t status;
     if (status_of(event, &status)) return NULL;
     PyObject *headers = headers_of(event);
     if (!headers && PyErr_Occurred()) return NULL;
+    evg_head_objects objects;
+    collect(&objects, event, headers);
+    if (!self->started && evg_head_repeat(&objects, &self->head)) {
+        Py_XDECREF(headers);
+        return started(self);
+    }
     /* Away from the request while the app may run, with the memory of an earlier head. */
     evg_response_head head = {0};
     if (!self->started) evg_response_head_swap(&head, &self->head);
@@ -138,15 +169,13 @@ static PyObject *start(evg_asgi_request *self, PyObject *event) {
         PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent before");
     else if (!PyErr_Occurred())
         result = 0;
-    Py_XDECREF(headers);
     if (result == 0) {
+        evg_head_remember(&objects, &head);
         evg_response_head_swap(&head, &self->head);
-        self->started = true;
     }
+    Py_XDECREF(headers);
     evg_response_head_free(&head);
-    if (result) return NULL;
-    Py_INCREF(evg_asgi_done);
-    return evg_asgi_done;
+    return result ? NULL : started(self);
 }
 
 static PyObject *sent(evg_asgi_request *self, evg_sent outcome, size_t count) {

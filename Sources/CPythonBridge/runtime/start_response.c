@@ -2,6 +2,8 @@
  * builder of the head, both while the app is still running, so that the app's own traceback names the mistake. */
 #include "wsgi_call.h"
 
+#include "repeated_head.h"
+
 #include <string.h>
 
 static PyTypeObject *call_type;
@@ -91,9 +93,31 @@ static int add_field(evg_response_head *head, PyObject *pair) {
     return result;
 }
 
+/* What the head is to be made of; of another form than PEP 3333 wants it is nothing to compare. */
+static void collect(evg_head_objects *found, PyObject *status, PyObject *headers) {
+    found->count = 0;
+    Py_ssize_t count = PyList_Check(headers) ? PyList_Size(headers) : evg_head_most_fields + 1;
+    if (count > evg_head_most_fields) return;
+    PyObject **at = found->objects;
+    *at++ = status;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyList_GetItem(headers, i);
+        if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) return;
+        *at++ = PyTuple_GetItem(pair, 0);
+        *at++ = PyTuple_GetItem(pair, 1);
+    }
+    found->count = (uint32_t)(at - found->objects);
+}
+
 /* Builds the head in the call. Nothing of the app runs meanwhile, unless to describe what is refused. */
 static int begin(evg_py_call *call, PyObject *status, PyObject *headers) {
     call->started = false;
+    evg_head_objects objects;
+    collect(&objects, status, headers);
+    if (evg_head_repeat(&objects, &call->head)) {
+        call->started = true;
+        return 0;
+    }
     if (begin_head(&call->head, status)) return -1;
     if (!PyList_Check(headers)) {
         PyErr_Format(PyExc_TypeError, "headers must be a list, not %R", (PyObject *)Py_TYPE(headers));
@@ -102,6 +126,7 @@ static int begin(evg_py_call *call, PyObject *status, PyObject *headers) {
     Py_ssize_t count = PyList_Size(headers);
     for (Py_ssize_t i = 0; i < count; i++)
         if (add_field(&call->head, PyList_GetItem(headers, i))) return -1;
+    evg_head_remember(&objects, &call->head);
     call->started = true;
     return 0;
 }
