@@ -172,7 +172,7 @@ package final class Worker {
 
     /// Cancels every request, closes every connection and ends.
     package func quit() {
-        guard !isFinished else { return }
+        guard !isFinished, !isQuitting else { return }
         isDraining = true
         isQuitting = true
         slot.state = .draining
