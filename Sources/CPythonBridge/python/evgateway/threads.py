@@ -1,6 +1,6 @@
 """Worker class threads: starts the pool's Python threads. The extension module contains what they do.
 
-Law: a thread serves until the process ends. Nothing waits for a thread to end, because an app may block it for ever.
+Law: a thread serves until the pool stops. Nothing waits for a thread to end, because an app may block it for ever.
 """
 import threading
 
@@ -36,7 +36,7 @@ def _start(name, target):
 def _serve():
     while True:
         try:
-            _evgateway.threads_serve()
+            return _evgateway.threads_serve()
         except BaseException as error:  # whatever an app raises, the thread goes on, so the pool keeps its size
             host.report(None, None, "in a thread of the pool", error)
 
@@ -44,7 +44,10 @@ def _serve():
 def _notify():
     while True:
         try:
-            for callback in _evgateway.threads_left():
+            callbacks = _evgateway.threads_left()
+            if callbacks is None:
+                return
+            for callback in callbacks:
                 _call(callback)
         except BaseException as error:
             host.report(None, None, "telling of a client that left", error)
