@@ -17,11 +17,16 @@ evg_py_listener *evg_py_listener_new(const evg_py_environ_options *options);
 typedef struct evg_py_pool_options {
     int threads;
     size_t mark;    /* bytes of output, and of a streamed body, that wait on this side of a thread */
+    int log;        /* descriptor that stacks are written to */
 } evg_py_pool_options;
 
 /* With the GIL, before the loop runs: starts the threads. NULL with the exception logged. The pool lives as long as the
  * process. */
 evg_pool *evg_py_threads_start(const evg_py_pool_options *options);
+
+/* Writes the Python stacks of all threads to the log, without the GIL, which a thread may hold for ever. False if that
+ * is not possible. */
+bool evg_py_threads_write_stacks(void);
 
 /* A request; of `request` only the exchange and the body are read, and the body is copied. NULL without memory. The
  * exchange is handed back with every answer. The descriptor of a spooled body passes to the job, on success only. */

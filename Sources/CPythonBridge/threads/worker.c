@@ -2,6 +2,8 @@
  * does, whatever the app does. */
 #include "threads.h"
 
+#include <signal.h>
+
 evg_pool *evg_py_pool;
 size_t evg_py_mark;
 
@@ -43,6 +45,16 @@ static PyObject *state(PyObject *module, PyObject *none) {
     return Py_BuildValue("(III)", now.threads, now.busy, now.queued);
 }
 
+/* The signal for which evgateway.threads registers Python's own fault handler: the only way to the stacks that needs no
+ * GIL and is open to extension modules. */
+static int stacks_signal(void) { return SIGRTMAX - 1; }
+
+bool evg_py_threads_write_stacks(void) {
+    struct sigaction now;
+    if (sigaction(stacks_signal(), NULL, &now) || now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN) return false;
+    return raise(stacks_signal()) == 0;
+}
+
 static PyMethodDef methods[] = {
     {"threads_serve", serve, METH_NOARGS, "Serves requests on the calling thread until the pool stops."},
     {"threads_state", state, METH_NOARGS, "(threads, busy, queued)"},
@@ -68,7 +80,8 @@ evg_pool *evg_py_threads_start(const evg_py_pool_options *options) {
     evg_py_pool = evg_pool_new(&pool);
     if (!evg_py_pool) PyErr_NoMemory();
     PyObject *threads = evg_py_pool ? PyImport_ImportModule("evgateway.threads") : NULL;
-    PyObject *answer = threads ? PyObject_CallMethod(threads, "start", "i", options->threads) : NULL;
+    PyObject *answer = threads ? PyObject_CallMethod(threads, "start", "ii", options->threads, options->log)
+        : NULL;
     if (!answer) evg_py_report(NULL, "starting the threads");
     evg_pool *started = answer ? evg_py_pool : NULL;
     Py_XDECREF(answer);

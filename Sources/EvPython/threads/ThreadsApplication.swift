@@ -17,11 +17,12 @@ extension PythonHost {
         try load(configuration)
         // The loop's thread is inside Python only until the loop runs.
         servesOnThreads = true
-        var options = evg_py_pool_options(threads: Int32(clamping: configuration.threads), mark: 65_536)
+        var options = evg_py_pool_options(
+            threads: Int32(clamping: configuration.threads), mark: 65_536, log: worker.errorLog.fileDescriptor)
         guard let loop = LoopExecutor.shared.boundLoop, let pool = evg_py_threads_start(&options) else {
             throw ApplicationError("the threads cannot be started", exitCode: ApplicationError.bootFailure)
         }
-        let application = ThreadsApplication(configuration, loop, pool, worker.logger)
+        let application = ThreadsApplication(configuration, loop, pool, worker)
         return LoadedApplication(
             application: application,
             description: "WSGI app \(configuration.application ?? ""), on \(configuration.threads) threads")
@@ -57,15 +58,21 @@ final class ThreadsApplication: Application {
     /// Jobs that the threads have not been told of.
     private var hasSubmitted = false
     private var guardTimer: TimerWatcher?
+    private var stuckThreads: StuckThreads?
 
-    init(_ configuration: GatewayConfiguration, _ loop: EventLoop, _ pool: OpaquePointer, _ logger: Logger) {
-        self.logger = logger
+    init(
+        _ configuration: GatewayConfiguration, _ loop: EventLoop, _ pool: OpaquePointer, _ worker: WorkerEnvironment
+    ) {
+        logger = worker.logger
         self.pool = pool
         streamsBodies = configuration.streamRequestBody
         templates = EnvironTemplates(configuration) { evg_py_listener_new($0) }
         request.initialize(to: evg_py_request())
         answer.initialize(to: evg_py_answer())
         guardTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.kick() } }
+        if configuration.timeout > 0 {
+            stuckThreads = StuckThreads(pool, limit: configuration.timeout, loop, worker)
+        }
         Self.current = self
         // Lives as long as the process, as the threads do.
         LoopExecutor.shared.afterJobs { [self] in LoopActor.assumeIsolated { self.endTurn() } }

@@ -2,6 +2,8 @@
 
 Law: a thread serves until the pool stops. Nothing waits for a thread to end, because an app may block it for ever.
 """
+import faulthandler
+import signal
 import threading
 
 import _evgateway
@@ -12,8 +14,12 @@ _notifier = None
 _notifier_lock = threading.Lock()
 
 
-def start(count):
-    """Starts the threads that call the app."""
+def start(count, log):
+    """Starts the threads that call the app. The stacks of all threads can be written to the descriptor `log`."""
+    try:
+        faulthandler.register(signal.SIGRTMAX - 1, file=log, all_threads=True)
+    except (OSError, RuntimeError, ValueError):
+        pass  # the log is no file that is open: the extension module says then that it cannot write the stacks
     for number in range(1, count + 1):
         _start(f"evgateway-{number}", _serve)
 
