@@ -124,8 +124,8 @@ def test_slow_readers_below_the_mark_take_no_thread(gateway):
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_slow_reader_above_the_mark_holds_its_thread_and_no_memory(gateway, end):
-    server = start(gateway, threads=2)
+def test_slow_reader_above_the_spool_limit_holds_its_thread_and_no_memory(gateway, end):
+    server = start(gateway, "--spool-limit", 1_000_000, threads=2)
     reader = server.connect(receive_buffer=4096)
     reader.request("GET", "/blocks?id=slow").read_head()
     counts = []

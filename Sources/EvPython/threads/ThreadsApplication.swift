@@ -204,6 +204,7 @@ final class ThreadsApplication: Application {
         if news & EVG_PY_HEAD.rawValue != 0 {
             let length = answer.length < 0 ? nil : UInt64(answer.length)
             let head = ResponseHead.lent(answer.head)
+            exchange.spoolsOutput = true
             isFull = exchange.begin(head.pointee, contentLength: length, first: data) == .full
         } else if news & EVG_PY_DATA.rawValue != 0 {
             isFull = exchange.write(data) == .full
