@@ -46,9 +46,11 @@ let package = Package(
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
         .systemLibrary(name: "CPython", pkgConfig: "python3", providers: [.apt(["python3-dev"])]),
+        .target(name: "CThreadPool"),
         // The Python package is a resource of the target in C: for one in Swift, the package manager adds a file that
         // imports Foundation, which every worker would then hold in memory.
-        .target(name: "CPythonBridge", dependencies: ["CHTTP", "CPython"], resources: [.copy("python")]),
+        .target(
+            name: "CPythonBridge", dependencies: ["CHTTP", "CPython", "CThreadPool"], resources: [.copy("python")]),
 
         library("EvLoop", ["CEvLoop"]),
         library("HTTPCore", ["CHTTP"]),
@@ -58,7 +60,9 @@ let package = Package(
         library("EvGateway", ["EvSupervisor", "EvServer", "EvLoop", argumentParser, httpTypes, logging]),
         .target(
             name: "EvPython",
-            dependencies: ["EvGateway", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", logging],
+            dependencies: [
+                "EvGateway", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool", logging,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "evgateway", dependencies: ["EvGateway", argumentParser], swiftSettings: strict),
@@ -69,6 +73,7 @@ let package = Package(
         example("example-server-sent-events", "server-sent-events"),
 
         .target(name: "EvTestSupport", dependencies: ["EvLoop"], path: "Tests/Support", swiftSettings: strict),
+        tests("CThreadPoolTests", ["CThreadPool", "EvTestSupport"]),
         tests("EvLoopTests", ["EvLoop", "CEvLoop", "EvTestSupport"]),
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),

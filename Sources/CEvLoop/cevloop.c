@@ -335,6 +335,13 @@ int evg_temporary_file(const char *directory) {
     return fd;
 }
 
+int evg_free_bytes(int fd, int64_t from, int64_t to) {
+    int result;
+    do result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
 int evg_memory_file(void) {
     int fd = memfd_create("evgateway", MFD_CLOEXEC);
     return fd < 0 ? -errno : fd;

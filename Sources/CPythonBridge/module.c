@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "threads_internal.h"
+#include "threads/threads.h"
 
 static int (*const ready[])(PyObject *module) = {
     evg_py_report_ready, evg_py_forked_ready, evg_py_guest_ready, evg_wsgi_ready, evg_gevent_ready, evg_asgi_ready,

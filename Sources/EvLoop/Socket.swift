@@ -111,6 +111,11 @@ package enum TemporaryFile {
         return fd
     }
 
+    /// Gives the bytes of a file between two offsets back to the file system. Returns false if that cannot do so.
+    package static func freeBytes(of file: Int32, from: Int, to end: Int) -> Bool {
+        evg_free_bytes(file, Int64(from), Int64(end)) == 0
+    }
+
     /// - Returns: an open descriptor of a file that is in memory, owned by the caller.
     package static func openInMemory() throws(SystemError) -> Int32 {
         let fd = evg_memory_file()

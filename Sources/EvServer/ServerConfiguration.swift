@@ -38,6 +38,8 @@ package struct ServerConfiguration: Sendable {
     package var spool = SpoolConfiguration()
     /// Bytes of output that wait for a slow reader before the app is suspended.
     package var highWaterMark = 65_536
+    /// Bytes of a response that wait for a slow reader in a file, where `Exchange.spoolsOutput` says so; 0 for none.
+    package var spoolLimit = 256 << 20
     /// Bytes of a request body that wait for the app, and of later requests that wait for their turn.
     package var inputBuffer = 65_536
     /// Bytes of an unread body, and of its chunks' framing, that are swallowed to keep a connection alive.

@@ -16,6 +16,7 @@ package final class Worker {
     let slot: ScoreboardSlot
     let accessLog: AccessLog?
     let spool: Spool
+    var outputSpools: OutputSpools
     let inputBuffer: Int
     let highWaterMark: Int
 
@@ -83,6 +84,7 @@ package final class Worker {
         clock = ResponseClock(server: configuration.serverHeader)
         logsResponseFields = accessLog?.showsResponseFields == true
         spool = Spool(configuration.spool, logger)
+        outputSpools = OutputSpools(configuration, logger)
         parser = RequestParser(limits: configuration.limits)
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max

@@ -19,6 +19,7 @@ import Testing
         #expect(configuration.maxRequests == 0 && configuration.maxRequestsJitter == 0)
         #expect(configuration.requestLineLimit == 4094 && configuration.requestFieldsLimit == 100)
         #expect(configuration.requestFieldSizeLimit == 8190 && configuration.requestBodyLimit == nil)
+        #expect(configuration.spoolLimit == 268_435_456)
         #expect(configuration.accessLogFile == nil && configuration.errorLogFile == "-")
         #expect(configuration.logLevel == .info)
         #expect(configuration.sendsServerHeader && !configuration.preload && !configuration.reusePort)

@@ -86,10 +86,13 @@ def test_requests_leave_nothing_behind(server):
         session.close()
         return ask(server, "/objects").json()
 
-    counts = [turn(100) for _ in range(6)]
-    growth = [[after - before for before, after in zip(*pair)] for pair in zip(counts, counts[1:])]
-    # A leak of one object per request of a kind would be 100 in every step. Caches stop growing when they are full.
-    assert all(min(step[kind] for step in growth) < 60 for kind in (0, 1)), growth
+    # A leak of one object per request of a kind is 100 in every turn. What threads and caches keep is bounded: it grows
+    # less from turn to turn, more slowly where many threads take turns on busy cores.
+    counts, growth = [turn(100)], []
+    while not growth or max(growth[-1][:2]) >= 60:
+        assert len(growth) < 30, growth
+        counts.append(turn(100))
+        growth.append([after - before for before, after in zip(*counts[-2:])])
     assert counts[-1][2] <= counts[0][2], counts
 
 

@@ -98,6 +98,8 @@ int evg_set_nonblocking(int fd);
 void evg_close_reset(int fd);
 /* An unlinked temporary file in `directory`, open for reading and writing. */
 int evg_temporary_file(const char *directory);
+/* Gives the bytes of a file between two offsets back to the file system; they read as zeros. 0 or -errno. */
+int evg_free_bytes(int fd, int64_t from, int64_t to);
 int evg_memory_file(void);   /* the same in memory, on no file system that is mounted */
 /* Makes an eventfd; wakes it, from any thread; clears the wakes that have come. */
 int evg_eventfd(void);

@@ -35,6 +35,9 @@ package struct WorkerEnvironment {
     package let index: Int
     /// How many workers the master had started before this one.
     package let age: Int
+    /// Asks for a worker in place of this one, which serves until the new one is ready and then leaves. The caller logs
+    /// why.
+    package let replaceWorker: @LoopActor () -> Void
 }
 
 /// An app that is ready to answer, or will be once its preparation has returned.

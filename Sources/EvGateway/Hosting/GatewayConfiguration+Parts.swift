@@ -21,6 +21,7 @@ extension GatewayConfiguration {
         server.maxRequestsJitter = maxRequestsJitter
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
+        server.spoolLimit = spoolLimit
         return server
     }
 

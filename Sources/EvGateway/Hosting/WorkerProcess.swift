@@ -77,7 +77,8 @@ final class WorkerProcess {
 
     private func boot() {
         let environment = WorkerEnvironment(
-            logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age)
+            logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age,
+            replaceWorker: { [unowned self] in askForSuccessor() })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Not before: while Python imports the app, the loop must not release Python's lock.
@@ -117,7 +118,10 @@ final class WorkerProcess {
             accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         worker.onMaxRequests = { [unowned self] in
-            LoopActor.assumeIsolated { self.askForSuccessor() }
+            LoopActor.assumeIsolated {
+                self.logger.info("Worker has served its --max-requests (pid: \(getpid()))")
+                self.askForSuccessor()
+            }
         }
         self.worker = worker
         worker.start()
@@ -128,9 +132,7 @@ final class WorkerProcess {
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
     private func askForSuccessor() {
-        guard !isLeaving else { return }
-        logger.info("Worker has served its --max-requests (pid: \(getpid()))")
-        tellMaster(.replaceMe)
+        if !isLeaving { tellMaster(.replaceMe) }
     }
 
     private func tellMaster(_ message: ControlMessage) {

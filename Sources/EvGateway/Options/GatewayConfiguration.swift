@@ -38,6 +38,8 @@ package struct GatewayConfiguration: Sendable {
     package var requestFieldSizeLimit: Int
     /// nil: no limit.
     package var requestBodyLimit: UInt64?
+    /// Bytes of a response that may wait in a file; 0: none.
+    package var spoolLimit: Int
 
     package var changeDirectory: String?
     package var pythonPath: [String]
@@ -121,6 +123,7 @@ package struct GatewayConfiguration: Sendable {
             "--limit-request-field_size", sizes.limitRequestFieldSize, in: 0...65_536)
         let body = try OptionValue.wholeNumber("--limit-request-body", sizes.limitRequestBody, in: 0...Int.max)
         requestBodyLimit = body == 0 ? nil : UInt64(body)
+        spoolLimit = try OptionValue.wholeNumber("--spool-limit", sizes.spoolLimit, in: 0...Int.max)
 
         changeDirectory = try OptionValue.nonEmpty("--chdir", options.application.chdir)
         pythonPath = (options.application.pythonpath ?? "").split(separator: ",").map(String.init)

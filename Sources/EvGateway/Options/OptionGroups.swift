@@ -116,6 +116,14 @@ struct SizeLimitOptions: ParsableArguments {
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Most bytes of a request body; 0: no limit.", valueName: "int"))
     var limitRequestBody = "0"
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "With threads: bytes of a response that wait for a slow client in a temporary file; 0: none.",
+            discussion: "Beyond that, the response keeps its thread until the client has taken half of it.",
+            valueName: "int"))
+    var spoolLimit = "268435456"
 }
 
 struct ApplicationOptions: ParsableArguments {

@@ -184,9 +184,24 @@ package class Connection: Waiter {
         case .waiting:
             return waitForWriting()
         case .failed:
+            if let failure = output.spool?.failure { worker.outputSpools.failed(failure) }
             return gone()
         }
         updateInterest()
+    }
+
+    /// Prepares for bytes behind a full queue: they go to a spool, if there can be one.
+    final func spoolIfFull() {
+        guard !isClosed, output.spool == nil, output.isFull(above: worker.highWaterMark) else { return }
+        if let spool = worker.outputSpools.open() { output.begin(spool) }
+    }
+
+    /// Whether the next bytes find room in memory or in a spool. Reports a spool that takes no more.
+    final func hasRoom(spools: Bool) -> Bool {
+        guard output.isFull(above: worker.highWaterMark) else { return true }
+        guard let spool = output.spool else { return spools && worker.outputSpools.areUsable }
+        if let failure = spool.failure { worker.outputSpools.failed(failure) }
+        return false
     }
 
     /// The transport takes no more: its peer has `--write-timeout` seconds to read something.
@@ -251,7 +266,7 @@ package class Connection: Waiter {
     }
 
     /// Ends everything at once.
-    final func abort() { gone(reset: endsWithClose) }
+    final func abort() { gone(reset: endsWithClose || output.isWaiting) }
 
     final func closeNow(reset: Bool = false) {
         guard !isClosed else { return }

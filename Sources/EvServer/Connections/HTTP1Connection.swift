@@ -91,7 +91,7 @@ package final class HTTP1Connection: Connection {
         isParsing = false
         if isEnding { return }
         if !bytes.isEmpty { pending.append(contentsOf: bytes) }
-        if running == nil, partial == nil, unread == nil { worker.deadlines.begin(.keepAlive, self) }
+        if running == nil, partial == nil, unread == nil { becameIdle() }
         updateInterest()
     }
 
@@ -133,7 +133,7 @@ package final class HTTP1Connection: Connection {
         if !decoder.isComplete {
             unread = decoder
         } else if !isParsing {
-            worker.deadlines.begin(.keepAlive, self)
+            becameIdle()
         }
         return UnsafeRawBufferPointer(rebasing: bytes[offset...])
     }
@@ -147,7 +147,7 @@ package final class HTTP1Connection: Connection {
 
     /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
     override func inputEnded() {
-        guard let running else { return closeNow() }
+        guard let running else { return output.isWaiting ? close(linger: false) : closeNow() }
         updateInterest()
         sentBeforeGrace = running.bodySent
         worker.deadlines.begin(.halfClose, self)
@@ -156,9 +156,14 @@ package final class HTTP1Connection: Connection {
     }
 
     override func outputTaken() {
-        if output.count <= worker.highWaterMark / 2 { running?.outputDrained() }
-        if running == nil, !pending.isEmpty { parsePending() }
+        if output.isDrained(below: worker.highWaterMark / 2) { running?.outputDrained() }
+        guard running == nil else { return }
+        if wait == .active, !output.isWaiting { becameIdle() }
+        if !pending.isEmpty { parsePending() }
     }
+
+    /// The time for a next request counts from when the client has taken the answer; until then it has the write limit.
+    private func becameIdle() { worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self) }
 
     // MARK: the end of a response
 
@@ -179,7 +184,7 @@ package final class HTTP1Connection: Connection {
             worker.deadlines.begin(.linger, self)
         }
         guard !isParsing else { return }
-        if unread == nil { worker.deadlines.begin(.keepAlive, self) }
+        if unread == nil { becameIdle() }
         // The next request must not run inside the task of this one.
         if pending.isEmpty { updateInterest() } else { LoopExecutor.shared.later { [self] in self.parsePending() } }
     }
@@ -277,7 +282,7 @@ package final class HTTP1Connection: Connection {
             sentBeforeGrace = running.bodySent
             worker.deadlines.begin(.halfClose, self)
         case .linger:
-            closeNow()
+            if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
         case .active, .write:
             break
         }

@@ -39,6 +39,8 @@ package final class Exchange {
     @exclusivity(unchecked) private var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
     private(set) var bodySent: UInt64 = 0
+    /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
+    package var spoolsOutput = false
     /// What the task that writes waits for.
     private enum Writer {
         case none
@@ -208,12 +210,13 @@ package final class Exchange {
         guard response == .begun else { return .gone }
         let count = take(bytes.count)
         guard count > 0 else { return .ok }
+        if spoolsOutput { connection.spoolIfFull() }
         carrier.write(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         return writeResult
     }
 
     private var writeResult: WriteResult {
-        isGone ? .gone : connection.output.count >= worker.highWaterMark ? .full : .ok
+        isGone ? .gone : connection.hasRoom(spools: spoolsOutput) ? .ok : .full
     }
 
     /// How many of these bytes are to be sent.
@@ -269,7 +272,7 @@ package final class Exchange {
     // MARK: back-pressure
 
     /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
-    package var isDrained: Bool { isGone || connection.output.count <= worker.highWaterMark / 2 }
+    package var isDrained: Bool { isGone || connection.output.isDrained(below: worker.highWaterMark / 2) }
 
     /// Waits until the client has taken enough of what was written.
     /// - Throws: `CancellationError` when the task is cancelled or the client has left.

@@ -1,20 +1,35 @@
 import EvLoop
 
-/// Bytes on their way out of one connection. Nothing is held, and nothing allocated, while the socket keeps up.
+/// Bytes on their way out of one connection. Nothing is held, and nothing allocated, while the socket keeps up. Memory
+/// comes first; once there is a spool, all later bytes go there.
 struct OutputQueue {
     enum Result { case sent, waiting, failed }
 
     private var bytes: [UInt8] = []
     private var start = 0
+    private(set) var spool: OutputSpool?
     /// The socket took no more; its readiness is waited for.
     private(set) var isWaiting = false
 
-    var count: Int { bytes.count - start }
-    var isEmpty: Bool { bytes.isEmpty }
+    var count: Int { bytes.count - start + (spool?.count ?? 0) }
+    var isEmpty: Bool { bytes.isEmpty && spool == nil }
+
+    /// Whoever writes is to wait, with `mark` bytes in memory or with the spool full.
+    func isFull(above mark: Int) -> Bool {
+        if let spool { spool.isFull } else { bytes.count - start >= mark }
+    }
+
+    /// Whoever waits may write again.
+    func isDrained(below mark: Int) -> Bool {
+        if let spool { spool.isDrained(below: mark) } else { bytes.count - start <= mark }
+    }
+
+    /// What is appended from now on goes to this spool, until all has been sent.
+    mutating func begin(_ spool: OutputSpool) { self.spool = spool }
 
     mutating func append(_ more: UnsafeRawBufferPointer) {
         guard !more.isEmpty else { return }
-        bytes.append(contentsOf: more)
+        if let spool { spool.append(more) } else { bytes.append(contentsOf: more) }
     }
 
     /// Sends two pieces, after what waits already.
@@ -26,7 +41,7 @@ struct OutputQueue {
             append(second)
             return .waiting
         }
-        if !bytes.isEmpty {
+        if !isEmpty {
             append(first)
             append(second)
             return flush(to: transport)
@@ -52,21 +67,37 @@ struct OutputQueue {
     }
 
     mutating func flush(to transport: Transport) -> Result {
-        guard !bytes.isEmpty else {
+        guard !isEmpty else {
             isWaiting = false
             return .sent
         }
+        if bytes.isEmpty, let spool { return flush(spool, to: transport) }
         let sent = bytes.withUnsafeBytes { transport.send(UnsafeRawBufferPointer(rebasing: $0[start...])) }
         guard sent >= 0 || sent == SocketError.wouldBlock else { return .failed }
         start += max(sent, 0)
         if start == bytes.count {
-            self = OutputQueue()
-            return .sent
+            guard spool != nil else {
+                self = OutputQueue()
+                return .sent
+            }
+            bytes = []
+            start = 0
         }
         // What has been sent is given back before it outgrows what is left.
         if start > 65_536, start > bytes.count / 2 {
             bytes.removeFirst(start)
             start = 0
+        }
+        isWaiting = true
+        return .waiting
+    }
+
+    private mutating func flush(_ spool: OutputSpool, to transport: Transport) -> Result {
+        let sent = spool.send(to: transport)
+        guard sent >= 0 || sent == SocketError.wouldBlock else { return .failed }
+        if spool.count == 0 {
+            self = OutputQueue()
+            return .sent
         }
         isWaiting = true
         return .waiting

@@ -1,7 +1,9 @@
 """Worker class threads: starts the pool's Python threads. The extension module contains what they do.
 
-Law: a thread serves until the process ends. Nothing waits for a thread to end, because an app may block it for ever.
+Law: a thread serves until the pool stops. Nothing waits for a thread to end, because an app may block it for ever.
 """
+import faulthandler
+import signal
 import threading
 
 import _evgateway
@@ -12,8 +14,12 @@ _notifier = None
 _notifier_lock = threading.Lock()
 
 
-def start(count):
-    """Starts the threads that call the app."""
+def start(count, log):
+    """Starts the threads that call the app. The stacks of all threads can be written to the descriptor `log`."""
+    try:
+        faulthandler.register(signal.SIGRTMAX - 1, file=log, all_threads=True)
+    except (OSError, RuntimeError, ValueError):
+        pass  # the log is no file that is open: the extension module says then that it cannot write the stacks
     for number in range(1, count + 1):
         _start(f"evgateway-{number}", _serve)
 
@@ -36,7 +42,7 @@ def _start(name, target):
 def _serve():
     while True:
         try:
-            _evgateway.threads_serve()
+            return _evgateway.threads_serve()
         except BaseException as error:  # whatever an app raises, the thread goes on, so the pool keeps its size
             host.report(None, None, "in a thread of the pool", error)
 
@@ -44,7 +50,10 @@ def _serve():
 def _notify():
     while True:
         try:
-            for callback in _evgateway.threads_left():
+            callbacks = _evgateway.threads_left()
+            if callbacks is None:
+                return
+            for callback in callbacks:
                 _call(callback)
         except BaseException as error:
             host.report(None, None, "telling of a client that left", error)

@@ -2,6 +2,7 @@
 // taken and writes what threads hand over; it never takes Python's lock and never waits for a thread.
 
 import CPythonBridge
+import CThreadPool
 import EvGateway
 import EvLoop
 import EvServer
@@ -16,11 +17,12 @@ extension PythonHost {
         try load(configuration)
         // The loop's thread is inside Python only until the loop runs.
         servesOnThreads = true
-        var options = evg_py_pool_options(threads: Int32(clamping: configuration.threads), mark: 65_536)
-        guard let loop = LoopExecutor.shared.boundLoop, evg_py_threads_start(&options) else {
+        var options = evg_py_pool_options(
+            threads: Int32(clamping: configuration.threads), mark: 65_536, log: worker.errorLog.fileDescriptor)
+        guard let loop = LoopExecutor.shared.boundLoop, let pool = evg_py_threads_start(&options) else {
             throw ApplicationError("the threads cannot be started", exitCode: ApplicationError.bootFailure)
         }
-        let application = ThreadsApplication(configuration, loop, worker.logger)
+        let application = ThreadsApplication(configuration, loop, pool, worker)
         return LoadedApplication(
             application: application,
             description: "WSGI app \(configuration.application ?? ""), on \(configuration.threads) threads")
@@ -30,13 +32,15 @@ extension PythonHost {
     func runBesideThreads(_ loop: EventLoop) {
         evg_py_gil_release()
         loop.run()
-        LoopActor.assumeIsolated { ThreadsApplication.current?.reportEnd() }
+        LoopActor.assumeIsolated { ThreadsApplication.current?.stop() }
         evg_py_gil_acquire()
     }
 }
 
 @LoopActor
 final class ThreadsApplication: Application {
+    private typealias Job = UnsafeMutablePointer<evg_job>
+
     /// Request bodies above this many bytes are spooled to a file.
     private static let spoolThreshold = 1 << 20
     /// Seconds after which the loop looks whether the thread that was to take the queue has done so.
@@ -46,6 +50,7 @@ final class ThreadsApplication: Application {
     private(set) static var current: ThreadsApplication?
 
     let logger: Logger
+    let pool: OpaquePointer
     private let streamsBodies: Bool
     private let templates: EnvironTemplates
     private let request = UnsafeMutablePointer<evg_py_request>.allocate(capacity: 1)
@@ -53,14 +58,21 @@ final class ThreadsApplication: Application {
     /// Jobs that the threads have not been told of.
     private var hasSubmitted = false
     private var guardTimer: TimerWatcher?
+    private var stuckThreads: StuckThreads?
 
-    init(_ configuration: GatewayConfiguration, _ loop: EventLoop, _ logger: Logger) {
-        self.logger = logger
+    init(
+        _ configuration: GatewayConfiguration, _ loop: EventLoop, _ pool: OpaquePointer, _ worker: WorkerEnvironment
+    ) {
+        logger = worker.logger
+        self.pool = pool
         streamsBodies = configuration.streamRequestBody
         templates = EnvironTemplates(configuration) { evg_py_listener_new($0) }
         request.initialize(to: evg_py_request())
         answer.initialize(to: evg_py_answer())
         guardTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.kick() } }
+        if configuration.timeout > 0 {
+            stuckThreads = StuckThreads(pool, limit: configuration.timeout, loop, worker)
+        }
         Self.current = self
         // Lives as long as the process, as the threads do.
         LoopExecutor.shared.afterJobs { [self] in LoopActor.assumeIsolated { self.endTurn() } }
@@ -86,14 +98,14 @@ final class ThreadsApplication: Application {
         submit(job, exchange)
     }
 
-    private func submit(_ job: OpaquePointer, _ exchange: Exchange) {
+    private func submit(_ job: Job, _ exchange: Exchange) {
         exchange.onClientLeft = { [self] in LoopActor.assumeIsolated { clientLeft(job, exchange) } }
         hasSubmitted = true
-        if evg_py_job_submit(job) { kick() }
+        if evg_job_submit(job) { kick() }
     }
 
-    private func clientLeft(_ job: OpaquePointer, _ exchange: Exchange) {
-        if evg_py_job_left(job) { release(exchange) }
+    private func clientLeft(_ job: Job, _ exchange: Exchange) {
+        if evg_job_left(job) { release(exchange) }
     }
 
     private func release(_ exchange: Exchange) {
@@ -107,21 +119,21 @@ final class ThreadsApplication: Application {
         guard let job = makeJob(exchange, .empty, streams: true) else { return exchange.refuse(.empty, status: 503) }
         exchange.onBody = { [self] in LoopActor.assumeIsolated { feed(job, exchange) } }
         // A client that waits to be told to go on is told when the app reads.
-        if exchange.head.expectsContinue { evg_py_job_pause(job) } else { feed(job, exchange) }
+        if exchange.head.expectsContinue { evg_job_pause(job) } else { feed(job, exchange) }
         submit(job, exchange)
     }
 
-    private func feed(_ job: OpaquePointer, _ exchange: Exchange) {
+    private func feed(_ job: Job, _ exchange: Exchange) {
         while true {
             switch exchange.takeBody() {
             case .bytes(let bytes):
                 guard Self.feed(job, bytes) else { return }
             case .end:
                 exchange.onBody = nil
-                return evg_py_job_feed_end(job, false)
+                return evg_job_feed_end(job, false)
             case .failed:
                 exchange.onBody = nil
-                return evg_py_job_feed_end(job, true)
+                return evg_job_feed_end(job, true)
             case .wait:
                 return
             }
@@ -129,14 +141,14 @@ final class ThreadsApplication: Application {
     }
 
     /// True when the job has room for more.
-    private nonisolated static func feed(_ job: OpaquePointer, _ bytes: BodyBytes) -> Bool {
-        bytes.withUnsafeBytes { evg_py_job_feed(job, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
+    private nonisolated static func feed(_ job: Job, _ bytes: BodyBytes) -> Bool {
+        bytes.withUnsafeBytes { evg_job_feed(job, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
     }
 
     // MARK: - Jobs
 
     /// The exchange is retained for as long as the job lasts.
-    private func makeJob(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) -> OpaquePointer? {
+    private func makeJob(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) -> Job? {
         guard let listener = templates.template(for: exchange) else { return nil }
         request.pointee.exchange = exchange.retainedForC()
         request.pointee.length_from_body = exchange.head.framing == .chunked && !streams
@@ -149,7 +161,7 @@ final class ThreadsApplication: Application {
     private nonisolated static func makeJob(
         _ request: UnsafeMutablePointer<evg_py_request>, _ listener: OpaquePointer, _ body: CollectedBody,
         _ streams: Bool
-    ) -> OpaquePointer? {
+    ) -> Job? {
         body.lend(to: request) { evg_py_job_new(listener, request, streams) }
     }
 
@@ -157,13 +169,13 @@ final class ThreadsApplication: Application {
 
     private func kick() {
         hasSubmitted = false
-        if evg_py_threads_kick() { guardTimer?.start(after: Self.guardInterval) }
+        if evg_pool_kick(pool) { guardTimer?.start(after: Self.guardInterval) }
     }
 
     private func endTurn() {
         // The threads are at it while the loop sends.
         if hasSubmitted { kick() }
-        if evg_py_threads_have_answered() {
+        if evg_pool_has_news(pool) {
             while evg_py_threads_next(answer) { settle() }
         }
     }
@@ -175,7 +187,7 @@ final class ThreadsApplication: Application {
         let exchange = Exchange.borrowed(answer.exchange)
         if answer.news & Self.whole == Self.whole, answer.length == Int64(answer.data.count) {
             exchange.respond(ResponseHead.lent(answer.head).pointee, body: UnsafeRawBufferPointer(answer.data))
-            if answer.news & EVG_PY_DONE.rawValue == 0 { evg_py_job_taken(answer.job) }
+            if answer.news & EVG_PY_DONE.rawValue == 0 { evg_job_taken(answer.job) }
         } else {
             settle(answer, exchange)
         }
@@ -192,6 +204,7 @@ final class ThreadsApplication: Application {
         if news & EVG_PY_HEAD.rawValue != 0 {
             let length = answer.length < 0 ? nil : UInt64(answer.length)
             let head = ResponseHead.lent(answer.head)
+            exchange.spoolsOutput = true
             isFull = exchange.begin(head.pointee, contentLength: length, first: data) == .full
         } else if news & EVG_PY_DATA.rawValue != 0 {
             isFull = exchange.write(data) == .full
@@ -201,13 +214,13 @@ final class ThreadsApplication: Application {
         if news & EVG_PY_OVERRAN.rawValue != 0 { exchange.warnOfOverrun() }
         if isFull, news & (EVG_PY_ENDED.rawValue | EVG_PY_DONE.rawValue) == 0, !exchange.isGone {
             let job = answer.job
-            exchange.onDrained = { LoopActor.assumeIsolated { evg_py_job_drained(job) } }
-            evg_py_job_full(job)
+            exchange.onDrained = { LoopActor.assumeIsolated { evg_job_drained(job) } }
+            evg_job_full(job)
         } else {
-            evg_py_job_taken(answer.job)
+            evg_job_taken(answer.job)
         }
         if news & EVG_PY_SENDS.rawValue != 0 { sendFile(answer, exchange) }
-        if news & EVG_PY_WANTS.rawValue != 0, let job = answer.job, exchange.onBody != nil { feed(job, exchange) }
+        if news & UInt32(EVG_JOB_WANTS) != 0, let job = answer.job, exchange.onBody != nil { feed(job, exchange) }
     }
 
     /// The thread goes on to other requests while the loop sends.
@@ -227,9 +240,9 @@ final class ThreadsApplication: Application {
             })
     }
 
-    private func end(_ job: OpaquePointer?, _ exchange: Exchange) {
+    private func end(_ job: Job?, _ exchange: Exchange) {
         exchange.appWasCalled()
         release(exchange)
-        evg_py_job_end(job)
+        evg_job_end(job)
     }
 }

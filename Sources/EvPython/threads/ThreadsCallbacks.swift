@@ -1,6 +1,7 @@
 // What the pool's threads ask of Swift, on their own thread. Law: nothing here touches an exchange.
 
 import CPythonBridge
+import CThreadPool
 import EvLoop
 import Logging
 
@@ -11,9 +12,10 @@ public func wakeForAnswers() {
 }
 
 extension ThreadsApplication {
-    /// What still runs when the worker leaves is left to itself: it ends with the process.
-    func reportEnd() {
-        let state = evg_py_threads_state()
+    /// No further request is begun. What still runs is left to itself: it ends with the process.
+    func stop() {
+        evg_pool_stop(pool)
+        let state = evg_pool_now(pool)
         if state.busy > 0 {
             logger.warning(
                 "The worker leaves threads behind that are still busy", metadata: ["threads": "\(state.busy)"])

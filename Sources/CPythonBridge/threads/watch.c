@@ -1,13 +1,10 @@
 /* environ['evgateway.disconnected']: whether the client has left, to ask, to wait for and to be called back. Law: it
  * outlives its request and then says what was true at the end; callbacks run on a thread of their own, never on the
  * loop's, and on the caller's when the client had left already. */
-#include "threads_internal.h"
+#include "threads.h"
 
-#include <errno.h>
 #include <math.h>
 #include <time.h>
-
-#define pool evg_py_threads
 
 typedef struct watch {
     PyObject_HEAD
@@ -21,7 +18,7 @@ static PyObject *key, *waitress_key;
 
 static bool is_gone(watch *self) {
     if (!self->job) return self->gone;
-    return atomic_load_explicit(&self->job->gone, memory_order_relaxed);
+    return evg_job_is_gone(&self->job->base);
 }
 
 static PyObject *is_set(PyObject *object, PyObject *none) {
@@ -57,27 +54,13 @@ static PyObject *wait_for(PyObject *object, PyObject *arguments, PyObject *keywo
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:wait", names, &timeout)) return NULL;
     if (timeout != Py_None && deadline(timeout, &until)) return NULL;
     watch *self = (watch *)object;
-    evg_py_job *job = self->job;
-    if (!job) return PyBool_FromLong(self->gone);
-    evg_py_pool_lock();
-    job->references++;
-    evg_py_pool_unlock();
+    if (!self->job) return PyBool_FromLong(self->gone);
+    evg_job *job = &self->job->base;
     bool gone;
+    evg_job_retain(job);
     Py_BEGIN_ALLOW_THREADS
-    evg_py_pool_lock();
-    while (!job->gone && !job->over) {
-        if (timeout == Py_None) {
-            evg_py_job_await(job, NULL);
-            continue;
-        }
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec > until.tv_sec || (now.tv_sec == until.tv_sec && now.tv_nsec >= until.tv_nsec)) break;
-        evg_py_job_await(job, &until);
-    }
-    gone = job->gone;
-    evg_py_job_release(job);
-    evg_py_pool_unlock();
+    gone = evg_job_wait(job, timeout == Py_None ? NULL : &until);
+    evg_job_release(job);
     Py_END_ALLOW_THREADS
     return PyBool_FromLong(gone);
 }
@@ -98,10 +81,7 @@ static PyObject *on_disconnect(PyObject *object, PyObject *callback) {
     }
     if (self->job) {
         if (!self->callbacks && !(self->callbacks = PyList_New(0))) return NULL;
-        evg_py_pool_lock();
-        gone = self->job->gone;
-        self->job->watched = true;
-        evg_py_pool_unlock();
+        gone = evg_job_watch(&self->job->base);
         if (!gone) {
             if (PyList_Append(self->callbacks, callback)) return NULL;
             Py_RETURN_NONE;
@@ -111,38 +91,33 @@ static PyObject *on_disconnect(PyObject *object, PyObject *callback) {
     return PyObject_CallFunctionObjArgs(callback, NULL);
 }
 
-/* threads_left() -> the callbacks of a request whose client has left; waits for one. */
+/* threads_left() -> the callbacks of a request whose client has left; waits for one. None: the pool has stopped. */
 static PyObject *left(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     if (evg_py_forked) evg_py_end_forked();   /* a callback has come back in it */
     evg_py_job *job;
     Py_BEGIN_ALLOW_THREADS
-    evg_py_pool_lock();
-    while (!pool.left_first) pthread_cond_wait(&pool.left, &pool.lock);
-    job = pool.left_first;
-    pool.left_first = job->next_left;
-    evg_py_pool_unlock();
+    job = (evg_py_job *)evg_pool_await_left(evg_py_pool);
     Py_END_ALLOW_THREADS
-    watch *self = (watch *)job->watch;
+    if (!job) Py_RETURN_NONE;
+    watch *self = (watch *)job->gil.watch;
     PyObject *callbacks = NULL;
     if (self && self->job == job) {
         callbacks = self->callbacks;
         self->callbacks = NULL;
     }
-    evg_py_pool_lock();
-    evg_py_job_release(job);
-    evg_py_pool_unlock();
+    evg_job_release(&job->base);
     return callbacks ? callbacks : PyList_New(0);
 }
 
 int evg_py_watch_dress(PyObject *environ, evg_py_job *job) {
     PyObject *value = Py_None;
     if (job) {
-        watch *self = (watch *)job->watch;
+        watch *self = (watch *)job->gil.watch;
         if (!self) {
             if (!(self = PyObject_New(watch, watch_type))) return -1;
             self->callbacks = NULL;
-            job->watch = (PyObject *)self;
+            job->gil.watch = (PyObject *)self;
         }
         self->job = job;
         self->gone = false;
@@ -152,12 +127,12 @@ int evg_py_watch_dress(PyObject *environ, evg_py_job *job) {
 }
 
 void evg_py_watch_end(evg_py_job *job) {
-    watch *self = (watch *)job->watch;
+    watch *self = (watch *)job->gil.watch;
     if (!self) return;
-    bool spared = pool.spare_count < 32 && Py_REFCNT((PyObject *)self) == 1;
-    self->gone = atomic_load_explicit(&job->gone, memory_order_relaxed);
+    bool spared = evg_pool_keeps_jobs(evg_py_pool) && Py_REFCNT((PyObject *)self) == 1;
+    self->gone = evg_job_is_gone(&job->base);
     self->job = NULL;
-    if (!spared) job->watch = NULL;
+    if (!spared) job->gil.watch = NULL;
     PyObject *callbacks = self->callbacks;
     self->callbacks = NULL;
     if (!spared) Py_DECREF((PyObject *)self);
@@ -189,12 +164,12 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {"_evgateway.Disconnected", sizeof(watch), 0, Py_TPFLAGS_DEFAULT, slots};
 
 static PyMethodDef methods[] = {
-    {"threads_left", left, METH_NOARGS, "The callbacks of a request whose client has left; waits for one."},
+    {"threads_left", left, METH_NOARGS,
+     "The callbacks of a request whose client has left; waits for one. None when the pool has stopped."},
     {0},
 };
 
 int evg_py_watch_init(PyObject *module) {
-    pthread_cond_init(&pool.left, NULL);
     watch_type = (PyTypeObject *)PyType_FromSpec(&spec);
     key = PyUnicode_InternFromString("evgateway.disconnected");
     waitress_key = PyUnicode_InternFromString("waitress.client_disconnected");

@@ -1,10 +1,6 @@
 /* wsgi.input over a body that is still arriving. Law: it waits for bytes, without the GIL, and for nothing else; a body
  * that breaks off is an OSError, never an end. */
-#include "threads_internal.h"
-
-#include <string.h>
-
-#define pool evg_py_threads
+#include "threads.h"
 
 typedef struct stream {
     PyObject_HEAD
@@ -14,57 +10,30 @@ typedef struct stream {
 
 static PyTypeObject *stream_type;
 
-static bool wake_sender(evg_py_job *job) {
-    size_t left = job->in.count - job->in_start;
-    if (!job->in_paused || left > pool.mark / 2) return false;
-    job->in_paused = false;
-    return evg_py_job_post(job, EVG_PY_WANTS, false);
-}
-
-/* Locked, with the GIL: waits until something is there, or nothing will be. It gives both away meanwhile. */
-static void await_bytes(evg_py_job *job) {
-    bool wakes = wake_sender(job);
-    evg_py_pool_unlock();
-    if (wakes) evg_swift_threads_wake();
-    Py_BEGIN_ALLOW_THREADS
-    evg_py_pool_lock();
-    while (job->in.count == job->in_start && !job->in_ended && !job->in_cut && !job->gone && !job->over)
-        evg_py_job_await(job, NULL);
-    evg_py_pool_unlock();
-    Py_END_ALLOW_THREADS
-    evg_py_pool_lock();
-}
-
-/* Appends to a bytearray up to limit bytes, and up to a newline for lines; -1 with an exception. */
-static int fill(evg_py_job *job, PyObject *into, size_t limit, bool line) {
+/* Appends to a bytearray up to limit bytes, and up to a newline for lines; -1 with an exception. It gives the GIL away
+ * only where it waits. */
+static int fill(evg_job *job, PyObject *into, size_t limit, bool line) {
     size_t have = 0;
     while (have < limit) {
-        evg_py_pool_lock();
-        if (job->in.count == job->in_start && !job->in_ended && !job->in_cut && !job->gone && !job->over)
-            await_bytes(job);
-        size_t count = job->in.count - job->in_start;
-        if (count == 0) {
-            bool ended = job->in_ended;
-            evg_py_pool_unlock();
-            if (ended) return 0;
+        evg_job_input input;
+        size_t count = evg_job_peek(job, limit - have, line, &input);
+        switch (input) {
+        case EVG_JOB_BYTES: break;
+        case EVG_JOB_ENDED: return 0;
+        case EVG_JOB_CUT:
             PyErr_SetString(PyExc_OSError, "the request body was not received whole");
             return -1;
+        case EVG_JOB_NOTHING_YET:
+            Py_BEGIN_ALLOW_THREADS
+            evg_job_await_input(job);
+            Py_END_ALLOW_THREADS
+            continue;
         }
-        if (count > limit - have) count = limit - have;
-        const uint8_t *from = job->in.base + job->in_start;
-        const uint8_t *newline = line ? memchr(from, '\n', count) : NULL;
-        if (newline) count = (size_t)(newline - from) + 1;
-        if (PyByteArray_Resize(into, (Py_ssize_t)(have + count))) {
-            evg_py_pool_unlock();
-            return -1;
-        }
-        memcpy(PyByteArray_AsString(into) + have, from, count);
+        if (PyByteArray_Resize(into, (Py_ssize_t)(have + count))) return -1;
+        char *at = PyByteArray_AsString(into) + have;
+        evg_job_read(job, (uint8_t *)at, count);
         have += count;
-        job->in_start += count;
-        bool wakes = wake_sender(job);
-        evg_py_pool_unlock();
-        if (wakes) evg_swift_threads_wake();
-        if (newline) return 0;
+        if (line && at[count - 1] == '\n') return 0;
     }
     return 0;
 }
@@ -76,15 +45,11 @@ static PyObject *take(stream *self, size_t limit, bool line) {
     }
     PyObject *array = PyByteArray_FromStringAndSize(NULL, 0);
     PyObject *bytes = NULL;
-    evg_py_job *job = self->job;    /* the request may end meanwhile, if a thread of the app's own reads */
-    evg_py_pool_lock();
-    job->references++;
-    evg_py_pool_unlock();
+    evg_job *job = &self->job->base;    /* the request may end meanwhile, if a thread of the app's own reads */
+    evg_job_retain(job);
     if (array && fill(job, array, limit, line) == 0)
         bytes = PyBytes_FromStringAndSize(PyByteArray_AsString(array), PyByteArray_Size(array));
-    evg_py_pool_lock();
-    evg_py_job_release(job);
-    evg_py_pool_unlock();
+    evg_job_release(job);
     Py_XDECREF(array);
     return bytes;
 }
@@ -178,50 +143,12 @@ PyObject *evg_py_stream_new(evg_py_job *job) {
     self->job = job;
     self->closed = false;
     Py_INCREF((PyObject *)self);
-    job->input = (PyObject *)self;
+    job->gil.input = (PyObject *)self;
     return (PyObject *)self;
 }
 
 void evg_py_stream_end(evg_py_job *job) {
-    if (!job->input) return;
-    ((stream *)job->input)->job = NULL;
-    Py_CLEAR(job->input);
-}
-
-/* MARK: the loop's side */
-
-bool evg_py_job_feed(evg_py_job *job, const uint8_t *bytes, size_t count) {
-    evg_py_pool_lock();
-    if (job->in_start) {
-        memmove(job->in.base, job->in.base + job->in_start, job->in.count - job->in_start);
-        job->in.count -= job->in_start;
-        job->in_start = 0;
-    }
-    bool room = false;
-    if (count == 0 || evg_py_bytes_reserve(&job->in, job->in.count + count)) {
-        if (count) memcpy(job->in.base + job->in.count, bytes, count);
-        job->in.count += count;
-        room = job->in.count < pool.mark;
-        job->in_paused = !room;
-    } else {
-        job->in_cut = true;
-    }
-    evg_py_job_changed(job);
-    evg_py_pool_unlock();
-    return room;
-}
-
-void evg_py_job_pause(evg_py_job *job) {
-    evg_py_pool_lock();
-    job->in_paused = true;
-    evg_py_pool_unlock();
-}
-
-void evg_py_job_feed_end(evg_py_job *job, bool cut) {
-    evg_py_pool_lock();
-    job->in_ended = !cut;
-    job->in_cut = cut;
-    job->in_paused = false;
-    evg_py_job_changed(job);
-    evg_py_pool_unlock();
+    if (!job->gil.input) return;
+    ((stream *)job->gil.input)->job = NULL;
+    Py_CLEAR(job->gil.input);
 }

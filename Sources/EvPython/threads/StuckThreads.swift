@@ -1,0 +1,70 @@
+// Threads that never come back: when no thread has finished a request for `--timeout` seconds and requests wait, the
+// worker asks to be replaced, with the stacks of all threads in the log.
+
+import CPythonBridge
+import CThreadPool
+import EvGateway
+import EvLoop
+import Glibc
+import Logging
+
+/// Measures for how long requests have waited without one being taken from the queue.
+struct QueueStandstill {
+    /// A longer time between two looks means that this process stood still itself; the rest of it does not count.
+    private static let longestStep = 2.0
+
+    /// Seconds.
+    let limit: Double
+    private var taken: UInt64 = 0
+    private var isWaiting = false
+    private var lasted = 0.0
+    private var lastLook = 0.0
+
+    init(limit: Double) { self.limit = limit }
+
+    /// Returns true if the queue has stood still for as long as the limit.
+    /// - Parameter now: monotonic seconds.
+    mutating func look(_ state: evg_pool_state, at now: Double) -> Bool {
+        let step = min(max(0, now - lastLook), Self.longestStep)
+        lastLook = now
+        lasted = isWaiting && state.queued > 0 && state.taken == taken ? lasted + step : 0
+        isWaiting = state.queued > 0
+        taken = state.taken
+        return lasted >= limit
+    }
+}
+
+/// Looks at a pool's queue regularly.
+@LoopActor
+final class StuckThreads {
+    private let pool: OpaquePointer
+    private let worker: WorkerEnvironment
+    private var standstill: QueueStandstill
+    private var timer: TimerWatcher?
+
+    /// - Parameter limit: seconds, more than 0.
+    init(_ pool: OpaquePointer, limit: Double, _ loop: EventLoop, _ worker: WorkerEnvironment) {
+        self.pool = pool
+        self.worker = worker
+        standstill = QueueStandstill(limit: limit)
+        let timer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.look() } }
+        self.timer = timer
+        let period = min(1, limit / 4)
+        timer.start(after: period, every: period)
+    }
+
+    private func look() {
+        let state = evg_pool_now(pool)
+        guard standstill.look(state, at: EventLoop.monotonicNow()) else { return }
+        timer?.stop()
+        let limit = standstill.limit == standstill.limit.rounded() ? "\(Int(standstill.limit))" : "\(standstill.limit)"
+        worker.logger.error(
+            """
+            No thread has finished a request for \(limit) s: the worker is replaced (pid: \(getpid())). \
+            The stacks of its threads follow
+            """,
+            metadata: ["busy": "\(state.busy)", "waiting": "\(state.queued)"])
+        if !evg_py_threads_write_stacks() { worker.logger.error("The stacks cannot be written") }
+        worker.replaceWorker()
+    }
+}
