@@ -1,7 +1,7 @@
 // The driver of the master: turns signals, children and time into events of `SupervisorState`, and carries out the
 // actions that it returns.
 // Single-threaded and synchronous. Callbacks of the loop only queue; forks happen here, with no callback on the stack.
-import EvLoop
+package import EvLoop
 import Glibc
 package import Logging
 

@@ -34,22 +34,6 @@ package struct SupervisorConfiguration: Sendable {
     }
 }
 
-/// What a host runtime has to do around fork(2), e.g. `PyOS_BeforeFork` and its two counterparts.
-package struct ForkHooks {
-    package var before: () -> Void
-    /// Runs also when the fork has failed.
-    package var inParent: () -> Void
-    package var inChild: () -> Void
-
-    package init(
-        before: @escaping () -> Void = {}, inParent: @escaping () -> Void = {}, inChild: @escaping () -> Void = {}
-    ) {
-        self.before = before
-        self.inParent = inParent
-        self.inChild = inChild
-    }
-}
-
 /// What a worker process starts with. All signals have their default action then, and ``signals`` are blocked: the
 /// worker unblocks them when it has handlers. It must take SIGTERM (as ``ControlCommand/stop``), SIGQUIT and SIGINT
 /// (exit at once) and SIGUSR1 (reopen logs). The same may come several times, over the control socket, from the master

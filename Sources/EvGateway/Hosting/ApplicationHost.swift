@@ -63,21 +63,6 @@ package struct LoadedApplication {
     }
 }
 
-/// What the host does before and after the master's `fork`.
-package struct ForkHooks {
-    package var before: () -> Void
-    package var inParent: () -> Void
-    package var inChild: () -> Void
-
-    package init(
-        before: @escaping () -> Void = {}, inParent: @escaping () -> Void = {}, inChild: @escaping () -> Void = {}
-    ) {
-        self.before = before
-        self.inParent = inParent
-        self.inChild = inChild
-    }
-}
-
 /// C functions that are called right before and right after the loop waits for events. Python releases its lock for
 /// that time.
 package struct PollHooks {

@@ -50,12 +50,10 @@ private func serve(_ host: any ApplicationHost, _ asked: GatewayConfiguration) t
     logs.logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     provideDescriptors(for: configuration.connections, logs.logger)
     if configuration.workerClass.spoolsBodies { configuration.spool.check(logs.logger) }
-    let hooks = host.forkHooks
     let supervisor = Supervisor(
         configuration: configuration.supervisor,
         logger: logs.logger,
-        forkHooks: EvSupervisor.ForkHooks(
-            before: hooks.before, inParent: hooks.inParent, inChild: hooks.inChild),
+        forkHooks: host.forkHooks,
         onReopenLogs: logs.reopen,
         worker: { [configuration] context in
             WorkerProcess.run(host: host, configuration: configuration, context: context, logs: logs)

@@ -4,6 +4,7 @@
 
 import CPythonBridge
 import EvGateway
+import EvLoop
 
 extension PythonHost {
     func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice {

@@ -1,0 +1,11 @@
+/// A worker class and, if nobody asked for it by name, the reason why it was chosen.
+package struct WorkerClassChoice: Equatable, Sendable {
+    package let workerClass: WorkerClass
+    /// The reason as the log shows it; nil if there was no choice.
+    package let reason: String?
+
+    package init(_ workerClass: WorkerClass, _ reason: String? = nil) {
+        self.workerClass = workerClass
+        self.reason = reason
+    }
+}
