@@ -19,19 +19,25 @@ public actor LoopActor {
     /// finishes without suspending. With an `await`, its task would wait behind the tasks of requests that came in the
     /// same turn. Traps on any other thread.
     public static func assumeIsolated<T: Sendable>(_ body: @LoopActor () throws -> T) rethrows -> T {
-        try here(body)
-    }
-
-    /// The same for a result that is not `Sendable`. The caller must not let it leave the loop's thread.
-    package static func assumeIsolated<T>(_ body: @LoopActor () throws -> T) rethrows -> T {
-        try here(body)
-    }
-
-    @inline(__always)
-    private static func here<T>(_ body: @LoopActor () throws -> T) rethrows -> T {
-        precondition(LoopExecutor.shared.isOnLoopThread, "not on the event loop's thread")
+        requireLoopThread()
         return try withoutActuallyEscaping(body) { body in
             try unsafeBitCast(body, to: (() throws -> T).self)()
         }
+    }
+
+    /// The same for a value that goes nowhere else, which the caller answers for. In line: requests take this way
+    /// several times each.
+    @inlinable
+    @inline(__always)
+    package static func assumeIsolated<T>(_ body: @LoopActor () throws -> T) rethrows -> T {
+        requireLoopThread()
+        return try withoutActuallyEscaping(body) { body in
+            try unsafeBitCast(body, to: (() throws -> T).self)()
+        }
+    }
+
+    @usableFromInline
+    package static func requireLoopThread() {
+        precondition(LoopExecutor.shared.isOnLoopThread, "not on the event loop's thread")
     }
 }

@@ -3,6 +3,7 @@ import EvServer
 import EvTestSupport
 import Glibc
 import HTTP1
+import HTTPCore
 import HTTPTypes
 import Testing
 
@@ -230,6 +231,26 @@ import Testing
     }
 }
 
+/// Requests that are answered where the last bytes of their bodies arrive.
+@Suite struct CollectedRequestTests {
+    @Test func theNextRequestMayComeWithTheEndOfABody() async throws {
+        let client = try await TestServer({ _ in }, application: Collecting()).connect()
+        for framing in ["Content-Length: 4\r\n\r\nab", "Transfer-Encoding: chunked\r\n\r\n4\r\nab"] {
+            client.send("POST / HTTP/1.1\r\nHost: test\r\n\(framing)")
+            await LoopTurn.pass()
+            client.send((framing.hasPrefix("C") ? "cd" : "cd\r\n0\r\n\r\n") + getHello)
+            #expect(client.receive(until: "<>").contains("<abcd>"))
+        }
+    }
+
+    @Test func aLongBodyIsInAFile() async throws {
+        let client = try await TestServer({ _ in }, application: Collecting()).connect()
+        let body = String(repeating: "0123456789abcdef", count: 20_000)
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body + getHello)
+        #expect(client.receive(until: "<>").contains("<\(body)>"))
+    }
+}
+
 enum LoopTurn {
     /// Lets the loop run once.
     static func pass() async { try? await Task.sleep(for: .milliseconds(2), clock: .loop) }
@@ -246,6 +267,34 @@ private final class CollectsAtOnce: Application {
         exchange.collectBody(spoolAbove: 1024) { result in
             if case .failure(let error) = result { exchange.fail(status: error.statusHint) }
             exchange.taskEnded()
+        }
+    }
+}
+
+/// Answers with the body, in angle brackets.
+private final class Collecting: Application {
+    @LoopActor func begin(_ exchange: Exchange) {
+        exchange.appWasCalled()
+        exchange.collectBody(spoolAbove: 65_536) { result in
+            let body = (try? result.get()).map(Self.bytes) ?? []
+            do {
+                try (Array("<".utf8) + body + Array(">".utf8)).withUnsafeBytes {
+                    exchange.respond(try ResponseHead(status: 200), body: $0)
+                }
+            } catch { Issue.record("\(error)") }
+            exchange.taskEnded()
+        }
+    }
+
+    private static func bytes(_ body: CollectedBody) -> [UInt8] {
+        defer { body.discard() }
+        switch body {
+        case .empty: return []
+        case .bytes(let bytes): return bytes.array
+        case .file(let file, let count):
+            return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+                initialized = max(pread(file, buffer.baseAddress, count, 0), 0)
+            }
         }
     }
 }

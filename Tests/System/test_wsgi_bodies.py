@@ -66,8 +66,10 @@ def test_each_block_is_sent_before_the_next_is_asked_for(server, tmp_path):
     assert_closed(server, "s")
 
 
-def test_slow_reader_holds_the_generator(server):
-    """The iterable is ahead of the client at most by the kernel's buffers and the high-water mark."""
+def test_slow_reader_holds_the_generator(gateway, python, worker_class):
+    """The iterable is ahead of the client at most by the kernel's buffers and the high-water mark. A spool, which only
+    class threads has, would take all of it."""
+    server = gateway(APP, "-k", worker_class, "--spool-limit", 0, python=python)
     with server.connect(receive_buffer=8192) as wire:
         wire.request("GET", "/many?id=slow&size=65536&count=3200").read_head()   # 200 MB
         given = settled(lambda: ask(server, "/given?id=slow").json())
@@ -119,6 +121,7 @@ def test_more_than_announced_is_cut_off_and_logged(server, kind):
         answer = wire.get(f"/length?announced=8&given=10&as={kind}")
         assert (answer.get("Content-Length"), answer.body) == ("8", b"k" * 8)
         assert wire.get("/unread").body == b"ok"
+    server.wait_for_log("Content-Length")
     assert len([line for line in server.error_log().splitlines() if "Content-Length" in line]) == 1
 
 

@@ -63,8 +63,9 @@ void evg_gevent_ended(evg_gevent_request *request);
  * hundred of them may run before the hub looks at a descriptor. */
 int evg_gevent_yield(evg_gevent_request *request);
 
-/* The function that is a greenlet's whole life, without arguments. NULL with an exception. */
-PyObject *evg_gevent_serve_function(void);
+/* The attribute `_run` of the class of greenlets: the function that is a greenlet's whole life, without arguments. NULL
+ * with an exception. */
+PyObject *evg_gevent_run_attribute(void);
 
 /* ---- call.c ---- */
 

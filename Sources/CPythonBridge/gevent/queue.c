@@ -213,9 +213,35 @@ static PyObject *serve(PyObject *module, PyObject *none) {
     return NULL;
 }
 
-PyObject *evg_gevent_serve_function(void) {
+/* `_run` of the class of greenlets. gevent deletes it from every greenlet that ends; where it stood on the class as a
+ * plain function, that made and dropped an AttributeError, which cost 1,800 of 37,800 instructions of a hello. */
+typedef struct run_attribute {
+    PyObject_HEAD
+    PyObject *function;
+} run_attribute;
+
+static PyObject *get_run(PyObject *self, PyObject *greenlet, PyObject *type) {
+    (void)greenlet, (void)type;
+    PyObject *function = ((run_attribute *)self)->function;
+    Py_INCREF(function);
+    return function;
+}
+
+static int set_run(PyObject *self, PyObject *greenlet, PyObject *value) {
+    (void)self, (void)greenlet;
+    if (!value) return 0;
+    PyErr_SetString(PyExc_AttributeError, "the greenlet of a request runs that request");
+    return -1;
+}
+
+PyObject *evg_gevent_run_attribute(void) {
     static PyMethodDef method = {"serve", serve, METH_NOARGS, "A greenlet's whole life."};
-    return PyCFunction_New(&method, NULL);
+    static PyType_Slot slots[] = {{Py_tp_descr_get, get_run}, {Py_tp_descr_set, set_run}, {0, NULL}};
+    static PyType_Spec spec = {"_evgateway.Run", sizeof(run_attribute), 0, Py_TPFLAGS_DEFAULT, slots};
+    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&spec);
+    run_attribute *made = type ? PyObject_New(run_attribute, type) : NULL;
+    if (made && !(made->function = PyCFunction_New(&method, NULL))) Py_CLEAR(made);
+    return (PyObject *)made;    /* for as long as the process */
 }
 
 static PyMethodDef methods[] = {

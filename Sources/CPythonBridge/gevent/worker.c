@@ -47,7 +47,7 @@ const char *evg_gevent_open(void) {
         && (evg_gevent_exit = PyObject_GetAttrString(evg_gevent_module, "GreenletExit"))
         && (evg_gevent_greenlet_type = PyObject_GetAttrString(evg_gevent_module, "RequestGreenlet"))
         && (evg_gevent_input = PyObject_GetAttrString(evg_gevent_module, "StreamedInput"))
-        && (serve = evg_gevent_serve_function())
+        && (serve = evg_gevent_run_attribute())
         /* On the class, so that no greenlet needs a dict of its own to hold it. */
         && !PyObject_SetAttrString(evg_gevent_greenlet_type, "_run", serve);
     const char *text = is_open ? text_of(name) : NULL;

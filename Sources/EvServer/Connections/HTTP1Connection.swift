@@ -48,8 +48,9 @@ package final class HTTP1Connection: Connection {
         var bytes = bytes
         if let running {
             bytes = running.receiveBody(bytes)
-            pending.append(contentsOf: bytes)
-            return updateInterest()
+            if !isEnding, !bytes.isEmpty { pending.append(contentsOf: bytes) }
+            // The end of its body may have brought the answer, before these bytes could be seen to wait.
+            return self.running == nil && !pending.isEmpty ? parseLater() : updateInterest()
         }
         if unread != nil {
             bytes = swallow(bytes)
@@ -185,9 +186,11 @@ package final class HTTP1Connection: Connection {
         }
         guard !isParsing else { return }
         if unread == nil { becameIdle() }
-        // The next request must not run inside the task of this one.
-        if pending.isEmpty { updateInterest() } else { LoopExecutor.shared.later { [self] in self.parsePending() } }
+        if pending.isEmpty { updateInterest() } else { parseLater() }
     }
+
+    /// The next request must not run inside the task of this one.
+    private func parseLater() { LoopExecutor.shared.later { [self] in self.parsePending() } }
 
     /// A body without an announced length may turn out to be short enough.
     private func mayBeSwallowed(_ decoder: BodyDecoder) -> Bool {
