@@ -39,7 +39,7 @@ static evg_sent send_block(evg_gevent_request *request, const evg_response_head 
 
 /* Nothing follows. */
 static void send_whole(evg_gevent_request *request, const evg_response_head *head, evg_py_text block) {
-    if (evg_gevent_is_gone(request)) return;
+    if (!request->exchange) return;
     turn.sent += block.count;
     if (head) {
         evg_swift_exchange_respond(request->exchange, head, block);
