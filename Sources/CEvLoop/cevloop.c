@@ -2,12 +2,14 @@
 #include "cevloop.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,37 +25,57 @@
 
 /* ---- loop ---- */
 
-/* libev does not tell its descriptors. Each gets the number that was free before: the kernel uses the lowest. */
-static int next_descriptor(void) {
-    int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (probe >= 0) close(probe);
-    return probe;
-}
-
-static int if_is(int fd, const char *kind) {
+static bool is(int fd, const char *kind) {
     char link[64], target[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, target, sizeof target - 1);
-    if (n <= 0) return -1;
+    if (n <= 0) return false;
     target[n] = 0;
-    return strstr(target, kind) ? fd : -1;
+    return strstr(target, kind) != NULL;
 }
 
+/* The descriptor of this process that is of a kind and is, or holds, what `matches` wants of `other`; -1 for none. */
+static int find_descriptor(const char *kind, bool (*matches)(int fd, int other), int other) {
+    DIR *folder = opendir("/proc/self/fd");
+    int found = -1;
+    for (struct dirent *entry; folder && found < 0 && (entry = readdir(folder));) {
+        int fd = atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && fd != other && is(fd, kind) && matches(fd, other)) found = fd;
+    }
+    if (folder) closedir(folder);
+    return found;
+}
+
+static bool holds(int epoll, int fd) { return evg_epoll_holds(epoll, fd); }
+static bool is_held(int fd, int epoll) { return evg_epoll_holds(epoll, fd); }
+static void nothing_fired(evg_loop *loop, ev_io *io, int events) { (void)loop, (void)io, (void)events; }
 static void no_async(evg_loop *loop, ev_async *async, int events) { (void)loop, (void)async, (void)events; }
 
-evg_loop *evg_loop_new(int *backend, int *wake) {
-    int probe = next_descriptor();
-    if (probe < 0) return NULL;
-    evg_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    if (!loop) return NULL;
-    *backend = if_is(probe, "[eventpoll]");
-    /* The eventfd is made for the first async or signal watcher, and stays. */
-    ev_async first;
+/* libev does not tell its descriptors. A mark that is put into the loop tells which epoll set is the loop's, and that
+ * set tells which eventfd is. */
+static void find_descriptors(evg_loop *loop, int *backend, int *wake) {
+    int mark = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (mark < 0) return;
+    ev_io io;
+    ev_async first;     /* the loop's eventfd is made for the first async or signal watcher, and stays */
+    ev_io_init(&io, nothing_fired, mark, EV_READ);
     ev_async_init(&first, no_async);
-    probe = next_descriptor();
     ev_async_start(loop, &first);
+    ev_io_start(loop, &io);
+    ev_run(loop, EVRUN_NOWAIT);
+    *backend = find_descriptor("[eventpoll]", holds, mark);
+    ev_io_stop(loop, &io);
     ev_async_stop(loop, &first);
-    *wake = if_is(probe, "[eventfd]");
+    ev_run(loop, EVRUN_NOWAIT);
+    if (*backend >= 0) epoll_ctl(*backend, EPOLL_CTL_DEL, mark, NULL);
+    close(mark);
+    if (*backend >= 0) *wake = find_descriptor("[eventfd]", is_held, *backend);
+}
+
+evg_loop *evg_loop_new(int *backend, int *wake) {
+    *backend = *wake = -1;
+    evg_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (loop) find_descriptors(loop, backend, wake);
     return loop;
 }
 
@@ -203,6 +225,13 @@ void evg_remake_start(evg_loop *loop, evg_remake *remake, evg_callback callback,
     ev_fork_start(loop, &remake->watcher);
 }
 void evg_remake_stop(evg_loop *loop, evg_remake *remake) { ev_fork_stop(loop, &remake->watcher); }
+
+/* The kernel hands out the lowest free number. */
+static int next_descriptor(void) {
+    int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (probe >= 0) close(probe);
+    return probe;
+}
 
 int evg_remake_descriptor(int old) {
     int probe = next_descriptor();

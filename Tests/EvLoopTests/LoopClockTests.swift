@@ -13,18 +13,17 @@ import Testing
         #expect(start.duration(to: clock.now) >= .milliseconds(30))
     }
 
-    @Test func wakesSleepersInTheOrderOfTheirDeadlines() async throws {
-        let order = await withTaskGroup(of: Int.self) { group in
-            for delay in [60, 20, 40] {
-                group.addTask {
-                    try? await Task.sleep(for: .milliseconds(delay), clock: .loop)
-                    return delay
-                }
+    /// All begin to sleep in one turn of the loop: it does not matter then how busy the machine is.
+    @LoopActor @Test func wakesSleepersInTheOrderOfTheirDeadlines() async {
+        var order: [Int] = []
+        let start = LoopClock().now
+        let sleepers = [60, 20, 40].map { delay in
+            Task.immediate(executorPreference: LoopActor.taskExecutor) { @LoopActor in
+                try? await Task.sleep(until: start.advanced(by: .milliseconds(delay)), clock: .loop)
+                order.append(delay)
             }
-            var order: [Int] = []
-            for await delay in group { order.append(delay) }
-            return order
         }
+        for sleeper in sleepers { await sleeper.value }
         #expect(order == [20, 40, 60])
     }
 

@@ -190,7 +190,7 @@ def test_request_whose_client_left_before_the_app_was_called_is_dropped_and_coun
     assert ask(server, "/state").json()["queued"] == 0
     assert ask(server, "/seen?id=dropped").json() == []
     assert server.stop() == 0
-    assert "before the app was called requests=3" in server.error_log()
+    server.wait_for_log("before the app was called requests=3")
     assert access.read_text().splitlines().count("id=dropped 499") == 3
 
 

@@ -35,6 +35,7 @@ http {{
             proxy_buffering {buffering};
             proxy_request_buffering {request_buffering};
             proxy_next_upstream off;
+            proxy_ignore_client_abort {ignore_abort};
         }}
     }}
 }}
@@ -44,12 +45,13 @@ http {{
 class Nginx:
     """Listens on a unix socket, `address`, because nginx cannot use a port that the kernel chooses."""
 
-    def __init__(self, directory, upstream, buffering="on", request_buffering="on"):
+    def __init__(self, directory, upstream, buffering="on", request_buffering="on", ignore_abort="off"):
         binary = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         assert binary, "nginx is not installed: scripts/setup tests"
         self.directory, self.address = directory, str(directory / "front")
         (directory / "nginx.conf").write_text(CONFIGURATION.format(
-            directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering))
+            directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering,
+            ignore_abort=ignore_abort))
         self.process = subprocess.Popen(
             [binary, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
