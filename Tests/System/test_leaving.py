@@ -69,8 +69,9 @@ def close(path):
     if path == '/all':
         os.closerange(3, 50)
     if path == '/wake':
-        names = {os.readlink(f'/proc/self/fd/{number}'): number for number in (4, 3)}
-        os.close(names['anon_inode:[eventfd]'])
+        names = {number: os.readlink(f'/proc/self/fd/{number}') for number in range(3, 50)
+                 if os.path.lexists(f'/proc/self/fd/{number}')}
+        os.close(min(number for number in names if names[number] == 'anon_inode:[eventfd]'))
 
 
 def wsgi(environ, start_response):
