@@ -4,6 +4,7 @@ every server is ended by its pid."""
 import os
 import pathlib
 import resource
+import signal
 import sys
 import tempfile
 
@@ -19,6 +20,8 @@ PYTHONS = [PYTHON] + ([OTHER_PYTHON] if OTHER_PYTHON.exists() else [])
 
 
 def pytest_configure(config):
+    # A shell that starts the tests in the background has INT ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # The tests hold more connections than the usual soft limit allows; children inherit the limit.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
