@@ -163,6 +163,11 @@ extension Exchange {
         spoolAbove threshold: Int, _ done: @escaping (Result<CollectedBody, RequestBodyError>) -> Void
     ) {
         guard let incoming else { return done(.success(.empty)) }
+        if incoming.error == nil, incoming.decoder.isComplete, incoming.bufferedCount <= threshold {
+            // It has come with the head.
+            incoming.isRead = true
+            return done(.success(incoming.takeBuffer().map { .bytes($0) } ?? .empty))
+        }
         let collector = BodyCollector(spoolAbove: threshold, to: worker.spool, done)
         incoming.isRead = true
         incoming.collector = collector
