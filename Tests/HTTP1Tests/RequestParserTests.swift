@@ -155,6 +155,16 @@ import Testing
         #expect(verdict { $0.fieldCount = 0 } == "431 tooManyFields")
     }
 
+    @Test func hostThatAnAbsoluteFormAddsIsNoLineOfTheLimit() {
+        var parser = RequestParser(limits: HTTPLimits(fieldCount: 1))
+        let outcome = Array("GET http://p/ HTTP/1.0\r\nA: b\r\n\r\n".utf8).withUnsafeBytes { parser.parse($0) }
+        guard case .head(let head, _) = outcome else {
+            Issue.record("refused")
+            return
+        }
+        #expect(head.fields.map { head.string($0.name) } == ["A", "Host"])
+    }
+
     @Test func limitOfZeroMeansTheHeadAlone() {
         let limits = HTTPLimits(requestLine: 0, fieldSize: 0)
         let long = String(repeating: "a", count: 30000)
