@@ -60,9 +60,7 @@ bool evg_job_feed(evg_job *job, const uint8_t *bytes, size_t count) {
         job->locked.in_start = 0;
     }
     bool room = false;
-    if (count == 0 || evg_bytes_reserve(in, in->count + count)) {
-        if (count) memcpy(in->base + in->count, bytes, count);
-        in->count += count;
+    if (evg_bytes_append(in, bytes, count)) {
         room = in->count < job->pool->options.mark;
         job->locked.in_paused = !room;
     } else {

@@ -50,6 +50,16 @@ void evg_pool_exchange_spares(evg_pool *pool) {
     atomic_store_explicit(&pool->any.spares, 0, memory_order_relaxed);
 }
 
+void evg_job_free(evg_job *job) {
+    evg_pool *pool = job->pool;
+    if (pool->options.destroy) pool->options.destroy(job);
+    pthread_cond_destroy(&job->locked.changed);
+    free(job->locked.out.base);
+    free(job->locked.in.base);
+    free(job->loop.data.base);
+    free(job);
+}
+
 void evg_job_let_go(evg_job *job) {
     if (--job->locked.references) return;
     evg_pool *pool = job->pool;
@@ -63,12 +73,7 @@ void evg_job_let_go(evg_job *job) {
         atomic_fetch_add_explicit(&pool->any.spares, 1, memory_order_relaxed);
         return;
     }
-    if (pool->options.destroy) pool->options.destroy(job);
-    pthread_cond_destroy(&job->locked.changed);
-    free(job->locked.out.base);
-    free(job->locked.in.base);
-    free(job->loop.data.base);
-    free(job);
+    evg_job_free(job);
 }
 
 bool evg_pool_keeps_jobs(evg_pool *pool) {

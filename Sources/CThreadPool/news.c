@@ -1,8 +1,6 @@
 /* From the threads to the loop: news and bytes, in order, and when the loop is woken for them. */
 #include "pool.h"
 
-#include <string.h>
-
 /* News of jobs that have ended wait for so many others, as long as the queue brings the thread back at once. */
 enum { batch = 16 };
 
@@ -19,7 +17,7 @@ bool evg_job_tell(evg_job *job, uint32_t news, bool may_wait) {
         atomic_store_explicit(&pool->any.news, true, memory_order_release);
     }
     if (pool->locked.woken) return false;
-    bool comes_back = may_wait && pool->locked.guarded && pool->locked.queued;
+    bool comes_back = may_wait && pool->locked.guarded && pool->locked.queue.count;
     if (comes_back && ++pool->locked.undelivered < batch) return false;
     pool->locked.woken = true;
     return true;
@@ -32,15 +30,8 @@ void evg_job_post(evg_job *job, uint32_t news, bool may_wait) {
     if (wakes) evg_pool_wake(job->pool);
 }
 
-static bool append(evg_bytes *to, const uint8_t *bytes, size_t count) {
-    if (!evg_bytes_reserve(to, to->count + count)) return false;
-    if (count) memcpy(to->base + to->count, bytes, count);
-    to->count += count;
-    return true;
-}
-
 bool evg_job_put(evg_job *job, const uint8_t *bytes, size_t count) {
-    return append(&job->locked.out, bytes, count);
+    return evg_bytes_append(&job->locked.out, bytes, count);
 }
 
 static bool has_room(const evg_job *job) {
@@ -59,7 +50,7 @@ evg_job_sent evg_job_send(evg_job *job, const uint8_t *bytes, size_t *count, uin
     size_t room = pool->options.mark - job->locked.out.count;
     bool fits = *count <= room;
     if (!fits) *count = room;
-    bool is_kept = append(&job->locked.out, bytes, *count);
+    bool is_kept = evg_bytes_append(&job->locked.out, bytes, *count);
     bool wakes = evg_job_tell(job, is_kept ? news | (fits ? last : 0) : broken, false);
     evg_pool_unlock(pool);
     if (wakes) evg_pool_wake(pool);

@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { kept_bytes = 16384 };
 
@@ -12,6 +13,13 @@ bool evg_bytes_reserve(evg_bytes *bytes, size_t capacity) {
     if (!grown) return false;
     bytes->base = grown;
     bytes->capacity = wanted;
+    return true;
+}
+
+bool evg_bytes_append(evg_bytes *to, const uint8_t *bytes, size_t count) {
+    if (!evg_bytes_reserve(to, to->count + count)) return false;
+    if (count) memcpy(to->base + to->count, bytes, count);
+    to->count += count;
     return true;
 }
 
@@ -51,15 +59,10 @@ void evg_pool_stop(evg_pool *pool) {
     evg_pool_unlock(pool);
 }
 
-static void free_jobs(evg_pool *pool, evg_job *job) {
+static void free_jobs(evg_job *job) {
     while (job) {
         evg_job *next = job->locked.next;
-        if (pool->options.destroy) pool->options.destroy(job);
-        pthread_cond_destroy(&job->locked.changed);
-        free(job->locked.out.base);
-        free(job->locked.in.base);
-        free(job->loop.data.base);
-        free(job);
+        evg_job_free(job);
         job = next;
     }
 }
@@ -68,8 +71,8 @@ void evg_pool_free(evg_pool *pool) {
     evg_pool_lock(pool);
     evg_pool_exchange_spares(pool);
     evg_pool_unlock(pool);
-    free_jobs(pool, pool->loop.spares);
-    free_jobs(pool, pool->locked.spares);
+    free_jobs(pool->loop.spares);
+    free_jobs(pool->locked.spares);
     pthread_cond_destroy(&pool->locked.somebody_left);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
@@ -78,7 +81,7 @@ void evg_pool_free(evg_pool *pool) {
 evg_pool_state evg_pool_now(evg_pool *pool) {
     evg_pool_lock(pool);
     evg_pool_state state = {
-        .threads = pool->options.threads, .busy = pool->locked.running, .queued = pool->locked.queued,
+        .threads = pool->options.threads, .busy = pool->locked.running, .queued = pool->locked.queue.count,
         .taken = pool->locked.taken,
     };
     evg_pool_unlock(pool);

@@ -4,6 +4,12 @@
 
 #include "evg_thread_pool.h"
 
+/* Jobs in their order, by their locked.next and locked.previous. */
+typedef struct evg_job_list {
+    evg_job *first, *last;
+    uint32_t count;
+} evg_job_list;
+
 struct evg_pool {
     evg_pool_options options;           /* never changes */
     pthread_mutex_t lock;
@@ -14,9 +20,9 @@ struct evg_pool {
     } any;
 
     struct {                            /* by whoever holds the lock */
-        uint32_t queued, running;
+        uint32_t running;
         uint64_t taken;
-        evg_job *first, *last;          /* the queue */
+        evg_job_list queue;
         uint32_t coming;                /* threads that were called and have not looked at the queue yet */
         evg_pool_thread *idle;          /* the thread that went idle last comes first: its caches are warm */
         evg_pool_thread *hot;           /* the thread that took a job last, while it has it */
@@ -33,8 +39,7 @@ struct evg_pool {
     } locked;
 
     struct {                            /* by the loop's thread: lists, so that it needs the lock once for many jobs */
-        evg_job *submitted_first, *submitted_last;
-        uint32_t submitted;
+        evg_job_list submitted;
         uint32_t due;                   /* submitted jobs that are queued without waiting for the end of the turn */
         evg_job *taken;                 /* jobs with news that were not handed out yet */
         evg_job *ended;
@@ -74,6 +79,7 @@ bool evg_job_tell(evg_job *job, uint32_t news, bool may_wait);
 
 /* With the lock. */
 void evg_job_let_go(evg_job *job);
+void evg_job_free(evg_job *job);
 /* With the lock, on the loop's thread: lets go of what has ended, and fetches jobs to use again. */
 void evg_pool_exchange_spares(evg_pool *pool);
 

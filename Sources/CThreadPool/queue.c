@@ -3,49 +3,48 @@
 
 #include <stdlib.h>
 
+/* Moves all of one list behind the other. */
+static void append(evg_job_list *list, evg_job_list *others) {
+    if (!others->first) return;
+    others->first->locked.previous = list->last;
+    if (list->last) list->last->locked.next = others->first; else list->first = others->first;
+    list->last = others->last;
+    list->count += others->count;
+    *others = (evg_job_list){0};
+}
+
+static void take_out(evg_job_list *list, evg_job *job) {
+    evg_job *next = job->locked.next, *previous = job->locked.previous;
+    if (previous) previous->locked.next = next; else list->first = next;
+    if (next) next->locked.previous = previous; else list->last = previous;
+    list->count--;
+}
+
 bool evg_job_submit(evg_job *job) {
     evg_pool *pool = job->pool;
     job->loop.is_submitted = true;
     job->locked.next = NULL;
-    job->locked.previous = pool->loop.submitted_last;
-    if (pool->loop.submitted_last) pool->loop.submitted_last->locked.next = job;
-    else pool->loop.submitted_first = job;
-    pool->loop.submitted_last = job;
-    return ++pool->loop.submitted >= pool->loop.due;
+    append(&pool->loop.submitted, &(evg_job_list){job, job, 1});
+    return pool->loop.submitted.count >= pool->loop.due;
 }
 
 void evg_pool_forget_submitted(evg_job *job) {
-    evg_pool *pool = job->pool;
-    evg_job *next = job->locked.next, *previous = job->locked.previous;
-    if (previous) previous->locked.next = next; else pool->loop.submitted_first = next;
-    if (next) next->locked.previous = previous; else pool->loop.submitted_last = previous;
+    take_out(&job->pool->loop.submitted, job);
     job->loop.is_submitted = false;
-    pool->loop.submitted--;
 }
 
 /* With the lock. */
 static void queue_submitted(evg_pool *pool) {
-    evg_job *first = pool->loop.submitted_first;
-    if (!first) return;
-    for (evg_job *job = first; job; job = job->locked.next) {
+    for (evg_job *job = pool->loop.submitted.first; job; job = job->locked.next) {
         job->loop.is_submitted = false;
         job->locked.queued = true;
     }
-    first->locked.previous = pool->locked.last;
-    if (pool->locked.last) pool->locked.last->locked.next = first; else pool->locked.first = first;
-    pool->locked.last = pool->loop.submitted_last;
-    pool->locked.queued += pool->loop.submitted;
-    pool->loop.submitted_first = pool->loop.submitted_last = NULL;
-    pool->loop.submitted = 0;
+    append(&pool->locked.queue, &pool->loop.submitted);
 }
 
 void evg_pool_unqueue(evg_job *job) {
-    evg_pool *pool = job->pool;
-    evg_job *next = job->locked.next, *previous = job->locked.previous;
-    if (previous) previous->locked.next = next; else pool->locked.first = next;
-    if (next) next->locked.previous = previous; else pool->locked.last = previous;
+    take_out(&job->pool->locked.queue, job);
     job->locked.queued = false;
-    pool->locked.queued--;
 }
 
 /* With the lock, when a thread is idle. It is to be signalled afterwards. */
@@ -62,7 +61,7 @@ bool evg_pool_kick(evg_pool *pool) {
     evg_pool_lock(pool);
     queue_submitted(pool);
     bool are_short = pool->locked.usual < EVG_SHORT_JOB;
-    uint32_t queued = pool->locked.stopped ? 0 : pool->locked.queued, coming = pool->locked.coming, wanted = 0;
+    uint32_t queued = pool->locked.stopped ? 0 : pool->locked.queue.count, coming = pool->locked.coming, wanted = 0;
     if (!are_short) wanted = queued > coming ? queued - coming : 0;
     /* The hot thread takes the next job when it is done. If it stays away longer than short jobs take, it may wait for
      * something, and another thread is needed. */
@@ -112,7 +111,7 @@ static evg_job *take(evg_pool_thread *thread) {
         pool->locked.running--;
     }
     thread->own.started = 0;
-    evg_job *job = pool->locked.stopped ? NULL : pool->locked.first;
+    evg_job *job = pool->locked.stopped ? NULL : pool->locked.queue.first;
     if (!job) {
         if (pool->locked.hot == thread) pool->locked.hot = NULL;
         if (!pool->locked.stopped) {
@@ -126,7 +125,7 @@ static evg_job *take(evg_pool_thread *thread) {
     pool->locked.taken++;
     /* This thread came although another one is hot: that one waits for something. So may this one, and the next thread
      * is made ready. */
-    if (pool->locked.hot && pool->locked.hot != thread && pool->locked.queued && !pool->locked.coming
+    if (pool->locked.hot && pool->locked.hot != thread && pool->locked.queue.count && !pool->locked.coming
         && pool->locked.idle)
         pthread_cond_signal(&call_idle(pool)->locked.wake);
     pool->locked.hot = thread;

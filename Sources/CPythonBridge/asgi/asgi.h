@@ -106,10 +106,4 @@ void evg_asgi_raise(PyObject *arguments);
 /* Turns what a step says into what send() and __next__ say. Takes result. */
 PyObject *evg_asgi_stepped(int outcome, PyObject *result);
 
-static inline void evg_asgi_free(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
-    PyObject_Free(object);
-    Py_DECREF(type);
-}
-
 #endif

@@ -36,7 +36,7 @@ PyObject *evg_asgi_waiting(evg_asgi_request *request, evg_asgi_wait_kind kind, P
 static void waiting_dealloc(PyObject *object) {
     Py_CLEAR(((waiting *)object)->value);
     Py_XDECREF((PyObject *)((waiting *)object)->request);
-    evg_asgi_free(object);
+    evg_py_free(object);
 }
 
 /* MARK: receive */
@@ -231,11 +231,6 @@ static PyObject *waiting_close(PyObject *self, PyObject *none) {
     Py_RETURN_NONE;
 }
 
-static PyObject *itself(PyObject *self) {
-    Py_INCREF(self);
-    return self;
-}
-
 static PyMethodDef methods[] = {
     {"send", waiting_send, METH_O, "As of a coroutine."},
     {"throw", waiting_throw, METH_VARARGS, "As of a coroutine."},
@@ -258,7 +253,8 @@ int evg_asgi_channel_init(void) {
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
     PyType_Slot slots[] = {
-        {Py_tp_dealloc, waiting_dealloc}, {Py_tp_iter, itself}, {Py_tp_iternext, waiting_next}, {Py_am_await, itself},
+        {Py_tp_dealloc, waiting_dealloc}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, waiting_next},
+        {Py_am_await, PyObject_SelfIter},
         {Py_tp_methods, methods}, {evg_slot_am_send, waiting_step}, {0, NULL},
     };
     if (!PyIter_Send) slots[5] = (PyType_Slot){0, NULL};

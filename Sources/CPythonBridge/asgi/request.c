@@ -2,7 +2,6 @@
  * app returns, raises or is closed; only a cancellation goes on to the task; what the app raises is reported here. */
 #include "asgi.h"
 
-#include <math.h>
 #include <string.h>
 
 PyTypeObject *evg_asgi_request_type, *evg_asgi_coroutine_type;
@@ -211,46 +210,19 @@ static PyObject *request_close(PyObject *object, PyObject *none) {
     Py_RETURN_NONE;
 }
 
-static PyObject *itself(PyObject *self) {
-    Py_INCREF(self);
-    return self;
-}
-
 /* MARK: the deadline, as scope['extensions']['evgateway.deadline'] */
 
 static PyObject *deadline_remaining(PyObject *self, PyObject *none) {
     (void)none;
-    evg_exchange *exchange = ((evg_asgi_request *)self)->exchange;
-    double seconds = exchange ? evg_swift_exchange_remaining(exchange) : INFINITY;
-    if (isinf(seconds)) Py_RETURN_NONE;
-    return PyFloat_FromDouble(seconds);
-}
-
-static PyObject *move_deadline(PyObject *self, double seconds) {
-    evg_exchange *exchange = ((evg_asgi_request *)self)->exchange;
-    if (exchange) evg_swift_exchange_set_remaining(exchange, seconds);
-    Py_RETURN_NONE;
-}
-
-static int parse_seconds(PyObject *value, double *seconds) {
-    *seconds = PyFloat_AsDouble(value);
-    if (*seconds == -1.0 && PyErr_Occurred()) return -1;
-    if (isfinite(*seconds)) return 0;
-    PyErr_SetString(PyExc_ValueError, "a deadline takes a finite number of seconds");
-    return -1;
+    return evg_py_deadline_remaining(((evg_asgi_request *)self)->exchange);
 }
 
 static PyObject *deadline_set(PyObject *self, PyObject *value) {
-    double seconds = INFINITY;
-    if (value != Py_None && parse_seconds(value, &seconds)) return NULL;
-    return move_deadline(self, seconds);
+    return evg_py_deadline_set(((evg_asgi_request *)self)->exchange, value);
 }
 
 static PyObject *deadline_extend(PyObject *self, PyObject *value) {
-    double seconds;
-    if (parse_seconds(value, &seconds)) return NULL;
-    evg_exchange *exchange = ((evg_asgi_request *)self)->exchange;
-    return move_deadline(self, exchange ? evg_swift_exchange_remaining(exchange) + seconds : seconds);
+    return evg_py_deadline_extend(((evg_asgi_request *)self)->exchange, value);
 }
 
 static PyMethodDef request_methods[] = {
@@ -270,7 +242,7 @@ static void request_dealloc(PyObject *object) {
     Py_CLEAR(self->task);
     Py_CLEAR(self->waiters);
     evg_response_head_free(&self->head);
-    evg_asgi_free(object);
+    evg_py_free(object);
 }
 
 /* For debuggers, and for those who print tasks. */
@@ -335,7 +307,8 @@ void evg_asgi_request_release(evg_asgi_request *self) {
 int evg_asgi_request_init(void) {
     if (evg_asgi_request_type) return 0;
     PyType_Slot slots[] = {
-        {Py_tp_dealloc, request_dealloc}, {Py_tp_iter, itself}, {Py_tp_iternext, request_next}, {Py_am_await, itself},
+        {Py_tp_dealloc, request_dealloc}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, request_next},
+        {Py_am_await, PyObject_SelfIter},
         {Py_tp_methods, request_methods}, {Py_tp_getset, request_attributes}, {evg_slot_am_send, request_step},
         {0, NULL},
     };

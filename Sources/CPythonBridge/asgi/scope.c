@@ -10,7 +10,7 @@
 static struct {
     PyObject *type, *asgi, *http_version, *method, *scheme, *path, *raw_path, *query_string, *root_path, *headers;
     PyObject *client, *server, *extensions, *state;
-    PyObject *deadline, *http, *http10, *http11, *slash, *empty_text, *get, *post, *head, *put, *delete_;
+    PyObject *deadline, *http, *http10, *http11, *slash, *empty_text;
     PyObject *no_bytes, *slash_bytes, *asgi_value, *extensions_value;
 } name;
 
@@ -126,40 +126,11 @@ static int set_path(PyObject *scope, const evg_request_head *head) {
     return evg_py_set(scope, name.raw_path, raw);
 }
 
-static PyObject *method_text(const uint8_t *base, size_t count) {
-    PyObject *known = NULL;
-    if (count == 3 && !memcmp(base, "GET", 3)) known = name.get;
-    else if (count == 4 && !memcmp(base, "POST", 4)) known = name.post;
-    else if (count == 4 && !memcmp(base, "HEAD", 4)) known = name.head;
-    else if (count == 3 && !memcmp(base, "PUT", 3)) known = name.put;
-    else if (count == 6 && !memcmp(base, "DELETE", 6)) known = name.delete_;
-    if (!known) return evg_py_latin1(base, count);
-    Py_INCREF(known);
-    return known;
-}
-
-/* The text of the address seen last: behind a proxy all requests come from one. */
-static PyObject *address_text(evg_py_text address) {
-    static PyObject *kept;
-    static uint8_t bytes[48];
-    static size_t count;
-    if (!kept || count != address.count || memcmp(bytes, address.base, count)) {
-        PyObject *text = evg_py_latin1(address.base, address.count);
-        if (!text || address.count > sizeof bytes) return text;
-        Py_XDECREF(kept);
-        kept = text;
-        count = address.count;
-        memcpy(bytes, address.base, count);
-    }
-    Py_INCREF(kept);
-    return kept;
-}
-
 /* (address, port). A client of many requests on one connection has the same in each of them. */
 static int set_client(PyObject *scope, const evg_py_request *described) {
     static struct { PyObject *address, *client; uint16_t port; } kept[256];
     if (described->client_address.count == 0) return 0;
-    PyObject *address = address_text(described->client_address);
+    PyObject *address = evg_py_address_text(described->client_address);
     if (!address) return -1;
     uint16_t port = described->client_port;
     unsigned place = port % 256;
@@ -197,8 +168,8 @@ static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_reque
     const evg_request_head *head = described->head;
     const uint8_t *bytes = head->bytes;
     if (head->is_http10 && PyDict_SetItem(scope, name.http_version, name.http10)) return -1;
-    PyObject *method = method_text(bytes + head->method.start, head->method.count);
-    if (method != name.get ? evg_py_set(scope, name.method, method) : (Py_DECREF(method), 0)) return -1;
+    PyObject *method = evg_py_method_text(bytes + head->method.start, head->method.count);
+    if (method != evg_py_method.get ? evg_py_set(scope, name.method, method) : (Py_DECREF(method), 0)) return -1;
     if (set_path(scope, head)) return -1;
     if (head->query.count
         && evg_py_set(scope, name.query_string, bytes_of(bytes + head->query.start, head->query.count))) return -1;
@@ -229,7 +200,7 @@ static PyObject *constants(const evg_asgi_scope_options *options) {
         && !PyDict_SetItem(scope, name.type, name.http) && !PyDict_SetItem(scope, name.asgi, name.asgi_value)
         && !PyDict_SetItem(scope, name.http_version, name.http11) && !PyDict_SetItem(scope, name.server, place)
         && !PyDict_SetItem(scope, name.client, Py_None) && !PyDict_SetItem(scope, name.scheme, scheme)
-        && !PyDict_SetItem(scope, name.method, name.get) && !PyDict_SetItem(scope, name.root_path, root)
+        && !PyDict_SetItem(scope, name.method, evg_py_method.get) && !PyDict_SetItem(scope, name.root_path, root)
         && !PyDict_SetItem(scope, name.path, name.slash) && !PyDict_SetItem(scope, name.raw_path, name.slash_bytes)
         && !PyDict_SetItem(scope, name.query_string, name.no_bytes)
         && !PyDict_SetItem(scope, name.headers, Py_None) && !PyDict_SetItem(scope, name.extensions, Py_None);
@@ -278,8 +249,7 @@ int evg_asgi_scope_init(void) {
         {&name.query_string, "query_string"}, {&name.root_path, "root_path"}, {&name.headers, "headers"},
         {&name.client, "client"}, {&name.server, "server"}, {&name.extensions, "extensions"}, {&name.state, "state"},
         {&name.deadline, "evgateway.deadline"}, {&name.http, "http"}, {&name.http10, "1.0"}, {&name.http11, "1.1"},
-        {&name.slash, "/"}, {&name.empty_text, ""}, {&name.get, "GET"}, {&name.post, "POST"}, {&name.head, "HEAD"},
-        {&name.put, "PUT"}, {&name.delete_, "DELETE"},
+        {&name.slash, "/"}, {&name.empty_text, ""},
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
     name.no_bytes = bytes_of(NULL, 0);

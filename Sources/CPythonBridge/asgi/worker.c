@@ -242,11 +242,7 @@ static PyObject *started(PyObject *module, PyObject *arguments) {
 
 static PyObject *note(PyObject *module, PyObject *text) {
     (void)module;
-    PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-    if (!bytes) return NULL;
-    evg_swift_asgi_note((evg_py_text){(const uint8_t *)PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)});
-    Py_DECREF(bytes);
-    Py_RETURN_NONE;
+    return evg_py_log_with(evg_swift_asgi_note, text);
 }
 
 static PyObject *time_left(PyObject *module, PyObject *none) {

@@ -2,8 +2,6 @@
  * outlive the request, and then know how it ended; a waiter is always woken. */
 #include "gevent.h"
 
-#include <math.h>
-
 typedef struct deadline {
     PyObject_HEAD
     evg_gevent_request *request;
@@ -133,13 +131,11 @@ evg_gevent_request *evg_gevent_request_new(const evg_gevent_arrival *arrival) {
 
 static void request_dealloc(PyObject *object) {
     evg_gevent_request *self = (evg_gevent_request *)object;
-    PyTypeObject *type = Py_TYPE(object);
     Py_CLEAR(self->greenlet);
     Py_CLEAR(self->event);
     Py_CLEAR(self->callbacks);
     Py_CLEAR(self->arrival.input);
-    PyObject_Free(object);
-    Py_DECREF(type);
+    evg_py_free(object);
 }
 
 static PyMethodDef request_methods[] = {
@@ -169,43 +165,24 @@ PyObject *evg_gevent_deadline_new(evg_gevent_request *request) {
     return (PyObject *)self;
 }
 
+static evg_exchange *exchange_of(PyObject *object) { return ((deadline *)object)->request->exchange; }
+
 static PyObject *remaining(PyObject *object, PyObject *unused) {
     (void)unused;
-    evg_exchange *exchange = ((deadline *)object)->request->exchange;
-    double seconds = exchange ? evg_swift_exchange_remaining(exchange) : INFINITY;
-    if (isinf(seconds)) Py_RETURN_NONE;
-    return PyFloat_FromDouble(seconds);
-}
-
-static int parse_seconds(PyObject *value, double *seconds) {
-    *seconds = PyFloat_AsDouble(value);
-    if (*seconds == -1.0 && PyErr_Occurred()) return -1;
-    if (isfinite(*seconds)) return 0;
-    PyErr_SetString(PyExc_ValueError, "a deadline takes a finite number of seconds");
-    return -1;
+    return evg_py_deadline_remaining(exchange_of(object));
 }
 
 static PyObject *set_deadline(PyObject *object, PyObject *value) {
-    double seconds = INFINITY;
-    if (value != Py_None && parse_seconds(value, &seconds)) return NULL;
-    evg_exchange *exchange = ((deadline *)object)->request->exchange;
-    if (exchange) evg_swift_exchange_set_remaining(exchange, seconds);
-    Py_RETURN_NONE;
+    return evg_py_deadline_set(exchange_of(object), value);
 }
 
 static PyObject *extend_deadline(PyObject *object, PyObject *value) {
-    double seconds;
-    if (parse_seconds(value, &seconds)) return NULL;
-    evg_exchange *exchange = ((deadline *)object)->request->exchange;
-    if (exchange) evg_swift_exchange_set_remaining(exchange, evg_swift_exchange_remaining(exchange) + seconds);
-    Py_RETURN_NONE;
+    return evg_py_deadline_extend(exchange_of(object), value);
 }
 
 static void deadline_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     Py_DECREF((PyObject *)((deadline *)object)->request);
-    PyObject_Free(object);
-    Py_DECREF(type);
+    evg_py_free(object);
 }
 
 static PyMethodDef deadline_methods[] = {

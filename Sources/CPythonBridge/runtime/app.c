@@ -3,23 +3,6 @@
 
 PyObject *evg_py_app;
 
-int evg_py_intern(const evg_py_interned *all, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (!*all[i].slot && !(*all[i].slot = PyUnicode_InternFromString(all[i].text))) return -1;
-    return 0;
-}
-
-PyObject *evg_py_text_list(char *const *texts) {
-    PyObject *list = PyList_New(0);
-    for (; list && *texts; texts++) {
-        PyObject *text = PyUnicode_DecodeFSDefault(*texts);
-        int status = text ? PyList_Append(list, text) : -1;
-        Py_XDECREF(text);
-        if (status) Py_CLEAR(list);
-    }
-    return list;
-}
-
 /* evgateway.host.load answers (app, exit code, message, traceback). */
 bool evg_py_load_app(const char *locator, const char *pythonpath, char *const *arguments,
                      evg_py_load_failure *failure) {

@@ -18,9 +18,8 @@ static int init_names(void) {
         {&evg_py_name.remote_port, "REMOTE_PORT"}, {&evg_py_name.server_protocol, "SERVER_PROTOCOL"},
         {&evg_py_name.content_length, "CONTENT_LENGTH"}, {&evg_py_name.http_cookie, "HTTP_COOKIE"},
         {&evg_py_name.url_scheme, "wsgi.url_scheme"}, {&evg_py_name.wsgi_input, "wsgi.input"},
-        {&evg_py_name.empty, ""}, {&evg_py_name.slash, "/"}, {&evg_py_name.get, "GET"}, {&evg_py_name.head, "HEAD"},
-        {&evg_py_name.post, "POST"}, {&evg_py_name.put, "PUT"}, {&evg_py_name.delete_, "DELETE"},
-        {&evg_py_name.http10, "HTTP/1.0"}, {&evg_py_name.close, "close"},
+        {&evg_py_name.empty, ""}, {&evg_py_name.slash, "/"}, {&evg_py_name.http10, "HTTP/1.0"},
+        {&evg_py_name.close, "close"},
     };
     return evg_py_intern(all, sizeof all / sizeof *all);
 }
@@ -91,47 +90,15 @@ evg_py_environ *evg_py_environ_new(const evg_py_environ_options *options) {
     return environ;
 }
 
-/* The text that was seen last is kept: clients that poll ask for the same path again, and behind a proxy all requests
- * come from one address. */
-typedef struct kept_text {
-    PyObject *text;
-    size_t count;
-    uint8_t bytes[128];
-} kept_text;
-
-static PyObject *text_of(const uint8_t *base, size_t count, kept_text *kept) {
-    if (!kept->text || kept->count != count || memcmp(kept->bytes, base, count)) {
-        PyObject *text = evg_py_latin1(base, count);
-        if (!text || count > sizeof kept->bytes) return text;
-        Py_XDECREF(kept->text);
-        kept->text = text;
-        kept->count = count;
-        memcpy(kept->bytes, base, count);
-    }
-    Py_INCREF(kept->text);
-    return kept->text;
-}
-
+/* Clients that poll ask for the same path again. */
 static PyObject *path_text(const uint8_t *base, size_t count) {
-    static kept_text last;
-    return text_of(base, count, &last);
+    static evg_py_kept_text last;
+    return evg_py_kept(&last, base, count);
 }
 
 /* Percent-decoding as PEP 3333 asks: to bytes, then each byte one character. */
 static PyObject *decoded_path(const uint8_t *base, size_t count) {
     return evg_py_percent_decoded(base, count, PyUnicode_DecodeLatin1, NULL);
-}
-
-static PyObject *method_text(const uint8_t *base, size_t count) {
-    PyObject *known = NULL;
-    if (count == 3 && !memcmp(base, "GET", 3)) known = evg_py_name.get;
-    else if (count == 4 && !memcmp(base, "POST", 4)) known = evg_py_name.post;
-    else if (count == 4 && !memcmp(base, "HEAD", 4)) known = evg_py_name.head;
-    else if (count == 3 && !memcmp(base, "PUT", 3)) known = evg_py_name.put;
-    else if (count == 6 && !memcmp(base, "DELETE", 6)) known = evg_py_name.delete_;
-    if (!known) return evg_py_latin1(base, count);
-    Py_INCREF(known);
-    return known;
 }
 
 /* SCRIPT_NAME and PATH_INFO. A request outside the prefix keeps its whole path and an empty SCRIPT_NAME. */
@@ -176,10 +143,8 @@ static PyObject *port_text(uint16_t port) {
 }
 
 static int set_client(PyObject *environ, const evg_py_request *request) {
-    static kept_text last;
-    evg_py_text address = request->client_address;
-    if (address.count == 0) return 0;
-    if (evg_py_set(environ, evg_py_name.remote_addr, text_of(address.base, address.count, &last))) return -1;
+    if (request->client_address.count == 0) return 0;
+    if (evg_py_set(environ, evg_py_name.remote_addr, evg_py_address_text(request->client_address))) return -1;
     return evg_py_set(environ, evg_py_name.remote_port, port_text(request->client_port));
 }
 
@@ -198,12 +163,12 @@ static int set_input(PyObject *environ, const evg_py_request *request, PyObject 
 static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *call) {
     const evg_request_head *head = request->head;
     const uint8_t *bytes = head->bytes;
-    if (!(call->line.method = method_text(bytes + head->method.start, head->method.count))) return -1;
+    if (!(call->line.method = evg_py_method_text(bytes + head->method.start, head->method.count))) return -1;
     /* What follows a path is never kept: it may hold a secret. */
     bool is_path = head->path.start == head->target.start && head->path.count == head->target.count;
     call->line.target = (is_path ? path_text : evg_py_latin1)(bytes + head->target.start, head->target.count);
     if (!call->line.target) return -1;
-    if (call->line.method != evg_py_name.get
+    if (call->line.method != evg_py_method.get
         && PyDict_SetItem(environ, evg_py_name.request_method, call->line.method)) return -1;
     /* The template says "/". */
     bool is_root = is_path && head->path.count == 1 && bytes[head->path.start] == '/';

@@ -69,8 +69,7 @@ static PyObject *take(input *self, size_t count) {
     return bytes;
 }
 
-/* An optional size argument: absent, None or negative mean "all". */
-static int parse_size(PyObject *args, const char *name, size_t *size) {
+int evg_py_parse_size(PyObject *args, const char *name, size_t *size) {
     PyObject *given = NULL;
     *size = SIZE_MAX;
     if (!PyArg_UnpackTuple(args, name, 0, 1, &given)) return -1;
@@ -83,7 +82,7 @@ static int parse_size(PyObject *args, const char *name, size_t *size) {
 
 static PyObject *input_read(PyObject *object, PyObject *args) {
     size_t size;
-    if (parse_size(args, "read", &size)) return NULL;
+    if (evg_py_parse_size(args, "read", &size)) return NULL;
     input *self = (input *)object;
     return self->closed ? refuse_closed() : take(self, size);
 }
@@ -139,39 +138,37 @@ static PyObject *take_line(input *self, size_t limit) {
 
 static PyObject *input_readline(PyObject *object, PyObject *args) {
     size_t size;
-    if (parse_size(args, "readline", &size)) return NULL;
+    if (evg_py_parse_size(args, "readline", &size)) return NULL;
     return take_line((input *)object, size);
 }
 
-static PyObject *input_readlines(PyObject *object, PyObject *args) {
+static PyObject *whole_line(PyObject *object) { return take_line((input *)object, SIZE_MAX); }
+
+PyObject *evg_py_read_lines(PyObject *object, PyObject *args, PyObject *(*read_line)(PyObject *object)) {
     size_t hint, sum = 0;
-    if (parse_size(args, "readlines", &hint)) return NULL;
+    if (evg_py_parse_size(args, "readlines", &hint)) return NULL;
     if (hint == 0) hint = SIZE_MAX;   /* as io.IOBase.readlines */
     PyObject *lines = PyList_New(0);
     while (lines && sum < hint) {
-        PyObject *line = take_line((input *)object, SIZE_MAX);
-        Py_ssize_t count = line ? PyBytes_Size(line) : 0;
-        int status = line ? (count ? PyList_Append(lines, line) : 1) : -1;
+        PyObject *line = read_line(object);
+        Py_ssize_t count = line ? PyBytes_Size(line) : -1;
+        int status = count > 0 ? PyList_Append(lines, line) : (int)count;
         Py_XDECREF(line);
-        if (status > 0) break;
-        if (status < 0) {
-            Py_DECREF(lines);
-            return NULL;
-        }
-        sum += (size_t)count;
+        if (count == 0) break;
+        if (status) Py_CLEAR(lines);
+        else sum += (size_t)count;
     }
     return lines;
 }
 
-static PyObject *input_next(PyObject *object) {
-    PyObject *line = take_line((input *)object, SIZE_MAX);
-    if (line && PyBytes_Size(line) == 0) Py_CLEAR(line);
-    return line;
+static PyObject *input_readlines(PyObject *object, PyObject *args) {
+    return evg_py_read_lines(object, args, whole_line);
 }
 
-static PyObject *input_iter(PyObject *object) {
-    Py_INCREF(object);
-    return object;
+static PyObject *input_next(PyObject *object) {
+    PyObject *line = whole_line(object);
+    if (line && PyBytes_Size(line) == 0) Py_CLEAR(line);
+    return line;
 }
 
 static void release(input *self) {
@@ -206,10 +203,8 @@ static PyObject *input_closed(PyObject *object, void *unused) {
 }
 
 static void input_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     release((input *)object);
-    PyObject_Free(object);
-    Py_DECREF(type);
+    evg_py_free(object);
 }
 
 static PyMethodDef methods[] = {
@@ -226,7 +221,7 @@ static PyMethodDef methods[] = {
 static PyGetSetDef properties[] = {{"closed", input_closed, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
 
 static PyType_Slot type_slots[] = {
-    {Py_tp_methods, methods}, {Py_tp_getset, properties}, {Py_tp_iter, input_iter}, {Py_tp_iternext, input_next},
+    {Py_tp_methods, methods}, {Py_tp_getset, properties}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, input_next},
     {Py_tp_dealloc, input_dealloc}, {Py_tp_doc, "The request body (wsgi.input)"}, {0, NULL},
 };
 

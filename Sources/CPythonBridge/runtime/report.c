@@ -4,7 +4,7 @@
 
 static PyObject *report_exception;   /* evgateway.host.report */
 
-static PyObject *log_with(void (*sink)(evg_py_text), PyObject *text) {
+PyObject *evg_py_log_with(void (*sink)(evg_py_text), PyObject *text) {
     PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     if (!bytes) return NULL;
     sink((evg_py_text){(const uint8_t *)PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)});
@@ -14,12 +14,12 @@ static PyObject *log_with(void (*sink)(evg_py_text), PyObject *text) {
 
 static PyObject *log_error(PyObject *self, PyObject *text) {
     (void)self;
-    return log_with(evg_swift_log_error, text);
+    return evg_py_log_with(evg_swift_log_error, text);
 }
 
 static PyObject *log_text(PyObject *self, PyObject *text) {
     (void)self;
-    return log_with(evg_swift_log_text, text);
+    return evg_py_log_with(evg_swift_log_text, text);
 }
 
 int evg_py_report_prepare(void) {

@@ -1,7 +1,7 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c), the app and how it is found (app.c,
- * choose.c), the error log (report.c), percent-decoding and the tables of header fields (field_names.h,
- * repeated_fields.h), the head of a response that repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h),
- * which three of the classes make.
+ * choose.c), the error log (report.c), the deadline of a request (deadline.c), texts (texts.c, percent.c), the tables
+ * of header fields (field_names.h, repeated_fields.h), the head of a response that repeats (repeated_head.h); and the
+ * call of a WSGI app (wsgi_call.h), which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
@@ -36,6 +36,7 @@ extern PyObject *evg_py_host;   /* the Python module evgateway.host */
 /* Each adds what its file offers to Python to the extension module. */
 int evg_py_guest_ready(PyObject *module);
 int evg_py_report_ready(PyObject *module);
+int evg_py_texts_ready(PyObject *module);
 int evg_py_forked_ready(PyObject *module);
 
 /* ---- processes that the app forks (forked.c) ---- */
@@ -63,6 +64,17 @@ void evg_py_report(const evg_py_line *line, const char *what);
 /* Takes evgateway.host.report, which does the work. */
 int evg_py_report_prepare(void);
 
+/* Hands a str to the log: None, or NULL with an exception. */
+PyObject *evg_py_log_with(void (*sink)(evg_py_text), PyObject *text);
+
+/* ---- the deadline of a request, or of none: the exchange may be NULL ---- */
+
+/* Seconds, or None for never. */
+PyObject *evg_py_deadline_remaining(evg_exchange *exchange);
+/* Both return None; NULL with ValueError or TypeError. value: finite seconds; for set also None, which is never. */
+PyObject *evg_py_deadline_set(evg_exchange *exchange, PyObject *value);
+PyObject *evg_py_deadline_extend(evg_exchange *exchange, PyObject *value);
+
 /* ---- texts ---- */
 
 /* Interns names; -1 with an exception. Slots that are set already stay. */
@@ -75,6 +87,27 @@ int evg_py_intern(const evg_py_interned *all, size_t count);
 
 /* Texts up to a NULL, as a list of str. */
 PyObject *evg_py_text_list(char *const *texts);
+
+typedef struct evg_py_methods {
+    PyObject *get, *head, *post, *put, *delete_;
+} evg_py_methods;
+
+extern evg_py_methods evg_py_method;
+
+/* A method, as one of these where it is one. */
+PyObject *evg_py_method_text(const uint8_t *base, size_t count);
+
+/* The text that was seen last, which is not made again when it comes again. */
+typedef struct evg_py_kept_text {
+    PyObject *text;
+    size_t count;
+    uint8_t bytes[128];
+} evg_py_kept_text;
+
+PyObject *evg_py_kept(evg_py_kept_text *kept, const uint8_t *base, size_t count);
+
+/* Kept: behind a proxy all requests come from one address. */
+PyObject *evg_py_address_text(evg_py_text address);
 
 static inline PyObject *evg_py_latin1(const uint8_t *base, size_t count) {
     return PyUnicode_DecodeLatin1((const char *)base, (Py_ssize_t)count, NULL);
@@ -91,5 +124,14 @@ static inline int evg_py_set(PyObject *dict, PyObject *key, PyObject *value) {
 /* The text of percent-encoded bytes: decoded to bytes, then by `decode`. A stray % stays as it is. */
 typedef PyObject *(*evg_py_decoder)(const char *base, Py_ssize_t count, const char *errors);
 PyObject *evg_py_percent_decoded(const uint8_t *base, size_t count, evg_py_decoder decode, const char *errors);
+
+/* ---- types ---- */
+
+/* The last step of tp_dealloc, for the types that are made here. */
+static inline void evg_py_free(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_Free(object);
+    Py_DECREF(type);
+}
 
 #endif

@@ -201,10 +201,8 @@ static PyObject *start_response(PyObject *self, PyObject *args, PyObject *keywor
 }
 
 static void call_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     evg_response_head_free(&((evg_py_call *)object)->head);
-    PyObject_Free(object);
-    Py_DECREF(type);
+    evg_py_free(object);
 }
 
 static PyType_Slot type_slots[] = {

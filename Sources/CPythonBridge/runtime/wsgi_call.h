@@ -55,7 +55,7 @@ struct evg_py_call {
 typedef struct evg_py_names {
     PyObject *request_method, *script_name, *path_info, *query_string, *raw_uri, *remote_addr, *remote_port;
     PyObject *server_protocol, *content_length, *http_cookie, *url_scheme, *wsgi_input;
-    PyObject *empty, *slash, *get, *head, *post, *put, *delete_, *http10, *close;
+    PyObject *empty, *slash, *http10, *close;
 } evg_py_names;
 
 extern evg_py_names evg_py_name;
@@ -103,5 +103,9 @@ PyObject *evg_py_fields_dict(const evg_py_environ *environ, const evg_request_he
 int evg_py_fields_prepare(void);
 /* wsgi.input over the body that request lends; takes request->body_file over, on failure too. */
 PyObject *evg_py_input_new(const evg_py_request *request);
+/* What every wsgi.input does with its arguments. An optional size: absent, None and negative are SIZE_MAX; -1 with an
+ * exception. readlines([hint]), with what reads a line, which is b'' at the end. */
+int evg_py_parse_size(PyObject *args, const char *name, size_t *size);
+PyObject *evg_py_read_lines(PyObject *input, PyObject *args, PyObject *(*read_line)(PyObject *input));
 
 #endif

@@ -54,68 +54,30 @@ static PyObject *take(stream *self, size_t limit, bool line) {
     return bytes;
 }
 
-static int parse_size(PyObject *args, const char *name, size_t *size) {
-    PyObject *given = NULL;
-    *size = PY_SSIZE_T_MAX;
-    if (!PyArg_UnpackTuple(args, name, 0, 1, &given)) return -1;
-    if (!given || given == Py_None) return 0;
-    Py_ssize_t value = PyNumber_AsSsize_t(given, NULL);
-    if (value == -1 && PyErr_Occurred()) return -1;
-    if (value >= 0) *size = (size_t)value;
-    return 0;
-}
-
 static PyObject *read_bytes(PyObject *object, PyObject *args) {
     size_t size;
-    return parse_size(args, "read", &size) ? NULL : take((stream *)object, size, false);
+    return evg_py_parse_size(args, "read", &size) ? NULL : take((stream *)object, size, false);
 }
 
 static PyObject *readline(PyObject *object, PyObject *args) {
     size_t size;
-    return parse_size(args, "readline", &size) ? NULL : take((stream *)object, size, true);
+    return evg_py_parse_size(args, "readline", &size) ? NULL : take((stream *)object, size, true);
 }
 
-static PyObject *readlines(PyObject *object, PyObject *args) {
-    size_t hint, sum = 0;
-    if (parse_size(args, "readlines", &hint)) return NULL;
-    if (hint == 0) hint = PY_SSIZE_T_MAX;
-    PyObject *lines = PyList_New(0);
-    while (lines && sum < hint) {
-        PyObject *line = take((stream *)object, PY_SSIZE_T_MAX, true);
-        Py_ssize_t count = line ? PyBytes_Size(line) : -1;
-        int status = count > 0 ? PyList_Append(lines, line) : (int)count;
-        Py_XDECREF(line);
-        if (count == 0) break;
-        if (status) {
-            Py_CLEAR(lines);
-            break;
-        }
-        sum += (size_t)count;
-    }
-    return lines;
-}
+static PyObject *whole_line(PyObject *object) { return take((stream *)object, SIZE_MAX, true); }
+
+static PyObject *readlines(PyObject *object, PyObject *args) { return evg_py_read_lines(object, args, whole_line); }
 
 static PyObject *next_line(PyObject *object) {
-    PyObject *line = take((stream *)object, PY_SSIZE_T_MAX, true);
+    PyObject *line = whole_line(object);
     if (line && PyBytes_Size(line) == 0) Py_CLEAR(line);
     return line;
-}
-
-static PyObject *iterate(PyObject *object) {
-    Py_INCREF(object);
-    return object;
 }
 
 static PyObject *close_stream(PyObject *object, PyObject *none) {
     (void)none;
     ((stream *)object)->closed = true;
     Py_RETURN_NONE;
-}
-
-static void dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
-    PyObject_Free(object);
-    Py_DECREF(type);
 }
 
 static PyMethodDef methods[] = {
@@ -127,8 +89,8 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_methods, methods}, {Py_tp_iter, iterate}, {Py_tp_iternext, next_line}, {Py_tp_dealloc, dealloc},
-    {Py_tp_doc, "The request body as it arrives (wsgi.input)"}, {0, NULL},
+    {Py_tp_methods, methods}, {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, next_line},
+    {Py_tp_dealloc, evg_py_free}, {Py_tp_doc, "The request body as it arrives (wsgi.input)"}, {0, NULL},
 };
 static PyType_Spec spec = {"_evgateway.StreamInput", sizeof(stream), 0, Py_TPFLAGS_DEFAULT, slots};
 

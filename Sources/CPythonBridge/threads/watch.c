@@ -140,10 +140,8 @@ void evg_py_watch_end(evg_py_job *job) {
 }
 
 static void dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     Py_CLEAR(((watch *)object)->callbacks);
-    PyObject_Free(object);
-    Py_DECREF(type);
+    evg_py_free(object);
 }
 
 static PyMethodDef watch_methods[] = {

@@ -235,6 +235,7 @@ bool evg_pool_keeps_jobs(evg_pool *pool);
 
 /* False without memory. */
 bool evg_bytes_reserve(evg_bytes *bytes, size_t capacity);
+bool evg_bytes_append(evg_bytes *to, const uint8_t *bytes, size_t count);
 /* Empties; memory beyond 16 KiB is given back. */
 void evg_bytes_trim(evg_bytes *bytes);
 
