@@ -3,9 +3,7 @@ import EvTestSupport
 import Glibc
 import Testing
 
-@Suite struct HangupWatcherTests {
-    init() { SharedLoop.ensure() }
-
+@Suite(.prefersLoop) struct HangupWatcherTests {
     /// Two ends of a connection; the first is watched.
     private static func pair() -> (watched: Int32, other: Int32) {
         var ends: [Int32] = [0, 0]

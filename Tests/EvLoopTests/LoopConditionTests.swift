@@ -2,9 +2,7 @@ import EvLoop
 import EvTestSupport
 import Testing
 
-@Suite struct LoopConditionTests {
-    init() { SharedLoop.ensure() }
-
+@Suite(.prefersLoop) struct LoopConditionTests {
     @Test func wakesAllThatWait() async throws {
         let condition = LoopCondition()
         let waiters = (0..<10).map { _ in

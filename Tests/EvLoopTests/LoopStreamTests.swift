@@ -3,9 +3,7 @@ import EvTestSupport
 import Glibc
 import Testing
 
-@Suite struct LoopStreamTests {
-    init() { SharedLoop.ensure() }
-
+@Suite(.prefersLoop) struct LoopStreamTests {
     /// A listening socket and the streams that connect to it. The test reads and writes the other ends itself.
     @LoopActor private final class Peer {
         let listener: ListeningSocket
