@@ -26,6 +26,7 @@ evg_job *evg_job_new(evg_pool *pool) {
     job->locked.references = 1;
     job->locked.news = 0;
     job->locked.in_start = 0;
+    job->locked.lending = EVG_JOB_LENDS_NOTHING;
     job->locked.queued = job->locked.posted = job->locked.full = job->locked.over = job->locked.watched = false;
     job->locked.in_ended = job->locked.in_cut = job->locked.in_paused = false;
     job->loop.is_submitted = false;
@@ -143,6 +144,8 @@ bool evg_job_left(evg_job *job) {
         if (job->locked.queued) evg_pool_unqueue(job); else evg_pool_forget_submitted(job);
         evg_job_let_go(job);
     } else {
+        /* A loop that is told of the leaving while it sends what is lent lets go of it in evg_job_taken. */
+        if (job->locked.full) evg_job_end_loan(job);
         evg_job_changed(job);
         /* News that were held back while the job was full go to the loop now, which is the caller. */
         if (job->locked.news) evg_job_tell(job, 0, true);

@@ -63,6 +63,27 @@ void evg_job_await_room(evg_job *job) {
     evg_pool_unlock(job->pool);
 }
 
+bool evg_job_lend(evg_job *job, const uint8_t *bytes, size_t count, uint32_t news) {
+    evg_pool *pool = job->pool;
+    evg_pool_lock(pool);
+    bool wanted = !job->gone, wakes = false;
+    if (wanted) {
+        job->locked.lent = (evg_loan){bytes, count};
+        job->locked.lending = EVG_JOB_OFFERS;
+        wakes = evg_job_tell(job, news, false);
+    }
+    evg_pool_unlock(pool);
+    if (wakes) evg_pool_wake(pool);
+    if (!wanted) return false;
+    evg_pool_lock(pool);
+    while (job->locked.lending == EVG_JOB_LENDS || (job->locked.lending == EVG_JOB_OFFERS && !job->gone))
+        evg_job_await(job, NULL);
+    wanted = job->locked.lending == EVG_JOB_LENDS_NOTHING && !job->gone;
+    job->locked.lending = EVG_JOB_LENDS_NOTHING;
+    evg_pool_unlock(pool);
+    return wanted;
+}
+
 /* MARK: the loop's thread */
 
 bool evg_pool_has_news(evg_pool *pool) { return atomic_load_explicit(&pool->any.news, memory_order_acquire); }
@@ -77,6 +98,10 @@ static void take_all(evg_pool *pool) {
         evg_bytes out = job->locked.out;
         job->locked.out = job->loop.data;
         job->loop.data = out;
+        if (job->locked.lending == EVG_JOB_OFFERS) {
+            job->locked.lending = EVG_JOB_LENDS;
+            job->loop.lent = job->locked.lent;
+        }
         job->loop.news = job->locked.news;
         job->locked.news = 0;
         *end = job;
@@ -98,9 +123,20 @@ evg_job *evg_pool_next(evg_pool *pool) {
     return job;
 }
 
+void evg_job_end_loan(evg_job *job) {
+    job->loop.lent = (evg_loan){0};
+    if (job->locked.lending == EVG_JOB_LENDS) job->locked.lending = EVG_JOB_LENDS_NOTHING;
+}
+
+void evg_job_use(evg_job *job, size_t count) {
+    job->loop.lent.base += count;
+    job->loop.lent.count -= count;
+}
+
 void evg_job_taken(evg_job *job) {
     job->loop.data.count = 0;
     evg_pool_lock(job->pool);
+    evg_job_end_loan(job);
     evg_job_changed(job);
     evg_pool_unlock(job->pool);
 }
@@ -109,6 +145,8 @@ void evg_job_full(evg_job *job) {
     job->loop.data.count = 0;
     evg_pool_lock(job->pool);
     job->locked.full = true;
+    if (!job->loop.lent.count) evg_job_end_loan(job);
+    evg_job_changed(job);
     evg_pool_unlock(job->pool);
 }
 
@@ -117,6 +155,6 @@ void evg_job_drained(evg_job *job) {
     job->locked.full = false;
     evg_job_changed(job);
     /* The caller is the loop, which looks for news before it waits. */
-    if (job->locked.news) evg_job_tell(job, 0, true);
+    if (job->locked.news || job->loop.lent.count) evg_job_tell(job, 0, true);
     evg_pool_unlock(job->pool);
 }

@@ -74,6 +74,9 @@ static inline void evg_job_changed(evg_job *job) {
 /* With the lock, which is given away meanwhile: waits for a change, at most until an instant of CLOCK_MONOTONIC. */
 void evg_job_await(evg_job *job, const struct timespec *until);
 
+/* With the lock, on the loop's thread: what was lent is used no more. */
+void evg_job_end_loan(evg_job *job);
+
 /* With the lock. Adds news; true if the loop is to be woken once the lock is released. */
 bool evg_job_tell(evg_job *job, uint32_t news, bool may_wait);
 

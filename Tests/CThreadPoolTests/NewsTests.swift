@@ -1,6 +1,7 @@
 import CThreadPool
 import EvTestSupport
 import Glibc
+import Synchronization
 import Testing
 
 /// A job that the test's own thread has taken.
@@ -139,6 +140,81 @@ private func end(_ job: Job, _ thread: UnsafeMutablePointer<evg_pool_thread>, _ 
         }
         #expect(ended.wait())
         #expect(pool.news() == [News(1, done)])
+        pool.free()
+    }
+}
+
+@Suite struct LoanTests {
+    /// A thread of its own takes a job, lends three bytes with it and gives it back.
+    private final class Lender: Sendable {
+        let ended = Signal()
+        private let used = Atomic(false)
+        var wereUsed: Bool { used.load(ordering: .relaxed) }
+
+        init(_ pool: Pool) {
+            startThread { [self] in
+                guard let thread = evg_pool_thread_new(pool.pool) else { return }
+                var job = evg_pool_take(thread, nil, 0)
+                while job == nil, evg_pool_wait(thread) { job = evg_pool_take(thread, nil, 0) }
+                guard let job else { return }
+                let bytes: [UInt8] = [1, 2, 3]
+                used.store(evg_job_lend(job, bytes, bytes.count, 1), ordering: .relaxed)
+                _ = evg_pool_take(thread, job, done)
+                evg_pool_thread_free(thread)
+                ended.signal()
+            }
+        }
+    }
+
+    private func loan(of job: Job) -> [UInt8] {
+        let lent = job.pointee.loop.lent
+        return Array(UnsafeBufferPointer(start: lent.base, count: lent.count))
+    }
+
+    /// The next job with news, as soon as there is one.
+    private func next(_ pool: Pool) throws -> Job {
+        while !evg_pool_has_news(pool.pool) { #expect(pool.calls.wake.wait()) }
+        return try #require(evg_pool_next(pool.pool))
+    }
+
+    @Test func bytesAreLentUntilAllAreUsed() throws {
+        let pool = try Pool(mark: 2)
+        let lender = Lender(pool)
+        _ = try pool.queue(1)
+        let job = try next(pool)
+        #expect(job.pointee.loop.news == 1 && loan(of: job) == [1, 2, 3])
+        evg_job_use(job, 1)
+        evg_job_full(job)
+        #expect(!evg_pool_has_news(pool.pool))
+        evg_job_drained(job)
+        #expect(evg_pool_next(pool.pool) == job && job.pointee.loop.news == 0 && loan(of: job) == [2, 3])
+        evg_job_use(job, 2)
+        evg_job_full(job)
+        #expect(lender.ended.wait(), "nothing is left, although the client takes no more")
+        #expect(lender.wereUsed)
+        evg_job_drained(job)
+        #expect(pool.news() == [News(1, done)])
+        pool.free()
+    }
+
+    @Test(arguments: ["offered", "being sent", "full"]) func loanEndsWhenTheClientLeaves(_ state: String) throws {
+        let pool = try Pool(mark: 2)
+        let lender = Lender(pool)
+        let job = try pool.queue(1)
+        while !evg_pool_has_news(pool.pool) { #expect(pool.calls.wake.wait()) }
+        if state != "offered" {
+            #expect(evg_pool_next(pool.pool) == job)
+            evg_job_use(job, 1)
+        }
+        if state == "full" { evg_job_full(job) }
+        #expect(!evg_job_left(job))
+        if state == "being sent" {
+            #expect(loan(of: job) == [2, 3], "the loop still reads them")
+            evg_job_taken(job)
+        }
+        #expect(lender.ended.wait())
+        #expect(!lender.wereUsed)
+        #expect(pool.news() == [News(1, state == "offered" ? 1 | done : done)])
         pool.free()
     }
 }

@@ -1,5 +1,5 @@
 /* One request on a Python thread: the app is called, and what it says is handed to the loop as it comes. Law: a thread
- * gives the GIL away to wait for room, and for nothing else. */
+ * gives the GIL away to wait for room, or for the loop to use what it lends, and for nothing else. */
 #include "threads.h"
 
 #include <fcntl.h>
@@ -15,8 +15,20 @@ static uint32_t head_news(evg_py_job *job) {
     return news;
 }
 
-/* Gives bytes to the loop, as fast as it takes them; false when the client has left. `last` goes with the last. */
+static bool lend_bytes(evg_py_job *job, evg_py_text bytes, uint32_t last) {
+    uint32_t news = head_news(job);
+    bool wanted;
+    Py_BEGIN_ALLOW_THREADS
+    wanted = evg_job_lend(&job->base, bytes.base, bytes.count, news);
+    Py_END_ALLOW_THREADS
+    if (wanted && last) evg_job_post(&job->base, last, true);
+    return wanted;
+}
+
+/* Gives bytes to the loop, as fast as it takes them; false when the client has left. `last` goes with the last. A block
+ * that is too large to be handed over at once is not copied. */
 static bool send_bytes(evg_py_job *job, evg_py_text bytes, uint32_t last) {
+    if (bytes.count > evg_py_mark) return lend_bytes(job, bytes, last);
     for (;;) {
         size_t count = bytes.count;
         uint32_t news = (job->thread.head_posted ? 0 : EVG_PY_HEAD) | EVG_PY_DATA;

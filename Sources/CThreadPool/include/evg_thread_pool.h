@@ -6,7 +6,7 @@
  *   the loop's thread                          a thread of the pool
  *   evg_job_new, evg_job_submit
  *   evg_pool_kick: queues, wakes threads  -->  evg_pool_take
- *   evg_pool_next: what the loop reads    <--  evg_job_post, evg_job_send: news and bytes
+ *   evg_pool_next: what the loop reads    <--  evg_job_post, evg_job_send, evg_job_lend: news and bytes
  *   evg_job_feed: bytes for the thread    -->  evg_job_read
  *   evg_job_left: nobody wants it any more ->  evg_job_is_gone, evg_job_wait
  *   evg_pool_next                         <--  evg_pool_take: gives the job back, with its last news
@@ -41,6 +41,12 @@ typedef struct evg_bytes {
     size_t count, capacity;
 } evg_bytes;
 
+/* Bytes that stay where they are while the loop sends them. */
+typedef struct evg_loan {
+    const uint8_t *base;
+    size_t count;
+} evg_loan;
+
 /* The fields stand in groups, each named after who may touch it. The owner's own struct begins with this one. */
 struct evg_job {
     evg_pool *pool;             /* never changes */
@@ -48,6 +54,7 @@ struct evg_job {
 
     struct {                    /* by the loop's thread */
         evg_bytes data;         /* what evg_pool_next has handed out */
+        evg_loan lent;          /* what of it is the thread's own, behind data; the rest after evg_job_full */
         uint32_t news;
         bool is_submitted;      /* by evg_job_submit, and not queued yet */
         evg_job *next;          /* in the list of what was taken, then in that of jobs that have ended */
@@ -58,6 +65,8 @@ struct evg_job {
         evg_bytes out;          /* sent, not taken yet; the thread's alone before the first news (evg_job_put) */
         evg_bytes in;           /* fed, from in_start on not read yet */
         size_t in_start;
+        evg_loan lent;
+        enum { EVG_JOB_LENDS_NOTHING, EVG_JOB_OFFERS, EVG_JOB_LENDS } lending;
         bool queued;
         bool posted;            /* stands in the list of those with news */
         bool full;              /* the loop takes nothing more before evg_job_drained */
@@ -129,7 +138,7 @@ bool evg_pool_kick(evg_pool *pool);
 bool evg_pool_has_news(evg_pool *pool);
 
 /* The next job with news, in the order of posting, or NULL. Its news stand in job->loop.news, its bytes in
- * job->loop.data until evg_job_taken, evg_job_full or evg_job_end. */
+ * job->loop.data and, behind them, job->loop.lent until evg_job_taken, evg_job_full or evg_job_end. */
 evg_job *evg_pool_next(evg_pool *pool);
 
 /* MARK: jobs, on the loop's thread */
@@ -147,8 +156,11 @@ bool evg_job_left(evg_job *job);
 /* The bytes of evg_pool_next have been used; the thread may send more. */
 void evg_job_taken(evg_job *job);
 
-/* The bytes of evg_pool_next have been used, and no more can be: evg_pool_next is silent about the job until
- * evg_job_drained, or until the job is gone. */
+/* So many of job->loop.lent have been used. */
+void evg_job_use(evg_job *job, size_t count);
+
+/* The bytes of evg_pool_next have been used, but for what is left of job->loop.lent, and no more can be: evg_pool_next
+ * is silent about the job until evg_job_drained, or until the job is gone. */
 void evg_job_full(evg_job *job);
 void evg_job_drained(evg_job *job);
 
@@ -196,6 +208,9 @@ typedef enum evg_job_sent {
 /* Sends bytes with news, as many as there is room for; if that is all of them, with `last` too. Does not wait. */
 evg_job_sent evg_job_send(evg_job *job, const uint8_t *bytes, size_t *count, uint32_t news, uint32_t last,
                           uint32_t broken);
+/* Sends bytes with news, without a copy: waits until the loop has used them all. False if they are not wanted. */
+bool evg_job_lend(evg_job *job, const uint8_t *bytes, size_t count, uint32_t news);
+
 /* Waits until there is room for output, or the job is gone. */
 void evg_job_await_room(evg_job *job);
 

@@ -46,6 +46,9 @@ final class ThreadsApplication: Application {
     /// Seconds after which the loop looks whether the thread that was to take the queue has done so.
     private static let guardInterval = 0.001
 
+    /// Bytes of a large block that are sent by one call.
+    private static let loanPiece = 1 << 18
+
     /// That of this process.
     private(set) static var current: ThreadsApplication?
 
@@ -185,7 +188,7 @@ final class ThreadsApplication: Application {
     private func settle() {
         let answer = answer.pointee
         let exchange = Exchange.borrowed(answer.exchange)
-        if answer.news & Self.whole == Self.whole, answer.length == Int64(answer.data.count) {
+        if answer.news & Self.whole == Self.whole, !answer.lends, answer.length == Int64(answer.data.count) {
             exchange.respond(ResponseHead.lent(answer.head).pointee, body: UnsafeRawBufferPointer(answer.data))
             if answer.news & EVG_PY_DONE.rawValue == 0 { evg_job_taken(answer.job) }
         } else {
@@ -199,15 +202,21 @@ final class ThreadsApplication: Application {
 
     private func settle(_ answer: evg_py_answer, _ exchange: Exchange) {
         let news = answer.news
-        let data = UnsafeRawBufferPointer(answer.data)
+        var data = UnsafeRawBufferPointer(answer.data)
+        if answer.lends, data.isEmpty { data = Self.takeLoan(of: answer.job) }
         var isFull = false
         if news & EVG_PY_HEAD.rawValue != 0 {
             let length = answer.length < 0 ? nil : UInt64(answer.length)
             let head = ResponseHead.lent(answer.head)
             exchange.spoolsOutput = true
             isFull = exchange.begin(head.pointee, contentLength: length, first: data) == .full
-        } else if news & EVG_PY_DATA.rawValue != 0 {
+        } else {
             isFull = exchange.write(data) == .full
+        }
+        while answer.lends, !isFull {
+            let piece = Self.takeLoan(of: answer.job)
+            if piece.isEmpty { break }
+            isFull = exchange.write(piece) == .full
         }
         if news & EVG_PY_BROKE.rawValue != 0 { exchange.fail() }
         if news & EVG_PY_ENDED.rawValue != 0 { exchange.finish() }
@@ -221,6 +230,15 @@ final class ThreadsApplication: Application {
         }
         if news & EVG_PY_SENDS.rawValue != 0 { sendFile(answer, exchange) }
         if news & UInt32(EVG_JOB_WANTS) != 0, let job = answer.job, exchange.onBody != nil { feed(job, exchange) }
+    }
+
+    /// The next piece of what the thread lends. It is taken in pieces, so that what a slow client does not take is kept
+    /// in the spool and not in memory.
+    private static func takeLoan(of job: Job) -> UnsafeRawBufferPointer {
+        let lent = job.pointee.loop.lent
+        let piece = UnsafeRawBufferPointer(start: lent.base, count: min(lent.count, loanPiece))
+        evg_job_use(job, piece.count)
+        return piece
     }
 
     /// The thread goes on to other requests while the loop sends.
