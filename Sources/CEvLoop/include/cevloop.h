@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "evg_fork.h"
+#include "evg_memory.h"
 #include "evg_scoreboard.h"
 
 typedef struct ev_loop evg_loop;

@@ -28,8 +28,8 @@ evg_pool *evg_py_threads_start(const evg_py_pool_options *options);
  * is not possible. */
 bool evg_py_threads_write_stacks(void);
 
-/* A request; of `request` only the exchange and the body are read, and the body is copied. NULL without memory. The
- * exchange is handed back with every answer. The descriptor of a spooled body passes to the job, on success only. */
+/* A request; of `request` only the exchange and the body are read. NULL without memory. The exchange is handed back
+ * with every answer. The body, for free(3), or the descriptor of a spooled one passes to the job, on success only. */
 evg_job *evg_py_job_new(evg_py_listener *listener, const evg_py_request *request, bool streams);
 
 /* News of a job, beside EVG_JOB_WANTS: its streamed body may go on. */

@@ -28,17 +28,14 @@ evg_job *evg_py_job_new(evg_py_listener *listener, const evg_py_request *request
     *kept = *request;
     evg_swift_exchange_describe(request->exchange, kept);
     kept->body_file = job->out.file = -1;
-    size_t body = request->body ? request->body_count : 0, address = kept->client_address.count;
-    if (!evg_bytes_reserve(&job->in.memory, address + body + 1)) {
+    job->in.address.count = 0;
+    if (!evg_bytes_append(&job->in.address, kept->client_address.base, kept->client_address.count)) {
         evg_job_end(&job->base);
         return NULL;
     }
+    kept->client_address.base = job->in.address.base;
     kept->body_file = request->body_file;
-    uint8_t *at = job->in.memory.base;
-    if (address) memcpy(at, kept->client_address.base, address);
-    kept->client_address.base = at;
-    if (body) memcpy(at + address, request->body, body);
-    kept->body = body ? at + address : NULL;
+    job->in.body = (uint8_t *)request->body;
     job->in.listener = listener;
     job->in.streams = streams;
     job->loop.exchange = request->exchange;
@@ -69,7 +66,8 @@ bool evg_py_job_reset(evg_job *base) {
     if (job->in.request.body_file >= 0) close(job->in.request.body_file);
     if (job->out.file >= 0) close(job->out.file);
     job->in.request.body_file = job->out.file = -1;
-    evg_bytes_trim(&job->in.memory);
+    free(job->in.body);
+    job->in.body = NULL;
     if (job->out.head.capacity > kept_bytes) evg_response_head_free(&job->out.head);
     /* A watch can be let go of only with the GIL, by the next thread that ends this job. */
     return job->gil.watch == NULL;
@@ -77,6 +75,6 @@ bool evg_py_job_reset(evg_job *base) {
 
 void evg_py_job_destroy(evg_job *base) {
     evg_py_job *job = (evg_py_job *)base;
-    free(job->in.memory.base);
+    free(job->in.address.base);
     evg_response_head_free(&job->out.head);
 }

@@ -3,6 +3,7 @@
 #include "threads.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 
 /* The head of the call becomes that of the job, once. */
 static void take_head(evg_py_job *job, evg_response_head *head) {
@@ -58,6 +59,9 @@ static int write_bytes(evg_py_call *call, evg_response_head *head, evg_py_text b
 
 static int dress(evg_py_call *call, PyObject *environ) {
     evg_py_job *job = call->owner;
+    /* wsgi.input has a copy. */
+    free(job->in.body);
+    job->in.body = NULL;
     if (evg_py_watch_dress(environ, job)) return -1;
     if (!job->in.streams) return 0;
     PyObject *input = evg_py_stream_new(job);

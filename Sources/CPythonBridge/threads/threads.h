@@ -21,7 +21,8 @@ typedef struct evg_py_job {
     struct {                            /* by the loop's thread until evg_job_submit, then by the thread that took it */
         evg_py_listener *listener;
         evg_py_request request;
-        evg_bytes memory;               /* the client's address and the body, which request points to */
+        evg_bytes address;              /* of the client, which request points to */
+        uint8_t *body;                  /* which request points to, until Python has it; or NULL */
         bool streams;                   /* the body comes by evg_job_feed */
     } in;
 

@@ -124,6 +124,8 @@ final class WorkerProcess {
             }
         }
         self.worker = worker
+        // Not before: what the app has freed while it was loaded goes back to the kernel.
+        FreedMemory.keep()
         worker.start()
         watchDescriptors()
         tellMaster(.ready)

@@ -165,7 +165,9 @@ final class ThreadsApplication: Application {
         _ request: UnsafeMutablePointer<evg_py_request>, _ listener: OpaquePointer, _ body: CollectedBody,
         _ streams: Bool
     ) -> Job? {
-        body.lend(to: request) { evg_py_job_new(listener, request, streams) }
+        let job = body.lend(to: request) { evg_py_job_new(listener, request, streams) }
+        if job != nil, case .bytes(let bytes) = body { bytes.surrender() }
+        return job
     }
 
     // MARK: - Turns of the loop

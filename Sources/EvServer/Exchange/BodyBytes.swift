@@ -2,16 +2,27 @@ import Glibc
 
 /// Bytes of a request body in memory that is not initialised before they are read into it.
 package final class BodyBytes {
-    private var memory: UnsafeMutableRawPointer
+    /// From malloc(3), so that C can free it.
+    private var memory: UnsafeMutableRawPointer?
     package private(set) var capacity: Int
     package private(set) var count = 0
 
     init(capacity: Int) {
         self.capacity = max(capacity, 1)
-        memory = .allocate(byteCount: self.capacity, alignment: 16)
+        memory = Self.allocate(self.capacity)
     }
 
-    deinit { memory.deallocate() }
+    deinit { free(memory) }
+
+    /// Gives the memory away, for free(3). Nothing is left.
+    package func surrender() {
+        (memory, capacity, count) = (nil, 0, 0)
+    }
+
+    private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+        guard let memory = malloc(capacity) else { fatalError("out of memory for a request body") }
+        return memory
+    }
 
     package var isEmpty: Bool { count == 0 }
 
@@ -31,7 +42,7 @@ package final class BodyBytes {
 
     /// The part that is not yet written. Valid until the next call.
     var room: UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(start: memory + count, count: capacity - count)
+        UnsafeMutableRawBufferPointer(start: memory.map { $0 + count }, count: capacity - count)
     }
 
     /// Bytes that were written into `room`.
@@ -40,16 +51,16 @@ package final class BodyBytes {
     func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         if capacity - count < bytes.count { reserve(max(count + bytes.count, capacity * 2)) }
-        (memory + count).copyMemory(from: source, byteCount: bytes.count)
+        if let memory { (memory + count).copyMemory(from: source, byteCount: bytes.count) }
         count += bytes.count
     }
 
     func removeAll() { count = 0 }
 
     private func reserve(_ wanted: Int) {
-        let grown = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
-        grown.copyMemory(from: memory, byteCount: count)
-        memory.deallocate()
+        let grown = Self.allocate(wanted)
+        if let memory { grown.copyMemory(from: memory, byteCount: count) }
+        free(memory)
         memory = grown
         capacity = wanted
     }
