@@ -243,6 +243,24 @@ import Testing
         }
     }
 
+    /// It stands in the memory that every connection is read into.
+    @Test func aBodyThatHasComeWithItsHeadIsKeptForALateReader() async throws {
+        let condition = LoopCondition()
+        let server = try await TestServer { request in
+            if request.path == "/late" { _ = try await condition.wait() }
+            return Response(body: .bytes(try await request.body.collect(upTo: 100)))
+        }
+        func post(_ path: String, _ body: String) -> String {
+            "POST \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        }
+        let late = await server.connect(sending: post("/late", "mine"))
+        while await condition.count < 1 { await LoopTurn.pass() }
+        let other = await server.connect(sending: post("/soon", String(repeating: "x", count: 80)))
+        #expect(other.receive(until: "xx").contains("200 OK"))
+        await condition.notifyAll()
+        #expect(late.receive(until: "mine").hasSuffix("\r\n\r\nmine"))
+    }
+
     @Test func aLongBodyIsInAFile() async throws {
         let client = try await TestServer({ _ in }, application: Collecting()).connect()
         let body = String(repeating: "0123456789abcdef", count: 20_000)
@@ -291,6 +309,7 @@ private final class Collecting: Application {
         switch body {
         case .empty: return []
         case .bytes(let bytes): return bytes.array
+        case .lent(let bytes): return Array(bytes)
         case .file(let file, let count):
             return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
                 initialized = max(pread(file, buffer.baseAddress, count, 0), 0)

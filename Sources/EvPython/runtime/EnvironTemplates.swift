@@ -12,7 +12,8 @@ final class EnvironTemplates {
     private let multiprocess: Bool
     private let scriptName: String
     private let make: @LoopActor (UnsafePointer<evg_py_environ_options>) -> OpaquePointer?
-    private var known: [(descriptor: Int32, template: OpaquePointer)] = []
+    /// Every request looks here, and nothing calls out meanwhile: accesses are not tracked.
+    @exclusivity(unchecked) private var known: [(descriptor: Int32, template: OpaquePointer)] = []
 
     /// - Parameter make: asks the bridge for a template; nil when it cannot make one.
     init(

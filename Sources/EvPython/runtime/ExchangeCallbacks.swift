@@ -47,6 +47,7 @@ extension evg_py_text {
 extension Exchange {
     /// Fills in what an environ or a scope is made of, but for the body.
     func describe(_ request: UnsafeMutablePointer<evg_py_request>) {
+        let client = client
         request.pointee.head = head.record
         request.pointee.client_port = client.port
         request.pointee.client_address = client.withAddress { evg_py_text($0) }

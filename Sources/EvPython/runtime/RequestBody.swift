@@ -12,10 +12,12 @@ extension CollectedBody {
         switch self {
         case .empty:
             return body()
+        case .lent(let bytes):
+            request.pointee.lend(bytes)
+            return body()
         case .bytes(let bytes):
-            return bytes.withUnsafeBytes { bytes in
-                request.pointee.body = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                request.pointee.body_count = bytes.count
+            return bytes.withUnsafeBytes {
+                request.pointee.lend($0)
                 return body()
             }
         case .file(let descriptor, let count):
@@ -23,6 +25,13 @@ extension CollectedBody {
             request.pointee.body_count = count
             return body()
         }
+    }
+}
+
+extension evg_py_request {
+    fileprivate mutating func lend(_ bytes: UnsafeRawBufferPointer) {
+        body = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        body_count = bytes.count
     }
 }
 

@@ -84,8 +84,8 @@ final class ThreadsApplication: Application {
     // MARK: - Requests
 
     func begin(_ exchange: Exchange) {
-        if exchange.head.framing == .none { return submit(exchange, .empty) }
-        if streamsBodies { return stream(exchange) }
+        if streamsBodies, exchange.head.framing != .none { return stream(exchange) }
+        if let body = exchange.wholeBody() { return submit(exchange, body) }
         exchange.collectBody(spoolAbove: Self.spoolThreshold) { [self] in
             switch $0 {
             case .success(let body): submit(exchange, body)
@@ -165,9 +165,16 @@ final class ThreadsApplication: Application {
         _ request: UnsafeMutablePointer<evg_py_request>, _ listener: OpaquePointer, _ body: CollectedBody,
         _ streams: Bool
     ) -> Job? {
-        let job = body.lend(to: request) { evg_py_job_new(listener, request, streams) }
-        if job != nil, case .bytes(let bytes) = body { bytes.surrender() }
-        return job
+        switch body {
+        case .bytes(let bytes):
+            let job = body.lend(to: request) { evg_py_job_new(listener, request, streams) }
+            if job != nil { bytes.surrender() }
+            return job
+        case .lent(let bytes):
+            return makeJob(request, listener, .bytes(BodyBytes(bytes)), streams)
+        case .empty, .file:
+            return body.lend(to: request) { evg_py_job_new(listener, request, streams) }
+        }
     }
 
     // MARK: - Turns of the loop

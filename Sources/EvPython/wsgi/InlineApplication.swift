@@ -34,7 +34,7 @@ final class InlineApplication: Application {
     }
 
     func begin(_ exchange: Exchange) {
-        if exchange.head.framing == .none { return serve(exchange, .empty) }
+        if let body = exchange.wholeBody() { return serve(exchange, body) }
         exchange.collectBody(spoolAbove: Self.spoolThreshold) { [self] in
             switch $0 {
             case .success(let body): serve(exchange, body)

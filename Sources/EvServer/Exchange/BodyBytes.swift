@@ -3,13 +3,19 @@ import Glibc
 /// Bytes of a request body in memory that is not initialised before they are read into it.
 package final class BodyBytes {
     /// From malloc(3), so that C can free it.
-    private var memory: UnsafeMutableRawPointer?
-    package private(set) var capacity: Int
-    package private(set) var count = 0
+    @exclusivity(unchecked) private var memory: UnsafeMutableRawPointer?
+    @exclusivity(unchecked) private var capacity: Int
+    @exclusivity(unchecked) package private(set) var count = 0
 
     init(capacity: Int) {
         self.capacity = max(capacity, 1)
         memory = Self.allocate(self.capacity)
+    }
+
+    /// A copy.
+    package convenience init(_ bytes: UnsafeRawBufferPointer) {
+        self.init(capacity: bytes.count)
+        append(bytes)
     }
 
     deinit { free(memory) }

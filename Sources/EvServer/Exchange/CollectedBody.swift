@@ -6,6 +6,8 @@ import EvLoop
 package enum CollectedBody {
     case empty
     case bytes(BodyBytes)
+    /// Where the connection has read them, behind the head: valid until the receiver returns.
+    case lent(UnsafeRawBufferPointer)
     /// In an unlinked file, at offset 0; the descriptor is the receiver's to close.
     indirect case file(fileDescriptor: Int32, count: Int)
 

@@ -34,6 +34,18 @@ extension Exchange {
         bodyArrived()
     }
 
+    /// Takes a body of a known length that has come with the head, and returns the bytes after its end; nil if these
+    /// bytes are no such body. They are not copied, and must stay where they are until `keepBorrowedBody`.
+    func borrowBody(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard let incoming, case .length(let length) = head.framing, length <= UInt64(bytes.count) else { return nil }
+        incoming.borrow(UnsafeRawBufferPointer(rebasing: bytes[..<Int(length)]))
+        return UnsafeRawBufferPointer(rebasing: bytes[Int(length)...])
+    }
+
+    func keepBorrowedBody() {
+        incoming?.keep()
+    }
+
     /// Takes the body's bytes and returns those after its end.
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -157,17 +169,22 @@ extension Exchange {
         }
     }
 
+    /// The whole body, if it has been received already: then `collectBody` need not be called.
+    package func wholeBody() -> CollectedBody? {
+        guard let incoming else { return .empty }
+        guard incoming.error == nil, incoming.decoder.isComplete else { return nil }
+        incoming.isRead = true
+        if let borrowed = incoming.takeBorrowed() { return .lent(borrowed) }
+        return incoming.takeBuffer().map { .bytes($0) } ?? .empty
+    }
+
     /// The whole body: in memory up to `spoolAbove` bytes, beyond that in an unlinked temporary file. `done` is called
     /// once, before the return when the body is there already; no task waits for it.
     package func collectBody(
         spoolAbove threshold: Int, _ done: @escaping (Result<CollectedBody, RequestBodyError>) -> Void
     ) {
-        guard let incoming else { return done(.success(.empty)) }
-        if incoming.error == nil, incoming.decoder.isComplete, incoming.bufferedCount <= threshold {
-            // It has come with the head.
-            incoming.isRead = true
-            return done(.success(incoming.takeBuffer().map { .bytes($0) } ?? .empty))
-        }
+        if let whole = wholeBody() { return done(.success(whole)) }
+        guard let incoming else { return }
         let collector = BodyCollector(spoolAbove: threshold, to: worker.spool, done)
         incoming.isRead = true
         incoming.collector = collector

@@ -57,7 +57,7 @@ package final class Exchange {
         self.carrier = carrier
         connection = carrier.connection
         startedAt = EventLoop.coarseNow()
-        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration)
+        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
     var worker: Worker { connection.worker }

@@ -49,25 +49,28 @@ final class IncomingBody {
     private static let largestReserve = 1 << 20
     private static let chunkedReserve = 16_384
 
-    var decoder: BodyDecoder
+    // Nothing calls out while one of these is being changed: accesses are not tracked.
+    @exclusivity(unchecked) var decoder: BodyDecoder
     /// Bytes that have arrived and have not been taken.
-    private(set) var buffer: BodyBytes?
+    @exclusivity(unchecked) private(set) var buffer: BodyBytes?
+    /// In place of a buffer: the whole body, where the connection has read it.
+    @exclusivity(unchecked) private var borrowed: UnsafeRawBufferPointer?
     /// Bytes that were lent to a caller in C.
     var lent: BodyBytes?
     var error: RequestBodyError?
     var waiter: UnsafeContinuation<Void, Never>?
     var collector: BodyCollector?
-    private(set) var received: UInt64 = 0
-    var windowReceived: UInt64 = 0
+    @exclusivity(unchecked) private(set) var received: UInt64 = 0
+    @exclusivity(unchecked) var windowReceived: UInt64 = 0
     /// Somebody has asked for it.
-    var isRead = false
+    @exclusivity(unchecked) var isRead = false
     var hasSentContinue = false
 
-    init(_ framing: BodyFraming, _ configuration: ServerConfiguration) {
-        decoder = BodyDecoder(framing: framing, limits: configuration.limits)
+    init(_ framing: BodyFraming, _ limits: HTTPLimits) {
+        decoder = BodyDecoder(framing: framing, limits: limits)
     }
 
-    var bufferedCount: Int { buffer?.count ?? 0 }
+    var bufferedCount: Int { buffer?.count ?? borrowed?.count ?? 0 }
 
     private func reserve(atLeast count: Int) -> BodyBytes {
         if let buffer { return buffer }
@@ -103,7 +106,26 @@ final class IncomingBody {
         windowReceived += UInt64(bytes)
     }
 
+    /// The whole body has been read, and stays where it is until `keep`.
+    func borrow(_ whole: UnsafeRawBufferPointer) {
+        borrowed = whole
+        decoder.skip(whole.count)
+        count(whole.count)
+    }
+
+    func takeBorrowed() -> UnsafeRawBufferPointer? {
+        defer { borrowed = nil }
+        return borrowed
+    }
+
+    /// Copies what is borrowed, which will be there no longer.
+    func keep() {
+        guard let borrowed = takeBorrowed() else { return }
+        buffer = BodyBytes(borrowed)
+    }
+
     func takeBuffer() -> BodyBytes? {
+        keep()
         guard let taken = buffer, !taken.isEmpty else { return nil }
         buffer = nil
         return taken
