@@ -122,6 +122,19 @@ private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
         #expect(try locator(environment: environment).interpreter() == "\(folder.path)/env/bin/python3")
         let named = try locator(["--python", "./other"], environment: environment)
         #expect(try named.interpreter() == "\(folder.path)/other")
+        for name in ["env", "./env", "\(folder.path)/env"] {
+            #expect(try locator(["--python", name]).interpreter() == "\(folder.path)/env/bin/python3")
+        }
+    }
+
+    /// Another Python would have other packages.
+    @Test func virtualEnvironmentThatIsNamedAndMissingIsNotReplaced() throws {
+        let environment = ["PATH": "\(folder.path)/bin", "VIRTUAL_ENV": "\(folder.path)/gone"]
+        let locator = try locator(environment: environment)
+        let error = #expect(throws: ConfigurationError.self) { try locator.locate("a:b") }
+        #expect("\(error.map { "\($0)" } ?? "")".contains("\(folder.path)/gone/bin/python3"))
+        linkAsApp("\(folder.path)/chat")
+        #expect(try locator.locate("chat") == .swift(executable: "\(folder.path)/chat"), "it needs no Python")
     }
 
     @Test func missingInterpreterIsNamed() throws {

@@ -302,9 +302,16 @@ def test_startup_failure_stops_the_worker(serve, mode, text):
 def test_lifespan_that_is_not_supported(serve):
     server = serve(env={"LIFESPAN": "unsupported"})
     assert server.get("/stream").status == 200
-    server.wait_for_log("does not support lifespan: ValueError")
+    server.wait_for_log("does not support lifespan")
+    assert "ValueError" not in server.error_log()
     strict = serve("--lifespan", "on", env={"LIFESPAN": "unsupported"}, wait=False)
     assert strict.wait() == 3
+
+
+def test_lifespan_that_breaks_off_says_why(serve):
+    server = serve(env={"LIFESPAN": "raised"})
+    assert server.get("/stream").status == 200
+    server.wait_for_log("does not support lifespan: RuntimeError: no database")
 
 
 def test_lifespan_can_be_off(serve):

@@ -59,6 +59,7 @@ def test_package_with_dots_is_found(gateway, tmp_path):
 def test_virtualenv_in_the_environment_is_used(gateway, tmp_path):
     module(tmp_path, "who", "import sys\n" + APP.format(body="sys.prefix.encode()"))
     server = Gateway(["--bind", "127.0.0.1:0", "who"], cwd=tmp_path, env={"VIRTUAL_ENV": str(PYTHON.parent.parent)})
+    server.wait_for_log(rf"Starting evgateway .*, {re.escape(str(PYTHON))}\)")
     try:
         assert server.wait_until_ready().get("/").body == str(PYTHON.parent.parent).encode()
     finally:
@@ -170,6 +171,50 @@ def test_app_that_cannot_be_found_is_named(gateway, locator, code, pattern):
     result, log = failing(gateway, locator)
     assert re.search(pattern, log), log
     assert result in (code, 3, 4) if code != 1 else result in (1, 3), f"exit code {result}:\n{log}"
+
+
+SERVICE = """
+import json
+
+
+class Service:
+    def __call__(self, environ, start_response):
+        start_response("200 OK", [])
+        return []
+
+
+async def live(scope, receive, send):
+    pass
+
+
+def add(one, two=2):
+    return one + two
+
+
+server = Service()
+"""
+
+
+@pytest.mark.parametrize("locator, hint", [
+    ("service:nothing", "its apps may be: live, server"),
+    ("service", "its apps may be: live, server"),
+    ("service:serve", "did you mean server or Service?"),
+    ("service.server", "did you mean service:server?"),
+    ("package.inner.server", "did you mean package.inner:server?"),
+])
+def test_what_was_meant_is_offered(gateway, tmp_path, locator, hint):
+    (tmp_path / "package").mkdir()
+    for path in ["service.py", "package/__init__.py", "package/inner.py"]:
+        (tmp_path / path).write_text("" if "init" in path else SERVICE)
+    _, log = failing(gateway, locator, "--pythonpath", tmp_path)
+    assert hint in log, log
+
+
+def test_interpreter_without_a_module_is_named(gateway, tmp_path):
+    (tmp_path / "needy.py").write_text("import no_such_package\n")
+    code, log = failing(gateway, "needy:app", "--pythonpath", tmp_path)
+    assert code == 3 and "--python chooses another interpreter" in log
+    assert re.search(r"it imports 'no_such_package', and there is no such module in /\S+/python", log), log
 
 
 def test_app_that_raises_shows_its_traceback(gateway):

@@ -30,6 +30,8 @@ size_t evg_py_probe(const char *locator, const char *pythonpath, char *const *ar
 
 /* "3.11.2 (main, ...)". */
 const char *evg_py_version(void);
+/* sys.executable; empty when it is not known. */
+const char *evg_py_executable(void);
 
 /* What a worker does with the interpreter after the fork: fault handler on fd. */
 void evg_py_worker_started(int fault_fd);

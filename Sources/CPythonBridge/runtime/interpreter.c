@@ -14,6 +14,13 @@ int evg_py_interpreter_prepare(void) {
 
 const char *evg_py_version(void) { return Py_GetVersion(); }
 
+const char *evg_py_executable(void) {
+    PyObject *path = PySys_GetObject("executable");
+    const char *text = path && PyUnicode_Check(path) ? PyUnicode_AsUTF8AndSize(path, NULL) : NULL;
+    if (!text) PyErr_Clear();
+    return text ? text : "";
+}
+
 static void call_host(const char *name, int argument) {
     PyObject *answer = PyObject_CallMethod(evg_py_host, name, "i", argument);
     if (!answer) evg_py_report(NULL, name);

@@ -110,21 +110,27 @@ package struct AppLocator {
         (environment("PATH") ?? "").split(separator: ":").map { FilePath.absolute(String($0), in: startFolder) }
     }
 
-    /// `--python`, else the virtual environment's, else the first python3 on PATH.
+    /// `--python`, else the virtual environment's, else the first python3 on PATH. A virtual environment that is named
+    /// and has none is an error: another Python would have other packages.
     package func interpreter() throws(ConfigurationError) -> String {
-        if let python {
-            let isPath = python.contains("/")
-            let candidates =
-                isPath ? [FilePath.absolute(python, in: startFolder)] : searchPath.map { "\($0)/\(python)" }
-            if let found = candidates.first(where: FilePath.isExecutableFile) { return found }
-            throw ConfigurationError("--python", reason: "no such interpreter: '\(python)'")
-        }
-        var candidates = searchPath.map { "\($0)/python3" }
+        if let python { return try interpreter(named: python) }
         if let environment = environment("VIRTUAL_ENV"), !environment.isEmpty {
-            candidates.insert(FilePath.absolute("\(environment)/bin/python3", in: startFolder), at: 0)
+            let path = FilePath.absolute("\(environment)/bin/python3", in: startFolder)
+            if FilePath.isExecutableFile(path) { return path }
+            throw ConfigurationError(
+                reason: "VIRTUAL_ENV is '\(environment)', and there is no \(path): name an interpreter with --python")
         }
-        if let found = candidates.first(where: FilePath.isExecutableFile) { return found }
+        if let found = searchPath.map({ "\($0)/python3" }).first(where: FilePath.isExecutableFile) { return found }
         throw ConfigurationError(
-            reason: "no Python interpreter: no $VIRTUAL_ENV/bin/python3 and no python3 on PATH; name one with --python")
+            reason: "no Python interpreter: no VIRTUAL_ENV and no python3 on PATH; name one with --python")
+    }
+
+    /// The value of `--python`: a path, the folder of a virtual environment, or a name on PATH.
+    private func interpreter(named python: String) throws(ConfigurationError) -> String {
+        let path = FilePath.absolute(python, in: startFolder)
+        var candidates = ["\(path)/bin/python3", "\(path)/bin/python"]
+        candidates += python.contains("/") ? [path] : searchPath.map { "\($0)/\(python)" }
+        if let found = candidates.first(where: FilePath.isExecutableFile) { return found }
+        throw ConfigurationError("--python", reason: "no such interpreter: '\(python)'")
     }
 }

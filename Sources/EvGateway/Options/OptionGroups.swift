@@ -135,7 +135,7 @@ struct ApplicationOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The interpreter of a Python app. (default: $VIRTUAL_ENV/bin/python3, else python3 on PATH)",
+            "Its interpreter, or virtual environment. (default: $VIRTUAL_ENV, else python3 on PATH)",
             valueName: "path"))
     var python: String?
 

@@ -11,7 +11,9 @@ extension PythonHost {
         guard configuration.workerClass == .auto else { return WorkerClassChoice(configuration.workerClass) }
         if configuration.interface == .asgi { return WorkerClassChoice(.asgi, "--interface is asgi") }
         if configuration.preload { return chooseForPreloaded(configuration) }
-        let answer = probe(configuration)
+        guard let answer = probe(configuration) else {
+            return WorkerClassChoice(.threads, "the app could not be examined")
+        }
         switch answer.interface {
         case .asgi:
             return WorkerClassChoice(.asgi, "an ASGI app")
@@ -22,7 +24,8 @@ extension PythonHost {
         case .wsgi:
             return WorkerClassChoice(.threads, "a WSGI app, and \(answer.gevent)")
         case .auto:
-            return WorkerClassChoice(.threads, "the app could not be examined")
+            // A worker will say why it cannot load the app.
+            return WorkerClassChoice(.threads)
         }
     }
 
@@ -32,9 +35,10 @@ extension PythonHost {
         return WorkerClassChoice(.threads, "a WSGI app, which gevent cannot patch after --preload")
     }
 
-    /// - Returns: `auto` for an app that cannot be imported; `gevent` as `evgateway.choose.gevent` says it.
-    private func probe(_ configuration: GatewayConfiguration) -> (interface: AppInterface, gevent: String) {
-        guard let locator = configuration.application else { return (.auto, "") }
+    /// - Returns: `auto` for an app that cannot be loaded; `gevent` as `evgateway.choose.gevent` says it. Nil when the
+    ///   import came to no end.
+    private func probe(_ configuration: GatewayConfiguration) -> (interface: AppInterface, gevent: String)? {
+        guard let locator = configuration.application else { return nil }
         let path = configuration.pythonPath.joined(separator: ",")
         let asked = configuration.interface == .wsgi ? "wsgi" : ""
         let bytes = try? ForkedQuestion.ask(forkHooks, timeout: configuration.timeout) { buffer in
@@ -44,7 +48,7 @@ extension PythonHost {
                     buffer.count)
             }
         }
-        guard let bytes else { return (.auto, "") }
+        guard let bytes else { return nil }
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
         let interface = lines.first.flatMap { AppInterface(rawValue: String($0)) } ?? .auto
         return (interface, lines.count > 1 ? String(lines[1]) : "")

@@ -12,7 +12,9 @@ final class PythonHost: ApplicationHost {
     let kind = AppKind.python
 
     var name: String {
-        "CPython " + String(cString: evg_py_version()).prefix { $0 != " " }
+        let executable = String(cString: evg_py_executable())
+        return "CPython " + String(cString: evg_py_version()).prefix { $0 != " " }
+            + (executable.isEmpty ? "" : ", \(executable)")
     }
 
     var forkHooks: ForkHooks {

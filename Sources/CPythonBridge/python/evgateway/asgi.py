@@ -164,8 +164,10 @@ class Lifespan:
         if self.mode == "on":
             return "the app does not support lifespan (--lifespan on)", self.failure_text()
         if self.failure is not None:
+            # An app that does not know the type of the scope raises before it receives anything. Whatever is raised
+            # later may be a start that failed.
             last = traceback.format_exception_only(type(self.failure), self.failure)[-1].strip()
-            _evgateway.asgi_note(f"The app does not support lifespan: {last}")
+            _evgateway.asgi_note("The app does not support lifespan" + (f": {last}" if self.received else ""))
         return "", ""
 
     async def call(self, scope):

@@ -1,15 +1,18 @@
-"""Tells whether a callable is a WSGI app (PEP 3333), an ASGI 3 app, or an ASGI 2 app, which is not served.
+"""Tells whether a callable is a WSGI app (PEP 3333), an ASGI 3 app, or what is not served: an ASGI 2 app, or a function
+that makes an app.
 
 Law: the answer comes from the callable's type and signature; nothing is called.
 """
 import functools
 import inspect
 
-WSGI, ASGI, ASGI2 = "wsgi", "asgi", "asgi2"
+WSGI, ASGI, ASGI2, FACTORY = "wsgi", "asgi", "asgi2", "factory"
 
 
 def of(app):
-    """Returns WSGI, ASGI or ASGI2; WSGI if type and signature do not decide."""
+    """Returns WSGI, ASGI, ASGI2 or FACTORY; WSGI if type and signature do not decide."""
+    if inspect.isfunction(app) and needs_nothing(app):
+        return FACTORY
     if inspect.isclass(app):
         # The call of a class makes an instance. ASGI 2 gives it the scope and calls the instance. ASGI 3 gives it three
         # arguments, and awaits the instance. WSGI gives it two arguments, and iterates over the instance.
@@ -31,6 +34,30 @@ def is_coroutine_function(function):
     return inspect.iscoroutinefunction(function) or hasattr(function, "_is_coroutine")
 
 
+def needs_nothing(function):
+    """Returns True if a function can be called without arguments, and not with any number of them. The parameters of
+    an app are required; those of a factory are optional, or there are none."""
+    parameters = inspect.signature(function).parameters.values()
+    return all(p.kind is not p.VAR_POSITIONAL and (p.default is not p.empty or p.kind is p.VAR_KEYWORD)
+               for p in parameters)
+
+
+def looks_like_app(value):
+    """Returns True if value is made to be called as an app is: for suggestions. Classes are no apps here."""
+    if inspect.isclass(value) or inspect.ismodule(value):
+        return False
+    function = value if inspect.isfunction(value) else getattr(type(value), "__call__", None)
+    if not inspect.isfunction(function):
+        return False
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[0 if function is value else 1:]
+    except (TypeError, ValueError):
+        return False
+    wanted = 3 if is_coroutine_function(function) else 2
+    return len(parameters) == wanted and all(
+        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+
+
 def takes(app, count):
     """Returns True if app can be called with count arguments, or if its signature is not known."""
     try:
@@ -47,6 +74,8 @@ def takes(app, count):
 def mismatch(app, expected):
     """Returns None if app is what is expected ("wsgi", "asgi", "" for either), else why it is not."""
     found = of(app)
+    if found == FACTORY:
+        return "takes no request; is it a function that makes the app? Then write the call, with ()"
     if found == ASGI2:
         return ("is an ASGI 2 app (a double callable), and ASGI 3 is served: "
                 "wrap it in asgiref.compatibility.guarantee_single_callable")

@@ -37,7 +37,8 @@ def load(text, pythonpath="", expected=""):
     app = find(text, pythonpath)
     problem = interface.mismatch(app, expected) if expected is not None else None
     if problem:
-        raise LoadError(f"{text!r} {problem}")
+        call = f": {text}()" if interface.of(app) == interface.FACTORY and ":" in text else ""
+        raise LoadError(f"{text!r} {problem}{call}")
     return app
 
 
@@ -86,7 +87,8 @@ def load_module(text):
         if not is_path(text) and (text == missing or text.startswith(missing + ".")) and missing:
             raise LoadError(missing_module(text, missing), BOOT_FAILURE) from None
         raise LoadError(
-            f"cannot load {text!r}: it imports {missing!r}, and there is no such module",
+            f"cannot load {text!r}: it imports {missing!r}, and there is no such module in {sys.executable}; "
+            "--python chooses another interpreter",
             BOOT_FAILURE, current_traceback(),
         ) from None
     except BaseException as error:
@@ -95,6 +97,9 @@ def load_module(text):
 
 def missing_module(text, missing):
     message = f"no module named {missing!r}" + (f" (wanted: {text!r})" if missing != text else "")
+    parent, _, attribute = text.rpartition(".")
+    if hasattr(sys.modules.get(parent), attribute):
+        return f"{message}; did you mean {parent}:{attribute}?"
     candidate = text.replace(".", os.sep) + ".py"
     if text.endswith("py") and os.path.exists(text):
         message += f"; did you mean the file ./{text}?"
@@ -138,7 +143,7 @@ def load_default(module, text):
     if factories:
         message += f"; did you mean {text}:{factories[0]}()?"
     else:
-        message += near(module, "application") or near(module, "app")
+        message += near(module, "application") or near(module, "app") or apps_of(module)
     raise LoadError(message)
 
 
@@ -181,7 +186,8 @@ def look_up(module, module_text, node, attribute):
         try:
             found, path = getattr(found, name), f"{path}:{name}" if found is module else f"{path}.{name}"
         except AttributeError:
-            raise LoadError(f"{path!r} has no attribute {name!r}{near(found, name)}") from None
+            hint = near(found, name) or (apps_of(module) if found is module else "")
+            raise LoadError(f"{path!r} has no attribute {name!r}{hint}") from None
     return found
 
 
@@ -189,6 +195,13 @@ def near(owner, name):
     public = [candidate for candidate in dir(owner) if not candidate.startswith("__")]
     close = difflib.get_close_matches(name, public, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def apps_of(module):
+    """Returns a hint that names what in a module looks like an app, or "" if nothing does."""
+    names = [name for name, value in vars(module).items()
+             if not name.startswith("_") and interface.looks_like_app(value)]
+    return f"; its apps may be: {', '.join(names)}" if names else ""
 
 
 def a(value):
