@@ -5,7 +5,7 @@ import Testing
     @Test(
         arguments: [
             ("auto", .auto), ("inline", .inline), ("threads", .threads), ("gevent", .gevent), ("asgi", .asgi),
-            ("sync", .inline), ("gthread", .threads), ("gevent_wsgi", .gevent), ("gevent_pywsgi", .gevent),
+            ("sync", .threads), ("gthread", .threads), ("gevent_wsgi", .gevent), ("gevent_pywsgi", .gevent),
             ("gunicorn.workers.ggevent.GeventWorker", .gevent), ("egg:gunicorn#gevent", .gevent),
             ("geventwebsocket.gunicorn.workers.GeventWebSocketWorker", .gevent),
             ("uvicorn.workers.UvicornWorker", .asgi), ("uvicorn.workers.UvicornH11Worker", .asgi),
@@ -26,9 +26,9 @@ import Testing
         #expect(failure(["-k", name, "app"]) == "--worker-class: '\(name)' is not available: \(instead)")
     }
 
-    @Test func syncWithThreadsMeansThreadsAsInGunicorn() throws {
-        #expect(try configuration(["-k", "sync", "--threads", "4", "app"]).workerClass == .threads)
-        #expect(try configuration(["-k", "sync", "--threads", "1", "app"]).workerClass == .inline)
+    @Test func syncIsOneThreadUnlessThreadsAreAskedForAsInGunicorn() throws {
+        #expect(try configuration(["-k", "sync", "--threads", "4", "app"]).threads == 4)
+        #expect(try configuration(["-k", "sync", "app"]).threads == 1)
         #expect(try configuration(["-k", "inline", "--threads", "4", "app"]).workerClass == .inline)
         #expect(try configuration(["-k", "gthread", "app"]).threads == 8)
     }

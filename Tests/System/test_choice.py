@@ -1,5 +1,6 @@
 """`-k auto`: the app decides the class, the log shows the choice and its reason, and failures end a worker only."""
 
+import os
 import signal
 import subprocess
 
@@ -203,6 +204,27 @@ def test_preloaded_app_is_never_given_to_gevent(served):
     server = served(WSGI, "--preload")
     assert server.get("/").body == b"wsgi"
     assert using(server).groups() == ("threads", "a WSGI app, which gevent cannot patch after --preload")
+
+
+def test_sync_serves_one_request_at_a_time(served, tmp_path):
+    """As gunicorn's does; the worker goes on answering for itself meanwhile."""
+    os.mkfifo(tmp_path / "gate")
+    text = f"""
+def app(environ, start_response):
+    start_response('200 OK', [])
+    if environ['PATH_INFO'] == '/waits':
+        open({str(tmp_path / 'gate')!r}).close()
+    return [str(environ['wsgi.multithread']).encode()]
+"""
+    server = served(text, "-k", "sync")
+    assert using(server).groups() == ("threads", "one request at a time")
+    with server.connect() as first, server.connect() as second, server.connect() as wrong:
+        first.request("GET", "/waits")
+        gate = open(tmp_path / "gate", "w")     # returns when the app has begun to wait
+        second.request("GET", "/")
+        assert wrong.send("no request\r\n\r\n").read().status == 400
+        gate.close()
+        assert first.read().body == second.read().body == b"False"
 
 
 def test_threads_asked_for_are_threads_got(served):

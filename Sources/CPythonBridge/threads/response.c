@@ -76,7 +76,8 @@ static const evg_py_environ *environ_of(evg_py_listener *listener) {
     if (listener->gil.environ) return listener->gil.environ;
     evg_py_environ *environ = evg_py_environ_new(&listener->options);
     if (!environ) return NULL;
-    if (PyDict_SetItemString(environ->constants, "wsgi.multithread", Py_True)
+    PyObject *multithread = evg_pool_now(evg_py_pool).threads > 1 ? Py_True : Py_False;
+    if (PyDict_SetItemString(environ->constants, "wsgi.multithread", multithread)
         || evg_py_watch_dress(environ->constants, NULL)) {
         evg_py_report(NULL, "preparing the environ");
         return NULL;

@@ -82,9 +82,9 @@ package struct GatewayConfiguration: Sendable {
         let threadsAsked = try pythonApps.threads.map { text throws(ConfigurationError) in
             try OptionValue.wholeNumber("--threads", text, in: 1...1024)
         }
-        threads = threadsAsked ?? 8
+        threads = threadsAsked ?? WorkerClass.usualThreads(options.workers.workerClass)
         asksForThreads = (threadsAsked ?? 1) > 1
-        workerClass = try WorkerClass(parsing: options.workers.workerClass, threads: threadsAsked)
+        workerClass = try WorkerClass(parsing: options.workers.workerClass)
         interface = try OptionValue.choice("--interface", pythonApps.interface)
         try workerClass.check(interface)
         streamRequestBody = pythonApps.streamRequestBody

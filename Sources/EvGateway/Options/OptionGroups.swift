@@ -33,7 +33,7 @@ struct WorkerOptions: ParsableArguments {
         name: [.customShort("k", allowingJoined: true), .long],
         help: ArgumentHelp(
             "How the app is called: auto, gevent, threads or inline (WSGI), asgi, or swift.",
-            discussion: "gunicorn's names are understood: sync, gthread, gevent, uvicorn.workers.UvicornWorker.",
+            discussion: "gunicorn's names are understood: sync (one thread), gthread, uvicorn.workers.UvicornWorker.",
             valueName: "name"))
     var workerClass = "auto"
 

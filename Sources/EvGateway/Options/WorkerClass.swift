@@ -16,20 +16,23 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     case swift
 
     /// Reads `--worker-class`.
-    /// - Parameter threads: the value of `--threads`; nil if not given. With more than one, `sync` means `threads`.
-    package init(parsing text: String, threads: Int? = nil) throws(ConfigurationError) {
-        if let known = WorkerClass(rawValue: text) {
+    package init(parsing text: String) throws(ConfigurationError) {
+        if let known = WorkerClass(rawValue: text) ?? Self.gunicornNames[text] {
             self = known
-        } else if let known = Self.gunicornNames[text] {
-            self = known == .inline && (threads ?? 1) > 1 ? .threads : known
         } else {
             throw ConfigurationError("--worker-class", reason: Self.refusal(of: text))
         }
     }
 
+    /// The threads of a worker, unless `--threads` says it. What gunicorn calls `sync` serves one request at a time: on
+    /// one thread, so that the loop goes on turning meanwhile.
+    static func usualThreads(_ text: String) -> Int { syncNames.contains(text) ? 1 : 8 }
+
+    private static let syncNames: Set = ["sync", "egg:gunicorn#sync", "gunicorn.workers.sync.SyncWorker"]
+
     /// Names that gunicorn's configurations use, also as dotted paths and egg references.
     private static let gunicornNames: [String: WorkerClass] = [
-        "sync": .inline, "egg:gunicorn#sync": .inline, "gunicorn.workers.sync.SyncWorker": .inline,
+        "sync": .threads, "egg:gunicorn#sync": .threads, "gunicorn.workers.sync.SyncWorker": .threads,
         "gthread": .threads, "egg:gunicorn#gthread": .threads, "gunicorn.workers.gthread.ThreadWorker": .threads,
         "gevent_wsgi": .gevent, "gevent_pywsgi": .gevent, "egg:gunicorn#gevent": .gevent,
         "gunicorn.workers.ggevent.GeventWorker": .gevent, "gunicorn.workers.ggevent.GeventPyWSGIWorker": .gevent,

@@ -8,7 +8,10 @@ import EvLoop
 
 extension PythonHost {
     func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice {
-        guard configuration.workerClass == .auto else { return WorkerClassChoice(configuration.workerClass) }
+        guard configuration.workerClass == .auto else {
+            let isSerial = configuration.workerClass == .threads && configuration.threads == 1
+            return WorkerClassChoice(configuration.workerClass, isSerial ? "one request at a time" : nil)
+        }
         if configuration.interface == .asgi { return WorkerClassChoice(.asgi, "--interface is asgi") }
         if configuration.preload { return chooseForPreloaded(configuration) }
         guard let answer = probe(configuration) else {
