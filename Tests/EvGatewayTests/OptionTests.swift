@@ -124,6 +124,21 @@ import Testing
         #expect(!line.isEmpty && !line.contains("\n"))
     }
 
+    @Test(arguments: [
+        (["--port", "80"], "unknown option '--port': write --bind HOST:PORT"),
+        (["--host=0.0.0.0"], "unknown option '--host': write --bind HOST:PORT"),
+        (["--factory"], "unknown option '--factory': write the call as part of APP: module:create_app()"),
+        (["--reload"], "unknown option '--reload': gunicorn has it, evgateway does not"),
+        (["--logger-class", "x"], "unknown option '--logger-class': gunicorn has it, evgateway does not"),
+        (["--bidn", "x"], "unknown option '--bidn'; did you mean '--bind'?"),
+        (["--worker", "2"], "unknown option '--worker'; did you mean '--workers'?"),
+        (["--keepalive", "2"], "unknown option '--keepalive'; did you mean '--keep-alive'?"),
+        (["--zzz"], "unknown option '--zzz'"), (["-x"], "unknown option '-x'"),
+    ])
+    func unknownOptionIsAnsweredWithWhatToWrite(_ words: [String], _ expected: String) {
+        #expect(failure(words + ["app"]) == expected)
+    }
+
     @Test func badAddressNamesTheOption() {
         #expect(failure(["--bind", "127.0.0.1:99999", "app"]).hasPrefix("--bind: "))
     }

@@ -46,7 +46,9 @@ extension GatewayOptions {
             return .run(options)
         } catch {
             if exitCode(for: error) == .success { return .answer(fullMessage(for: error)) }
-            throw ConfigurationError(reason: sentence(message(for: error)))
+            let message = message(for: error)
+            throw ConfigurationError(
+                reason: unknownOption(in: message).map { UnknownOption.reason($0, known: names) } ?? sentence(message))
         }
     }
 
@@ -55,6 +57,19 @@ extension GatewayOptions {
     package static func indexOfApp(in arguments: [String]) -> Int? {
         let words = arguments.prefix { $0 != "--" }
         return words.indices.first { (try? parse(Array(words[...$0])))?.app != nil }
+    }
+
+    /// The option that a message of the parser calls unknown.
+    private static func unknownOption(in message: String) -> String? {
+        let start = "Unknown option '"
+        guard message.hasPrefix(start) else { return nil }
+        return String(message.dropFirst(start.count).prefix { $0 != "'" })
+    }
+
+    /// The long names of all options, with their dashes, as the help has them.
+    private static var names: Set<String> {
+        let words = helpMessage().split { " ,/\n".contains($0) }
+        return Set(words.filter { $0.hasPrefix("--") && $0.count > 2 }.map(String.init))
     }
 
     /// Makes one line of the text, to be printed after `evgateway: `.
