@@ -148,8 +148,10 @@ def test_function_that_makes_the_app_is_no_app(served, worker_class, parameters)
     assert log.count("'chosen:create_app' takes no request") == 1 and "chosen:create_app()" in log
 
 
-def test_wrapper_with_any_arguments_is_an_app(served):
-    server = served(WSGI + "\ninner = app\n\n\ndef app(*arguments, **more):\n    return inner(*arguments, **more)\n")
+@pytest.mark.parametrize("parameters", ["*arguments, **more", "environ=None, start_response=None"])
+def test_wrapper_of_an_app_is_an_app(served, parameters):
+    call = parameters.replace("=None", "")
+    server = served(WSGI + f"\ninner = app\n\n\ndef app({parameters}):\n    return inner({call})\n")
     assert server.get("/").body == b"wsgi"
 
 

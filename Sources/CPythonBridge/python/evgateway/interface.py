@@ -36,10 +36,12 @@ def is_coroutine_function(function):
 
 def needs_nothing(function):
     """Returns True if a function can be called without arguments, and not with any number of them. The parameters of
-    an app are required; those of a factory are optional, or there are none."""
-    parameters = inspect.signature(function).parameters.values()
+    an app are required, or have the names of the standards; those of a factory are optional, or there are none."""
+    parameters = inspect.signature(function).parameters
+    if {"environ", "start_response", "scope"} & parameters.keys():
+        return False
     return all(p.kind is not p.VAR_POSITIONAL and (p.default is not p.empty or p.kind is p.VAR_KEYWORD)
-               for p in parameters)
+               for p in parameters.values())
 
 
 def looks_like_app(value):
