@@ -147,6 +147,18 @@ def test_large_answers_arrive_whole_at_slow_readers(gateway):
         assert answer.body == b"y" * 5_000_000 and answer.get("Content-Length") == "5000000"
 
 
+@pytest.mark.parametrize("end", ["close", "reset"])
+@pytest.mark.parametrize("limit", [0, 1_000_000, 100_000_000])
+def test_large_block_that_nobody_reads_gives_its_thread_back(gateway, limit, end):
+    """Its thread waits for the client only where nothing more may be spooled, and not for one that has left."""
+    server = start(gateway, "--spool-limit", limit, threads=1)
+    with server.connect(receive_buffer=4096) as reader:
+        reader.request("GET", "/size?size=50000000").read_head()
+        if limit < 50_000_000:
+            getattr(reader, end)()
+        assert ask(server, "/me").status_code == 200
+
+
 # Clients that leave
 
 

@@ -46,8 +46,9 @@ final class ThreadsApplication: Application {
     /// Seconds after which the loop looks whether the thread that was to take the queue has done so.
     private static let guardInterval = 0.001
 
-    /// Bytes of a large block that are sent by one call.
+    /// Bytes of a large block that are sent by one call, and how many calls a turn of the loop makes for a request.
     private static let loanPiece = 1 << 18
+    private static let loanPieces = 16
 
     /// That of this process.
     private(set) static var current: ThreadsApplication?
@@ -61,6 +62,9 @@ final class ThreadsApplication: Application {
     /// Jobs that the threads have not been told of.
     private var hasSubmitted = false
     private var guardTimer: TimerWatcher?
+    /// Large blocks that go on in the next turn.
+    private var unfinished: [(job: Job, exchange: Exchange)] = []
+    private var unfinishedTimer: TimerWatcher?
     private var stuckThreads: StuckThreads?
 
     init(
@@ -73,6 +77,7 @@ final class ThreadsApplication: Application {
         request.initialize(to: evg_py_request())
         answer.initialize(to: evg_py_answer())
         guardTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.kick() } }
+        unfinishedTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.goOn() } }
         if configuration.timeout > 0 {
             stuckThreads = StuckThreads(pool, limit: configuration.timeout, loop, worker)
         }
@@ -214,6 +219,7 @@ final class ThreadsApplication: Application {
         var data = UnsafeRawBufferPointer(answer.data)
         if answer.lends, data.isEmpty { data = Self.takeLoan(of: answer.job) }
         var isFull = false
+        var pieces = 1
         if news & EVG_PY_HEAD.rawValue != 0 {
             let length = answer.length < 0 ? nil : UInt64(answer.length)
             let head = ResponseHead.lent(answer.head)
@@ -222,15 +228,16 @@ final class ThreadsApplication: Application {
         } else {
             isFull = exchange.write(data) == .full
         }
-        while answer.lends, !isFull {
-            let piece = Self.takeLoan(of: answer.job)
-            if piece.isEmpty { break }
-            isFull = exchange.write(piece) == .full
+        while hasLoan(answer.job), !isFull, !exchange.isGone, pieces < Self.loanPieces {
+            isFull = exchange.write(Self.takeLoan(of: answer.job)) == .full
+            pieces += 1
         }
         if news & EVG_PY_BROKE.rawValue != 0 { exchange.fail() }
         if news & EVG_PY_ENDED.rawValue != 0 { exchange.finish() }
         if news & EVG_PY_OVERRAN.rawValue != 0 { exchange.warnOfOverrun() }
-        if isFull, news & (EVG_PY_ENDED.rawValue | EVG_PY_DONE.rawValue) == 0, !exchange.isGone {
+        if !isFull, !exchange.isGone, hasLoan(answer.job) {
+            postpone(answer.job, exchange)
+        } else if isFull, news & (EVG_PY_ENDED.rawValue | EVG_PY_DONE.rawValue) == 0, !exchange.isGone {
             let job = answer.job
             exchange.onDrained = { LoopActor.assumeIsolated { evg_job_drained(job) } }
             evg_job_full(job)
@@ -248,6 +255,22 @@ final class ThreadsApplication: Application {
         let piece = UnsafeRawBufferPointer(start: lent.base, count: min(lent.count, loanPiece))
         evg_job_use(job, piece.count)
         return piece
+    }
+
+    private func hasLoan(_ job: Job) -> Bool { job.pointee.loop.lent.count > 0 }
+
+    /// Leaves the rest of what is lent for the next turn, so that a huge block keeps no other connection waiting.
+    private func postpone(_ job: Job, _ exchange: Exchange) {
+        evg_job_full(job)
+        if unfinished.isEmpty { unfinishedTimer?.start(after: 0) }
+        unfinished.append((job, exchange))
+    }
+
+    private func goOn() {
+        let postponed = unfinished
+        unfinished = []
+        // The job of a client that has left may be that of another request by now.
+        for (job, exchange) in postponed where !exchange.clientHasLeft { evg_job_drained(job) }
     }
 
     /// The thread goes on to other requests while the loop sends.
