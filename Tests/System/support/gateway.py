@@ -122,6 +122,9 @@ class Gateway:
     # Log
 
     def error_log(self):
+        """What has been logged; the whole log if the server has ended and left no worker behind."""
+        if self.process.poll() is not None:
+            self.log.thread.join(5)
         return self.log.text()
 
     def wait_for_log(self, pattern, **more):
