@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import select
 import subprocess
 import threading
 import time
@@ -21,30 +22,47 @@ READY = r"Worker ready \(pid: (\d+)\)"
 
 
 class Log:
-    """The lines that a process writes to a pipe, collected by a thread until every writer has closed it."""
+    """The lines that a process writes to a pipe, collected by a thread until every writer has closed it. Whoever asks
+    for them gets all that have been written before, however late the thread is."""
 
     def __init__(self, pipe):
         self.lines, self.ended = [], False
         self.changed = threading.Condition()
-        self.thread = threading.Thread(target=self._follow, args=(pipe,), daemon=True)
+        self._pipe, self._rest = pipe, b""
+        self.thread = threading.Thread(target=self._follow, daemon=True)
         self.thread.start()
 
-    def _follow(self, pipe):
-        for line in pipe:
+    def _follow(self):
+        while not self.ended:
+            self._is_readable(None)
             with self.changed:
-                self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
-                self.changed.notify_all()
-        with self.changed:
-            self.ended = True
-            self.changed.notify_all()
-        pipe.close()
+                self._take()
+        self._pipe.close()
+
+    def _is_readable(self, timeout):
+        poll = select.poll()
+        poll.register(self._pipe, select.POLLIN)
+        return bool(poll.poll(timeout))
+
+    def _take(self):
+        """Takes what is in the pipe now. With the lock."""
+        while not self.ended and self._is_readable(0):
+            data = os.read(self._pipe.fileno(), 65536)
+            self.ended = not data
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            if self.ended and self._rest:
+                lines.append(self._rest)
+            self.lines += [line.decode("utf-8", "replace") for line in lines]
+        self.changed.notify_all()
 
     def text(self):
         with self.changed:
+            self._take()
             return "\n".join(self.lines)
 
     def matches(self, pattern, start=0):
         with self.changed:
+            self._take()
             return [found for line in self.lines[start:] if (found := re.search(pattern, line))]
 
     def wait_for(self, pattern, count=1, start=0, timeout=60.0):
@@ -122,9 +140,6 @@ class Gateway:
     # Log
 
     def error_log(self):
-        """What has been logged; the whole log if the server has ended and left no worker behind."""
-        if self.process.poll() is not None:
-            self.log.thread.join(5)
         return self.log.text()
 
     def wait_for_log(self, pattern, **more):
