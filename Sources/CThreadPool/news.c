@@ -155,6 +155,7 @@ void evg_job_drained(evg_job *job) {
     job->locked.full = false;
     evg_job_changed(job);
     /* The caller is the loop, which looks for news before it waits. */
-    if (job->locked.news || job->loop.lent.count) evg_job_tell(job, 0, true);
+    bool has_loan = job->loop.lent.count || job->locked.lending == EVG_JOB_OFFERS;
+    if (job->locked.news || has_loan) evg_job_tell(job, 0, true);
     evg_pool_unlock(job->pool);
 }

@@ -145,20 +145,24 @@ private func end(_ job: Job, _ thread: UnsafeMutablePointer<evg_pool_thread>, _ 
 }
 
 @Suite struct LoanTests {
-    /// A thread of its own takes a job, lends three bytes with it and gives it back.
+    /// A thread of its own takes a job, may send a byte first, lends three bytes and gives the job back.
     private final class Lender: Sendable {
-        let ended = Signal()
+        let ended = Signal(), goesOn = Signal()
         private let used = Atomic(false)
         var wereUsed: Bool { used.load(ordering: .relaxed) }
 
-        init(_ pool: Pool) {
+        init(_ pool: Pool, sendsFirst: Bool = false) {
             startThread { [self] in
                 guard let thread = evg_pool_thread_new(pool.pool) else { return }
                 var job = evg_pool_take(thread, nil, 0)
                 while job == nil, evg_pool_wait(thread) { job = evg_pool_take(thread, nil, 0) }
                 guard let job else { return }
                 let bytes: [UInt8] = [1, 2, 3]
-                used.store(evg_job_lend(job, bytes, bytes.count, 1), ordering: .relaxed)
+                if sendsFirst {
+                    _ = job.send([0])
+                    goesOn.wait()
+                }
+                used.store(evg_job_lend(job, bytes, bytes.count, sendsFirst ? 0 : 1), ordering: .relaxed)
                 _ = evg_pool_take(thread, job, done)
                 evg_pool_thread_free(thread)
                 ended.signal()
@@ -193,6 +197,24 @@ private func end(_ job: Job, _ thread: UnsafeMutablePointer<evg_pool_thread>, _ 
         #expect(lender.ended.wait(), "nothing is left, although the client takes no more")
         #expect(lender.wereUsed)
         evg_job_drained(job)
+        #expect(pool.news() == [News(1, done)])
+        pool.free()
+    }
+
+    @Test func loanThatIsOfferedToAFullJobIsTakenWhenItIsDrained() throws {
+        let pool = try Pool(mark: 10)
+        let lender = Lender(pool, sendsFirst: true)
+        _ = try pool.queue(1)
+        let job = try next(pool)
+        lender.goesOn.signal()
+        while !evg_pool_has_news(pool.pool) { #expect(pool.calls.wake.wait()) }
+        evg_job_full(job)
+        #expect(evg_pool_next(pool.pool) == nil)
+        evg_job_drained(job)
+        try #require(evg_pool_next(pool.pool) == job)
+        #expect(loan(of: job) == [1, 2, 3])
+        evg_job_taken(job)
+        #expect(lender.ended.wait() && lender.wereUsed)
         #expect(pool.news() == [News(1, done)])
         pool.free()
     }
