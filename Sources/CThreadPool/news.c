@@ -66,19 +66,19 @@ void evg_job_await_room(evg_job *job) {
 bool evg_job_lend(evg_job *job, const uint8_t *bytes, size_t count, uint32_t news) {
     evg_pool *pool = job->pool;
     evg_pool_lock(pool);
-    bool wanted = !job->gone, wakes = false;
-    if (wanted) {
-        job->locked.lent = (evg_loan){bytes, count};
-        job->locked.lending = EVG_JOB_OFFERS;
-        wakes = evg_job_tell(job, news, false);
+    if (job->gone) {
+        evg_pool_unlock(pool);
+        return false;
     }
+    job->locked.lent = (evg_loan){bytes, count};
+    job->locked.lending = EVG_JOB_OFFERS;
+    bool wakes = evg_job_tell(job, news, false);
     evg_pool_unlock(pool);
     if (wakes) evg_pool_wake(pool);
-    if (!wanted) return false;
     evg_pool_lock(pool);
     while (job->locked.lending == EVG_JOB_LENDS || (job->locked.lending == EVG_JOB_OFFERS && !job->gone))
         evg_job_await(job, NULL);
-    wanted = job->locked.lending == EVG_JOB_LENDS_NOTHING && !job->gone;
+    bool wanted = job->locked.lending == EVG_JOB_LENDS_NOTHING && !job->gone;
     job->locked.lending = EVG_JOB_LENDS_NOTHING;
     evg_pool_unlock(pool);
     return wanted;
@@ -125,7 +125,9 @@ evg_job *evg_pool_next(evg_pool *pool) {
 
 void evg_job_end_loan(evg_job *job) {
     job->loop.lent = (evg_loan){0};
-    if (job->locked.lending == EVG_JOB_LENDS) job->locked.lending = EVG_JOB_LENDS_NOTHING;
+    if (job->locked.lending != EVG_JOB_LENDS) return;
+    job->locked.lending = EVG_JOB_LENDS_NOTHING;
+    evg_job_changed(job);
 }
 
 void evg_job_use(evg_job *job, size_t count) {
@@ -146,7 +148,6 @@ void evg_job_full(evg_job *job) {
     evg_pool_lock(job->pool);
     job->locked.full = true;
     if (!job->loop.lent.count) evg_job_end_loan(job);
-    evg_job_changed(job);
     evg_pool_unlock(job->pool);
 }
 

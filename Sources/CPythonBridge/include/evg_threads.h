@@ -50,8 +50,7 @@ typedef struct evg_py_answer {
     uint32_t news;
     const evg_response_head *head;
     int64_t length;     /* of the body; -1: not known */
-    evg_py_text data;
-    bool lends;         /* job->loop.lent comes behind data */
+    evg_py_text data;   /* job->loop.lent comes behind it */
     int file;
     int64_t file_offset, file_count;
 } evg_py_answer;

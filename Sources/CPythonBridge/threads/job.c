@@ -51,7 +51,7 @@ bool evg_py_threads_next(evg_py_answer *answer) {
     *answer = (evg_py_answer){
         .job = &job->base, .exchange = job->loop.exchange, .news = news, .head = &job->out.head,
         .length = job->out.length,
-        .data = {job->base.loop.data.base, job->base.loop.data.count}, .lends = job->base.loop.lent.count > 0,
+        .data = {job->base.loop.data.base, job->base.loop.data.count},
         .file = -1, .file_offset = job->out.file_offset, .file_count = job->out.file_count,
     };
     if (news & EVG_PY_SENDS) {

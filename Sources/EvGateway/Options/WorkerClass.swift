@@ -19,6 +19,8 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     package init(parsing text: String) throws(ConfigurationError) {
         if let known = WorkerClass(rawValue: text) ?? Self.gunicornNames[text] {
             self = known
+        } else if Self.syncNames.contains(text) {
+            self = .threads
         } else {
             throw ConfigurationError("--worker-class", reason: Self.refusal(of: text))
         }
@@ -32,7 +34,6 @@ package enum WorkerClass: String, CaseIterable, Sendable {
 
     /// Names that gunicorn's configurations use, also as dotted paths and egg references.
     private static let gunicornNames: [String: WorkerClass] = [
-        "sync": .threads, "egg:gunicorn#sync": .threads, "gunicorn.workers.sync.SyncWorker": .threads,
         "gthread": .threads, "egg:gunicorn#gthread": .threads, "gunicorn.workers.gthread.ThreadWorker": .threads,
         "gevent_wsgi": .gevent, "gevent_pywsgi": .gevent, "egg:gunicorn#gevent": .gevent,
         "gunicorn.workers.ggevent.GeventWorker": .gevent, "gunicorn.workers.ggevent.GeventPyWSGIWorker": .gevent,

@@ -202,7 +202,7 @@ final class ThreadsApplication: Application {
     private func settle() {
         let answer = answer.pointee
         let exchange = Exchange.borrowed(answer.exchange)
-        if answer.news & Self.whole == Self.whole, !answer.lends, answer.length == Int64(answer.data.count) {
+        if answer.news & Self.whole == Self.whole, answer.length == Int64(answer.data.count) {
             exchange.respond(ResponseHead.lent(answer.head).pointee, body: UnsafeRawBufferPointer(answer.data))
             if answer.news & EVG_PY_DONE.rawValue == 0 { evg_job_taken(answer.job) }
         } else {
@@ -217,7 +217,7 @@ final class ThreadsApplication: Application {
     private func settle(_ answer: evg_py_answer, _ exchange: Exchange) {
         let news = answer.news
         var data = UnsafeRawBufferPointer(answer.data)
-        if answer.lends, data.isEmpty { data = Self.takeLoan(of: answer.job) }
+        if data.isEmpty { data = Self.takeLoan(of: answer.job) }
         var isFull = false
         var pieces = 1
         if news & EVG_PY_HEAD.rawValue != 0 {
@@ -248,10 +248,11 @@ final class ThreadsApplication: Application {
         if news & UInt32(EVG_JOB_WANTS) != 0, let job = answer.job, exchange.onBody != nil { feed(job, exchange) }
     }
 
-    /// The next piece of what the thread lends. It is taken in pieces, so that what a slow client does not take is kept
-    /// in the spool and not in memory.
+    /// The next piece of what the thread lends, empty if there is none. It is taken in pieces, so that what a slow
+    /// client does not take is kept in the spool and not in memory.
     private static func takeLoan(of job: Job) -> UnsafeRawBufferPointer {
         let lent = job.pointee.loop.lent
+        guard lent.count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
         let piece = UnsafeRawBufferPointer(start: lent.base, count: min(lent.count, loanPiece))
         evg_job_use(job, piece.count)
         return piece

@@ -104,10 +104,8 @@ package final class HTTP1Connection: Connection {
         let exchange = Exchange(head, .http1(self))
         running = exchange
         var bytes = bytes
-        var borrows = false
         if let rest = exchange.borrowBody(bytes) {
             bytes = rest
-            borrows = true
         } else if !exchange.isBodyComplete {
             bytes = exchange.receiveBody(bytes)
             // A request that is answered inside `run` leaves the connection in the list it was in, but one whose body
@@ -115,7 +113,7 @@ package final class HTTP1Connection: Connection {
             if !exchange.isBodyComplete { worker.deadlines.begin(.active, self) }
         }
         exchange.run()
-        if borrows { exchange.keepBorrowedBody() }
+        exchange.keepBorrowedBody()
         if running === exchange, wait != .body { worker.deadlines.begin(.active, self) }
         return bytes
     }

@@ -60,6 +60,12 @@ class Log:
             self._take()
             return "\n".join(self.lines)
 
+    def position(self):
+        """The number of lines."""
+        with self.changed:
+            self._take()
+            return len(self.lines)
+
     def matches(self, pattern, start=0):
         with self.changed:
             self._take()
@@ -146,8 +152,7 @@ class Gateway:
         return self.log.wait_for(pattern, **more)
 
     def log_position(self):
-        with self.log.changed:
-            return len(self.log.lines)
+        return self.log.position()
 
     # Processes
 

@@ -35,10 +35,9 @@ class LoadError(Exception):
 def load(text, pythonpath="", expected=""):
     """Returns the callable that text names. expected is "wsgi", "asgi", "" for either, or None for no check."""
     app = find(text, pythonpath)
-    problem = interface.mismatch(app, expected) if expected is not None else None
+    problem = interface.mismatch(app, expected, text) if expected is not None else None
     if problem:
-        call = f": {text}()" if interface.of(app) == interface.FACTORY and ":" in text else ""
-        raise LoadError(f"{text!r} {problem}{call}")
+        raise LoadError(f"{text!r} {problem}")
     return app
 
 
