@@ -25,7 +25,6 @@ func example(_ name: String, _ folder: String) -> Target {
         name: name, dependencies: ["EvGateway"], path: "Examples/\(folder)", swiftSettings: strict)
 }
 
-let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
@@ -37,7 +36,6 @@ let package = Package(
         .library(name: "EvPython", type: .dynamic, targets: ["EvPython"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],
@@ -57,15 +55,16 @@ let package = Package(
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", httpTypes, logging]),
         library("EvSupervisor", ["EvLoop", logging]),
-        library("EvGateway", ["EvSupervisor", "EvServer", "EvLoop", argumentParser, httpTypes, logging]),
+        library("EvSettings", ["EvLoop"]),
+        library("EvGateway", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", httpTypes, logging]),
         .target(
             name: "EvPython",
             dependencies: [
-                "EvGateway", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool", logging,
+                "EvGateway", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool",
+                logging,
             ],
             swiftSettings: strict),
-        .executableTarget(
-            name: "evgateway", dependencies: ["EvGateway", argumentParser], swiftSettings: strict),
+        .executableTarget(name: "evgateway", dependencies: ["EvGateway"], swiftSettings: strict),
 
         example("example-hello", "hello"),
         example("example-longpoll", "longpoll/swift"),
@@ -80,7 +79,8 @@ let package = Package(
         tests(
             "EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
-        tests("EvGatewayTests", ["EvGateway"]),
+        tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
+        tests("EvGatewayTests", ["EvGateway", "EvSettings"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )

@@ -27,6 +27,16 @@ package enum BindAddress: Equatable, Sendable {
 
     package static let defaultPort: UInt16 = 8000
 
+    /// As `--bind` takes it.
+    package var text: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        case .abstract(let name): "unix:@\(name)"
+        case .inherited(let descriptor): "fd://\(descriptor)"
+        }
+    }
+
     /// Reads `HOST:PORT`, `[IPV6]:PORT`, `:PORT` (every IPv4 address), `HOST` (port 8000), each also after `tcp://`;
     /// `unix:PATH`, `unix:@NAME`, `fd://N`.
     package init(parsing text: String) throws(BindAddressError) {

@@ -1,4 +1,5 @@
 import EvGateway
+import EvSettings
 import Glibc
 import Testing
 
@@ -53,7 +54,7 @@ import Testing
     }
 
     @Test func defaultFormatIsCombined() throws {
-        let line = try render(AccessLogFormat.combined, request: ["user-agent": "curl/8"])
+        let line = try render(GatewayConfiguration().accessLogFormat, request: ["user-agent": "curl/8"])
         #expect(line.hasPrefix("10.0.0.1 - - ["))
         #expect(line.hasSuffix(#"] "GET /a?b=c HTTP/1.1" 200 13 "-" "curl/8""# + "\n"))
     }

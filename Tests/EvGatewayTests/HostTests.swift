@@ -1,4 +1,5 @@
 import EvGateway
+import EvSettings
 import Testing
 
 /// A host whose app is checked and never served.

@@ -1,4 +1,5 @@
 import EvGateway
+import EvSettings
 import Glibc
 import Testing
 
@@ -167,7 +168,7 @@ private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
         let script = folder.file("evgateway_CPythonBridge.resources/python/evgateway/__main__.py")
         let words = ["-w", "2", "shop:app", "--", "x"]
         let command = try HostCommand(
-            arguments: words, configuration: try configuration(words), locator: try locator(),
+            arguments: words, applicationIndex: 2, settings: try settings(words), locator: try locator(),
             programFolder: folder.path)
         #expect(command.path == "\(folder.path)/bin/python3")
         #expect(command.arguments == ["\(folder.path)/bin/python3", script] + words)
@@ -179,7 +180,8 @@ private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
         linkAsApp("\(folder.path)/chat")
         let words = ["-w", "2", "chat", "--preload", "--", "chat"]
         let command = try HostCommand(
-            arguments: words, configuration: try configuration(words), locator: locator, programFolder: folder.path)
+            arguments: words, applicationIndex: 2, settings: try settings(words), locator: locator,
+            programFolder: folder.path)
         #expect(command.arguments == ["\(folder.path)/chat", "-w", "2", "--preload", "--", "chat"])
     }
 
@@ -187,7 +189,8 @@ private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
         let locator = try locator()
         #expect(throws: ConfigurationError.self) {
             try HostCommand(
-                arguments: [], configuration: try configuration([]), locator: locator, programFolder: folder.path)
+                arguments: [], applicationIndex: nil, settings: try settings([]), locator: locator,
+                programFolder: folder.path)
         }
     }
 }

@@ -30,7 +30,8 @@ import Testing
 
     @Test func loggerWritesItsLevelAndAbove() throws {
         let log = try ErrorLog(path: "\(folder.path)/e.log")
-        var logger = log.makeLogger(label: "test", level: .warning)
+        log.level = .warning
+        var logger = log.makeLogger(label: "test")
         logger[metadataKey: "worker"] = "1"
         logger.info("hidden")
         logger.error("shown", metadata: ["b": "2"])
@@ -41,7 +42,7 @@ import Testing
 
     @Test func reopenedLogGoesOnUnderItsName() throws {
         let log = try ErrorLog(path: "\(folder.path)/e.log")
-        let logger = log.makeLogger(label: "test", level: .info)
+        let logger = log.makeLogger(label: "test")
         logger.info("first")
         #expect(rename("\(folder.path)/e.log", "\(folder.path)/e.log.1") == 0)
         logger.info("second")

@@ -1,4 +1,5 @@
 import EvGateway
+import EvSettings
 import Testing
 
 @Suite struct OptionTests {
@@ -18,7 +19,7 @@ import Testing
         #expect(configuration.backlog == 2048)
         #expect(configuration.maxRequests == 0 && configuration.maxRequestsJitter == 0)
         #expect(configuration.requestLineLimit == 4094 && configuration.requestFieldsLimit == 100)
-        #expect(configuration.requestFieldSizeLimit == 8190 && configuration.requestBodyLimit == nil)
+        #expect(configuration.requestFieldSizeLimit == 8190 && configuration.requestBodyLimit == 0)
         #expect(configuration.spoolLimit == 268_435_456)
         #expect(configuration.accessLogFile == nil && configuration.errorLogFile == "-")
         #expect(configuration.logLevel == .info)
@@ -73,7 +74,6 @@ import Testing
         let plain = try configuration(["app"], environment: environment)
         #expect(plain.workers == 3)
         #expect(plain.binds == [.tcp(host: "0.0.0.0", port: 5000)])
-        #expect(plain.spool.folders == ["/fast", "/tmp", "/var/tmp", "/usr/tmp", "."])
         let overridden = try configuration(["-w", "2", "-b", "127.0.0.1:9", "app"], environment: environment)
         #expect(overridden.workers == 2)
         #expect(overridden.binds == [.tcp(host: "127.0.0.1", port: 9)])
@@ -102,7 +102,7 @@ import Testing
         (["--limit-request-line", "70000"], "--limit-request-line: '70000' is more than 65536"),
         (
             ["--log-level", "loud"],
-            "--log-level: 'loud' is not a level: choose debug, info, warning, error or critical"
+            "--log-level: 'loud' is unknown: choose debug, info, warning, error or critical"
         ),
         (
             ["-k", "sink"],
@@ -118,6 +118,7 @@ import Testing
 
     @Test(arguments: [
         ["--no-such-option", "app"], ["app", "--workers"], ["app", "second"], ["--preload=yes", "app"],
+        ["--chdir", "--preload", "app"], ["--generate"],
     ])
     func commandLineThatCannotBeReadIsOneLine(_ words: [String]) {
         let line = failure(words)
@@ -125,17 +126,24 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--port", "80"], "unknown option '--port': write --bind HOST:PORT"),
-        (["--host=0.0.0.0"], "unknown option '--host': write --bind HOST:PORT"),
-        (["--factory"], "unknown option '--factory': write the call as part of APP: module:create_app()"),
-        (["--reload"], "unknown option '--reload': gunicorn has it, evgateway does not"),
-        (["--logger-class", "x"], "unknown option '--logger-class': gunicorn has it, evgateway does not"),
+        (["--mount", "/x=y"], "unknown option '--mount': write APP and --root-path /PREFIX"),
+        (["--listen", "100"], "--listen: '100' is no address; write --bind :100 or --backlog 100"),
+        (["-p", "8000"], "--pid: '8000' is no name of a file; write --port 8000 or --workers 8000"),
         (["--bidn", "x"], "unknown option '--bidn'; did you mean '--bind'?"),
-        (["--worker", "2"], "unknown option '--worker'; did you mean '--workers'?"),
         (["--keepalive", "2"], "unknown option '--keepalive'; did you mean '--keep-alive'?"),
+        (
+            ["--worker", "2"],
+            "option '--worker' is not whole: it may be --worker-class, --worker-connections, --worker-tmp-dir or "
+                + "--workers"
+        ),
         (["--zzz"], "unknown option '--zzz'"), (["-x"], "unknown option '-x'"),
+        (
+            ["--daemon"],
+            "--daemon: the server stays in the foreground: start it under systemd or supervisord, "
+                + "or with nohup"
+        ),
     ])
-    func unknownOptionIsAnsweredWithWhatToWrite(_ words: [String], _ expected: String) {
+    func wrongOptionIsAnsweredWithWhatToWrite(_ words: [String], _ expected: String) {
         #expect(failure(words + ["app"]) == expected)
     }
 
@@ -143,35 +151,9 @@ import Testing
         #expect(failure(["--bind", "127.0.0.1:99999", "app"]).hasPrefix("--bind: "))
     }
 
-    @Test func helpHasTheGroups() throws {
-        guard case .answer(let text) = try GatewayOptions.read(["--help"]) else {
-            Issue.record("--help asks for no text")
-            return
-        }
-        for title in [
-            "BINDING", "WORKERS", "TIME LIMITS", "SIZE LIMITS", "APPLICATION", "PYTHON", "LOGGING", "PROCESS",
-        ] {
-            #expect(text.contains("\n\(title):\n"), "\(title)")
-        }
-        #expect(text.contains("evgateway [OPTIONS] APP [-- APP ARGS]"))
-        #expect(text.contains("0.0.0.0:$PORT"))
-    }
-
-    @Test(arguments: ["--version", "-v"])
-    func versionIsPrinted(_ flag: String) throws {
-        guard case .answer(let text) = try GatewayOptions.read([flag]) else {
-            Issue.record("\(flag) asks for no text")
-            return
-        }
-        #expect(text == "evgateway \(GatewayVersion.string)")
-    }
-
-    @Test(
-        arguments: [
-            (["app"], 0), (["-w", "2", "app", "--preload"], 2), (["--chdir", "app", "app"], 2), (["-wapp", "app"], 1),
-            (["--chdir=app", "app", "--", "app"], 1), (["--preload", "--", "app"], nil),
-        ] as [([String], Int?)])
-    func indexOfAppSkipsValuesOfOptions(_ words: [String], _ index: Int?) {
-        #expect(GatewayOptions.indexOfApp(in: words) == index)
+    @Test func indexOfAppIsKnown() throws {
+        #expect(try CommandLine(["-w", "2", "app", "--preload"]).applicationIndex == 2)
+        #expect(try CommandLine(["--chdir", "app", "app"]).applicationIndex == 2)
+        #expect(try CommandLine(["--preload", "--", "app"]).applicationIndex == nil)
     }
 }

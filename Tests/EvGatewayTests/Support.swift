@@ -1,15 +1,22 @@
 // What the tests of this target use: configurations from command lines, and temporary folders.
 
 import EvGateway
+import EvSettings
 import Glibc
 import Testing
 
-/// The configuration that a command line gives in an environment.
-func configuration(_ words: [String], environment: [String: String] = [:]) throws -> GatewayConfiguration {
-    guard case .run(let options) = try GatewayOptions.read(words) else {
+/// The settings that a command line gives in an environment; no file is looked for.
+func settings(_ words: [String], environment: [String: String] = [:]) throws -> Settings {
+    let reader = try SettingsReader(arguments: words, startFolder: "/", environment: { environment[$0] })
+    guard reader.commandLine.question == nil else {
         throw ConfigurationError(reason: "the command line asks for text")
     }
-    return try GatewayConfiguration(options, environment: { environment[$0] })
+    return try reader.read(looksForUsual: false, python: nil)
+}
+
+/// The configuration that a command line gives in an environment.
+func configuration(_ words: [String], environment: [String: String] = [:]) throws -> GatewayConfiguration {
+    try settings(words, environment: environment).configuration
 }
 
 /// The error of a command line; empty if it has none.

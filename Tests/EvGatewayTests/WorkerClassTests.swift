@@ -1,4 +1,5 @@
 import EvGateway
+import EvSettings
 import Testing
 
 @Suite struct WorkerClassTests {
@@ -63,7 +64,7 @@ import Testing
     @Test func workerClassGoesWithTheKindOfApp() throws {
         #expect(try WorkerClass.auto.resolved(for: .python) == .auto)
         #expect(try WorkerClass.auto.resolved(for: .swift) == .swift)
-        #expect(throws: ConfigurationError.self) { try WorkerClass.swift.resolved(for: .python) }
-        #expect(throws: ConfigurationError.self) { try WorkerClass.inline.resolved(for: .swift) }
+        #expect(throws: ValueError.self) { try WorkerClass.swift.resolved(for: .python) }
+        #expect(throws: ValueError.self) { try WorkerClass.inline.resolved(for: .swift) }
     }
 }

@@ -3,6 +3,8 @@
 
 package import EvLoop
 package import EvServer
+package import EvSettings
+import Glibc
 package import Logging
 
 /// The app cannot be served. Holds the exit code of the process.
@@ -99,6 +101,30 @@ package protocol ApplicationHost: AnyObject {
     func run(_ loop: EventLoop)
     /// In the worker, when its loop has ended.
     func shutdown()
+
+    // MARK: settings and hooks
+
+    /// The settings that the program gives that has called the server.
+    var givenSettings: [FileSetting] { get }
+    /// Executes a configuration file in Python, anew each time, and takes its hooks.
+    ///
+    /// - Parameters:
+    ///   - location: an absolute path or `python:MODULE`.
+    ///   - pythonPath: folders to look for modules in, before Python's own.
+    ///   - known: the names that mean something: `setting`, `hook`, or the right name where it is a usual mistake.
+    func readConfiguration(
+        _ location: String, pythonPath: [String], known: [String: String]
+    ) throws(PythonFileError) -> [FileSetting]
+    /// Changes the environment of the app.
+    func setEnvironment(_ variables: [(name: String, value: String)])
+    /// Tells hooks and the app what the settings in force are, at the start and after each reload.
+    func configured(_ settings: [FileSetting], logLevel: LogLevel)
+    /// The hooks that the configuration has, by their names.
+    var definedHooks: Set<String> { get }
+    /// Calls a hook; `new` and `old` are numbers of workers.
+    ///
+    /// - Throws: where a hook that fails ends the process.
+    func callHook(_ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?) throws(ApplicationError)
 }
 
 extension ApplicationHost {
@@ -112,4 +138,18 @@ extension ApplicationHost {
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }
+    package var givenSettings: [FileSetting] { [] }
+    package func readConfiguration(
+        _ location: String, pythonPath: [String], known: [String: String]
+    ) throws(PythonFileError) -> [FileSetting] {
+        throw PythonFileError("a configuration file in Python is for Python apps: write it in TOML")
+    }
+    package func setEnvironment(_ variables: [(name: String, value: String)]) {
+        for variable in variables { setenv(variable.name, variable.value, 1) }
+    }
+    package func configured(_ settings: [FileSetting], logLevel: LogLevel) {}
+    package var definedHooks: Set<String> { [] }
+    package func callHook(
+        _ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?
+    ) throws(ApplicationError) {}
 }

@@ -3,6 +3,7 @@
 
 import EvLoop
 import EvServer
+import EvSettings
 import Glibc
 import Logging
 

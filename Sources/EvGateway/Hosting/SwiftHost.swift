@@ -2,6 +2,7 @@
 
 import EvLoop
 import EvServer
+import EvSettings
 
 final class SwiftHost: ApplicationHost {
     enum Handler {

@@ -4,6 +4,7 @@
 
 import EvLoop
 import EvServer
+import EvSettings
 import EvSupervisor
 import Glibc
 import Logging
@@ -12,6 +13,7 @@ import Logging
 final class WorkerProcess {
     private let host: any ApplicationHost
     private let configuration: GatewayConfiguration
+    private let spool: SpoolConfiguration
     private let context: WorkerContext
     private let logs: ProcessLogs
     private let loop: EventLoop
@@ -27,7 +29,8 @@ final class WorkerProcess {
 
     /// Runs the worker to its end and returns the exit code of the process.
     nonisolated static func run(
-        host: any ApplicationHost, configuration: GatewayConfiguration, context: WorkerContext, logs: ProcessLogs
+        host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
+        context: WorkerContext, logs: ProcessLogs
     ) -> Int32 {
         Fork.watch()
         do {
@@ -37,7 +40,9 @@ final class WorkerProcess {
             // The child of a fork has one thread, and from here on that thread is the loop's.
             nonisolated(unsafe) let (host, logs) = (host, logs)
             return LoopActor.assumeIsolated {
-                WorkerProcess(host: host, configuration: configuration, context: context, logs: logs, loop: loop).run()
+                WorkerProcess(
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop
+                ).run()
             }
         } catch {
             logs.logger.error("Cannot make the event loop", metadata: ["error": "\(error)"])
@@ -46,11 +51,12 @@ final class WorkerProcess {
     }
 
     private init(
-        host: any ApplicationHost, configuration: GatewayConfiguration, context: WorkerContext, logs: ProcessLogs,
-        loop: EventLoop
+        host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
+        context: WorkerContext, logs: ProcessLogs, loop: EventLoop
     ) {
         self.host = host
         self.configuration = configuration
+        self.spool = spool
         self.context = context
         self.logs = logs
         self.loop = loop
@@ -111,9 +117,9 @@ final class WorkerProcess {
 
     private func serve(_ application: any Application, _ description: String) {
         guard !isLeaving else { return }
-        accessLog = logs.accessLog.map { AccessLog(file: $0, format: configuration.accessLogFormat) }
+        accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
         let worker = Worker(
-            loop: loop, configuration: configuration.server, listeners: context.listeners,
+            loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
             accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }

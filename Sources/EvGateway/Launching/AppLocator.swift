@@ -1,6 +1,8 @@
 // Finds what APP names: a Python module or file, or a Swift executable. If a word could be both, Python is tried first.
 // Nothing is imported here. The interpreter is asked only about a word without slash that no file matches.
 
+package import EvSettings
+
 /// Where an app was found.
 package enum AppLocation: Equatable, Sendable {
     /// A Python app, to be run by the interpreter at this path.
@@ -41,6 +43,7 @@ package struct AppLocator {
     private var moduleFolders: [String] { [folder] + pythonPath.map { FilePath.absolute($0, in: folder) } }
 
     package func locate(_ app: String) throws(ConfigurationError) -> AppLocation {
+        if app.hasPrefix("paste:") { return .python(interpreter: try interpreter()) }
         // The attribute may be a call with literals, so anything can follow the first colon.
         let parts = app.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let name = String(parts[0])

@@ -1,6 +1,8 @@
 // The program that the launcher becomes: the interpreter with the gateway's Python package, or the Swift app.
 // Every error in the options is found here, before the exec.
 
+package import EvSettings
+
 /// The program to exec, with arguments and environment.
 package struct HostCommand: Equatable, Sendable {
     package var path: String
@@ -14,17 +16,25 @@ extension HostCommand {
     /// Finds the program that serves APP.
     ///
     /// - Parameters:
-    ///   - arguments: the launcher's command line without its name, already read as `configuration`.
+    ///   - arguments: the launcher's command line without its name.
+    ///   - applicationIndex: where APP stands in it.
+    ///   - settings: what was read of it; a configuration file in Python is the host's to execute.
     ///   - programFolder: the folder of the launcher's executable; the Python host lies beside it.
     package init(
-        arguments: [String], configuration: GatewayConfiguration, locator: AppLocator, programFolder: String
+        arguments: [String], applicationIndex: Int?, settings: Settings, locator: AppLocator, programFolder: String
     ) throws(ConfigurationError) {
-        guard let app = configuration.application else {
+        let location: AppLocation
+        if let app = settings.configuration.application {
+            location = try locator.locate(app)
+        } else if settings.hasPendingPythonFile {
+            location = .python(interpreter: try locator.interpreter())
+        } else {
             throw ConfigurationError(reason: "no APP given: name a Python module or a Swift app (see evgateway --help)")
         }
-        switch try locator.locate(app) {
+        switch location {
         case .python(let interpreter):
-            _ = try configuration.workerClass.resolved(for: .python)
+            var settings = settings
+            try settings.resolveWorkerClass(for: .python)
             let library = try Self.first(
                 of: ["\(programFolder)/libEvPython.so", "\(programFolder)/../lib/evgateway/libEvPython.so"],
                 "the library for Python apps")
@@ -37,9 +47,10 @@ extension HostCommand {
                 path: interpreter, arguments: [interpreter, script] + arguments,
                 environment: ["EVGATEWAY_LIBRARY": library])
         case .swift(let executable):
-            _ = try configuration.workerClass.resolved(for: .swift)
+            var settings = settings
+            try settings.resolveWorkerClass(for: .swift)
             var rest = arguments
-            if let index = GatewayOptions.indexOfApp(in: arguments) { rest.remove(at: index) }
+            if let applicationIndex { rest.remove(at: applicationIndex) }
             self.init(path: executable, arguments: [executable] + rest)
         }
     }

@@ -1,5 +1,6 @@
 // The launcher as one function; `main` of the executable calls it and nothing else.
 
+import EvSettings
 import Glibc
 
 /// Becomes the host of the app that the command line names, and then does not return. Returns an exit code after
@@ -8,24 +9,26 @@ import Glibc
 /// - Parameter arguments: the command line without the program's name.
 package func launch(arguments: [String]) -> Int32 {
     do {
-        switch try GatewayOptions.read(arguments) {
-        case .answer(let text):
-            print(text)
-            return 0
-        case .run(let options):
-            let configuration = try GatewayConfiguration(options, environment: processEnvironment)
-            let locator = AppLocator(
-                startFolder: FilePath.workingFolder(), configuration: configuration, environment: processEnvironment)
-            if let folder = locator.changeFolder, access(folder, X_OK) != 0 {
-                throw ConfigurationError.cannotChange(to: folder)
-            }
-            let command = try HostCommand(
-                arguments: arguments, configuration: configuration, locator: locator,
-                programFolder: FilePath.programFolder() ?? ".")
-            for (name, value) in command.environment { setenv(name, value, 1) }
-            _ = withCStrings(command.arguments) { execv(command.path, $0) }
-            throw ConfigurationError(reason: "cannot start \(command.path): \(String(cString: strerror(errno)))")
+        let reader = try SettingsReader(
+            arguments: arguments, startFolder: FilePath.workingFolder(), environment: processEnvironment)
+        if let question = reader.commandLine.question { return answer(question) }
+        let settings = try reader.read(looksForUsual: true, python: nil)
+        let configuration = settings.configuration
+        let locator = AppLocator(
+            startFolder: reader.startFolder, configuration: configuration, environment: processEnvironment)
+        if let folder = locator.changeFolder, access(folder, X_OK) != 0 {
+            throw ConfigurationError.cannotChange(to: folder, settings.label(of: "chdir"))
         }
+        if configuration.printsConfiguration, configuration.application == nil, !settings.hasPendingPythonFile {
+            print(ConfigurationText.text(settings), terminator: "")
+            return 0
+        }
+        let command = try HostCommand(
+            arguments: arguments, applicationIndex: reader.commandLine.applicationIndex, settings: settings,
+            locator: locator, programFolder: FilePath.programFolder() ?? ".")
+        for (name, value) in command.environment { setenv(name, value, 1) }
+        _ = withCStrings(command.arguments) { execv(command.path, $0) }
+        throw ConfigurationError(reason: "cannot start \(command.path): \(String(cString: strerror(errno)))")
     } catch {
         return report(error)
     }
@@ -33,6 +36,7 @@ package func launch(arguments: [String]) -> Int32 {
 
 /// Prints why the program fails, the reason in the last line, and returns the exit code.
 func report(_ error: any Error) -> Int32 {
+    if let error = error as? ConfigurationError, !error.details.isEmpty { printError(error.details) }
     guard let error = error as? ApplicationError else {
         printError("evgateway: \(error)")
         return 1
@@ -44,7 +48,7 @@ func report(_ error: any Error) -> Int32 {
 
 extension ConfigurationError {
     /// Reads `errno`, so it must be called right after the failed call on the folder.
-    static func cannotChange(to folder: String) -> ConfigurationError {
-        ConfigurationError("--chdir", reason: "cannot change to '\(folder)': \(String(cString: strerror(errno)))")
+    static func cannotChange(to folder: String, _ label: String) -> ConfigurationError {
+        ConfigurationError(label, reason: "cannot change to '\(folder)': \(String(cString: strerror(errno)))")
     }
 }

@@ -9,7 +9,8 @@ import Synchronization
 /// The sink that all loggers of a process share. Any thread may log.
 package final class ErrorLog: Sendable {
     private struct State: ~Copyable {
-        let file: LogFile
+        var file: LogFile
+        var level = Logger.Level.info
         var stampSecond = Int.min
         var stamp: [UInt8] = []
         var line: [UInt8] = []
@@ -44,15 +45,35 @@ package final class ErrorLog: Sendable {
         if let failure { throw failure }
     }
 
+    /// Writes to another file from now on; if it cannot be opened, the old one stays in use.
+    package func move(to path: String) throws(SystemError) {
+        guard state.withLock({ $0.file.path }) != path else { return }
+        let failure: SystemError? = state.withLock { state in
+            do throws(SystemError) {
+                state.file = try LogFile(path: path, standard: STDERR_FILENO)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// The least level that loggers write.
+    package var level: Logger.Level {
+        get { state.withLock { $0.level } }
+        set { state.withLock { $0.level = newValue } }
+    }
+
     /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
     package func write(_ bytes: UnsafeRawBufferPointer) {
         let copy = [UInt8](bytes)
         state.withLock { state in copy.withUnsafeBytes { state.file.write($0) } }
     }
 
-    /// A logger that writes here.
-    package func makeLogger(label: String, level: Logger.Level) -> Logger {
-        Logger(label: label) { _ in GatewayLogHandler(log: self, logLevel: level) }
+    /// A logger that writes here, at the level of the log.
+    package func makeLogger(label: String) -> Logger {
+        Logger(label: label) { _ in GatewayLogHandler(log: self) }
     }
 
     func write(level: Logger.Level, message: String, metadata: [(key: String, value: String)]) {
@@ -77,9 +98,17 @@ package final class ErrorLog: Sendable {
 /// swift-log's handler over an `ErrorLog`.
 struct GatewayLogHandler: LogHandler {
     let log: ErrorLog
-    var logLevel: Logger.Level
+    /// Set for one copy of a logger; nil for that of the log.
+    private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
+
+    init(log: ErrorLog) { self.log = log }
+
+    var logLevel: Logger.Level {
+        get { ownLevel ?? log.level }
+        set { ownLevel = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

@@ -1,27 +1,43 @@
-// The two logs of a process, opened before the fork and shared by descriptor with every worker.
+// The two logs of a process, opened before the fork and shared by descriptor with every worker. A reload may change
+// where they are and what they hold.
 
 import EvLoop
+import EvServer
+import EvSettings
 import Glibc
 import Logging
 
 final class ProcessLogs {
     let errorLog: ErrorLog
-    let accessLog: LogFile?
     let logger: Logger
+    private(set) var accessLog: LogFile?
+    private(set) var accessLogFormat: AccessLogFormat
 
-    init(_ configuration: GatewayConfiguration) throws(ConfigurationError) {
+    init(_ settings: Settings) throws(ConfigurationError) {
+        let configuration = settings.configuration
+        accessLogFormat = try Self.format(settings)
         do {
             errorLog = try ErrorLog(path: configuration.errorLogFile)
         } catch {
-            throw Self.failure("--error-logfile", configuration.errorLogFile, error)
+            throw Self.failure(settings, "errorlog", configuration.errorLogFile, error)
         }
-        let path = configuration.accessLogFile
+        accessLog = try Self.accessLog(settings)
+        errorLog.level = configuration.logLevel.level
+        logger = errorLog.makeLogger(label: "evgateway")
+    }
+
+    /// Takes the settings of a reload. If one of them cannot be used, nothing is changed.
+    func change(to settings: Settings) throws(ConfigurationError) {
+        let configuration = settings.configuration
+        let format = try Self.format(settings)
+        let access = try accessLog?.path == configuration.accessLogFile ? accessLog : Self.accessLog(settings)
         do {
-            accessLog = try path.map { path throws(SystemError) in try LogFile(path: path, standard: STDOUT_FILENO) }
+            try errorLog.move(to: configuration.errorLogFile)
         } catch {
-            throw Self.failure("--access-logfile", path ?? "", error)
+            throw Self.failure(settings, "errorlog", configuration.errorLogFile, error)
         }
-        logger = errorLog.makeLogger(label: "evgateway", level: configuration.logLevel)
+        errorLog.level = configuration.logLevel.level
+        (accessLogFormat, accessLog) = (format, access)
     }
 
     /// Opens both logs again after a rotation. If a log cannot be opened, its old file stays in use.
@@ -34,7 +50,27 @@ final class ProcessLogs {
         }
     }
 
-    private static func failure(_ option: String, _ path: String, _ error: SystemError) -> ConfigurationError {
-        ConfigurationError(option, reason: "cannot open '\(path)': \(String(cString: strerror(error.errno)))")
+    static func format(_ settings: Settings) throws(ConfigurationError) -> AccessLogFormat {
+        do {
+            return try AccessLogFormat(parsing: settings.configuration.accessLogFormat)
+        } catch {
+            throw ConfigurationError(settings.label(of: "access_log_format"), reason: "\(error)")
+        }
+    }
+
+    private static func accessLog(_ settings: Settings) throws(ConfigurationError) -> LogFile? {
+        guard let path = settings.configuration.accessLogFile else { return nil }
+        do {
+            return try LogFile(path: path, standard: STDOUT_FILENO)
+        } catch {
+            throw failure(settings, "accesslog", path, error)
+        }
+    }
+
+    private static func failure(
+        _ settings: Settings, _ name: String, _ path: String, _ error: SystemError
+    ) -> ConfigurationError {
+        ConfigurationError(
+            settings.label(of: name), reason: "cannot open '\(path)': \(String(cString: strerror(error.errno)))")
     }
 }

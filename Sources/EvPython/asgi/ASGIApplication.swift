@@ -6,6 +6,7 @@ import CPythonBridge
 import EvGateway
 import EvLoop
 import EvServer
+import EvSettings
 import HTTPCore
 import Logging
 

@@ -5,6 +5,7 @@ import CPythonBridge
 import EvGateway
 import EvLoop
 import EvServer
+import EvSettings
 import HTTPCore
 
 extension PythonHost {

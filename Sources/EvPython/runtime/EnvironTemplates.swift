@@ -4,6 +4,7 @@ import CPythonBridge
 import EvGateway
 import EvLoop
 import EvServer
+import EvSettings
 import Glibc
 
 /// Templates of the bridge, by listening socket.

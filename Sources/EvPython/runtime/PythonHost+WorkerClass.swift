@@ -5,6 +5,7 @@
 import CPythonBridge
 import EvGateway
 import EvLoop
+import EvSettings
 
 extension PythonHost {
     func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice {

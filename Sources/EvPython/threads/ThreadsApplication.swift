@@ -6,6 +6,7 @@ import CThreadPool
 import EvGateway
 import EvLoop
 import EvServer
+import EvSettings
 import Glibc
 import HTTPCore
 import Logging

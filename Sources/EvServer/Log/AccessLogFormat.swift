@@ -9,9 +9,6 @@ package struct AccessLogFormatError: Error, Equatable, CustomStringConvertible {
 
 /// A compiled access log format.
 package struct AccessLogFormat: Equatable, Sendable {
-    /// The combined log format, gunicorn's default.
-    package static let combined = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
-
     enum Atom: Equatable, Sendable {
         case literal([UInt8])
         case remoteAddress, user, time, requestLine, method, path, query, version, status, bytes, bytesOrDash

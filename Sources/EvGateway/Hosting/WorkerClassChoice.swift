@@ -1,3 +1,7 @@
+// What the host has chosen to be the worker class, and why.
+
+package import EvSettings
+
 /// A worker class and, if nobody asked for it by name, the reason why it was chosen.
 package struct WorkerClassChoice: Equatable, Sendable {
     package let workerClass: WorkerClass

@@ -15,20 +15,19 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     /// A Swift handler.
     case swift
 
-    /// Reads `--worker-class`.
-    package init(parsing text: String) throws(ConfigurationError) {
+    package init(parsing text: String) throws(ValueError) {
         if let known = WorkerClass(rawValue: text) ?? Self.gunicornNames[text] {
             self = known
         } else if Self.syncNames.contains(text) {
             self = .threads
         } else {
-            throw ConfigurationError("--worker-class", reason: Self.refusal(of: text))
+            throw ValueError(Self.refusal(of: text))
         }
     }
 
-    /// The threads of a worker, unless `--threads` says it. What gunicorn calls `sync` serves one request at a time: on
-    /// one thread, so that the loop goes on turning meanwhile.
-    static func usualThreads(_ text: String) -> Int { syncNames.contains(text) ? 1 : 8 }
+    /// What gunicorn calls `sync` serves one request at a time: on one thread, so that the loop goes on turning
+    /// meanwhile.
+    static func isSync(_ text: String) -> Bool { syncNames.contains(text) }
 
     private static let syncNames: Set = ["sync", "egg:gunicorn#sync", "gunicorn.workers.sync.SyncWorker"]
 
@@ -66,7 +65,7 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     }
 
     /// Refuses an `--interface` that the class cannot call.
-    func check(_ interface: AppInterface) throws(ConfigurationError) {
+    func check(_ interface: AppInterface) throws(ValueError) {
         let called: AppInterface =
             switch self {
             case .auto: .auto
@@ -75,24 +74,24 @@ package enum WorkerClass: String, CaseIterable, Sendable {
             case .swift: .auto
             }
         guard called == .auto || interface == .auto || called == interface else {
-            throw ConfigurationError(
-                "--interface", reason: "worker class '\(rawValue)' calls \(called.name) apps, not \(interface.name)")
+            throw ValueError(
+                "worker class '\(rawValue)' calls \(called.name) apps, not \(interface.name)")
         }
     }
 
     /// The class that serves an app of `kind`; throws if the class that was asked for cannot.
-    package func resolved(for kind: AppKind) throws(ConfigurationError) -> WorkerClass {
+    package func resolved(for kind: AppKind) throws(ValueError) -> WorkerClass {
         switch (self, kind) {
         case (.auto, .swift), (.swift, .swift): return .swift
         // What `auto` means depends on the Python app; the host finds out.
         case (.auto, .python), (.inline, .python), (.threads, .python), (.gevent, .python), (.asgi, .python):
             return self
         case (.threads, .swift), (.gevent, .swift), (.asgi, .swift):
-            throw ConfigurationError("--worker-class", reason: "'\(rawValue)' is for Python apps; this one is Swift")
+            throw ValueError("'\(rawValue)' is for Python apps; this one is Swift")
         case (.swift, .python):
-            throw ConfigurationError("--worker-class", reason: "'swift' is for Swift apps; this one is Python")
+            throw ValueError("'swift' is for Swift apps; this one is Python")
         case (.inline, .swift):
-            throw ConfigurationError("--worker-class", reason: "'inline' is for Python apps; this one is Swift")
+            throw ValueError("'inline' is for Python apps; this one is Swift")
         }
     }
 }

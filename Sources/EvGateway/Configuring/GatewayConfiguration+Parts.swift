@@ -1,15 +1,18 @@
 // The one place where the gateway's configuration is converted into the worker's and the master's.
 
 import EvServer
+import EvSettings
 import EvSupervisor
+import Logging
 
 extension GatewayConfiguration {
-    var server: ServerConfiguration {
+    /// - Parameter spool: where large request bodies go.
+    func server(spool: SpoolConfiguration) -> ServerConfiguration {
         var server = ServerConfiguration()
         server.connections = connections
         server.limitHead(
             requestLine: requestLineLimit, fieldCount: requestFieldsLimit, fieldSize: requestFieldSizeLimit)
-        server.bodyLimit = requestBodyLimit
+        server.bodyLimit = requestBodyLimit == 0 ? nil : UInt64(requestBodyLimit)
         server.headTimeout = headerTimeout
         server.bodyTimeout = bodyTimeout
         server.bodyMinimumRate = Double(bodyMinimumRate)
@@ -25,9 +28,28 @@ extension GatewayConfiguration {
         return server
     }
 
+    /// The folders that the environment names, or the one that the operator does.
+    func spool(environment: EnvironmentLookup) -> SpoolConfiguration {
+        var spool = SpoolConfiguration(environment: environment)
+        if let temporaryFolder { spool.folders = [temporaryFolder] }
+        return spool
+    }
+
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
-            workers: workers, binds: binds, backlog: backlog, reusePort: reusePort, timeout: timeout,
+            workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
             gracefulTimeout: gracefulTimeout, pidFile: pidFile, toleratesThreads: preload)
+    }
+}
+
+extension LogLevel {
+    var level: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warning: .warning
+        case .error: .error
+        case .critical: .critical
+        }
     }
 }

@@ -1,0 +1,108 @@
+// The values that a server runs with. The initial value of a property is the default of its setting, and stands nowhere
+// else. Which text gives which value is the business of the rows.
+
+package import EvLoop
+
+/// A configuration. Durations are seconds, sizes are bytes; 0 means what the help of the setting says.
+package struct GatewayConfiguration: Sendable {
+    /// APP; nil when the program itself is the app.
+    package var application: String?
+    /// What follows `--`.
+    package var applicationArguments: [String] = []
+    /// APP names a function that makes the app.
+    package var isFactory = false
+    /// `FILE.ini#section` of PasteDeploy, in place of APP.
+    package var paste: String?
+    package var pasteVariables: [String] = []
+
+    package var configurationFile: String?
+    package var changeDirectory: String?
+    package var pythonPath: [String] = []
+    package var python: String?
+    package var preload = false
+    /// `NAME=value`, for the environment of the app.
+    package var environment: [String] = []
+    package var environmentFiles: [String] = []
+    package var temporaryFolder: String?
+
+    package var binds: [BindAddress] = [.tcp(host: "127.0.0.1", port: BindAddress.defaultPort)]
+    /// Together they stand for one bind address.
+    package var host: String?
+    package var port: Int?
+    /// Mode of the files of Unix sockets; nil: as the umask makes it.
+    package var socketMode: Int?
+    package var backlog = 2048
+    package var reusePort = false
+
+    package var workers = 1
+    package var workerClass = WorkerClass.auto
+    /// The name asks for one request at a time, as gunicorn's `sync` does.
+    package var isSync = false
+    /// `--threads`, where it was given.
+    package var threadsAsked: Int?
+    package var connections = 1000
+    package var maxRequests = 0
+    package var maxRequestsJitter = 0
+
+    package var timeout = 30.0
+    package var gracefulTimeout = 30.0
+    package var keepAliveTimeout = 75.0
+    package var headerTimeout = 15.0
+    package var bodyTimeout = 15.0
+    /// Bytes per second.
+    package var bodyMinimumRate = 500
+    package var writeTimeout = 60.0
+    package var halfCloseGrace = 0.5
+    /// 0: no limit.
+    package var requestTimeout = 0.0
+
+    package var requestLineLimit = 4094
+    package var requestFieldsLimit = 100
+    package var requestFieldSizeLimit = 8190
+    /// 0: no limit.
+    package var requestBodyLimit = 0
+    /// Bytes of a response that may wait in a file; 0: none.
+    package var spoolLimit = 256 << 20
+
+    /// How Python apps are called.
+    package var interface = AppInterface.auto
+    /// The app is called before its request body has arrived.
+    package var streamRequestBody = false
+    /// gevent patches the standard library before the app is imported.
+    package var monkeyPatch = true
+    /// An exception is raised in the greenlet of a request whose client has left.
+    package var cancelOnDisconnect = false
+    /// ASGI's `root_path`: empty, or beginning with a slash and not ending with one.
+    package var rootPath = ""
+    package var lifespan = Lifespan.auto
+    package var asgiLoop = ASGILoop.auto
+
+    package var accessLogFile: String?
+    /// gunicorn's `%(x)s` atoms.
+    package var accessLogFormat = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
+    package var errorLogFile = "-"
+    package var logLevel = LogLevel.info
+
+    package var pidFile: String?
+    /// nil: that of the process that starts the server.
+    package var umask: Int?
+    package var sendsServerHeader = true
+    package var checkOnly = false
+    package var printsConfiguration = false
+
+    package init() {}
+
+    /// Threads of a worker of class `threads`.
+    package var threads: Int { threadsAsked ?? (isSync ? 1 : 8) }
+    /// `--threads` asks for more than one.
+    package var asksForThreads: Bool { (threadsAsked ?? 1) > 1 }
+}
+
+/// `--log-level`.
+package enum LogLevel: String, CaseIterable, Sendable {
+    case debug
+    case info
+    case warning
+    case error
+    case critical
+}

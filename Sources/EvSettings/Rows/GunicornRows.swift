@@ -1,0 +1,151 @@
+// The settings of gunicorn 27 that change nothing here, with the reason, and those with which the server does not
+// start, with what to do instead. The defaults of gunicorn are among the values that nobody needs to be told about.
+
+extension Setting {
+    static let gunicornRows = [
+        accepted("worker_tmp_dir", "--worker-tmp-dir", "folder", "heartbeats are in shared memory and need no file"),
+        accepted("sendfile", "", off: "--no-sendfile", "", harmless: ["true"], "files go by sendfile where they can"),
+        accepted("reload", "--reload", "", "the server does not watch files: send HUP to its master after a change"),
+        accepted("reload_engine", "--reload-engine", "name", harmless: ["auto", "poll", "inotify"], "see reload"),
+        accepted("reload_extra_files", "--reload-extra-file", "file...", "see reload"),
+        accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
+        accepted("proc_name", "-n --name", "text", "the titles of the processes are not changed"),
+        accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the titles of the processes are not changed"),
+        accepted("initgroups", "--initgroups", "", "the user of the processes does not change"),
+        accepted(
+            "secure_scheme_headers", "", "",
+            harmless: ["x-forwarded-protocol=ssl,x-forwarded-proto=https,x-forwarded-ssl=on"],
+            noProxy),
+        accepted(
+            "forwarded_allow_ips", "--forwarded-allow-ips", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
+            noProxy),
+        accepted(
+            "forwarder_headers", "--forwarder-headers", "names", harmless: ["script_name,path_info"],
+            "fields whose names have an underscore are dropped"),
+        accepted(
+            "header_map", "--header-map", "name", harmless: ["drop"],
+            "fields whose names have an underscore are dropped"),
+        accepted(
+            "proxy_allow_ips", "--proxy-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
+            "the PROXY protocol is not spoken"),
+        accepted(
+            "uwsgi_allow_ips", "--uwsgi-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
+            "the uwsgi protocol is not spoken"),
+        accepted(
+            "capture_output", "--capture-output", "",
+            "what the app prints stays on standard output and standard error"),
+        accepted(
+            "enable_stdio_inheritance", "-R --enable-stdio-inheritance", "",
+            "workers always have the standard streams of the master"),
+        accepted("logger_class", "--logger-class", "class", harmless: ["gunicorn.glogging.logger"], noLogging),
+        accepted("logconfig", "--log-config", "file", noLogging),
+        accepted("logconfig_dict", "", "", noLogging),
+        accepted("logconfig_json", "--log-config-json", "file", noLogging),
+        accepted("syslog_addr", "--log-syslog-to", "address", harmless: ["udp://localhost:514"], "see syslog"),
+        accepted("syslog", "--log-syslog", "", "nothing is sent to syslog: write to standard error under systemd"),
+        accepted("syslog_prefix", "--log-syslog-prefix", "text", "see syslog"),
+        accepted("syslog_facility", "--log-syslog-facility", "name", harmless: ["user"], "see syslog"),
+        accepted(
+            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "", harmless: ["true"],
+            "see syslog"),
+        accepted("statsd_host", "--statsd-host", "address", "no metrics are sent to statsd"),
+        accepted("dogstatsd_tags", "--dogstatsd-tags", "tags", "see statsd_host"),
+        accepted("statsd_prefix", "--statsd-prefix", "text", "see statsd_host"),
+        accepted("enable_backlog_metric", "--enable-backlog-metric", "", "see statsd_host"),
+        accepted("ssl_version", "--ssl-version", "name", "gunicorn itself ignores it"),
+        accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
+        accepted("do_handshake_on_connect", "--do-handshake-on-connect", "", "there is no TLS"),
+        accepted("ciphers", "--ciphers", "names", "there is no TLS"),
+        accepted("http_protocols", "--http-protocols", "names", harmless: ["h1"], "HTTP/1.1 is spoken, and 1.0"),
+        accepted(
+            "http2_max_concurrent_streams", "--http2-max-concurrent-streams", "int", harmless: ["100"],
+            "see http_protocols"),
+        accepted(
+            "http2_initial_window_size", "--http2-initial-window-size", "int", harmless: ["65535"],
+            "see http_protocols"),
+        accepted("http2_max_frame_size", "--http2-max-frame-size", "int", harmless: ["16384"], "see http_protocols"),
+        accepted(
+            "http2_max_header_list_size", "--http2-max-header-list-size", "int", harmless: ["65536"],
+            "see http_protocols"),
+        accepted("http_parser", "--http-parser", "name", harmless: ["auto", "fast", "python"], "there is one parser"),
+        accepted(
+            "permit_obsolete_folding", "--permit-obsolete-folding", "",
+            "a folded field is always answered with 400 (RFC 9112, 5.2)"),
+        accepted(
+            "permit_unconventional_http_method", "--permit-unconventional-http-method", "",
+            "every method that is a token is passed on"),
+        accepted(
+            "permit_unconventional_http_version", "--permit-unconventional-http-version", "",
+            "HTTP/1.0 and 1.1 are spoken, and any other 1.x as 1.1"),
+        accepted("casefold_http_method", "--casefold-http-method", "", "methods are case-sensitive (RFC 9110, 9.1)"),
+        accepted(
+            "asgi_disconnect_grace_period", "--asgi-disconnect-grace-period", "seconds", harmless: ["3"],
+            "an app learns of a disconnect by its event, and its task is left alone"),
+        accepted(
+            "websocket_max_message_size", "--websocket-max-message-size", "bytes", harmless: ["16777216"],
+            "WebSocket is not spoken"),
+        accepted("dirty_workers", "--dirty-workers", "int", harmless: ["0"], "see dirty_apps"),
+        accepted("dirty_timeout", "--dirty-timeout", "seconds", harmless: ["300"], "see dirty_apps"),
+        accepted("dirty_threads", "--dirty-threads", "int", harmless: ["1"], "see dirty_apps"),
+        accepted("dirty_graceful_timeout", "--dirty-graceful-timeout", "seconds", harmless: ["30"], "see dirty_apps"),
+        accepted("control_socket", "--control-socket", "path", noControl),
+        accepted(
+            "control_socket_mode", "--control-socket-mode", "mode", harmless: ["384", "0o600", "0600"],
+            noControl),
+        accepted("control_socket_disable", "--no-control-socket", "", harmless: ["true", "false"], noControl),
+        refused(
+            "daemon", "-D --daemon", "",
+            "the server stays in the foreground: start it under systemd or supervisord, or with nohup"),
+        refused(
+            "user", "-u --user", "user", harmless: ["0", "root"],
+            "the user of the workers cannot be changed: start the server as that user (systemd: User=)"),
+        refused(
+            "group", "-g --group", "group", harmless: ["0", "root"],
+            "the group of the workers cannot be changed: start the server with that group (systemd: Group=)"),
+        refused("certfile", "--certfile", "file", noTLS),
+        refused("keyfile", "--keyfile", "file", noTLS),
+        refused("ca_certs", "--ca-certs", "file", noTLS),
+        refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
+        refused(
+            "proxy_protocol", "--proxy-protocol", "mode", harmless: ["off"],
+            "the PROXY protocol is not spoken: turn it off at the proxy"),
+        refused(
+            "protocol", "--protocol", "name", harmless: ["http"],
+            "only HTTP is spoken: use proxy_pass in place of uwsgi_pass"),
+        refused(
+            "http2_cleartext", "--http2-cleartext", "mode", harmless: ["off"],
+            "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),
+        refused(
+            "strip_header_spaces", "--strip-header-spaces", "",
+            "a space before the colon of a field is how requests are smuggled, and is answered with 400"),
+        refused(
+            "dirty_apps", "--dirty-app", "app...",
+            "there are no dirty workers: run long work in a task queue or in a process of its own"),
+    ]
+
+    private static let noProxy = "X-Forwarded-* fields of a proxy are passed to the app, and not evaluated"
+    private static let noLogging = "the log is written by the server itself; Python's logging is left to the app"
+    private static let noTLS = "TLS is not spoken: let the proxy in front do it"
+    private static let noControl = "there is no control socket: the master obeys signals"
+
+    /// - Parameter value: what stands for it in the help; empty for a switch, ending with `...` for what is repeatable.
+    private static func accepted(
+        _ name: String, _ flags: String, off: String = "", _ value: String, harmless: [String] = [], _ reason: String
+    ) -> Setting {
+        Setting(
+            name, flags, off: off, .gunicorn, .none(shape(value), harmless: harmless), value: value,
+            verdict: .accepted(reason), "Without effect: \(reason).")
+    }
+
+    private static func refused(
+        _ name: String, _ flags: String, _ value: String, harmless: [String] = [], _ reason: String
+    ) -> Setting {
+        Setting(
+            name, flags, .gunicorn, .none(shape(value), harmless: harmless), value: value, verdict: .refused(reason),
+            "Refused: \(reason).")
+    }
+
+    private static func shape(_ value: String) -> Kind.Shape {
+        value.isEmpty ? .toggle : value.hasSuffix("...") ? .list : .value
+    }
+}

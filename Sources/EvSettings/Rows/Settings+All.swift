@@ -1,0 +1,39 @@
+// All rows, and how they are found.
+
+extension Setting {
+    /// In the order of the help.
+    package static let all: [Setting] =
+        bindingRows + workerRows + timeRows + sizeRows + applicationRows + pythonRows + loggingRows + processRows
+        + gunicornRows
+
+    /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
+    package static let namesInPython: [String: String] = {
+        var names: [String: String] = [:]
+        for setting in all {
+            for flag in setting.flags where flag.hasPrefix("--") {
+                names[String(flag.dropFirst(2)).underscored] = setting.name
+            }
+        }
+        for setting in all { names[setting.name] = "setting" }
+        // Not gunicorn's, and usual names of variables in its files.
+        names["host"] = nil
+        names["port"] = nil
+        for hook in Hook.all { names[hook.name] = "hook" }
+        return names
+    }()
+
+    private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+    package static func named(_ name: String) -> Setting? { byName[name] }
+
+    /// By flag: the row, and the value that the flag stands for if it takes none.
+    static let byFlag: [String: (setting: Setting, value: SettingValue?)] = {
+        var table: [String: (setting: Setting, value: SettingValue?)] = [:]
+        for setting in all {
+            let isToggle = setting.kind.shape == .toggle
+            for flag in setting.flags { table[flag] = (setting, isToggle ? .boolean(true) : nil) }
+            for flag in setting.offFlags { table[flag] = (setting, .boolean(false)) }
+        }
+        return table
+    }()
+}

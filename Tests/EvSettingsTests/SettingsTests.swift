@@ -1,0 +1,170 @@
+import EvSettings
+import Testing
+
+/// The settings that assignments from two places give.
+private func settings(
+    _ words: [String] = [], file: [FileSetting] = [], environment: [String: String] = [:]
+) throws
+    -> Settings
+{
+    var settings = Settings()
+    try settings.apply(environment: { environment[$0] })
+    try settings.apply(Assignment.all(of: file, in: "gunicorn.conf.py"), from: .file("gunicorn.conf.py"))
+    try settings.apply(CommandLine(words).assignments, from: .commandLine)
+    try settings.finish()
+    return settings
+}
+
+private func failure(_ words: [String] = [], file: [FileSetting] = [], environment: [String: String] = [:]) -> String {
+    do {
+        _ = try settings(words, file: file, environment: environment)
+        return ""
+    } catch {
+        return "\(error)"
+    }
+}
+
+@Suite struct SettingsTests {
+    @Test func laterSourceWinsAndOriginsAreKept() throws {
+        let all = try settings(
+            ["-t", "4"], file: [FileSetting("workers", .integer(3), line: 2), FileSetting("timeout", .integer(5))],
+            environment: ["WEB_CONCURRENCY": "2", "EVGATEWAY_KEEPALIVE": "6", "EVGATEWAY_BIND": "a:1,b:2"])
+        #expect(all.configuration.workers == 3 && all.origin(of: "workers") == .file("gunicorn.conf.py"))
+        #expect(all.configuration.timeout == 4 && all.origin(of: "timeout") == .commandLine)
+        #expect(
+            all.configuration.keepAliveTimeout == 6 && all.origin(of: "keepalive") == .variable("EVGATEWAY_KEEPALIVE"))
+        #expect(all.configuration.binds.map(\.text) == ["a:1", "b:2"])
+        #expect(all.origin(of: "backlog") == .standard)
+    }
+
+    @Test func nothingInAFileIsTheDefault() throws {
+        let all = try settings(file: [FileSetting("accesslog", .none), FileSetting("workers", .none)])
+        #expect(all.configuration.accessLogFile == nil && all.configuration.workers == 1)
+    }
+
+    @Test(
+        arguments: [
+            (["--host", "0.0.0.0", "--port", "80"], "0.0.0.0:80"), (["--port", "80"], "127.0.0.1:80"),
+            (["--host", "::1"], "[::1]:8000"), (["--uds", "/run/a.sock"], "unix:/run/a.sock"),
+            (["--fd", "3"], "fd://3"),
+            (["--listen", "*:8080"], "0.0.0.0:8080"), (["--http", ":81"], "0.0.0.0:81"),
+            (["--http", "h11"], "127.0.0.1:8000"),
+        ] as [([String], String)])
+    func addressIsSpelledAsOtherServersDo(_ words: [String], _ expected: String) throws {
+        #expect(try settings(words).configuration.binds.map(\.text) == [expected])
+    }
+
+    @Test func hostAndPortAreWholeOrNothing() throws {
+        let file = [FileSetting("bind", .text("a:1"))]
+        #expect(try settings(["--port", "2"], file: file).configuration.binds.map(\.text) == ["127.0.0.1:2"])
+        let parts = [FileSetting("port", .integer(7))]
+        #expect(try settings(["-b", "a:1"], file: parts).configuration.binds.map(\.text) == ["a:1"])
+        #expect(failure(["-b", "a:1", "--port", "2"]) == "--bind: give either this or host and port")
+    }
+
+    @Test(
+        arguments: [
+            (FileSetting("workers", .text("two"), line: 3), ":3: workers: 'two' is not a whole number of 1 or more"),
+            (FileSetting("workers", .integer(0)), ": workers: '0' is not a whole number of 1 or more"),
+            (FileSetting("preload_app", .text("maybe")), ": preload_app: 'maybe' is neither true nor false"),
+            (
+                FileSetting("bind", .integer(8000), line: 1),
+                ":1: bind: Cannot listen on 8000: a port alone is written :8000"
+            ),
+            (FileSetting("timeout", .list([])), ": timeout: a list is not a number of seconds"),
+            (FileSetting("wrokers", .integer(2), line: 9), ":9: no setting 'wrokers'; did you mean 'workers'?"),
+            (FileSetting("access-logfile", .text("-")), ": no setting 'access_logfile': it is called 'accesslog'"),
+            (FileSetting("certfile", .text("a.pem")), ": certfile: TLS is not spoken: let the proxy in front do it"),
+            (FileSetting("raw_env", .list([.text("A")])), ": raw_env: 'A' is not of the form NAME=value"),
+        ])
+    func errorNamesFileLineAndSetting(_ setting: FileSetting, _ end: String) {
+        #expect(failure(file: [setting]) == "gunicorn.conf.py\(end)")
+    }
+
+    @Test func whatHasNoEffectIsSaidUnlessItIsTheCaseAnyway() throws {
+        let all = try settings(
+            ["--worker-tmp-dir", "/dev/shm"],
+            file: [
+                FileSetting("reload", .boolean(false)), FileSetting("keyfile", .none),
+                FileSetting("spew", .boolean(true)),
+            ])
+        #expect(
+            all.notes == [
+                "--worker-tmp-dir has no effect: heartbeats are in shared memory and need no file",
+                "gunicorn.conf.py: spew has no effect: lines are not traced: use python -m trace",
+            ])
+    }
+
+    @Test func laterSourceTakesBackWhatIsRefused() throws {
+        let file = [FileSetting("proxy_protocol", .text("v1"))]
+        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: proxy_protocol: "))
+        #expect(failure(["--proxy-protocol", "off"], file: file).isEmpty)
+    }
+
+    @Test func printedConfigurationIsReadBack() throws {
+        let all = try settings([
+            "-b", "[::1]:81", "-b", "unix:/a b", "-k", "gthread", "-e", #"A=x"\y"#, "-e", "B=\u{1}", "-t", "2.5",
+            "--umask",
+            "027",
+        ])
+        let printed = try TOMLReader.read(ConfigurationText.text(all))
+        var again = Settings()
+        try again.apply(Assignment.all(of: printed, in: "f.toml"), from: .file("f.toml"))
+        #expect(again.values == all.values)
+    }
+
+    @Test func beginningOfAnOptionIsEnough() throws {
+        #expect(try settings(["--access-logfi", "a"]).configuration.accessLogFile == "a")
+    }
+
+    @Test func shortSwitchesCanBeJoined() throws {
+        #expect(try settings(["-Rw3"]).configuration.workers == 3)
+    }
+}
+
+@Suite struct TableTests {
+    @Test func everyRowIsDocumentedAndUnique() {
+        let flags = Setting.all.flatMap { $0.flags + $0.offFlags }
+        #expect(Set(flags).count == flags.count)
+        for setting in Setting.all {
+            #expect(setting.help.hasSuffix("."), "\(setting.name)")
+            #expect(setting.help.utf8.count < 160, "\(setting.name)")
+            #expect(setting.name == setting.name.lowercased().underscored)
+            #expect(setting.kind.shape == .toggle || !setting.placeholder.isEmpty || setting.flags.isEmpty)
+        }
+    }
+
+    /// What `show` gives, `set` takes.
+    @Test func defaultOfEveryRowIsAValueOfIt() throws {
+        for setting in Setting.all where setting.isServed {
+            var configuration = GatewayConfiguration()
+            let standard = setting.kind.show(configuration)
+            guard standard != .none, standard != .list([]) else { continue }
+            try setting.kind.set(&configuration, standard)
+            #expect(setting.kind.show(configuration) == standard, "\(setting.name)")
+        }
+    }
+
+    @Test func everyServedSettingIsInEveryText() {
+        let overview = Help.text(topic: "")
+        let texts = Generated.names.compactMap { Generated.text($0, version: "1") }
+        #expect(texts.count == 5)
+        for setting in Setting.all where setting.isServed {
+            for flag in setting.flags where flag.hasPrefix("--") {
+                #expect(texts[0].contains(flag) && texts[1].contains(flag), "\(flag)")
+                #expect(texts[2].contains("-l \(flag.dropFirst(2)) "), "\(flag)")
+            }
+            #expect(texts[4].contains("### \(setting.name)\n"))
+            if let first = setting.flags.first { #expect(overview.contains(first) || overview.contains("--[no-]")) }
+        }
+    }
+
+    @Test(arguments: ["logging", "python", "limits", "keep-alive", "keepalive"])
+    func helpAboutATopicFindsSomething(_ topic: String) {
+        #expect(Help.text(topic: topic).contains("In files: "))
+    }
+
+    @Test func helpAboutNothingSaysWhatThereIs() {
+        #expect(Help.text(topic: "zebra").contains("Groups: binding, "))
+    }
+}
