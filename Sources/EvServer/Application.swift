@@ -7,10 +7,14 @@ package protocol Application: AnyObject, Sendable {
     /// loop (`LoopExecutor.shared`): one without that preference would resume on a thread of the global pool.
     @LoopActor func begin(_ exchange: Exchange)
 
+    /// How many requests it can run at a time; more wait for their turn.
+    @LoopActor var parallelism: Int { get }
+
     /// The worker begins to leave, or gives up what still runs: it will be gone at this moment of the monotonic clock.
     @LoopActor func workerLeaves(before deadline: Double)
 }
 
 extension Application {
+    @LoopActor package var parallelism: Int { .max }
     @LoopActor package func workerLeaves(before deadline: Double) {}
 }

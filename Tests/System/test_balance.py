@@ -1,5 +1,7 @@
 """Long-lived connections spread over the workers: an imbalance at accept would last as long as the connections."""
 
+import os
+
 from support import procfs, wait
 
 
@@ -28,3 +30,24 @@ def test_the_cap_of_every_worker_can_be_filled(gateway, example):
     finally:
         for client in held:
             client.reset()
+
+
+def test_worker_whose_only_thread_is_busy_leaves_new_connections_to_its_sibling(gateway, tmp_path):
+    """As under gunicorn's sync workers, where a busy worker does not accept."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "app.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    if environ['PATH_INFO'] == '/hold':\n"
+        "        open('gate').read()\n"
+        "    return [b'done']\n")
+    server = gateway("app:app", "-k", "sync", "--workers", 2, cwd=tmp_path)
+    server.wait_for_workers(2)
+    held = server.connect().request("GET", "/hold")
+    # Opened for writing when the app has opened it for reading: one worker is busy from here on.
+    with open(gate, "w"):
+        for _ in range(40):
+            with server.connect() as wire:
+                assert wire.get("/").body == b"done"
+    assert held.read().body == b"done"

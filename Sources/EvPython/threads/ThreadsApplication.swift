@@ -26,7 +26,7 @@ extension PythonHost {
         let application = ThreadsApplication(configuration, loop, pool, worker)
         return LoadedApplication(
             application: application,
-            description: "WSGI app \(configuration.application ?? ""), on \(configuration.threads) threads")
+            description: "WSGI app \(configuration.application ?? ""), on \(configuration.threads) thread\(configuration.threads == 1 ? "" : "s")")
     }
 
     /// Serves without Python's lock, and takes it back for the farewell.
@@ -56,6 +56,7 @@ final class ThreadsApplication: Application {
 
     let logger: Logger
     let pool: OpaquePointer
+    let parallelism: Int
     private let streamsBodies: Bool
     private let templates: EnvironTemplates
     private let request = UnsafeMutablePointer<evg_py_request>.allocate(capacity: 1)
@@ -73,6 +74,7 @@ final class ThreadsApplication: Application {
     ) {
         logger = worker.logger
         self.pool = pool
+        parallelism = configuration.threads
         streamsBodies = configuration.streamRequestBody
         templates = EnvironTemplates(configuration) { evg_py_listener_new($0) }
         request.initialize(to: evg_py_request())

@@ -1,5 +1,5 @@
 // Accepting, and the reasons not to: the cap on connections, no descriptors left, a worker with more than its share,
-// and leaving. A reason pauses the listeners; the event that ends the reason, or a short timer, starts them again.
+// one whose app can run nothing more while a sibling's can, and leaving. A reason pauses the listeners; the event that ends the reason, or a short timer, starts them again.
 // The last worker to leave takes all that waits, because the kernel resets what is left in the queue of a socket that
 // nobody has open any more: beyond the cap, clients wait here for a place.
 
@@ -169,7 +169,7 @@ final class Acceptor {
     }
 
     private func accept(from listener: Listener) {
-        for _ in 0..<Self.batch {
+        for taken in 0..<Self.batch {
             if isEmptying {
                 if let last = waiting.last, last.fileDescriptor >= lastDescriptor {
                     return pause(.outOfDescriptors, seconds: Self.descriptorPause)
@@ -179,7 +179,7 @@ final class Acceptor {
                 guard Socket.waitBlocking(listener.socket.fileDescriptor, for: .read, seconds: 0) else { return }
                 guard worker.evictIdleConnection() else { return pause(.full, seconds: nil) }
             }
-            if isAhead, !isEmptying {
+            if isAhead || isBusier(after: taken), !isEmptying {
                 guard allowance > 0 else { return pause(.ahead, seconds: Self.aheadPause) }
                 allowance -= 1
             }
@@ -210,6 +210,18 @@ final class Acceptor {
                 worker.logger.error("accept failed", metadata: ["error": "\(SystemError.message(-accepted))"])
                 return pause(.outOfDescriptors, seconds: Self.descriptorPause)
             }
+        }
+    }
+
+    /// Whether a request would have to wait here, and not with a sibling.
+    ///
+    /// - Parameter taken: connections that have just been accepted, and will soon have a request each.
+    private func isBusier(after taken: Int) -> Bool {
+        let parallelism = worker.application.parallelism
+        guard parallelism < .max, worker.runningTasks + taken >= parallelism else { return false }
+        let now = EventLoop.coarseNow()
+        return siblings.contains {
+            $0.isAccepting && $0.active < parallelism && now - $0.heartbeat < Self.staleness
         }
     }
 
