@@ -148,7 +148,7 @@ package enum Generated {
                 let value = setting.placeholder.isEmpty ? "" : " \\fI\(roff(setting.placeholder))\\fR"
                 text += ".TP\n\(flags.isEmpty ? "\\fB\(roff(setting.name))\\fR" : flags)\(value)\n"
                 text += roff("\(setting.help) \(setting.details)".trimmedWord) + "\n"
-                text += roff(" In files: \(setting.name)." + (setting.standard.map { " Default: \($0)." } ?? "")) + "\n"
+                text += roff("In files: \(setting.name)." + (setting.standard.map { " Default: \($0)." } ?? "")) + "\n"
             }
         }
         return text + """
@@ -194,6 +194,8 @@ package enum Generated {
             text += "\n## \(group.title)\n"
             for setting in Setting.all where setting.group == group { text += entry(setting) }
         }
+        text += "\n## Hooks\n\nFunctions of a configuration file in Python, with gunicorn's parameters.\n\n"
+        for hook in Hook.all { text += "- `\(hook.name)(\(hook.parameters))`: \(hook.help)\n" }
         text +=
             "\n## Settings of gunicorn without effect\n\nThey are taken; the log says once that they do nothing.\n\n"
         for setting in Setting.all {
