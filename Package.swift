@@ -57,11 +57,13 @@ let package = Package(
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", httpTypes, logging]),
         library("EvSupervisor", ["EvLoop", logging]),
-        library("EvGateway", ["EvSupervisor", "EvServer", "EvLoop", argumentParser, httpTypes, logging]),
+        library("EvSettings", []),
+        library("EvGateway", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", argumentParser, httpTypes, logging]),
         .target(
             name: "EvPython",
             dependencies: [
-                "EvGateway", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool", logging,
+                "EvGateway", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool",
+                logging,
             ],
             swiftSettings: strict),
         .executableTarget(

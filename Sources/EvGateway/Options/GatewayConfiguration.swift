@@ -9,6 +9,8 @@ package import Logging
 package struct GatewayConfiguration: Sendable {
     /// APP as typed; nil when the program itself is the app.
     package var application: String?
+    /// APP names a function without parameters that makes the app.
+    package var factory = false
     /// What follows `--`.
     package var applicationArguments: [String]
     package var workerClass: WorkerClass
