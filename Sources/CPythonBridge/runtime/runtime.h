@@ -1,7 +1,7 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c), the app and how it is found (app.c,
- * choose.c), the error log (report.c), the deadline of a request (deadline.c), questions of settings and hooks (ask.c), texts (texts.c, percent.c), the tables
- * of header fields (field_names.h, repeated_fields.h), the head of a response that repeats (repeated_head.h); and the
- * call of a WSGI app (wsgi_call.h), which three of the classes make.
+ * choose.c), the error log (report.c), questions about settings and hooks (ask.c), the deadline of a request
+ * (deadline.c), texts (texts.c, percent.c), the tables of header fields (field_names.h, repeated_fields.h), the head of
+ * a response that repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them

@@ -1,5 +1,5 @@
-// What the Python package asks of Swift (`_evgateway.tell`), and the log with its levels. On any thread of the app: what
-// is not atomic is set before the app is loaded.
+// What the Python package asks of Swift (`_evgateway.tell`), and the log with its levels. On any thread of the app:
+// what is not atomic is set before the app is loaded.
 
 public import CPythonBridge
 import EvGateway
@@ -32,7 +32,7 @@ enum HostAnswers {
         case "version":
             return .text(GatewayVersion.string)
         case "known":
-            return .table(KnownNames.table.sorted { $0.key < $1.key }.map { SettingValue.Entry($0.key, .text($0.value)) })
+            return .texts(KnownNames.table)
         case "worker":
             guard let worker else { return SettingValue.none }
             let (open, requests) = (worker.slot?.open ?? 0, worker.slot?.requests ?? 0)

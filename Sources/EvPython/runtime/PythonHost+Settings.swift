@@ -19,9 +19,8 @@ extension PythonHost {
     package func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
     ) throws(PythonFileError) -> [FileSetting] {
-        let names = known.sorted { $0.key < $1.key }.map { SettingValue.Entry($0.key, .text($0.value)) }
         let argument = SettingValue.list([
-            .text(location), .text(pythonPath.joined(separator: ",")), .table(names),
+            .text(location), .text(pythonPath.joined(separator: ",")), .texts(known),
         ])
         guard let answer = Self.ask("config", "read", argument) else {
             throw PythonFileError("\(location): the file cannot be read")
@@ -63,8 +62,9 @@ extension PythonHost {
             worker.map { .list([.integer($0.index), .integer($0.age), .integer(Int($0.pid))]) } ?? .none,
             new.map { .integer($0) } ?? .none, old.map { .integer($0) } ?? .none,
         ])
-        let answer = Self.ask("arbiter", "call_hook", argument)
-        guard let reason = answer?["reason"]?.text else { return }
+        let unasked = SettingValue.table([.init("reason", .text("the hook \(moment.rawValue) cannot be called"))])
+        let answer = Self.ask("arbiter", "call_hook", argument) ?? unasked
+        guard let reason = answer["reason"]?.text else { return }
         switch moment {
         case .onStarting, .whenReady: throw ApplicationError(reason, exitCode: 1)
         case .postFork, .postWorkerInit: throw ApplicationError(reason, exitCode: ApplicationError.bootFailure)

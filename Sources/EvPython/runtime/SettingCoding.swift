@@ -94,4 +94,8 @@ extension SettingValue {
     }
 
     static func texts(_ texts: [String]) -> SettingValue { .list(texts.map { .text($0) }) }
+
+    static func texts(_ table: [String: String]) -> SettingValue {
+        .table(table.sorted { $0.key < $1.key }.map { Entry($0.key, .text($0.value)) })
+    }
 }

@@ -173,7 +173,9 @@ def call_hook(argument):
     worker = server.worker(*who) if who else None
     if name == "nworkers_changed":
         server._number = new
-    if name in ("worker_int", "worker_abort", "worker_exit", "child_exit"):
+    if name == "worker_int" and not worker.alive:
+        return b"n"     # a signal and a command say the same
+    if name in ("worker_int", "worker_exit", "child_exit"):
         worker.alive = False
     given = {"server": server, "worker": worker, "new_value": new, "old_value": old}
     reason = call(name, *[given[parameter] for parameter in state.HOOKS[name].split(", ")])

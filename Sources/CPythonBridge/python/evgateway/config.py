@@ -24,8 +24,8 @@ class FileError(Exception):
 
 
 def read(argument):
-    """argument: location, pythonpath, and what the names are. Answers {"settings": [[name, value, line]]}, or {"reason"}
-    and maybe "details"."""
+    """argument: location, pythonpath, and what the names are. Answers {"settings": [[name, value, line]]}, or
+    {"reason", "details"}."""
     location, pythonpath, known = values.decode(argument)
     try:
         settings, hooks, originals = read_file(location, pythonpath, known)
@@ -59,7 +59,7 @@ def read_file(location, pythonpath, known):
                 hooks[key] = as_hook(key, value)
             except TypeError as error:
                 raise FileError(f"{place}{error}") from None
-        elif not key.startswith("_") and not key.isupper() and isinstance(value, PLAIN):
+        elif not key.startswith("_") and key == key.lower() and isinstance(value, PLAIN):
             if kind not in (None, "setting"):
                 raise FileError(f"{place}no setting {key!r}; did you mean {kind!r}?")
             near = values.nearest(key, [other for other, what in known.items() if what == "setting"])

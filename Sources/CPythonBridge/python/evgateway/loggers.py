@@ -39,5 +39,6 @@ class Loader:
     def exec_module(self, module):
         self._loader.exec_module(module)
         module.__loader__ = module.__spec__.loader = self._loader
-        from . import glogging
-        glogging.install()
+        if "evgateway.glogging" not in sys.modules:     # it imports logging itself, and is not ready
+            from . import glogging
+            glogging.install()

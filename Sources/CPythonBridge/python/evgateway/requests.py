@@ -2,7 +2,9 @@
 
 Law: an app is wrapped only where there is such a hook. What calls it sees the same kind of app.
 """
-from . import arbiter, state
+import os
+
+from . import arbiter, host, state
 
 
 class Request:
@@ -114,15 +116,24 @@ class Body:
             yield block
 
     def close(self):
+        response = self._response
         try:
+            if not response.sent:
+                response.sent = length(self.body)
             close = getattr(self.body, "close", None)
             if close is not None:
                 close()
         finally:
-            if not self._response.sent and isinstance(self.body, (list, tuple)):
-                self._response.sent = sum(map(len, self.body))
-            self._response.headers_sent = self._response.status is not None
+            response.headers_sent = response.status is not None
             self._finish()
+
+
+def length(body):
+    """Returns how many bytes were sent of a body that is not iterated over here."""
+    if isinstance(body, (list, tuple)):
+        return sum(map(len, body))
+    place = body.descriptor() if isinstance(body, host.FileWrapper) else None
+    return max(0, os.fstat(place[0]).st_size - place[1]) if place else 0
 
 
 def wrap(app, is_asgi):

@@ -1,5 +1,5 @@
-"""Values as bytes, in which Swift and this package tell each other settings: None, bool, int, float, str, list, and dict
-with names of type str. SettingCoding.swift says what the bytes are."""
+"""Values as bytes, in which Swift and this package tell each other settings: None, bool, int, float, str, list, and
+dict with names of type str. SettingCoding.swift says what the bytes are."""
 import operator
 import os
 
