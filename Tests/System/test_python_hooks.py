@@ -139,6 +139,10 @@ ENVIRON = {"REQUEST_METHOD": "GET", "RAW_URI": "/a%20b?c", "QUERY_STRING": "c", 
            "CONTENT_TYPE": "", "CONTENT_LENGTH": "3"}
 
 
+SCOPE = {"type": "http", "method": "GET", "path": "/é", "raw_path": b"/%C3%A9", "query_string": b"q=1",
+         "http_version": "1.0", "client": None, "scheme": "http", "headers": [(b"x-a", b"1")]}
+
+
 def wrapped(package, app, **hooks):
     package.told["worker"] = [0, 1, 1, 9]
     define(package, **hooks)
@@ -180,6 +184,29 @@ def test_post_request_gets_what_it_takes(package, count):
     assert list(body) == [b"x"]
     body.close()
     assert len(seen[0]) == count
+
+
+def test_pre_request_changes_the_headers(package):
+    def pre(worker, request):
+        request.headers.append(("X-REQUEST-ID", "7"))
+        request.headers.append(("X-A", "2"))
+
+    environ = dict(ENVIRON)
+    application, _ = wrapped(package, lambda environ, start_response: [environ], pre_request=pre)
+    changed, = application(environ, None)
+    assert changed == {**ENVIRON, "HTTP_X_A": "1,2", "HTTP_X_REQUEST_ID": "7"}
+
+    async def app(scope, receive, send):
+        await send(scope["headers"])
+
+    sent = []
+
+    async def send(headers):
+        sent.extend(headers)
+
+    application, _ = wrapped(package, app, pre_request=pre)
+    asyncio.run(application({**SCOPE, "headers": [(b"x-a", b"1")]}, None, send))
+    assert sent == [(b"x-a", b"1"), (b"x-request-id", b"7"), (b"x-a", b"2")]
 
 
 def test_failures_around_a_request(package):
@@ -230,9 +257,7 @@ def test_an_asgi_app_with_hooks(package):
     application, _ = wrapped(package, app, pre_request=lambda worker, request: seen.append(request),
                              post_request=lambda *arguments: seen.append(arguments[3]))
     assert package.interface.of(application) == "asgi"
-    scope = {"type": "http", "method": "GET", "path": "/é", "raw_path": b"/%C3%A9", "query_string": b"q=1",
-             "http_version": "1.0", "client": None, "scheme": "http", "headers": [(b"x-a", b"1")]}
-    asyncio.run(application(scope, None, send))
+    asyncio.run(application(SCOPE, None, send))
     request, response = seen
     assert (request.uri, request.path, request.version) == ("/%C3%A9?q=1", "/%C3%A9", (1, 0))
     assert request.headers == [("X-A", "1")] and request.peer_addr == ""

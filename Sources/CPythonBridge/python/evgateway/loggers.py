@@ -19,7 +19,7 @@ class Finder:
     def find_spec(cls, name, path=None, target=None):
         if name != "logging":
             return None
-        sys.meta_path.remove(cls)
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not cls]
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             spec.loader = Loader(spec.loader)

@@ -14,6 +14,7 @@ RENAMED = {
     "loop": "asgi_loop", "timeout_keep_alive": "keepalive", "limit_concurrency": "worker_connections",
     "limit_max_requests": "max_requests", "limit_max_requests_jitter": "max_requests_jitter",
     "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
+    "server_header": "server_header",
     "forwarded_allow_ips": "forwarded_allow_ips", "app_dir": "pythonpath", "ssl_keyfile": "keyfile",
     "ssl_certfile": "certfile", "ssl_ca_certs": "ca_certs", "ssl_cert_reqs": "cert_reqs", "ssl_ciphers": "ciphers",
 }

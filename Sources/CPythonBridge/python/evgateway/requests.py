@@ -25,7 +25,13 @@ class Request:
         """[(NAME, value)], names in upper case."""
         if self._headers is None:
             self._headers = self.read_headers()
+            self._received = list(self._headers)
         return self._headers
+
+    @property
+    def is_changed(self):
+        """Whether a hook has changed the headers, as the recipes for request ids do."""
+        return self._headers is not None and self._headers != self._received
 
 
 def version(text):
@@ -51,6 +57,19 @@ class WSGIRequest(Request):
                 headers.append((key.replace("_", "-"), value))
         return headers
 
+    def change(self):
+        environ = self._environ
+        for name, _ in self._received:
+            environ.pop(environ_key(name), None)
+        for name, value in self._headers:
+            key = environ_key(name)
+            environ[key] = f"{environ[key]},{value}" if environ.get(key) else value
+
+
+def environ_key(name):
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
 
 class ASGIRequest(Request):
     def __init__(self, scope):
@@ -62,6 +81,10 @@ class ASGIRequest(Request):
 
     def read_headers(self):
         return [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self._scope["headers"]]
+
+    def change(self):
+        self._scope["headers"] = [(name.lower().encode("latin-1"), value.encode("latin-1"))
+                                  for name, value in self._headers]
 
 
 class Response:
@@ -161,6 +184,8 @@ def wrap_wsgi(app, worker, pre, post):
         try:
             if pre is not None:
                 pre(worker, request)
+                if request.is_changed:
+                    request.change()
             if post is None:
                 return app(environ, start_response)
             response = Response(request)
@@ -192,6 +217,8 @@ def wrap_asgi(app, worker, pre, post):
         try:
             if pre is not None:
                 pre(worker, request)
+                if request.is_changed:
+                    request.change()
             if post is None:
                 return await app(scope, receive, send)
             response = Response(request)
