@@ -13,9 +13,20 @@ typedef struct evg_py_load_failure {
     const char *traceback;      /* or empty; both valid until the next call */
 } evg_py_load_failure;
 
-/* Loads the app that locator names, once. pythonpath is a list separated by commas, maybe empty; arguments (up to a
- * NULL) become sys.argv[1:]. True when the app is loaded. */
-bool evg_py_load_app(const char *locator, const char *pythonpath, char *const *arguments, evg_py_load_failure *failure);
+/* What APP means, and how it is to be loaded. */
+typedef struct evg_py_app_source {
+    const char *locator;
+    const char *pythonpath;     /* a list separated by commas, maybe empty */
+    char *const *arguments;     /* up to a NULL: they become sys.argv[1:] */
+    bool factory;               /* the locator names what makes the app */
+} evg_py_app_source;
+
+/* Loads the app, once. True when it is loaded. */
+bool evg_py_load_app(const evg_py_app_source *source, evg_py_load_failure *failure);
+
+/* In a worker, after the app was loaded: from here on pre_request and post_request are called around it. False with
+ * the exception logged. */
+bool evg_py_wrap_app(bool is_asgi);
 
 /* What evg_py_load_app is to find: "wsgi", "asgi", or "" for either; trusted: whatever the app looks like. */
 void evg_py_expect(const char *interface, bool trusted);
@@ -25,8 +36,11 @@ bool evg_py_app_is_asgi(void);
 
 /* In a process that ends afterwards: imports the app, unless asked says what it is, and answers as
  * evgateway.choose.probe does. Returns the answer's length, 0 without one. */
-size_t evg_py_probe(const char *locator, const char *pythonpath, char *const *arguments, const char *asked,
-                    char *answer, size_t capacity);
+size_t evg_py_probe(const evg_py_app_source *source, const char *asked, char *answer, size_t capacity);
+
+/* Calls a function of a module of the package with bytes, and lends the bytes that it answers until the next call;
+ * false with the exception logged. On the thread of the master or the loop; takes the GIL if it has to. */
+bool evg_py_ask(const char *module, const char *function, evg_py_text argument, evg_py_text *answer);
 
 /* "3.11.2 (main, ...)". */
 const char *evg_py_version(void);
@@ -66,6 +80,12 @@ extern void evg_swift_guest_wake(void);
 
 /* One entry, a line without its end, of the error log. On any thread of the app. */
 extern void evg_swift_log_error(evg_py_text line);
+
+/* The same with a level as in Python's logging: 10 is debug, 50 is critical. */
+extern void evg_swift_log(int32_t level, evg_py_text line);
+
+/* Answers a question of the Python package by one call of `answer`, or by none. On any thread of the app. */
+extern void evg_swift_tell(evg_py_text question, void (*answer)(void *context, evg_py_text answer), void *context);
 
 /* Whole lines for the error log, as they are: a traceback, or what the app wrote. On any thread of the app. */
 extern void evg_swift_log_text(evg_py_text text);

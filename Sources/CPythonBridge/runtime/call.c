@@ -141,8 +141,27 @@ static bool regular_file(PyObject *wrapper, evg_py_result *result) {
     return regular;
 }
 
-static evg_py_outcome first_block(evg_py_call *call, evg_py_result *result) {
-    PyObject *body = call->result;
+static evg_py_outcome first_block_of(evg_py_call *call, PyObject *body, evg_py_result *result);
+
+/* What an app with hooks around it returned: its own list or file is sent as ever; anything else is iterated by way of
+ * `hooked`, which counts. */
+static evg_py_outcome first_block_within(evg_py_call *call, PyObject *hooked, evg_py_result *result) {
+    PyObject *body = PyObject_GetAttrString(hooked, "body");
+    if (!body) return failed(call, "in its response");
+    bool whole = PyList_CheckExact(body) || PyTuple_CheckExact(body)
+        || (PyObject *)Py_TYPE(body) == evg_py_file_wrapper;
+    evg_py_outcome outcome;
+    if (whole) {
+        outcome = first_block_of(call, body, result);
+    } else {
+        call->iterator = PyObject_GetIter(hooked);
+        outcome = call->iterator ? next_block(call, result) : failed(call, "iterating its response");
+    }
+    Py_DECREF(body);   /* hooked holds it until the call is closed */
+    return outcome;
+}
+
+static evg_py_outcome first_block_of(evg_py_call *call, PyObject *body, evg_py_result *result) {
     bool list = PyList_CheckExact(body);
     if (list || PyTuple_CheckExact(body)) {
         PyObject *whole = joined(body, list);
@@ -152,6 +171,8 @@ static evg_py_outcome first_block(evg_py_call *call, evg_py_result *result) {
         if (!call->started) return refuse(call, PyExc_RuntimeError, unstarted);
         describe(call, result);
         return EVG_PY_FILE;
+    } else if (evg_py_hooked_body && (PyObject *)Py_TYPE(body) == evg_py_hooked_body) {
+        return first_block_within(call, body, result);
     }
     call->iterator = PyObject_GetIter(body);
     return call->iterator ? next_block(call, result) : failed(call, "iterating its response");
@@ -200,7 +221,7 @@ evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result) {
     if (!call || !call->environ) return EVG_PY_FAILED;
     if (evg_py_forked) evg_py_come_back(call);
     Py_CLEAR(call->environ);
-    evg_py_outcome outcome = call->result ? first_block(call, result) : failed(call, "in the app");
+    evg_py_outcome outcome = call->result ? first_block_of(call, call->result, result) : failed(call, "in the app");
     if (evg_py_forked) evg_py_come_back(call);
     leave(call);
     return outcome;

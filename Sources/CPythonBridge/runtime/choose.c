@@ -21,23 +21,15 @@ bool evg_py_app_is_asgi(void) {
     return is_asgi;
 }
 
-size_t evg_py_probe(const char *locator, const char *pythonpath, char *const *arguments, const char *asked,
-                    char *answer, size_t capacity) {
+size_t evg_py_probe(const evg_py_app_source *source, const char *asked, char *answer, size_t capacity) {
     PyObject *module = PyImport_ImportModule("evgateway.choose");
-    PyObject *locator_text = PyUnicode_DecodeFSDefault(locator);
-    PyObject *path_text = PyUnicode_DecodeFSDefault(pythonpath);
-    PyObject *list = evg_py_text_list(arguments);
-    PyObject *text = module && locator_text && path_text && list
-        ? PyObject_CallMethod(module, "probe", "OOOs", locator_text, path_text, list, asked) : NULL;
+    PyObject *text = module ? evg_py_call_with_source(module, "probe", source, asked) : NULL;
     Py_ssize_t count = 0;
     const char *bytes = text ? PyUnicode_AsUTF8AndSize(text, &count) : NULL;
     if (!bytes || (size_t)count > capacity) count = 0;
     if (count > 0) memcpy(answer, bytes, (size_t)count);
     PyErr_Clear();
     Py_XDECREF(text);
-    Py_XDECREF(list);
-    Py_XDECREF(path_text);
-    Py_XDECREF(locator_text);
     Py_XDECREF(module);
     return (size_t)count;
 }

@@ -1,7 +1,7 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c), the app and how it is found (app.c,
- * choose.c), the error log (report.c), the deadline of a request (deadline.c), texts (texts.c, percent.c), the tables
- * of header fields (field_names.h, repeated_fields.h), the head of a response that repeats (repeated_head.h); and the
- * call of a WSGI app (wsgi_call.h), which three of the classes make.
+ * choose.c), the error log (report.c), questions about settings and hooks (ask.c), the deadline of a request
+ * (deadline.c), texts (texts.c, percent.c), the tables of header fields (field_names.h, repeated_fields.h), the head of
+ * a response that repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
@@ -31,6 +31,7 @@ PyAPI_FUNC(int) PyContext_Exit(PyObject *context);
 
 extern pthread_t evg_py_loop_thread;
 extern PyObject *evg_py_app;    /* the callable */
+extern PyObject *evg_py_hooked_body;    /* the class evgateway.requests.Body, once an app is wrapped */
 extern PyObject *evg_py_host;   /* the Python module evgateway.host */
 
 /* Each adds what its file offers to Python to the extension module. */
@@ -38,6 +39,7 @@ int evg_py_guest_ready(PyObject *module);
 int evg_py_report_ready(PyObject *module);
 int evg_py_texts_ready(PyObject *module);
 int evg_py_forked_ready(PyObject *module);
+int evg_py_ask_ready(PyObject *module);
 
 /* ---- processes that the app forks (forked.c) ---- */
 
@@ -85,8 +87,9 @@ typedef struct evg_py_interned {
 
 int evg_py_intern(const evg_py_interned *all, size_t count);
 
-/* Texts up to a NULL, as a list of str. */
-PyObject *evg_py_text_list(char *const *texts);
+/* Calls object.name(locator, pythonpath, arguments, factory, more); more is a str that is lent. A new reference. */
+PyObject *evg_py_call_with_source(PyObject *object, const char *name, const evg_py_app_source *source,
+                                  const char *more);
 
 typedef struct evg_py_methods {
     PyObject *get, *head, *post, *put, *delete_;

@@ -20,17 +20,6 @@ int evg_py_intern(const evg_py_interned *all, size_t count) {
     return 0;
 }
 
-PyObject *evg_py_text_list(char *const *texts) {
-    PyObject *list = PyList_New(0);
-    for (; list && *texts; texts++) {
-        PyObject *text = PyUnicode_DecodeFSDefault(*texts);
-        int status = text ? PyList_Append(list, text) : -1;
-        Py_XDECREF(text);
-        if (status) Py_CLEAR(list);
-    }
-    return list;
-}
-
 PyObject *evg_py_method_text(const uint8_t *base, size_t count) {
     PyObject *known = NULL;
     if (count == 3 && !memcmp(base, "GET", 3)) known = evg_py_method.get;

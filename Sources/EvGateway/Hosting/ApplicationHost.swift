@@ -37,6 +37,8 @@ package struct WorkerEnvironment {
     package let index: Int
     /// How many workers the master had started before this one.
     package let age: Int
+    /// Its record, which counts its connections and requests.
+    package let slot: ScoreboardSlot
     /// Asks for a worker in place of this one, which serves until the new one is ready and then leaves. The caller logs
     /// why.
     package let replaceWorker: @LoopActor () -> Void
@@ -102,29 +104,34 @@ package protocol ApplicationHost: AnyObject {
     /// In the worker, when its loop has ended.
     func shutdown()
 
-    // MARK: settings and hooks
+    // Settings and hooks: see HostSettings.swift. All but `callHook` in the master only.
 
-    /// The settings that the program gives that has called the server.
-    var givenSettings: [FileSetting] { get }
-    /// Executes a configuration file in Python, anew each time, and takes its hooks.
+    /// Executes a configuration file in Python, each time anew. The hooks of the first file are in force at once, those
+    /// of a later one from `configured` on. The folder that relative paths refer to is the working folder.
     ///
     /// - Parameters:
-    ///   - location: an absolute path or `python:MODULE`.
-    ///   - pythonPath: folders to look for modules in, before Python's own.
-    ///   - known: the names that mean something: `setting`, `hook`, or the right name where it is a usual mistake.
+    ///   - location: a path, `file:PATH` or `python:MODULE`.
+    ///   - pythonPath: what comes before the working folder's modules on `sys.path`.
+    ///   - known: what a name in the file is: "setting", "hook", or, for a usual mistake, the name to write instead.
     func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
     ) throws(PythonFileError) -> [FileSetting]
-    /// Changes the environment of the app.
+    /// What a program gave to `evgateway.serve()`; empty otherwise.
+    var givenSettings: [FileSetting] { get }
+    /// Sets variables in environ(7), and in `os.environ`.
     func setEnvironment(_ variables: [(name: String, value: String)])
-    /// Tells hooks and the app what the settings in force are, at the start and after each reload.
-    func configured(_ settings: [FileSetting], logLevel: LogLevel)
-    /// The hooks that the configuration has, by their names.
-    var definedHooks: Set<String> { get }
-    /// Calls a hook; `new` and `old` are numbers of workers.
+    /// Tells the settings in force: at start before the first hook, and after each reload.
+    func configured(_ settings: SettingsInForce)
+    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting` and
+    /// `whenReady` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log with
+    /// its traceback when this returns.
     ///
-    /// - Throws: where a hook that fails ends the process.
+    /// - Parameters:
+    ///   - worker: that the hook is about; its `pid` is 0 before the fork.
+    ///   - new: for `workersChanged`, as `old`, which is nil at the start.
     func callHook(_ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?) throws(ApplicationError)
+    /// The moments, by gunicorn's names, at which `callHook` has something to do.
+    var definedHooks: Set<String> { get }
 }
 
 extension ApplicationHost {
@@ -138,18 +145,19 @@ extension ApplicationHost {
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }
-    package var givenSettings: [FileSetting] { [] }
+
     package func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
     ) throws(PythonFileError) -> [FileSetting] {
-        throw PythonFileError("a configuration file in Python is for Python apps: write it in TOML")
+        throw PythonFileError("\(location): a configuration file in Python is for Python apps")
     }
+    package var givenSettings: [FileSetting] { [] }
     package func setEnvironment(_ variables: [(name: String, value: String)]) {
         for variable in variables { setenv(variable.name, variable.value, 1) }
     }
-    package func configured(_ settings: [FileSetting], logLevel: LogLevel) {}
-    package var definedHooks: Set<String> { [] }
+    package func configured(_ settings: SettingsInForce) {}
     package func callHook(
         _ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?
     ) throws(ApplicationError) {}
+    package var definedHooks: Set<String> { [] }
 }

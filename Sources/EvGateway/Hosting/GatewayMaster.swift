@@ -32,7 +32,7 @@ final class GatewayMaster {
             try enter(early, reader)
             do throws(PythonFileError) {
                 return try host.readConfiguration(
-                    location, pythonPath: early.configuration.pythonPath, known: Setting.namesInPython)
+                    location, pythonPath: early.configuration.pythonPath, known: Setting.namesInFiles)
             } catch {
                 throw ConfigurationError(reason: error.reason, details: error.details ?? "")
             }
@@ -60,7 +60,6 @@ final class GatewayMaster {
         try Self.enter(settings, reader)
         if let mask = configuration.umask { _ = umask(mode_t(mask)) }
         host.setEnvironment(try AppEnvironment.variables(configuration, reader))
-        host.configured(settings.values, logLevel: configuration.logLevel)
         if configuration.printsConfiguration {
             print(ConfigurationText.text(settings), terminator: "")
             return 0
@@ -74,6 +73,7 @@ final class GatewayMaster {
         _ = signal(SIGPIPE, SIG_IGN)
         let logs = try ProcessLogs(settings)
         Gateway.install(logs.logger)
+        host.configured(inForce(logs))
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
@@ -95,6 +95,12 @@ final class GatewayMaster {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
         }
         return code
+    }
+
+    private func inForce(_ logs: ProcessLogs) -> SettingsInForce {
+        SettingsInForce(
+            settings: settings.values, binds: configuration.binds.map(\.text), application: configuration.application,
+            logger: logs.logger, errorLog: logs.errorLog)
     }
 
     private func chooseWorkerClass(_ logger: Logger) {

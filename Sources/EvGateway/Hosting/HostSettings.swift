@@ -1,20 +1,26 @@
-// What a host of an app does for settings and hooks, in its own language. A Swift host does nothing of it.
+// What a host knows of settings and hooks. A Python host executes configuration files, gives what a program has passed
+// to `evgateway.serve()`, and calls gunicorn's hooks; a Swift app has none of these.
+
+package import EvSettings
+package import Logging
 
 /// A configuration file in Python that cannot be used.
-package struct PythonFileError: Error, Equatable {
-    /// One line, which begins with `FILE:LINE: ` where the line is known.
+package struct PythonFileError: Error, Equatable, CustomStringConvertible {
+    /// One line, without a full stop, that begins with `FILE:LINE: ` where the line is known, else with `FILE: `.
     package let reason: String
-    /// A traceback, or nil.
+    /// A traceback, from the file's own frame on.
     package let details: String?
 
     package init(_ reason: String, details: String? = nil) {
         self.reason = reason
         self.details = details
     }
+
+    package var description: String { reason }
 }
 
-/// The moments at which hooks of a configuration file are called; the raw value is gunicorn's name. Those of requests
-/// are the host's own affair.
+/// The hooks of gunicorn that a host calls, by gunicorn's names. `pre_request` and `post_request` are called around the
+/// app, in Python.
 package enum HookMoment: String, CaseIterable, Sendable {
     case onStarting = "on_starting"
     case onReload = "on_reload"
@@ -23,6 +29,7 @@ package enum HookMoment: String, CaseIterable, Sendable {
     case postFork = "post_fork"
     case postWorkerInit = "post_worker_init"
     case workerInt = "worker_int"
+    /// A Python host calls it by itself, from the handler of ABRT: the loop hangs then.
     case workerAbort = "worker_abort"
     case preExec = "pre_exec"
     case childExit = "child_exit"
@@ -33,9 +40,9 @@ package enum HookMoment: String, CaseIterable, Sendable {
 
 /// A worker, as hooks are told of it.
 package struct HookWorker: Equatable, Sendable {
-    /// From 0.
+    /// The worker's position among the workers, from 0.
     package var index: Int
-    /// Its ordinal among all workers of the master, from 1.
+    /// The worker's ordinal among all that this master has started, from 1.
     package var age: Int
     /// 0 before the fork.
     package var pid: Int32
@@ -44,5 +51,32 @@ package struct HookWorker: Equatable, Sendable {
         self.index = index
         self.age = age
         self.pid = pid
+    }
+}
+
+/// The settings in force, for the `cfg` of hooks, and what hooks may ask of the master.
+package struct SettingsInForce {
+    /// All settings, by gunicorn's names.
+    package var settings: [FileSetting]
+    /// The addresses that are listened to, as `--bind` takes them.
+    package var binds: [String]
+    /// APP as it was given.
+    package var application: String?
+    /// Where hooks and `logging.getLogger("gunicorn.error")` log to; its level is theirs.
+    package var logger: Logger
+    package var errorLog: ErrorLog
+    /// The workers that live now; nil: what hooks were told of.
+    package var workers: (() -> [HookWorker])?
+
+    package init(
+        settings: [FileSetting], binds: [String], application: String?, logger: Logger, errorLog: ErrorLog,
+        workers: (() -> [HookWorker])? = nil
+    ) {
+        self.settings = settings
+        self.binds = binds
+        self.application = application
+        self.logger = logger
+        self.errorLog = errorLog
+        self.workers = workers
     }
 }

@@ -83,7 +83,7 @@ final class WorkerProcess {
 
     private func boot() {
         let environment = WorkerEnvironment(
-            logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age,
+            logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
             replaceWorker: { [unowned self] in askForSuccessor() })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)

@@ -5,19 +5,18 @@ import EvGateway
 import Logging
 import Synchronization
 
-/// The worker's error log, or standard error while there is no worker (`--preload`).
+/// The error log of the process, or standard error while there is none (`--check-config`).
 enum ErrorSink {
     private static let current = Mutex<(logger: Logger, log: ErrorLog)?>(nil)
 
-    static func install(_ worker: WorkerEnvironment) {
-        let sink = (logger: worker.logger, log: worker.errorLog)
-        current.withLock { $0 = sink }
+    static func install(_ logger: Logger, _ log: ErrorLog) {
+        current.withLock { $0 = (logger, log) }
     }
 
-    static func log(_ line: UnsafeRawBufferPointer) {
+    static func log(_ line: UnsafeRawBufferPointer, _ level: Logger.Level = .error) {
         let text = String(decoding: line, as: UTF8.self)
         guard let sink = current.withLock({ $0 }) else { return printError(text) }
-        sink.logger.error("\(text)")
+        sink.logger.log(level: level, "\(text)")
     }
 
     static func write(_ text: UnsafeRawBufferPointer) {

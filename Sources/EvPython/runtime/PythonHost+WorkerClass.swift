@@ -43,13 +43,11 @@ extension PythonHost {
     ///   import came to no end.
     private func probe(_ configuration: GatewayConfiguration) -> (interface: AppInterface, gevent: String)? {
         guard let locator = configuration.application else { return nil }
-        let path = configuration.pythonPath.joined(separator: ",")
         let asked = configuration.interface == .wsgi ? "wsgi" : ""
         let bytes = try? ForkedQuestion.ask(forkHooks, timeout: configuration.timeout) { buffer in
-            withCStrings(configuration.applicationArguments) { arguments in
+            withSource(configuration, locator) { source in
                 evg_py_probe(
-                    locator, path, arguments, asked, buffer.assumingMemoryBound(to: CChar.self).baseAddress,
-                    buffer.count)
+                    source, asked, buffer.assumingMemoryBound(to: CChar.self).baseAddress, buffer.count)
             }
         }
         guard let bytes else { return nil }

@@ -12,6 +12,12 @@ import Glibc
 final class PythonHost: ApplicationHost {
     let kind = AppKind.python
 
+    /// The hooks that there are, by gunicorn's names.
+    var hooks: Set<String> = []
+    package var definedHooks: Set<String> { hooks }
+    /// False in the master, which may load the app, too.
+    private var isWorker = false
+
     var name: String {
         let executable = String(cString: evg_py_executable())
         return "CPython " + String(cString: evg_py_version()).prefix { $0 != " " }
@@ -45,7 +51,9 @@ final class PythonHost: ApplicationHost {
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication {
-        ErrorSink.install(worker)
+        ErrorSink.install(worker.logger, worker.errorLog)
+        HostAnswers.begin(worker)
+        isWorker = true
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
         evg_py_worker_started(worker.errorLog.fileDescriptor)
         switch configuration.workerClass {
@@ -74,11 +82,10 @@ final class PythonHost: ApplicationHost {
         }
         expect(configuration)
         var failure = evg_py_load_failure()
-        let path = configuration.pythonPath.joined(separator: ",")
-        let isLoaded = withCStrings(configuration.applicationArguments) { arguments in
-            evg_py_load_app(locator, path, arguments, &failure)
+        if withSource(configuration, locator, { evg_py_load_app($0, &failure) }) {
+            if isWorker { try wrapWithHooks(configuration) }
+            return
         }
-        if isLoaded { return }
         let traceback = String(cString: failure.traceback)
         throw ApplicationError(
             String(cString: failure.message), exitCode: failure.exit_code,
@@ -91,6 +98,23 @@ final class PythonHost: ApplicationHost {
         case .asgi: evg_py_expect("asgi", configuration.interface != .auto)
         case .inline, .threads, .gevent: evg_py_expect("wsgi", configuration.interface != .auto)
         case .auto, .swift: evg_py_expect("", configuration.interface != .auto)
+        }
+    }
+
+    /// Calls with what the bridge needs to find the app.
+    func withSource<Result>(
+        _ configuration: GatewayConfiguration, _ locator: String,
+        _ body: (UnsafePointer<evg_py_app_source>) -> Result
+    ) -> Result {
+        let path = configuration.pythonPath.joined(separator: ",")
+        return withCStrings(configuration.applicationArguments) { arguments in
+            locator.withCString { locator in
+                path.withCString { path in
+                    var source = evg_py_app_source(
+                        locator: locator, pythonpath: path, arguments: arguments, factory: configuration.isFactory)
+                    return body(&source)
+                }
+            }
         }
     }
 }

@@ -7,7 +7,13 @@ extension Setting {
         + gunicornRows
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
-    package static let namesInPython: [String: String] = {
+    package static let namesInFiles: [String: String] = {
+        // Not gunicorn's, and usual names of variables in its files.
+        namesInCalls.filter { $0.key != "host" && $0.key != "port" }
+    }()
+
+    /// The same for what a program may give to `evgateway.serve`.
+    package static let namesInCalls: [String: String] = {
         var names: [String: String] = [:]
         for setting in all {
             for flag in setting.flags where flag.hasPrefix("--") {
@@ -15,9 +21,6 @@ extension Setting {
             }
         }
         for setting in all { names[setting.name] = "setting" }
-        // Not gunicorn's, and usual names of variables in its files.
-        names["host"] = nil
-        names["port"] = nil
         for hook in Hook.all { names[hook.name] = "hook" }
         return names
     }()

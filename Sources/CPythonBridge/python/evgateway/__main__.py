@@ -1,12 +1,11 @@
-"""Run by the launcher in the app's own interpreter: loads the extension module _evgateway and hands over to it.
+"""Run by the launcher in the app's own interpreter, or by `python -m evgateway`: loads the extension module and hands
+over to it.
 
 Law: for the app, the interpreter looks as if it had been started for the app alone. sys.path has no entry of the
-gateway.
+gateway, unless somebody else has put it there.
 """
-import importlib.machinery
 import importlib.util
 import os
-import signal
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -23,34 +22,20 @@ def load_package():
     spec.loader.exec_module(package)
 
 
-def load_extension():
-    """Loads the Swift library from the path that the launcher gives, else from beside the resources' directory."""
-    path = os.environ.pop("EVGATEWAY_LIBRARY", None)
-    if not path:
-        resources = os.path.dirname(os.path.dirname(HERE))
-        path = os.path.join(os.path.dirname(resources), "libEvPython.so")
-    loader = importlib.machinery.ExtensionFileLoader("_evgateway", path)
-    spec = importlib.util.spec_from_file_location("_evgateway", path, loader=loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["_evgateway"] = module
-    loader.exec_module(module)
-    return module
-
-
 def main():
     """Returns the exit code of the gateway."""
     if sys.version_info < (3, 9):
         print(f"evgateway: Python 3.9 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
         return 1
-    load_package()
+    if not __package__:
+        load_package()
+    from evgateway import library
     try:
-        extension = load_extension()
+        library.load()
     except ImportError as error:
         print(f"evgateway: cannot load the gateway into {sys.executable}: {error}", file=sys.stderr)
         return 1
-    # The gateway's loop owns the signals; KeyboardInterrupt must not surface inside the app.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return extension.main(sys.argv[1:])
+    return library.start(sys.argv[1:])
 
 
 if __name__ == "__main__":

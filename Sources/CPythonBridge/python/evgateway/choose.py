@@ -6,19 +6,20 @@ must be known before a worker imports it. This process imports it, too, and ends
 import os
 import sys
 
-from . import gevent_worker, interface, locator
+from . import gevent_worker, interface, locator, state
 
 
-def probe(text, pythonpath, arguments, asked):
+def probe(text, pythonpath, arguments, factory, asked):
     """Returns two lines. The first is wsgi or asgi, or empty if the import failed. The second, for a WSGI app, is
     "+VERSION" of gevent, or why gevent cannot be used."""
     # A worker imports the app after this, and shows then what the import prints and why it fails.
     silence()
     kind = asked
     if not kind:
-        sys.argv = [text.partition(":")[0], *arguments]
+        if state.app is None:
+            sys.argv = [text.partition(":")[0], *arguments]
         try:
-            kind = interface.of(locator.find(text, pythonpath))
+            kind = interface.of(locator.find(text, pythonpath, factory))
         except locator.LoadError:
             kind = ""
     return f"{kind}\n{gevent() if kind == interface.WSGI else ''}"
@@ -33,6 +34,8 @@ def silence():
 
 def gevent():
     """Returns "+VERSION" if gevent can be used, else why not."""
+    if state.app is not None and "gevent.monkey" not in sys.modules:
+        return "the program has imported it before gevent could patch the standard library"
     try:
         import gevent
     except ModuleNotFoundError:

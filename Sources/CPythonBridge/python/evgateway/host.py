@@ -7,7 +7,7 @@ import traceback
 
 import _evgateway
 
-from . import locator
+from . import locator, loggers, state
 
 
 class ErrorStream:
@@ -98,11 +98,18 @@ def expect(interface, trusted):
     _expected = None if trusted else interface
 
 
-def load(text, pythonpath, arguments):
+app = None
+
+
+def load(text, pythonpath, arguments, factory=False, _=""):
     """Returns (app, 0, b"", b""), or (None, exit code, why the app cannot be loaded, traceback)."""
-    sys.argv = [text.partition(":")[0], *arguments]
+    global app
+    loggers.prepare()
+    if state.app is None:
+        sys.argv = [text.partition(":")[0], *arguments]
     try:
-        return locator.load(text, pythonpath, _expected), 0, b"", b""
+        app = locator.load(text, pythonpath, _expected, factory)
+        return app, 0, b"", b""
     except locator.LoadError as error:
         return None, error.exit_code, _encoded(error.message), _encoded(error.traceback)
 
@@ -113,6 +120,9 @@ def _encoded(text):
 
 def worker_started(descriptor):
     """Called in a worker after the fork. A worker that crashes, or is killed with ABRT, logs its threads' stacks."""
+    if state.hook("worker_abort") is not None:
+        from . import arbiter
+        arbiter.watch_abort()
     os.register_at_fork(before=flush)   # a child of the app's would write what is buffered a second time
     try:
         faulthandler.enable(file=descriptor, all_threads=True)

@@ -1,6 +1,7 @@
 """APP on the command line -> the callable.
 
     module  module:attr  module:package.attr  module:factory()  module:factory('literal', key=1)  path/file.py[:attr]
+    paste:FILE.ini[#section]
 
 Law: every failure is a LoadError whose message is a single line that names what was looked for.
 """
@@ -12,7 +13,7 @@ import os
 import sys
 import traceback as tracebacks
 
-from . import interface
+from . import interface, state
 
 DEFAULT_ATTRIBUTES = ("application", "app")
 FACTORIES = ("create_app", "make_app", "get_wsgi_application")
@@ -32,27 +33,37 @@ class LoadError(Exception):
         self.traceback = traceback
 
 
-def load(text, pythonpath="", expected=""):
+def load(text, pythonpath="", expected="", factory=False):
     """Returns the callable that text names. expected is "wsgi", "asgi", "" for either, or None for no check."""
-    app = find(text, pythonpath)
+    app = find(text, pythonpath, factory)
     problem = interface.mismatch(app, expected, text) if expected is not None else None
     if problem:
         raise LoadError(f"{text!r} {problem}")
     return app
 
 
-def find(text, pythonpath=""):
-    """Returns the callable that text names. The entries of pythonpath (separated by commas) and the working directory
-    come first on sys.path."""
+def find(text, pythonpath="", factory=False):
+    """Returns the callable that text names, or that the callable makes, if that is a factory. The entries of pythonpath
+    (separated by commas) and the working directory come first on sys.path."""
     extend_path(pythonpath)
+    app = state.app if state.app is not None else find_named(text, factory)
+    if factory:
+        app = call(app, text)
+    if not callable(app):
+        raise LoadError(f"{text!r} is not callable, it is {a(app)}")
+    return app
+
+
+def find_named(text, factory=False):
+    if text.startswith("paste:"):
+        from . import paste
+        return paste.load(text[len("paste:"):])
     module_text, colon, attribute = split(text)
     module = load_module(module_text)
     if colon:
         app = load_attribute(module, module_text, attribute)
     else:
-        app = load_default(module, module_text)
-    if not callable(app):
-        raise LoadError(f"{text!r} is not callable, it is {a(app)}")
+        app = load_default(module, module_text, FACTORIES if factory else DEFAULT_ATTRIBUTES)
     return app
 
 
@@ -133,10 +144,12 @@ def load_file(path):
     return module
 
 
-def load_default(module, text):
-    for name in DEFAULT_ATTRIBUTES:
+def load_default(module, text, names=DEFAULT_ATTRIBUTES):
+    for name in names:
         if hasattr(module, name):
             return getattr(module, name)
+    if names == FACTORIES:
+        raise LoadError(f"{text!r} has no attribute {', '.join(FACTORIES[:-1])} or {FACTORIES[-1]}")
     message = f"{text!r} has no attribute 'application' or 'app'"
     factories = [name for name in FACTORIES if callable(getattr(module, name, None))]
     if factories:
@@ -163,12 +176,19 @@ def load_attribute(module, module_text, attribute):
             raise ValueError("**")
     except ValueError:
         raise LoadError(f"the arguments of {attribute!r} must be literals") from None
+    return call(factory, f"{module_text}:{attribute}", *positional, **named)
+
+
+def call(factory, text, *positional, **named):
+    """Returns what a factory makes."""
+    if not callable(factory):
+        raise LoadError(f"{text} is not callable, it is {a(factory)}")
     try:
         return factory(*positional, **named)
     except BaseException as error:
         mismatch = isinstance(error, TypeError) and error.__traceback__.tb_next is None
         code = LOAD_FAILURE if mismatch else BOOT_FAILURE
-        raise LoadError(f"{module_text}:{attribute} failed: {one_line(error)}", code, current_traceback()) from None
+        raise LoadError(f"{text} failed: {one_line(error)}", code, current_traceback()) from None
 
 
 def look_up(module, module_text, node, attribute):

@@ -1,0 +1,215 @@
+"""The server and worker objects of gunicorn's hooks, and the calls of the hooks.
+
+Law: nothing imports this module before there is a hook. The objects tell; they steer nothing. The one worker object of
+an age is the same in pre_fork and child_exit, and its copy in the worker is that of post_fork.
+"""
+import os
+import signal
+
+import _evgateway
+
+from . import cfg, glogging, host, state, values
+
+
+class App:
+    """The app of a worker."""
+
+    @property
+    def callable(self):
+        return host.app
+
+    @property
+    def cfg(self):
+        return server.cfg
+
+    def wsgi(self):
+        return host.app
+
+
+class Heartbeat:
+    """In place of the file by which gunicorn's workers show that they live."""
+
+    def _refuse(self, *_):
+        raise RuntimeError(
+            "worker.tmp is no file here: evgateway's workers keep their heartbeat in memory that they share with the "
+            "master, and there is nothing to call for it")
+
+    notify = last_update = fileno = close = _refuse
+
+
+class Listener:
+    def __init__(self, text):
+        self._text, self.cfg_addr = text, cfg.address(text)
+
+    def getsockname(self):
+        return self.cfg_addr
+
+    def __str__(self):
+        return self._text if "://" in self._text or self._text.startswith("unix:") else f"http://{self._text}"
+
+
+class Server:
+    """What gunicorn calls the arbiter."""
+
+    master_name, master_pid, reexec_pid = "Master", 0, 0
+
+    def __init__(self):
+        self.pid = os.getppid() if told_worker() else os.getpid()
+        self.log = glogging.Log()
+        self.app = App()
+        self.cfg = cfg.Config()
+        self.worker_age = 0
+        self._number = None
+        self._workers = {}  # by age
+
+    @property
+    def num_workers(self):
+        return self._number if self._number is not None else self.cfg.workers
+
+    @property
+    def address(self):
+        return self.cfg.address
+
+    @property
+    def proc_name(self):
+        return self.cfg.proc_name
+
+    @property
+    def timeout(self):
+        return self.cfg.timeout
+
+    @property
+    def LISTENERS(self):
+        return [Listener(text) for text in state.settings()[1]]
+
+    @property
+    def WORKERS(self):
+        """The workers that live, by pid."""
+        told = values.decode(_evgateway.tell("workers"))
+        if told is None or told_worker():
+            return {worker.pid: worker for worker in self._workers.values() if worker.pid}
+        return {pid: self.worker(index, age, pid) for index, age, pid in told}
+
+    def worker(self, index, age, pid):
+        worker = self._workers.get(age)
+        if worker is None:
+            worker = self._workers[age] = Worker(self, index, age)
+            self.worker_age = max(self.worker_age, age)
+        if pid:
+            worker.pid = pid
+        return worker
+
+
+class Worker:
+    aborted = False
+
+    def __init__(self, master, index, age):
+        self.index, self.age, self.ppid, self.pid = index, age, master.pid, None
+        self.log, self.cfg, self.app = master.log, master.cfg, master.app
+        self.alive = True
+        self.tmp = Heartbeat()
+
+    def __str__(self):
+        return f"<Worker {self.pid}>"
+
+    @property
+    def wsgi(self):
+        return host.app
+
+    @property
+    def booted(self):
+        return self.nr > 0 or host.app is not None
+
+    @property
+    def nr(self):
+        """How many requests it has begun to serve; 0 for another process than this."""
+        told = told_worker()
+        return told[3] if told and self.pid == os.getpid() else 0
+
+    @property
+    def sockets(self):
+        return server.LISTENERS
+
+    @property
+    def address(self):
+        return server.address
+
+    @property
+    def timeout(self):
+        return self.cfg.timeout / 2
+
+    @property
+    def max_requests(self):
+        return self.cfg.max_requests
+
+    def notify(self):
+        self.tmp.notify()
+
+
+def told_worker():
+    return values.decode(_evgateway.tell("worker"))
+
+
+def this_worker():
+    """The worker of this process."""
+    index, age, *_ = told_worker()
+    return server.worker(index, age, os.getpid())
+
+
+def settings_changed():
+    server.cfg = cfg.Config()
+    glogging.install()
+
+
+# What gunicorn says of a hook that fails.
+WORDS = {"post_fork": "Exception in worker process", "post_worker_init": "Exception in worker process",
+         "worker_exit": "Exception during worker exit"}
+
+
+def call_hook(argument):
+    """argument: the name; the worker as [index, age, pid]; the new and the old number of workers. Answers None, or
+    {"reason"} of a failure, which is logged."""
+    name, who, new, old = values.decode(argument)
+    worker = server.worker(*who) if who else None
+    if name == "nworkers_changed":
+        server._number = new
+    if name == "worker_int" and not worker.alive:
+        return b"n"     # a signal and a command say the same
+    if name in ("worker_int", "worker_exit", "child_exit"):
+        worker.alive = False
+    given = {"server": server, "worker": worker, "new_value": new, "old_value": old}
+    reason = call(name, *[given[parameter] for parameter in state.HOOKS[name].split(", ")])
+    if name == "child_exit":
+        server._workers.pop(worker.age, None)
+    return values.encode(None if reason is None else {"reason": reason})
+
+
+def call(name, *arguments):
+    """Returns None, or in one line why the hook failed."""
+    function = state.hook(name)
+    if function is None:
+        return None
+    try:
+        function(*arguments)
+        return None
+    except BaseException as error:
+        server.log.exception(WORDS.get(name, f"Exception in {name} hook"))
+        return f"the hook {name} failed: {host.locator.one_line(error)}"
+
+
+def watch_abort():
+    """Called before the fault handler takes ABRT: it writes the stacks first, and gives the signal back to this
+    handler, which runs if the app lets the interpreter run."""
+    signal.signal(signal.SIGABRT, aborted)
+
+
+def aborted(number, frame):
+    worker = this_worker()
+    worker.alive, worker.aborted = False, True
+    call("worker_abort", worker)
+    host.flush()
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGABRT)
+
+
+server = Server()

@@ -1,0 +1,79 @@
+"""The loggers gunicorn.error and gunicorn.access, whose records become entries of the server's error log.
+
+Law: nothing imports this module before the app, or a hook, imports logging.
+"""
+import logging
+
+import _evgateway
+
+from . import state
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR,
+          "critical": logging.CRITICAL}
+
+
+class Handler(logging.Handler):
+    def emit(self, record):
+        try:
+            _evgateway.log(record.levelno, record.getMessage())
+            formatter = self.formatter or _formatter
+            if record.exc_info:
+                _evgateway.log_text(formatter.formatException(record.exc_info) + "\n")
+            if record.stack_info:
+                _evgateway.log_text(formatter.formatStack(record.stack_info) + "\n")
+        except Exception:
+            self.handleError(record)
+
+
+_formatter = logging.Formatter()
+
+
+def install():
+    """Gives both loggers their handler, once, and the level of the settings in force."""
+    for name in ("gunicorn.error", "gunicorn.access"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, Handler) for handler in logger.handlers):
+            logger.addHandler(Handler())
+            logger.propagate = False
+    level = str(state.settings()[0].get("loglevel") or "info").lower()
+    logging.getLogger("gunicorn.error").setLevel(LEVELS.get(level, logging.INFO))
+    logging.getLogger("gunicorn.access").setLevel(logging.INFO)
+
+
+class Log:
+    """The `log` of a server and a worker."""
+
+    def __init__(self):
+        install()
+        self.error_log = logging.getLogger("gunicorn.error")
+        self.access_log = logging.getLogger("gunicorn.access")
+
+    def debug(self, message, *arguments, **more):
+        self.error_log.debug(message, *arguments, **more)
+
+    def info(self, message, *arguments, **more):
+        self.error_log.info(message, *arguments, **more)
+
+    def warning(self, message, *arguments, **more):
+        self.error_log.warning(message, *arguments, **more)
+
+    def error(self, message, *arguments, **more):
+        self.error_log.error(message, *arguments, **more)
+
+    def critical(self, message, *arguments, **more):
+        self.error_log.critical(message, *arguments, **more)
+
+    def exception(self, message, *arguments, **more):
+        self.error_log.exception(message, *arguments, **more)
+
+    def log(self, level, message, *arguments, **more):
+        if isinstance(level, str):
+            level = LEVELS.get(level.lower(), logging.INFO)
+        self.error_log.log(level, message, *arguments, **more)
+
+    def access(self, message, *arguments, **more):
+        self.access_log.info(message, *arguments, **more)
+
+    @property
+    def loglevel(self):
+        return self.error_log.level

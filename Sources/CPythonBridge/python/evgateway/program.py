@@ -1,0 +1,120 @@
+"""evgateway.serve() and evgateway.run(): a program that serves its own app.
+
+Law: a wrong argument is a TypeError before anything is done. After the call the process is what it was.
+"""
+import os
+import sys
+import threading
+
+from . import config, library, state, values
+
+# Keywords of uvicorn.run() whose value needs no more than another name.
+RENAMED = {
+    "host": "host", "port": "port", "workers": "workers", "root_path": "root_path", "lifespan": "asgi_lifespan",
+    "loop": "asgi_loop", "timeout_keep_alive": "keepalive", "limit_concurrency": "worker_connections",
+    "limit_max_requests": "max_requests", "limit_max_requests_jitter": "max_requests_jitter",
+    "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
+    "server_header": "server_header",
+    "forwarded_allow_ips": "forwarded_allow_ips", "app_dir": "pythonpath", "ssl_keyfile": "keyfile",
+    "ssl_certfile": "certfile", "ssl_ca_certs": "ca_certs", "ssl_cert_reqs": "cert_reqs", "ssl_ciphers": "ciphers",
+}
+# Those that choose among parts of uvicorn's own.
+OF_UVICORN = {"http", "ws", "use_colors", "interface"}
+OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_includes", "proxy_headers"}
+LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (0, "debug"))
+
+
+def run(app, **arguments):
+    known = {*RENAMED, *OF_UVICORN, *OTHERS}
+    settings, addresses = {}, []
+    for name, value in arguments.items():
+        if name not in known:
+            raise unknown("run", name, known)
+        if value is None or name in OF_UVICORN:
+            continue
+        if name in RENAMED:
+            settings[RENAMED[name]] = value
+        elif name == "uds":
+            addresses.append(f"unix:{os.fspath(value)}")
+        elif name == "fd":
+            addresses.append(f"fd://{value}")
+        elif name == "log_level":
+            settings["loglevel"] = level(value)
+        elif name == "log_config":
+            settings["logconfig_dict" if isinstance(value, dict) else "logconfig"] = value
+        elif name == "reload_includes":
+            settings["reload_extra_files"] = value
+        elif name == "proxy_headers" and not value:
+            settings["forwarded_allow_ips"] = ""
+        elif name == "access_log" and value:
+            settings["accesslog"] = "-"
+    serve(app, bind=addresses or None, **settings)
+
+
+def level(value):
+    if isinstance(value, int):
+        return next(name for least, name in LEVELS if value >= least)
+    return "debug" if value == "trace" else value
+
+
+def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
+    if not callable(app) and not isinstance(app, str):
+        raise TypeError(f"serve() takes a callable or 'module:attribute', not {app!r}")
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("serve() must be called in the main thread: it forks, and takes the signals")
+    extension = library.load()
+    named = {"host": host, "port": port, "workers": workers, "threads": threads}
+    addresses = [*texts(bind), *(word for text in texts(listen) for word in text.split())]
+    if unix_socket is not None:
+        addresses.append(f"unix:{os.fspath(unix_socket)}")
+    if addresses:
+        named["bind"] = addresses
+    settings.update((name, value) for name, value in named.items() if value is not None)
+    given, hooks = sort(settings, values.decode(extension.tell("known")))
+    state.given, state.given_hooks, state.originals = given, hooks, settings
+    state.app, text = (None, app) if isinstance(app, str) else (app, described(app))
+    try:
+        code = library.start([text])
+    finally:
+        state.given, state.given_hooks, state.app = [], {}, None
+    if code:
+        raise SystemExit(code)
+
+
+def texts(value):
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def sort(arguments, known):
+    """Returns the settings as [name, value, None], and the hooks by name."""
+    given, hooks = [], {}
+    for name, value in arguments.items():
+        kind = known.get(name)
+        if kind == "hook":
+            hooks[name] = config.as_hook(name, value)
+        elif kind == "setting":
+            try:
+                given.append([name, values.plain(value), None])
+            except TypeError as error:
+                raise TypeError(f"serve(): {name}: {error}") from None
+        else:
+            right = [name for name, what in known.items() if what in ("setting", "hook")]
+            raise TypeError(f"serve() got an unexpected keyword argument {name!r}; did you mean {kind!r}?") \
+                if kind else unknown("serve", name, [*right, "listen", "unix_socket"])
+    return given, hooks
+
+
+def unknown(function, name, known):
+    near = values.nearest(name, known)
+    hint = f"; did you mean {near!r}?" if near else ""
+    return TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+
+
+def described(app):
+    """Returns what to call a callable in the log: "module:name"."""
+    main = sys.modules.get("__main__")
+    for name, value in vars(main).items() if main is not None else ():
+        if value is app:
+            return f"__main__:{name}"
+    named = app if isinstance(getattr(app, "__qualname__", None), str) else type(app)
+    return f"{named.__module__}:{named.__qualname__}"
