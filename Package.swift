@@ -79,7 +79,7 @@ let package = Package(
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),
         tests(
             "EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
-        tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
+        tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
         tests("EvGatewayTests", ["EvGateway"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
