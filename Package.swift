@@ -78,9 +78,9 @@ let package = Package(
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),
         tests(
             "EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
-        tests("EvSupervisorTests", ["EvSupervisor", "EvLoop"]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvGatewayTests", ["EvGateway", "EvSettings"]),
+        tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )

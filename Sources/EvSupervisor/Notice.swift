@@ -23,6 +23,7 @@ package enum Notice: Equatable {
     case reloadAborted(kept: Int)
     case workers(Int)
     case workerLimit(Int)
+    case workersClamped(to: Int, wanted: Int)
     case stoodStill(seconds: Double)
 }
 
@@ -39,7 +40,7 @@ extension Notice {
         switch self {
         case .handling, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
         case .ready: .debug
-        case .unsupported, .nextStart, .workerLimit, .stoodStill: .warning
+        case .unsupported, .nextStart, .workerLimit, .workersClamped, .stoodStill: .warning
         case .killed(_, .quickStop), .killed(_, .demanded): .warning
         case .haltedByBootFailure: .critical
         case .died, .diedBooting, .leftUnasked, .neverReady, .killed, .spawnFailed, .reloadAborted: .error
@@ -81,6 +82,8 @@ extension Notice {
             "Reload aborted: a new worker failed to boot; \(kept) worker(s) of before go on serving"
         case .workers(let count): "Number of workers: \(count)"
         case .workerLimit(let count): "Number of workers stays at \(count), the most there is room for"
+        case .workersClamped(let room, let wanted):
+            "There is room for \(room) workers, not for \(wanted); more take effect at the next start"
         case .stoodStill(let seconds):
             "The master stood still for \(rounded(seconds)) s; workers are granted as much"
         }

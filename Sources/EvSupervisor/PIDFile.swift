@@ -31,8 +31,18 @@ package struct PIDFile {
     }
 
     /// Removes the file if it still names this process.
-    package func remove() {
-        if Self.read(path) == getpid() { unlink(path) }
+    ///
+    /// - Parameter other: another path, which may lead to the same file; that file stays.
+    package func remove(sparing other: PIDFile? = nil) {
+        guard Self.read(path) == getpid(), !isSame(as: other) else { return }
+        unlink(path)
+    }
+
+    private func isSame(as other: PIDFile?) -> Bool {
+        guard let other else { return false }
+        var (own, others) = (stat(), stat())
+        return lstat(path, &own) == 0 && lstat(other.path, &others) == 0
+            && own.st_dev == others.st_dev && own.st_ino == others.st_ino
     }
 
     /// The id in the file; nil when there is no file, or no id in it.

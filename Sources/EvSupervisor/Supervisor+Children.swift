@@ -7,6 +7,7 @@ extension Supervisor {
     /// The master's side of a worker.
     struct Child {
         let index: Int
+        let age: Int
         let slotIndex: Int
         /// The master's end of the control socket. Its closing, or the master's death, is end of file for the worker.
         let control: Int32
@@ -17,7 +18,6 @@ extension Supervisor {
 
     func spawn(age: Int, index: Int, slotIndex: Int) {
         guard let slot = scoreboard?[slotIndex], let loop, listeners != nil else { return }
-        checkThreads(isFatal: false)
         let sockets: [ListeningSocket]
         do throws(BindAddressError) {
             sockets = try listeners?.sockets(forWorker: index) ?? []
@@ -30,6 +30,8 @@ extension Supervisor {
             return feed(.spawnFailed(age: age, reason: SystemError("socketpair").description))
         }
         let (control, workerEnd) = (ends[0], ends[1])
+        call { hooks.preFork(WorkerIdentity(index: index, age: age, pid: 0)) }
+        checkThreads(isFatal: false)
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
@@ -65,7 +67,7 @@ extension Supervisor {
             readControl(of: pid)
         }
         watcher.start()
-        children[pid] = Child(index: index, slotIndex: slotIndex, control: control, watcher: watcher)
+        children[pid] = Child(index: index, age: age, slotIndex: slotIndex, control: control, watcher: watcher)
         feed(.spawned(age: age, pid: pid))
     }
 
@@ -128,9 +130,10 @@ extension Supervisor {
     /// may close the socket. To reopen the logs, one of the two is enough.
     func tell(_ pid: Int32, _ command: ControlCommand) {
         guard let child = children[pid] else { return }
-        // If the worker has listening sockets of its own, only this worker can accept the connections that wait there.
+        // Nobody else accepts the connections that wait at a socket of its own, or at an address that has been removed.
         let ownsSockets = configuration.reusePort && child.index >= state.target
-        let command = command == .retire && ownsSockets ? .stop : command
+        let isAlone = ownsSockets || listeners?.hasFormer(forAge: child.age) == true
+        let command = command == .retire && isAlone ? .stop : command
         var byte = command.rawValue
         let wasSent = send(child.control, &byte, 1, Int32(MSG_NOSIGNAL)) == 1
         if command != .reopenLogs || !wasSent { kill(pid, command.signal) }

@@ -7,10 +7,13 @@ package import Logging
 
 /// The master process: binds, forks, watches, replaces, reloads and stops workers.
 package final class Supervisor {
-    let configuration: SupervisorConfiguration
+    /// A reload changes it.
+    var configuration: SupervisorConfiguration
     let logger: Logger
     let forkHooks: ForkHooks
+    let hooks: SupervisorHooks
     let onReopenLogs: () -> Void
+    let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
 
     var state: SupervisorState
@@ -19,32 +22,37 @@ package final class Supervisor {
     var children: [Int32: Child] = [:]
     var listeners: ListenerSet?
     var scoreboard: Scoreboard?
+    var pidFile: PIDFile?
     var loop: EventLoop?
     private var watchers: [SignalWatcher] = []
     private var timer: TimerWatcher?
     private var lastTick = 0.0
     private var exitCode: Int32?
+    /// Whether `onStarting` has been called.
+    private var hasStarted = false
     var hasWarnedOfThreads = false
 
     /// - Parameters:
     ///   - forkHooks: what the host runtime needs around fork(2).
+    ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
+    ///   - reconfigure: called for SIGHUP, in the master, before anything else.
     ///   - worker: the body of a worker process; its result is the process's exit code (``ExitCode``).
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
-        onReopenLogs: @escaping () -> Void = {}, worker: @escaping (WorkerContext) -> Int32
+        hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
+        reconfigure: @escaping () -> Reconfiguration = { .keep }, worker: @escaping (WorkerContext) -> Int32
     ) {
         self.configuration = configuration
         self.logger = logger
         self.forkHooks = forkHooks
+        self.hooks = hooks
         self.onReopenLogs = onReopenLogs
+        self.reconfigure = reconfigure
         self.worker = worker
-        var limits = SupervisorState.Limits()
-        limits.timeout = configuration.timeout
-        limits.gracefulTimeout = configuration.gracefulTimeout
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
         slotCount = max(64, configuration.workers * 4)
-        state = SupervisorState(workers: configuration.workers, slots: slotCount, limits: limits)
+        state = SupervisorState(workers: configuration.workers, slots: slotCount, limits: configuration.limits)
     }
 
     /// Runs until the last worker is gone.
@@ -53,30 +61,40 @@ package final class Supervisor {
     package func run() -> Int32 {
         // Without this, a write to a log whose reader has ended would end the server.
         signal(SIGPIPE, SIG_IGN)
-        var pidFile: PIDFile?
-        defer {
-            listeners?.removeFiles()
-            listeners?.close()
-            pidFile?.remove()
-            stopWatching()
-        }
+        let code = start() ? serve() : ExitCode.failure
+        listeners?.removeFiles()
+        listeners?.close()
+        pidFile?.remove()
+        if hasStarted { call(hooks.onExit) }
+        stopWatching()
+        return code
+    }
+
+    /// Makes everything that workers need. Returns false if that fails; the reason is in the log then.
+    private func start() -> Bool {
         do {
             // Signals first, so that a signal that comes while files are made does not leave them behind.
             loop = try EventLoop()
             watch()
             if let path = configuration.pidFile { pidFile = try PIDFile(claiming: path) }
+            hasStarted = true
+            call { hooks.workersChanged(state.target, nil) }
+            try call(hooks.onStarting)
             listeners = try ListenerSet(
                 configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort)
             scoreboard = try Scoreboard(capacity: slotCount)
+            guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
+            for socket in listeners?.addresses ?? [] { log(listening: socket) }
+            try call(hooks.whenReady)
+            return true
         } catch {
             logger.critical("\(error)")
-            return ExitCode.failure
+            return false
         }
-        guard checkThreads(isFatal: !configuration.toleratesThreads) else { return ExitCode.failure }
-        for socket in listeners?.addresses ?? [] { logger.info("Listening at: \(socket) (\(getpid()))") }
-        let code = serve()
-        logger.info("Shutting down: Master")
-        return code
+    }
+
+    func log(listening socket: ListeningSocket) {
+        logger.info("Listening at: \(socket) (\(getpid()))")
     }
 
     // MARK: events
@@ -108,7 +126,10 @@ package final class Supervisor {
         lastTick = EventLoop.monotonicNow()
         feed(.start)
         while true {
-            if let exitCode { return exitCode }
+            if let exitCode {
+                logger.info("Shutting down: Master")
+                return exitCode
+            }
             let now = EventLoop.monotonicNow()
             let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity)
             if nextTick <= now {
@@ -123,7 +144,13 @@ package final class Supervisor {
             // A signal to the whole process group ends workers too; the master is to know why they end. libev calls
             // for SIGCHLD before SIGTERM.
             for event in events where event.isSignal { feed(event) }
-            for event in events where !event.isSignal { feed(event) }
+            for event in events where !event.isSignal {
+                if case .childExited(let pid, _) = event, let worker = state.identity(of: pid) {
+                    call { hooks.childExit(worker) }
+                }
+                feed(event)
+            }
+            closeFormerListeners()
         }
     }
 
@@ -152,6 +179,8 @@ package final class Supervisor {
             listeners?.close()
         case .closeSockets(let index): listeners?.close(index: index)
         case .reopenLogs: onReopenLogs()
+        case .reconfigure: reload()
+        case .workersChanged(let new, let old): call { hooks.workersChanged(new, old) }
         case .reportHang(let pid, let slot, let silence): reportHang(pid, slot, silence)
         case .log(let notice): logger.log(level: notice.level, "\(notice.text)")
         case .halt(let code): exitCode = code

@@ -4,11 +4,11 @@ import Glibc
 
 /// How many workers, where they listen, and how long they may take. All times in seconds.
 package struct SupervisorConfiguration: Sendable {
-    /// Workers at the start, at least one; TTIN and TTOU change the number.
+    /// At least one; TTIN and TTOU change the number until the next reload.
     package var workers: Int
     package var binds: [BindAddress]
     package var backlog: Int32
-    /// One SO_REUSEPORT socket per worker and TCP address instead of one that all share.
+    /// One SO_REUSEPORT socket per worker and TCP address instead of one that all share. A reload cannot change it.
     package var reusePort: Bool
     /// How long a worker's loop may stand still before the worker is killed; 0 never kills.
     package var timeout: Double
@@ -31,6 +31,13 @@ package struct SupervisorConfiguration: Sendable {
         self.gracefulTimeout = gracefulTimeout
         self.pidFile = pidFile
         self.toleratesThreads = toleratesThreads
+    }
+
+    var limits: SupervisorState.Limits {
+        var limits = SupervisorState.Limits()
+        limits.timeout = timeout
+        limits.gracefulTimeout = gracefulTimeout
+        return limits
     }
 }
 

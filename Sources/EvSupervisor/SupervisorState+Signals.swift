@@ -16,68 +16,39 @@ extension SupervisorState {
         case SIGTERM, SIGINT, SIGQUIT:
             if stop != nil { return hasten(now) }
             beginStop(quick: number != SIGTERM, code: ExitCode.success, now)
-        case SIGHUP: requestReload()
-        case SIGTTIN: addWorker()
+        case SIGHUP: if stop == nil { actions.append(.reconfigure) }
+        case SIGTTIN: addWorker(now)
         case SIGTTOU: removeWorker(now)
         case SIGUSR1: reopenLogs()
         default: break
         }
     }
 
-    // MARK: reload
-
-    private mutating func requestReload() {
-        guard stop == nil else { return }
-        guard reloadBarrier == nil else {
-            isReloadQueued = true
-            return log(.reloadQueued)
-        }
-        beginReload()
-    }
-
-    private mutating func beginReload() {
-        reloadBarrier = nextAge
-        isReloadQueued = false
-        // The cause of earlier failures may have been removed, so all pauses end.
-        histories = [:]
-        log(.reloading)
-    }
-
-    /// Ends a reload when all old workers are replaced.
-    mutating func finishReload() {
-        guard let barrier = reloadBarrier,
-            !workers.contains(where: { $0.phase != .retiring && ($0.age < barrier || $0.isSuccessor) })
-        else { return }
-        reloadBarrier = nil
-        log(.reloaded)
-        if isReloadQueued { beginReload() }
-    }
-
-    /// Workers that this reload has replaced already stay, and so do those that it has not.
-    mutating func abortReload(_ now: Double) {
-        reloadBarrier = nil
-        log(.reloadAborted(kept: workers.count { $0.phase == .ready }))
-        if isReloadQueued { beginReload() }
-    }
-
     // MARK: one more, one fewer
 
-    private mutating func addWorker() {
+    private mutating func addWorker(_ now: Double) {
         guard stop == nil else { return }
         // Each worker may have a successor, and both need a slot.
         guard (target + 1) * 2 <= slots else { return log(.workerLimit(target)) }
-        histories[target] = nil
-        target += 1
-        log(.workers(target))
+        setTarget(target + 1, now)
     }
 
     private mutating func removeWorker(_ now: Double) {
         guard stop == nil, target > 1 else { return }
-        target -= 1
-        let gone = target
-        log(.workers(target))
-        retire(now) { $0.index >= gone }
-        actions.append(.closeSockets(index: gone))
+        setTarget(target - 1, now)
+    }
+
+    /// Changes the number of workers: new ones are started as soon as the event has been handled, and those that are
+    /// too many retire.
+    mutating func setTarget(_ number: Int, _ now: Double) {
+        guard number != target else { return }
+        let old = target
+        target = number
+        log(.workers(number))
+        actions.append(.workersChanged(new: number, old: old))
+        for index in old..<max(old, number) { histories[index] = nil }
+        retire(now) { $0.index >= number }
+        for index in number..<max(old, number) { actions.append(.closeSockets(index: index)) }
     }
 
     private mutating func reopenLogs() {
@@ -90,7 +61,8 @@ extension SupervisorState {
     /// Retires the workers that match and are not retiring yet.
     mutating func retire(_ now: Double, _ command: ControlCommand = .retire, _ matches: (Worker) -> Bool) {
         for position in workers.indices where workers[position].phase != .retiring && matches(workers[position]) {
-            dismiss(position, command, killAt: now + limits.gracefulTimeout + limits.gracefulSlack, .gracefulTimeout)
+            let killAt = now + workers[position].gracefulTimeout + limits.gracefulSlack
+            dismiss(position, command, killAt: killAt, .gracefulTimeout)
         }
     }
 

@@ -1,6 +1,5 @@
 // This value decides which workers exist: events in, actions out. No I/O and no clock: times are monotonic seconds and
 // are passed as arguments. The driver is `Supervisor`.
-import Glibc
 
 package struct SupervisorState {
     package enum Event: Equatable {
@@ -14,6 +13,8 @@ package struct SupervisorState {
         case workerFinished(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
+        /// Answers `.reconfigure`, before any other event; without it there is no reload.
+        case reconfigured(workers: Int, limits: Limits)
         /// Sent at least once per second, with each worker's heartbeat by the number of its slot.
         case tick(heartbeats: [Int: Double])
 
@@ -30,6 +31,9 @@ package struct SupervisorState {
         /// The number of workers has become smaller: no worker has this index now.
         case closeSockets(index: Int)
         case reopenLogs
+        /// HUP: `.reconfigured` follows, unless the reload is refused.
+        case reconfigure
+        case workersChanged(new: Int, old: Int)
         case reportHang(pid: Int32, slot: Int, silence: Double)
         case log(Notice)
         case halt(code: Int32)
@@ -68,6 +72,8 @@ package struct SupervisorState {
         let index: Int
         let slot: Int
         let startedAt: Double
+        /// What it was started with: a reload may change the limit.
+        let gracefulTimeout: Double
         /// True if it replaces a worker that still serves.
         var isSuccessor: Bool
         var pid: Int32?
@@ -98,7 +104,7 @@ package struct SupervisorState {
         var isOver = false
     }
 
-    let limits: Limits
+    var limits: Limits
     /// Room on the scoreboard. A reload or a long drain needs more slots than there are workers.
     let slots: Int
     let firstGeneration: Int
@@ -143,6 +149,7 @@ package struct SupervisorState {
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)
+        case .reconfigured(let workers, let limits): reconfigured(workers, limits, now)
         case .tick(let heartbeats): tick(heartbeats, now)
         }
         settle(now)
@@ -186,120 +193,19 @@ package struct SupervisorState {
         guard let slot = (0..<slots).first(where: { slot in !workers.contains { $0.slot == slot } }) else { return }
         let age = nextAge
         nextAge += 1
-        workers.append(Worker(age: age, index: index, slot: slot, startedAt: now, isSuccessor: asSuccessor))
+        workers.append(
+            Worker(
+                age: age, index: index, slot: slot, startedAt: now, gracefulTimeout: limits.gracefulTimeout,
+                isSuccessor: asSuccessor))
         actions.append(.spawn(age: age, index: index, slot: slot))
     }
 
-    // MARK: a worker's life
-
-    private mutating func spawned(_ age: Int, _ pid: Int32) {
-        guard let position = workers.firstIndex(where: { $0.age == age }) else { return }
-        workers[position].pid = pid
-        log(.booting(pid: pid))
-    }
-
-    private mutating func spawnFailed(_ age: Int, _ reason: String, _ now: Double) {
-        guard let position = workers.firstIndex(where: { $0.age == age }) else { return }
-        let worker = workers.remove(at: position)
-        let delay = pause(worker.index, now)
-        log(.spawnFailed(reason: reason, delay: delay))
-    }
-
-    private mutating func workerReady(_ pid: Int32, _ now: Double) {
-        guard let position = workers.firstIndex(where: { $0.pid == pid }), !workers[position].wasReady else { return }
-        someoneWasReady = true
-        workers[position].wasReady = true
-        workers[position].silence = 0
-        log(.ready(pid: pid))
-        guard workers[position].phase == .booting else { return }
-        workers[position].phase = .ready
-        guard workers[position].isSuccessor else { return }
-        workers[position].isSuccessor = false
-        let (age, index) = (workers[position].age, workers[position].index)
-        retire(now) { $0.index == index && $0.age != age }
-    }
-
-    private mutating func childExited(_ pid: Int32, _ status: ExitStatus, _ now: Double) {
-        // An unknown child: as process 1 of a container the master inherits every orphan.
-        guard let position = workers.firstIndex(where: { $0.pid == pid }) else { return }
-        let worker = workers.remove(at: position)
-        actions.append(.releaseSlot(worker.slot))
-        if worker.phase == .retiring {
-            retiredWorkerExited(worker, pid, status)
-        } else if worker.hasFinished, status == .exited(code: 0) {
-            // Another process has told the worker to end. The pause limits how often that can happen.
-            log(.exiting(pid: pid))
-            histories[worker.index, default: History()].pausedUntil = worker.startedAt + limits.shortestPause
-        } else if worker.wasReady {
-            workerDied(worker, pid, status, now)
-        } else {
-            workerFailedToBoot(worker, pid, status, now)
-        }
-    }
-
-    private mutating func retiredWorkerExited(_ worker: Worker, _ pid: Int32, _ status: ExitStatus) {
-        switch status {
-        // The app that it was importing had restored the signal's default action, which ended the worker.
-        case .signaled(SIGTERM, _) where !worker.wasReady: log(.exiting(pid: pid))
-        case .signaled(SIGINT, _) where !worker.wasReady: log(.exiting(pid: pid))
-        case .exited(code: 0): log(worker.hasFinished ? .exiting(pid: pid) : .leftUnasked(pid: pid))
-        case .signaled(SIGKILL, _) where worker.wasKilled: log(.exiting(pid: pid))
-        default: log(.died(pid: pid, status))
-        }
-    }
-
-    private mutating func workerDied(_ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double) {
-        if status == .exited(code: 0) {
-            log(.leftUnasked(pid: pid))
-        } else if !(worker.wasKilled && worker.isHung) {
-            log(.died(pid: pid, status))
-        }
-        if now - worker.startedAt >= limits.earlyDeath {
-            histories[worker.index] = nil
-        } else {
-            let delay = pause(worker.index, now)
-            logPause(worker.index, delay)
-        }
-    }
-
-    private mutating func workerFailedToBoot(
-        _ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double
-    ) {
-        log(.diedBooting(pid: pid, status))
-        if case .exited(let code) = status,
-            code == ExitCode.workerBootFailed || code == ExitCode.appLoadFailed,
-            worker.age <= firstGeneration || !someoneWasReady, stop == nil
-        {
-            // At the start no client is served yet. To end with an error is better than to try for ever.
-            log(.haltedByBootFailure(code: code))
-            beginStop(quick: true, code: code, now)
-            return
-        }
-        let delay = pause(worker.index, now)
-        if worker.isSuccessor, reloadBarrier != nil {
-            abortReload(now)
-        } else {
-            logPause(worker.index, delay)
-        }
-    }
-
-    /// Delays the next start of this index, each time twice as long, and returns the delay in seconds.
-    private mutating func pause(_ index: Int, _ now: Double) -> Double {
-        var history = histories[index] ?? History()
-        let doublings = min(history.failures, 20)
-        history.failures += 1
-        let delay = min(limits.longestPause, limits.shortestPause * Double(1 << doublings))
-        history.pausedUntil = now + delay
-        histories[index] = history
-        return delay
-    }
-
-    private mutating func logPause(_ index: Int, _ delay: Double) {
-        guard stop == nil, index < target else { return }
-        log(.nextStart(index: index, delay: delay, failures: histories[index]?.failures ?? 1))
-    }
-
     // MARK: helpers
+
+    /// The worker with this process id, which may be retiring.
+    package func identity(of pid: Int32) -> WorkerIdentity? {
+        workers.first { $0.pid == pid }.map { WorkerIdentity(index: $0.index, age: $0.age, pid: pid) }
+    }
 
     mutating func log(_ notice: Notice) { actions.append(.log(notice)) }
 

@@ -54,13 +54,4 @@ import Testing
         }
         #expect(directory.files == ["taken"])
     }
-
-    private func boundPort(_ descriptor: Int32) -> UInt16? {
-        var name = sockaddr_in()
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let code = withUnsafeMutablePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
-        }
-        return code == 0 && name.sin_family == sa_family_t(AF_INET) ? UInt16(bigEndian: name.sin_port) : nil
-    }
 }

@@ -3,7 +3,8 @@ import Glibc
 
 typealias Action = SupervisorState.Action
 
-/// Sends events to a `SupervisorState`: answers each `.spawn` with the next process id, and has its own clock.
+/// Sends events to a `SupervisorState`: answers each `.spawn` with the next process id and each `.reconfigure` with
+/// `configured`, and has its own clock.
 struct StateHarness {
     var state: SupervisorState
     var now = 1000.0
@@ -13,9 +14,12 @@ struct StateHarness {
     private(set) var slots: [Int32: Int] = [:]
     /// If set, the next forks fail with this reason.
     var forkFailure: String?
+    /// What the configuration says when HUP comes; nil refuses the reload.
+    var configured: (workers: Int, limits: SupervisorState.Limits)?
 
     init(workers: Int = 2, slots: Int = 64, limits: SupervisorState.Limits = .init(), start: Bool = true) {
         state = SupervisorState(workers: workers, slots: slots, limits: limits)
+        configured = (workers, limits)
         if start { startReady() }
     }
 
@@ -31,6 +35,9 @@ struct StateHarness {
         var seen: [Action] = []
         for action in state.handle(event, at: now) {
             seen.append(action)
+            if action == .reconfigure, let (workers, limits) = configured {
+                seen += send(.reconfigured(workers: workers, limits: limits))
+            }
             guard case .spawn(let age, _, let slot) = action else { continue }
             if let forkFailure {
                 seen += send(.spawnFailed(age: age, reason: forkFailure))

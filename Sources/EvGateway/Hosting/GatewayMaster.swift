@@ -9,57 +9,24 @@ import Glibc
 import Logging
 
 final class GatewayMaster {
-    private let host: any ApplicationHost
-    private let reader: SettingsReader
-    private var settings: Settings
+    let host: any ApplicationHost
+    let reader: SettingsReader
+    var settings: Settings
     /// That of the settings, with the worker class that was chosen.
-    private var configuration: GatewayConfiguration
-    private var spool: SpoolConfiguration
+    var configuration: GatewayConfiguration
+    var spool: SpoolConfiguration
 
     init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
         self.host = host
         self.reader = reader
-        settings = try Self.read(host, reader)
+        settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
     }
 
-    private static func read(
-        _ host: any ApplicationHost, _ reader: SettingsReader
-    ) throws(ConfigurationError) -> Settings {
-        var settings = try reader.read(looksForUsual: host.kind == .python, program: host.givenSettings) {
-            (location, name, early) throws(ConfigurationError) in
-            try enter(early, reader)
-            do throws(PythonFileError) {
-                return try host.readConfiguration(
-                    location, pythonPath: early.configuration.pythonPath, known: Setting.namesInFiles)
-            } catch {
-                throw ConfigurationError(reason: error.reason, details: error.details ?? "")
-            }
-        }
-        try settings.resolveWorkerClass(for: host.kind)
-        if host.kind == .swift, let word = settings.configuration.application,
-            settings.origin(of: "wsgi_app") == .commandLine
-        {
-            throw ConfigurationError(
-                reason: "unexpected argument '\(word)': this program is the app; its own arguments go after '--'")
-        }
-        return settings
-    }
-
-    /// Changes to `--chdir`.
-    private static func enter(_ settings: Settings, _ reader: SettingsReader) throws(ConfigurationError) {
-        let folder = FilePath.absolute(settings.configuration.changeDirectory ?? ".", in: reader.startFolder)
-        guard chdir(folder) == 0 else {
-            throw ConfigurationError.cannotChange(to: folder, settings.label(of: "chdir"))
-        }
-    }
-
     /// Returns the exit code of the process.
     func run() throws -> Int32 {
-        try Self.enter(settings, reader)
-        if let mask = configuration.umask { _ = umask(mode_t(mask)) }
-        host.setEnvironment(try AppEnvironment.variables(configuration, reader))
+        try applyToProcess(settings)
         if configuration.printsConfiguration {
             print(ConfigurationText.text(settings), terminator: "")
             return 0
@@ -73,34 +40,50 @@ final class GatewayMaster {
         _ = signal(SIGPIPE, SIG_IGN)
         let logs = try ProcessLogs(settings)
         Gateway.install(logs.logger)
-        host.configured(inForce(logs))
+        tellHost(logs)
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
         for note in settings.notes + reader.unknownVariables { logs.logger.warning("\(note)") }
         chooseWorkerClass(logs.logger)
-        provideDescriptors(for: configuration.connections, logs.logger)
-        if configuration.workerClass.spoolsBodies { spool.check(logs.logger) }
-        let supervisor = Supervisor(
-            configuration: configuration.supervisor,
-            logger: logs.logger,
-            forkHooks: host.forkHooks,
-            onReopenLogs: logs.reopen,
-            worker: { [self] context in
-                WorkerProcess.run(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs)
-            })
-        let code = supervisor.run()
+        prepareForWorkers(logs.logger)
+        let code = supervisor(logs).run()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
         }
         return code
     }
 
-    private func inForce(_ logs: ProcessLogs) -> SettingsInForce {
-        SettingsInForce(
-            settings: settings.values, binds: configuration.binds.map(\.text), application: configuration.application,
-            logger: logs.logger, errorLog: logs.errorLog)
+    private func supervisor(_ logs: ProcessLogs) -> Supervisor {
+        Supervisor(
+            configuration: supervisorConfiguration, logger: logs.logger, forkHooks: host.forkHooks,
+            hooks: SupervisorHooks(host), onReopenLogs: logs.reopen,
+            reconfigure: { [self] in reconfigure(logs) },
+            worker: { [self] context in
+                WorkerProcess.run(
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs)
+            })
+    }
+
+    var supervisorConfiguration: SupervisorConfiguration {
+        var supervisor = configuration.supervisor
+        // What a configuration file in Python imports may start a thread.
+        if settings.fileRead != nil, host.kind == .python { supervisor.toleratesThreads = true }
+        return supervisor
+    }
+
+    /// What the whole process has of the settings: its folder, its umask, the environment.
+    func applyToProcess(_ settings: Settings) throws(ConfigurationError) {
+        try settings.enterFolder(reader)
+        if let mask = settings.configuration.umask { _ = umask(mode_t(mask)) }
+        host.setEnvironment(try AppEnvironment.variables(settings.configuration, reader))
+    }
+
+    func tellHost(_ logs: ProcessLogs) {
+        host.configured(
+            SettingsInForce(
+                settings: settings.values, binds: configuration.binds.map(\.text),
+                application: configuration.application, logger: logs.logger, errorLog: logs.errorLog))
     }
 
     private func chooseWorkerClass(_ logger: Logger) {
@@ -109,8 +92,9 @@ final class GatewayMaster {
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     }
 
-    /// Raises the limit of open files that the workers inherit, and warns if it is too low for `connections`.
-    private func provideDescriptors(for connections: Int, _ logger: Logger) {
+    /// Raises the limit of open files that the workers inherit, and warns of what they will miss.
+    func prepareForWorkers(_ logger: Logger) {
+        let connections = configuration.connections
         // Twice the connections: an app that waits for another server often opens one connection to it per request.
         DescriptorLimit.raise(to: 2 * connections + ownDescriptors)
         let limit = DescriptorLimit.current.soft
@@ -121,9 +105,31 @@ final class GatewayMaster {
                 a worker holds about \(max(0, limit - ownDescriptors)) (ulimit -Hn, LimitNOFILE)
                 """)
         }
+        if configuration.workerClass.spoolsBodies { spool.check(logger) }
     }
 
     /// Descriptors that a worker may need besides its clients' connections: listeners, logs, the loop, modules being
     /// imported.
     private let ownDescriptors = 64
+}
+
+extension SupervisorHooks {
+    /// Those of the host's configuration.
+    init(_ host: any ApplicationHost) {
+        // Each hook that fails has logged why.
+        func call(_ moment: HookMoment, _ worker: WorkerIdentity? = nil, new: Int? = nil, old: Int? = nil) {
+            try? host.callHook(moment, worker: worker.map(HookWorker.init), new: new, old: old)
+        }
+        self.init(
+            onStarting: { try host.callHook(.onStarting, worker: nil, new: nil, old: nil) },
+            whenReady: { try host.callHook(.whenReady, worker: nil, new: nil, old: nil) },
+            onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
+            workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
+    }
+}
+
+extension HookWorker {
+    fileprivate init(_ worker: WorkerIdentity) {
+        self.init(index: worker.index, age: worker.age, pid: worker.pid)
+    }
 }

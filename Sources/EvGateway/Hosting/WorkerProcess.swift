@@ -25,6 +25,7 @@ final class WorkerProcess {
     private var control: IOWatcher?
     private var descriptors = DescriptorGuard()
     private var isLeaving = false
+    private var wasInterrupted = false
     private var exitCode: Int32?
 
     /// Runs the worker to its end and returns the exit code of the process.
@@ -33,6 +34,13 @@ final class WorkerProcess {
         context: WorkerContext, logs: ProcessLogs
     ) -> Int32 {
         Fork.watch()
+        let hookWorker = HookWorker(index: context.index, age: context.age, pid: getpid())
+        do throws(ApplicationError) {
+            try host.callHook(.postFork, worker: hookWorker, new: nil, old: nil)
+        } catch {
+            logs.logger.error("\(error)")
+            return error.exitCode
+        }
         do {
             let loop = try EventLoop()
             if host.drivesLoop(of: configuration) { try loop.becomeGuest() }
@@ -71,12 +79,20 @@ final class WorkerProcess {
             host.run(loop)
             if exitCode == nil { loopHasEnded() }
         }
+        // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
+        if wasInterrupted { try? callHook(.workerInt) }
+        try? callHook(.workerExit)
         host.shutdown()
         // From here on the default action of a second TERM would make the end look like a crash.
         Fork.block(WorkerContext.signals)
         signals = []
         control = nil
         return exitCode ?? 0
+    }
+
+    private func callHook(_ moment: HookMoment) throws(ApplicationError) {
+        try host.callHook(
+            moment, worker: HookWorker(index: context.index, age: context.age, pid: getpid()), new: nil, old: nil)
     }
 
     // MARK: The app
@@ -117,6 +133,11 @@ final class WorkerProcess {
 
     private func serve(_ application: any Application, _ description: String) {
         guard !isLeaving else { return }
+        do throws(ApplicationError) {
+            try callHook(.postWorkerInit)
+        } catch {
+            return failToLoad(error)
+        }
         accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
@@ -149,10 +170,7 @@ final class WorkerProcess {
     }
 
     private func failToLoad(_ error: ApplicationError) {
-        if let details = error.details {
-            var text = details.hasSuffix("\n") ? details : details + "\n"
-            text.withUTF8 { logs.errorLog.write(UnsafeRawBufferPointer($0)) }
-        }
+        if let details = error.details { logs.write(details) }
         logger.error("\(error)")
         leave(error.exitCode)
     }
@@ -193,6 +211,7 @@ final class WorkerProcess {
 
     private func quit() {
         isLeaving = true
+        wasInterrupted = true
         forgetListeners()
         if let worker { worker.quit() } else { leave(0) }
     }

@@ -26,6 +26,23 @@ final class ProcessLogs {
         logger = errorLog.makeLogger(label: "evgateway")
     }
 
+    /// Throws if the settings of a reload cannot be used.
+    func check(_ settings: Settings) throws(ConfigurationError) {
+        let configuration = settings.configuration
+        _ = try Self.accessLog(settings)
+        do {
+            _ = try LogFile(path: configuration.errorLogFile, standard: STDERR_FILENO)
+        } catch {
+            throw Self.failure(settings, "errorlog", configuration.errorLogFile, error)
+        }
+    }
+
+    /// Lines as they are: a traceback.
+    func write(_ text: String) {
+        var text = text.hasSuffix("\n") ? text : text + "\n"
+        text.withUTF8 { errorLog.write(UnsafeRawBufferPointer($0)) }
+    }
+
     /// Takes the settings of a reload. If one of them cannot be used, nothing is changed.
     func change(to settings: Settings) throws(ConfigurationError) {
         let configuration = settings.configuration

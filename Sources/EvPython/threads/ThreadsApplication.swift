@@ -26,7 +26,9 @@ extension PythonHost {
         let application = ThreadsApplication(configuration, loop, pool, worker)
         return LoadedApplication(
             application: application,
-            description: "WSGI app \(configuration.application ?? ""), on \(configuration.threads) thread\(configuration.threads == 1 ? "" : "s")")
+            description:
+                "WSGI app \(configuration.application ?? ""), on \(configuration.threads) thread\(configuration.threads == 1 ? "" : "s")"
+        )
     }
 
     /// Serves without Python's lock, and takes it back for the farewell.

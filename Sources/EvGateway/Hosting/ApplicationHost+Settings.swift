@@ -1,0 +1,40 @@
+// The settings as a host reads them: with a configuration file in its own language.
+
+import EvSettings
+import Glibc
+
+extension ApplicationHost {
+    func readSettings(_ reader: SettingsReader) throws(ConfigurationError) -> Settings {
+        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings) {
+            [self] (location, name, early) throws(ConfigurationError) in
+            try early.enterFolder(reader)
+            do throws(PythonFileError) {
+                return try readConfiguration(
+                    location, pythonPath: early.configuration.pythonPath, known: Setting.namesInFiles)
+            } catch {
+                // The file as the operator names it.
+                let reason =
+                    error.reason.hasPrefix(location) ? name + error.reason.dropFirst(location.count) : error.reason
+                throw ConfigurationError(reason: reason, details: error.details ?? "")
+            }
+        }
+        try settings.resolveWorkerClass(for: kind)
+        if kind == .swift, let word = settings.configuration.application,
+            settings.origin(of: "wsgi_app") == .commandLine
+        {
+            throw ConfigurationError(
+                reason: "unexpected argument '\(word)': this program is the app; its own arguments go after '--'")
+        }
+        return settings
+    }
+}
+
+extension Settings {
+    /// Changes to `--chdir`, or back to where the server was started.
+    func enterFolder(_ reader: SettingsReader) throws(ConfigurationError) {
+        let folder = FilePath.absolute(configuration.changeDirectory ?? ".", in: reader.startFolder)
+        guard chdir(folder) == 0 else {
+            throw ConfigurationError.cannotChange(to: folder, label(of: "chdir"))
+        }
+    }
+}

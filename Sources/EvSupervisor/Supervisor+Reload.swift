@@ -1,0 +1,71 @@
+// HUP: asks for the configuration, and puts what has changed into effect before workers are replaced. All of it takes
+// effect, or nothing does and no worker is replaced.
+import EvLoop
+import Logging
+
+/// What has become of the configuration when HUP comes.
+package enum Reconfiguration {
+    /// It is the same: workers are replaced all the same, because the app may have changed.
+    case keep
+    /// The new configuration cannot be used, and the reason has been logged: no worker is replaced.
+    case refused
+    /// - Parameter commit: called when this configuration is in effect, before `onReload` and before a worker is
+    ///   started with it. It is not called if an address cannot be opened or the pid file not be claimed: then the
+    ///   configuration of before stays, and the reason is in the log.
+    case changed(SupervisorConfiguration, commit: () -> Void = {})
+}
+
+extension Supervisor {
+    /// Answers `.reconfigure`.
+    func reload() {
+        switch call(reconfigure) {
+        case .refused: return
+        case .keep: break
+        case .changed(let wanted, let commit):
+            guard apply(wanted) else { return }
+            call(commit)
+        }
+        call(hooks.onReload)
+        feed(.reconfigured(workers: configuration.workers, limits: configuration.limits))
+    }
+
+    /// Returns false if the configuration cannot be used. Then nothing has changed.
+    private func apply(_ asked: SupervisorConfiguration) -> Bool {
+        var wanted = asked
+        if wanted.reusePort != configuration.reusePort {
+            logger.warning("--reuse-port takes effect at the next start")
+            wanted.reusePort = configuration.reusePort
+        }
+        do {
+            let movesPIDFile = wanted.pidFile != configuration.pidFile
+            let claimed = movesPIDFile ? try wanted.pidFile.map(PIDFile.init(claiming:)) : nil
+            do {
+                try open(wanted)
+            } catch {
+                claimed?.remove(sparing: pidFile)
+                throw error
+            }
+            if movesPIDFile {
+                pidFile?.remove(sparing: claimed)
+                pidFile = claimed
+            }
+        } catch {
+            logger.error("Reload refused: \(error); the workers go on with the configuration of before")
+            return false
+        }
+        configuration = wanted
+        return true
+    }
+
+    private func open(_ wanted: SupervisorConfiguration) throws(BindAddressError) {
+        let opened = try listeners?.change(to: wanted.binds, backlog: wanted.backlog, nextAge: state.nextAge)
+        for socket in opened ?? [] { log(listening: socket) }
+    }
+
+    /// Gives up addresses that are not in the configuration any more, as soon as no worker accepts from them.
+    func closeFormerListeners() {
+        for socket in listeners?.closeFormer(unless: state.hasAcceptor(ofAges:index:)) ?? [] {
+            logger.info("No longer listening at: \(socket)")
+        }
+    }
+}

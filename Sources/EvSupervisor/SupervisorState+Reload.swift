@@ -1,0 +1,58 @@
+// A reload replaces workers one by one. It begins with the driver's answer to `.reconfigure`.
+
+extension SupervisorState {
+    mutating func reconfigured(_ workers: Int, _ limits: Limits, _ now: Double) {
+        guard stop == nil else { return }
+        self.limits = limits
+        // As in gunicorn, what TTIN and TTOU have changed does not outlive a reload.
+        setTarget(clamped(workers), now)
+        requestReload()
+    }
+
+    /// Each worker may have a successor, and both need a slot; the number of slots is fixed.
+    private mutating func clamped(_ workers: Int) -> Int {
+        let room = max(1, slots / 2)
+        if workers > room { log(.workersClamped(to: room, wanted: workers)) }
+        return min(max(1, workers), room)
+    }
+
+    private mutating func requestReload() {
+        guard reloadBarrier == nil else {
+            isReloadQueued = true
+            return log(.reloadQueued)
+        }
+        beginReload()
+    }
+
+    private mutating func beginReload() {
+        reloadBarrier = nextAge
+        isReloadQueued = false
+        // The cause of earlier failures may have been removed, so all pauses end.
+        histories = [:]
+        log(.reloading)
+    }
+
+    /// Ends a reload when all old workers are replaced.
+    mutating func finishReload() {
+        guard let barrier = reloadBarrier,
+            !workers.contains(where: { $0.phase != .retiring && ($0.age < barrier || $0.isSuccessor) })
+        else { return }
+        reloadBarrier = nil
+        log(.reloaded)
+        if isReloadQueued { beginReload() }
+    }
+
+    /// Workers that this reload has replaced already stay, and so do those that it has not.
+    mutating func abortReload(_ now: Double) {
+        reloadBarrier = nil
+        log(.reloadAborted(kept: workers.count { $0.phase == .ready }))
+        if isReloadQueued { beginReload() }
+    }
+
+    /// Whether a worker of one of these ages accepts connections, or will; of any index if none is given.
+    package func hasAcceptor(ofAges ages: Range<Int>, index: Int?) -> Bool {
+        workers.contains { worker in
+            worker.phase != .retiring && ages.contains(worker.age) && (index == nil || worker.index == index)
+        }
+    }
+}
