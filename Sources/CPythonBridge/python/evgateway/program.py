@@ -76,7 +76,7 @@ def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threa
     try:
         code = library.start([text])
     finally:
-        state.given, state.given_hooks, state.app = [], {}, None
+        state.forget()
     if code:
         raise SystemExit(code)
 
