@@ -20,7 +20,8 @@ HOOKS = {
 app = None          # what evgateway.serve() serves
 given = []          # [name, value, None] of each setting of the program's
 given_hooks = {}
-originals = {}      # the values of settings as they were, before they were made plain
+given_originals = {}    # the values of its settings before they were made plain
+originals = {}          # those of the file's settings
 
 _file_hooks = {}
 _next = None        # (hooks, originals) of a file that is not in force yet
@@ -30,8 +31,8 @@ _settings = None
 
 def forget():
     """A program that serves again begins anew."""
-    global app, given, given_hooks, originals, _file_hooks, _next, _told, _settings
-    app, given, given_hooks, originals, _file_hooks = None, [], {}, {}, {}
+    global app, given, given_hooks, given_originals, originals, _file_hooks, _next, _told, _settings
+    app, given, given_hooks, given_originals, originals, _file_hooks = None, [], {}, {}, {}, {}
     _next = _told = _settings = None
 
 
