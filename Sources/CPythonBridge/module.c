@@ -19,6 +19,7 @@ static int (*const ready[])(PyObject *module) = {
 static PyObject *run_main(PyObject *self, PyObject *list) {
     (void)self;
     if (evg_py_interpreter_prepare() || evg_wsgi_prepare()) return NULL;
+    Py_CLEAR(evg_py_app);   /* of an earlier call, which had preloaded it */
     Py_ssize_t count = PySequence_Size(list);
     if (count < 0) return NULL;
     const char **arguments = calloc((size_t)count + 1, sizeof *arguments);

@@ -109,6 +109,11 @@ extension Supervisor {
 
     // MARK: end
 
+    /// The workers that live now, the oldest first.
+    package var workers: [WorkerIdentity] {
+        children.map { WorkerIdentity(index: $1.index, age: $1.age, pid: $0) }.sorted { $0.age < $1.age }
+    }
+
     /// Collects every child that has ended, also those that the master did not start (as process 1 of a container).
     func reap() {
         while true {

@@ -160,7 +160,7 @@ def test_a_program_gives_settings_and_hooks(package):
     assert arguments[0].endswith("app") and served is app and hooks == {"post_fork": hook}
     assert given == [["timeout", 3, None], ["host", "::1", None], ["port", 80, None],
                      ["bind", ["a:1", "b:2", "unix:/s"], None]]
-    assert package.state.app is None and package.state.given == []
+    assert package.state.app is None and package.state.given == [] and package.state.hook("post_fork") is None
 
 
 def test_a_program_gets_the_exit_code(package):

@@ -15,6 +15,7 @@ final class GatewayMaster {
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
+    private var supervisor: Supervisor?
 
     init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
         self.host = host
@@ -47,14 +48,16 @@ final class GatewayMaster {
         for note in settings.notes + reader.unknownVariables { logs.logger.warning("\(note)") }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
-        let code = supervisor(logs).run()
+        let supervisor = makeSupervisor(logs)
+        self.supervisor = supervisor
+        let code = supervisor.run()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
         }
         return code
     }
 
-    private func supervisor(_ logs: ProcessLogs) -> Supervisor {
+    private func makeSupervisor(_ logs: ProcessLogs) -> Supervisor {
         Supervisor(
             configuration: supervisorConfiguration, logger: logs.logger, forkHooks: host.forkHooks,
             hooks: SupervisorHooks(host), onReopenLogs: logs.reopen,
@@ -83,7 +86,8 @@ final class GatewayMaster {
         host.configured(
             SettingsInForce(
                 settings: settings.values, binds: configuration.binds.map(\.text),
-                application: configuration.application, logger: logs.logger, errorLog: logs.errorLog))
+                application: configuration.application, logger: logs.logger, errorLog: logs.errorLog,
+                workers: { [unowned self] in supervisor?.workers.map(HookWorker.init) ?? [] }))
     }
 
     private func chooseWorkerClass(_ logger: Logger) {

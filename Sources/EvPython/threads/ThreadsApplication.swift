@@ -26,10 +26,11 @@ extension PythonHost {
         let application = ThreadsApplication(configuration, loop, pool, worker)
         return LoadedApplication(
             application: application,
-            description:
-                "WSGI app \(configuration.application ?? ""), on \(configuration.threads) thread\(configuration.threads == 1 ? "" : "s")"
+            description: "WSGI app \(configuration.application ?? ""), on \(Self.text(configuration.threads))")
         )
     }
+
+    private static func text(_ threads: Int) -> String { threads == 1 ? "one thread" : "\(threads) threads" }
 
     /// Serves without Python's lock, and takes it back for the farewell.
     func runBesideThreads(_ loop: EventLoop) {

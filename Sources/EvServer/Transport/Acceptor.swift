@@ -1,6 +1,6 @@
-// Accepting, and the reasons not to: the cap on connections, no descriptors left, a worker with more than its share, one
-// whose app can run nothing more while a sibling's can, and leaving. A reason pauses the listeners; the event that ends
-// the reason, or a short timer, starts them again.
+// Accepting, and the reasons not to: the cap on connections, no descriptors left, a worker with more than its share,
+// one whose app can run nothing more while a sibling's can, and leaving. A reason pauses the listeners; the event that
+// ends the reason, or a short timer, starts them again.
 // The last worker to leave takes all that waits, because the kernel resets what is left in the queue of a socket that
 // nobody has open any more: beyond the cap, clients wait here for a place.
 

@@ -11,8 +11,8 @@ def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threa
 
     app is a callable, or APP as on the command line: "module:attribute". With a callable, the process forks its workers
     with the app in it: the program should not have started threads, and a reload keeps the app. The other arguments are
-    settings and hooks, by the names of a configuration file: `serve(app, port=8080, workers=4, timeout=60,
-    post_fork=connect)`. listen, bind and unix_socket add addresses.
+    settings and hooks, by the names of a configuration file: `serve(app, port=8080, workers=4, post_fork=connect)`.
+    listen, bind and unix_socket add addresses.
     """
     from . import program
     program.serve(app, host=host, port=port, listen=listen, bind=bind, workers=workers, threads=threads,

@@ -78,12 +78,14 @@ class Config:
 
 
 def as_written(name, value):
-    """Returns a value as the file has it, a tuple or a class, if that is what is in force."""
-    try:
-        original = state.originals[name]
-        return original if values.plain(original) == value else value
-    except (KeyError, TypeError):
-        return value
+    """Returns a value as the program or the file has it, a tuple or a class, if that is what is in force."""
+    for originals in (state.given_originals, state.originals):
+        try:
+            if values.plain(originals[name]) == value:
+                return originals[name]
+        except (KeyError, TypeError):
+            pass
+    return value
 
 
 def pairs(texts):

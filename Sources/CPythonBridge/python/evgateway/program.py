@@ -71,12 +71,12 @@ def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threa
         named["bind"] = addresses
     settings.update((name, value) for name, value in named.items() if value is not None)
     given, hooks = sort(settings, values.decode(extension.tell("known")))
-    state.given, state.given_hooks, state.originals = given, hooks, settings
+    state.given, state.given_hooks, state.given_originals = given, hooks, settings
     state.app, text = (None, app) if isinstance(app, str) else (app, described(app))
     try:
         code = library.start([text])
     finally:
-        state.given, state.given_hooks, state.app = [], {}, None
+        state.forget()
     if code:
         raise SystemExit(code)
 

@@ -18,15 +18,22 @@ HOOKS = {
 }
 
 app = None          # what evgateway.serve() serves
-app_text = ""       # what it is called
 given = []          # [name, value, None] of each setting of the program's
 given_hooks = {}
-originals = {}      # the values of settings as they were, before they were made plain
+given_originals = {}    # the values of its settings before they were made plain
+originals = {}          # those of the file's settings
 
 _file_hooks = {}
 _next = None        # (hooks, originals) of a file that is not in force yet
 _told = None        # what configured() was told
 _settings = None
+
+
+def forget():
+    """A program that serves again begins anew."""
+    global app, given, given_hooks, given_originals, originals, _file_hooks, _next, _told, _settings
+    app, given, given_hooks, given_originals, originals, _file_hooks = None, [], {}, {}, {}, {}
+    _next = _told = _settings = None
 
 
 def given_settings(_):
