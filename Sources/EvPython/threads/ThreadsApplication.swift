@@ -27,7 +27,6 @@ extension PythonHost {
         return LoadedApplication(
             application: application,
             description: "WSGI app \(configuration.application ?? ""), on \(Self.text(configuration.threads))")
-        )
     }
 
     private static func text(_ threads: Int) -> String { threads == 1 ? "one thread" : "\(threads) threads" }
