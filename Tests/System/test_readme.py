@@ -224,7 +224,9 @@ def test_the_commands_of_the_sections_work_in_a_fresh_clone_in_their_order(reads
 
 
 def test_what_is_not_run_is_in_the_page():
-    assert set(NOT_RUN) - {command for command, _ in commands(PAGE)} == set()
+    # Words are taken for a command only where there is such a program.
+    known = {command for command in NOT_RUN if "/" in command or shutil.which(command.split()[0])}
+    assert known - {command for command, _ in commands(PAGE)} == set()
 
 
 def test_commands_are_found_in_blocks_and_sentences():
