@@ -93,7 +93,7 @@ package struct Settings: Sendable {
     ///
     /// An empty one is one that is not set.
     package mutating func apply(environment: EnvironmentLookup) throws(ConfigurationError) {
-        for setting in Setting.all where setting.isServed {
+        for setting in Setting.all {
             for variable in setting.variables {
                 guard let text = environment(variable.name), !text.isEmpty else { continue }
                 let value: SettingValue
@@ -105,7 +105,7 @@ package struct Settings: Sendable {
                 try apply([Assignment(setting.name, value, label: variable.name)], from: .variable(variable.name))
             }
             let name = setting.variable
-            guard let text = environment(name), !text.isEmpty else { continue }
+            guard setting.isServed, let text = environment(name), !text.isEmpty else { continue }
             let value =
                 setting.kind.shape == .list
                 ? SettingValue.list(text.split(separator: ",").map { .text(String($0)) }) : .text(text)

@@ -14,39 +14,26 @@ extension GatewayMaster {
     ]
 
     func reconfigure(_ logs: ProcessLogs) -> Reconfiguration {
+        // A configuration file is executed in the folder of the command line.
+        defer { try? settings.enterFolder(reader) }
         let fresh: Settings
         do throws(ConfigurationError) {
             fresh = try host.readSettings(reader)
-            try applyToProcess(fresh)
+            _ = try AppEnvironment.variables(fresh.configuration, reader)
+            try fresh.enterFolder(reader)
             try logs.check(fresh)
         } catch {
             if !error.details.isEmpty { logs.write(error.details) }
             logs.logger.error("Reload refused: \(error); the workers go on with the configuration of before")
-            try? settings.enterFolder(reader)
             return .refused
         }
-        var merged = fresh.configuration
-        let workerClass = configuration.workerClass
-        // The class that was chosen stays, unless another is asked for now.
-        if merged.workerClass == settings.configuration.workerClass { merged.workerClass = workerClass }
-        let new = MasterValues(settings: fresh, configuration: merged)
-        guard fresh.values != settings.values || !fresh.notes.isEmpty else {
-            take(new, logs)
+        guard fresh.values != settings.values else {
+            take(fresh, logs)
             return .keep
         }
-        var wanted = merged.supervisor
+        var wanted = fresh.configuration.supervisor
         wanted.toleratesThreads = supervisorConfiguration.toleratesThreads
-        return .changed(wanted) { [self] in
-            for name in changes(to: fresh) where Self.fixed.contains(name) {
-                logs.logger.warning("\(fresh.label(of: name)) takes effect at the next start")
-            }
-            take(new, logs)
-        }
-    }
-
-    private struct MasterValues {
-        let settings: Settings
-        let configuration: GatewayConfiguration
+        return .changed(wanted) { [self] in take(fresh, logs) }
     }
 
     /// The names of the settings that are not as before.
@@ -54,22 +41,29 @@ extension GatewayMaster {
         zip(settings.values, fresh.values).filter { $0 != $1 }.map(\.0.name)
     }
 
-    private func take(_ new: MasterValues, _ logs: ProcessLogs) {
-        let changes = changes(to: new.settings)
-        if !changes.isEmpty {
-            logs.logger.info("Changed settings: \(changes.joined(separator: ", "))")
+    private func take(_ fresh: Settings, _ logs: ProcessLogs) {
+        let changes = changes(to: fresh)
+        if !changes.isEmpty { logs.logger.info("Changed settings: \(changes.joined(separator: ", "))") }
+        for name in changes where Self.fixed.contains(name) {
+            logs.logger.warning("\(fresh.label(of: name)) takes effect at the next start")
         }
-        do {
-            try logs.change(to: new.settings)
+        for note in fresh.notes where !settings.notes.contains(note) { logs.logger.warning("\(note)") }
+        let chosen = configuration.workerClass
+        (settings, configuration) = (fresh, fresh.configuration)
+        do throws(ConfigurationError) {
+            try applyToProcess(fresh)
+            try logs.change(to: fresh)
         } catch {
-            // They have been tried before, so only a race with somebody else comes here.
+            // All of it has been tried before, so only a race with somebody else comes here.
             logs.logger.error("\(error)")
         }
-        let notesBefore = settings.notes
-        for note in new.settings.notes where !notesBefore.contains(note) { logs.logger.warning("\(note)") }
-        (settings, configuration) = (new.settings, new.configuration)
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
+        if changes.contains("worker_class") {
+            chooseWorkerClass(logs.logger)
+        } else {
+            configuration.workerClass = chosen
+        }
         prepareForWorkers(logs.logger)
     }
 }

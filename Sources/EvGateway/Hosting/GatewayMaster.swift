@@ -16,6 +16,8 @@ final class GatewayMaster {
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
     private var supervisor: Supervisor?
+    /// The variables that the configuration has set.
+    private var variableNames: Set<String> = []
 
     init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
         self.host = host
@@ -75,11 +77,15 @@ final class GatewayMaster {
         return supervisor
     }
 
-    /// What the whole process has of the settings: its folder, its umask, the environment.
+    /// What the whole process has of the settings: its folder, its umask, the environment. What an earlier
+    /// configuration has set there is taken back.
     func applyToProcess(_ settings: Settings) throws(ConfigurationError) {
+        let variables = try AppEnvironment.variables(settings.configuration, reader)
         try settings.enterFolder(reader)
         if let mask = settings.configuration.umask { _ = umask(mode_t(mask)) }
-        host.setEnvironment(try AppEnvironment.variables(settings.configuration, reader))
+        let former = variableNames.subtracting(variables.map(\.name)).sorted()
+        host.setEnvironment(former.map { ($0, reader.environment($0)) } + variables.map { ($0.name, $0.value) })
+        variableNames = Set(variables.map(\.name))
     }
 
     func tellHost(_ logs: ProcessLogs) {
@@ -90,7 +96,7 @@ final class GatewayMaster {
                 workers: { [unowned self] in supervisor?.workers.map(HookWorker.init) ?? [] }))
     }
 
-    private func chooseWorkerClass(_ logger: Logger) {
+    func chooseWorkerClass(_ logger: Logger) {
         let choice = host.chooseWorkerClass(for: configuration)
         configuration.workerClass = choice.workerClass
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")

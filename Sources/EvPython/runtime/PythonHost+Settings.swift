@@ -36,9 +36,11 @@ extension PythonHost {
         return answer?.items.compactMap(\.fileSetting) ?? []
     }
 
-    package func setEnvironment(_ variables: [(name: String, value: String)]) {
+    package func setEnvironment(_ variables: [(name: String, value: String?)]) {
         guard !variables.isEmpty else { return }
-        _ = Self.ask("state", "set_environment", .list(variables.map { .texts([$0.name, $0.value]) }))
+        _ = Self.ask(
+            "state", "set_environment",
+            .list(variables.map { .list([.text($0.name), $0.value.map { .text($0) } ?? .none]) }))
     }
 
     package func configured(_ settings: SettingsInForce) {

@@ -18,7 +18,7 @@ extension Setting {
             noProxy),
         accepted(
             "forwarded_allow_ips", "--forwarded-allow-ips", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            noProxy),
+            variable: "FORWARDED_ALLOW_IPS", noProxy),
         accepted(
             "forwarder_headers", "--forwarder-headers", "names", harmless: ["script_name,path_info"],
             "fields whose names have an underscore are dropped"),
@@ -130,11 +130,12 @@ extension Setting {
 
     /// - Parameter value: what stands for it in the help; empty for a switch, ending with `...` for what is repeatable.
     private static func accepted(
-        _ name: String, _ flags: String, off: String = "", _ value: String, harmless: [String] = [], _ reason: String
+        _ name: String, _ flags: String, off: String = "", _ value: String, harmless: [String] = [],
+        variable: String? = nil, _ reason: String
     ) -> Setting {
         Setting(
             name, flags, off: off, .gunicorn, .none(shape(value), harmless: harmless), value: value,
-            verdict: .accepted(reason), "Without effect: \(reason).")
+            variables: variable.map { [Variable($0)] } ?? [], verdict: .accepted(reason), "Without effect: \(reason).")
     }
 
     private static func refused(
