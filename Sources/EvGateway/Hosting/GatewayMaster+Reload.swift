@@ -7,10 +7,11 @@ import EvSupervisor
 import Logging
 
 extension GatewayMaster {
-    /// What cannot change while the master lives, by name.
-    private static let fixed: Set = [
-        "wsgi_app", "config", "python", "pythonpath", "paste", "raw_paste_global_conf", "factory", "interface",
-        "preload_app", "reuse_port",
+    /// What cannot change while the master lives, by name. The supervisor speaks for --reuse-port itself.
+    private static let fixed: Set = ["config", "python", "preload_app"]
+    /// What decides about the app. With --preload, the master has it already.
+    private static let ofTheApp: Set = [
+        "wsgi_app", "pythonpath", "paste", "raw_paste_global_conf", "factory", "interface", "worker_class", "threads",
     ]
 
     func reconfigure(_ logs: ProcessLogs) -> Reconfiguration {
@@ -44,7 +45,8 @@ extension GatewayMaster {
     private func take(_ fresh: Settings, _ logs: ProcessLogs) {
         let changes = changes(to: fresh)
         if !changes.isEmpty { logs.logger.info("Changed settings: \(changes.joined(separator: ", "))") }
-        for name in changes where Self.fixed.contains(name) {
+        let fixed = configuration.preload ? Self.fixed.union(Self.ofTheApp) : Self.fixed
+        for name in changes where fixed.contains(name) {
             logs.logger.warning("\(fresh.label(of: name)) takes effect at the next start")
         }
         for note in fresh.notes where !settings.notes.contains(note) { logs.logger.warning("\(note)") }
@@ -59,7 +61,7 @@ extension GatewayMaster {
         }
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
-        if changes.contains("worker_class") {
+        if !configuration.preload, !Self.ofTheApp.isDisjoint(with: changes) {
             chooseWorkerClass(logs.logger)
         } else {
             configuration.workerClass = chosen

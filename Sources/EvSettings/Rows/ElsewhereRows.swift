@@ -23,7 +23,7 @@ struct ForeignFlag: Sendable {
         for (flags, name) in aliases { add(flags, .same(name) { text throws(ValueError) in text }, true, to: &table) }
         for (flags, name, transform) in converted { add(flags, .same(name, transform), true, to: &table) }
         for (flags, name, value) in toggles { add(flags, .toggle(name, value), false, to: &table) }
-        for flags in [agreed] { add(flags, .nothing, false, to: &table) }
+        add(agreed, .nothing, false, to: &table)
         for (flags, text) in insteadOfSwitches { add(flags, .instead(text), false, to: &table) }
         for (flags, text) in insteadOfValues { add(flags, .instead(text), true, to: &table) }
         return table
