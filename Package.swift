@@ -53,18 +53,21 @@ let package = Package(
         library("EvLoop", ["CEvLoop"]),
         library("HTTPCore", ["CHTTP"]),
         library("HTTP1", ["HTTPCore", "CHTTP"]),
-        library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", httpTypes, logging]),
+        library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
-        library("EvGateway", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", httpTypes, logging]),
+        library("EvHost", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", logging]),
+        // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
+        library(
+            "EvGateway", ["EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "HTTP1", httpTypes, logging]),
         .target(
             name: "EvPython",
             dependencies: [
-                "EvGateway", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool",
+                "EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool",
                 logging,
             ],
             swiftSettings: strict),
-        .executableTarget(name: "evgateway", dependencies: ["EvGateway"], swiftSettings: strict),
+        .executableTarget(name: "evgateway", dependencies: ["EvHost"], swiftSettings: strict),
 
         example("example-hello", "hello"),
         example("example-longpoll", "longpoll/swift"),
@@ -77,9 +80,12 @@ let package = Package(
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP"]),
         tests(
-            "EvServerTests", ["EvServer", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging]),
+            "EvServerTests",
+            [
+                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "CHTTP", "EvTestSupport", httpTypes, logging,
+            ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
-        tests("EvGatewayTests", ["EvGateway", "EvSettings"]),
+        tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]

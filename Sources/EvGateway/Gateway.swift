@@ -1,7 +1,7 @@
 // The library's entry point: what a Swift app's `main` calls. An app imports this module and no other.
 
+import EvHost
 @_exported public import EvLoop
-@_exported public import EvServer
 import Glibc
 @_exported public import HTTPTypes
 @_exported public import Logging

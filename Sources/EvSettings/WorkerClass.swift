@@ -46,13 +46,15 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     private static func refusal(of text: String) -> String {
         let name = text.lowercased()
         let instead =
-            if name.contains("eventlet") {
+            if name.contains(substring: "eventlet") {
                 "use gevent"
-            } else if name.contains("tornado") {
+            } else if name.contains(substring: "tornado") {
                 "use asgi for an ASGI app, threads for a WSGI app"
-            } else if name.contains("meinheld") || name.contains("bjoern") {
+            } else if name.contains(substring: "meinheld") || name.contains(substring: "bjoern") {
                 "use inline, or gevent for long requests"
-            } else if name.contains("uvicorn") || name.contains("aiohttp") || name.contains("hypercorn") {
+            } else if name.contains(substring: "uvicorn") || name.contains(substring: "aiohttp")
+                || name.contains(substring: "hypercorn")
+            {
                 "use asgi"
             } else if name.contains(".") || name.hasPrefix("egg:") {
                 "use auto, inline, threads, gevent, asgi or swift"

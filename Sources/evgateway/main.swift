@@ -1,6 +1,6 @@
 // The launcher: finds what kind of app APP is and becomes its host process.
 
-import EvGateway
+import EvHost
 import Glibc
 
 exit(launch(arguments: Array(CommandLine.arguments.dropFirst())))

@@ -1,5 +1,6 @@
 // A worker that leaves with its places taken and clients in the queue of its socket, which nobody else has open.
 
+import EvGateway
 import EvLoop
 import EvServer
 import EvTestSupport

@@ -1,5 +1,6 @@
 // A worker on the loop of the test process, and clients on the other ends of socket pairs, without ports.
 
+import EvGateway
 import EvLoop
 @testable import EvServer
 import EvTestSupport

@@ -1,3 +1,4 @@
+import EvGateway
 import EvLoop
 import EvServer
 import EvTestSupport

@@ -2,6 +2,7 @@
 // says `LINES`, and from then on each line is a path; the answer is `STATUS LENGTH`, and the body behind it.
 
 import CHTTP
+import EvGateway
 import EvLoop
 @testable import EvServer
 import EvTestSupport

@@ -1,3 +1,4 @@
+import EvGateway
 import EvServer
 import HTTP1
 import HTTPTypes

@@ -3,7 +3,7 @@
 // task.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings
@@ -98,7 +98,9 @@ final class ASGIApplication: Application {
 extension RequestHead {
     fileprivate var asksForWebSocket: Bool {
         guard upgrade else { return false }
-        return values(of: "Upgrade").contains { string($0).lowercased().contains("websocket") }
+        return values(of: "Upgrade").contains { value in
+            string(value).lowercased().split { ", \t".contains($0) }.contains("websocket")
+        }
     }
 }
 

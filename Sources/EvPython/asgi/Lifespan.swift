@@ -1,7 +1,7 @@
 // What the app's start-up and shut-down (lifespan) tell and ask of the worker.
 
 public import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import Logging
 

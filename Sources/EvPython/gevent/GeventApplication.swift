@@ -2,7 +2,7 @@
 // starts its greenlet when the pump is over. Nothing of Python's that could switch greenlets is called from Swift.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings

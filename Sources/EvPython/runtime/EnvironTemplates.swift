@@ -1,7 +1,7 @@
 // What never changes in a WSGI environ from request to request of one listening socket, made once for each of them.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings

@@ -1,7 +1,7 @@
 // Where the app's words go. On any thread of the app.
 
 public import CPythonBridge
-import EvGateway
+import EvHost
 import Logging
 import Synchronization
 

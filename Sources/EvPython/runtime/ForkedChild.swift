@@ -2,9 +2,10 @@
 // taken, because another thread of the parent may have held it at the fork.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import Glibc
+import Logging
 
 /// Writes a warning to the error log, by its descriptor.
 @_cdecl("evg_swift_forked_child_ends")

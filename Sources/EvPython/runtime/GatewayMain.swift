@@ -1,6 +1,6 @@
 // The extension module's way into the gateway.
 
-import EvGateway
+import EvHost
 
 /// The gateway's main function. Returns the exit code.
 @_cdecl("evg_swift_main")

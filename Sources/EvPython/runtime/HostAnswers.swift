@@ -2,7 +2,7 @@
 // what is not atomic is set before the app is loaded.
 
 public import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvSettings
 import Glibc

@@ -2,7 +2,7 @@
 // their values are translated. Nothing is asked of Python when there is neither a file nor a hook.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvSettings
 import Glibc
 

@@ -3,7 +3,7 @@
 // that fails no verdict is taken from it: a worker fails in the same way, and reports it in the usual one.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvSettings
 

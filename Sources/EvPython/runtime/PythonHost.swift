@@ -3,7 +3,7 @@
 // follows, and the threads of an app cannot be relied upon to end.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings

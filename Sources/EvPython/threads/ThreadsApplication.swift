@@ -3,7 +3,7 @@
 
 import CPythonBridge
 import CThreadPool
-import EvGateway
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings

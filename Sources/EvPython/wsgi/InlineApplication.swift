@@ -3,7 +3,7 @@
 // Python is never called while Swift holds an access open, which is why the C structs live on the heap.
 
 import CPythonBridge
-import EvGateway
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings

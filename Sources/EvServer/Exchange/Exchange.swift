@@ -60,7 +60,7 @@ package final class Exchange {
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
-    var worker: Worker { connection.worker }
+    package var worker: Worker { connection.worker }
     /// Who asked, as the socket knows it.
     package var client: Client { Client(connection) }
     package nonisolated var peer: PeerAddress { connection.peer }
@@ -76,7 +76,7 @@ package final class Exchange {
     package var clientHasLeft: Bool { response == .clientLeft }
     var waitsForTransport: Bool { if case .transport = writer { true } else { false } }
 
-    var requestMetadata: Logger.Metadata {
+    package var requestMetadata: Logger.Metadata {
         ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]
     }
 
@@ -108,12 +108,12 @@ package final class Exchange {
     }
 
     /// No task runs now; one may when what the request waits for has come (`unpark`).
-    func park() {
+    package func park() {
         app = .parked
         task = nil
     }
 
-    func unpark() {
+    package func unpark() {
         if app == .parked { app = .called }
     }
 

@@ -99,7 +99,7 @@ package final class AccessLog {
 
 extension UnsafeRawBufferPointer {
     /// ASCII comparison; `lowercase` must be in lower case.
-    func equalsIgnoringCase(_ lowercase: some Collection<UInt8>) -> Bool {
+    @inlinable package func equalsIgnoringCase(_ lowercase: some Collection<UInt8>) -> Bool {
         count == lowercase.count
             && zip(self, lowercase).allSatisfy { byte, expected in
                 byte == expected || (65...90 ~= byte && byte | 0x20 == expected)

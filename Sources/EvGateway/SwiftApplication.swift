@@ -2,7 +2,8 @@
 // executor: code that is not isolated elsewhere runs on the loop's thread from its first line. One that cannot suspend
 // is called by the loop itself.
 
-package import EvLoop
+import EvLoop
+package import EvServer
 import HTTP1
 import HTTPCore
 import HTTPTypes

@@ -1,4 +1,5 @@
-import EvGateway
+import EvHost
+import EvLoop
 import EvSettings
 import Testing
 
@@ -49,7 +50,7 @@ import Testing
         #expect(configuration.timeout == 2.5)
         #expect(!configuration.sendsServerHeader)
         #expect(
-            try EvGatewayTests.configuration(["--limit-request-field-size", "11", "a"]).requestFieldSizeLimit == 11)
+            try EvHostTests.configuration(["--limit-request-field-size", "11", "a"]).requestFieldSizeLimit == 11)
     }
 
     @Test func bindIsRepeatable() throws {

@@ -1,9 +1,9 @@
-import EvGateway
+import EvHost
 import EvSettings
 import Glibc
 import Testing
 
-/// The test runner links EvGateway, so the launcher takes it for a Swift app.
+/// The test runner links the library EvGateway, so the launcher takes it for a Swift app.
 private func linkAsApp(_ path: String) { _ = symlink("/proc/self/exe", path) }
 
 @Suite struct LocatorTests {

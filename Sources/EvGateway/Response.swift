@@ -1,4 +1,5 @@
 public import EvLoop
+import EvServer
 public import HTTPTypes
 
 /// The answer to a request: a status, fields, and a body that is there already or is written as it comes.
@@ -26,6 +27,8 @@ public struct Response: Sendable {
     /// A body that a closure writes, with back-pressure. It begins when the closure writes first, and ends with it.
     ///
     /// - Parameters:
+    ///   - status: 200 if it is not given.
+    ///   - headerFields: the server adds `Date`, `Server` and what delimits the body.
     ///   - contentLength: bytes that will be written, when they are known; nil sends chunks.
     ///   - write: is cancelled when the client leaves. An error that it throws breaks the response off visibly.
     public init(
@@ -42,6 +45,7 @@ public struct Response: Sendable {
     /// connection and a small record.
     ///
     /// - Parameters:
+    ///   - condition: what is announced by `notifyAll()`.
     ///   - limit: the longest wait; nil waits without end.
     ///   - respond: called with whether the condition was announced in time; may park the request again. It is not
     ///     called when the client leaves first.

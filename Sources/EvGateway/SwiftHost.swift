@@ -1,5 +1,6 @@
 // Hosts a Swift handler: the program that links this library is the app.
 
+import EvHost
 import EvLoop
 import EvServer
 import EvSettings
@@ -16,6 +17,8 @@ final class SwiftHost: ApplicationHost {
     private let handler: Handler
 
     init(_ handler: Handler) { self.handler = handler }
+
+    func configured(_ settings: SettingsInForce) { Gateway.install(settings.logger) }
 
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment

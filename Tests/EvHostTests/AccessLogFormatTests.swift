@@ -1,4 +1,4 @@
-import EvGateway
+import EvServer
 import EvSettings
 import Glibc
 import Testing

@@ -1,4 +1,4 @@
-import EvGateway
+import EvHost
 import EvSettings
 import Testing
 

@@ -1,5 +1,7 @@
-import EvGateway
+import EvHost
+import EvLoop
 import Glibc
+import Logging
 import Testing
 
 @Suite struct LogTests {

@@ -1,6 +1,7 @@
 // The request as a Swift app sees it. Fields are found in the received bytes; `HTTPFields` are made when asked for.
 
 import EvLoop
+import EvServer
 import HTTPCore
 public import HTTPTypes
 

@@ -1,4 +1,5 @@
 public import EvLoop
+import EvServer
 
 extension Request {
     /// When the request is given up; nil when it never is. `--request-timeout` sets it as the request begins.

@@ -1,6 +1,6 @@
 // What the tests of this target use: configurations from command lines, and temporary folders.
 
-import EvGateway
+import EvHost
 import EvSettings
 import Glibc
 import Testing

@@ -1,10 +1,7 @@
-// Every program that links this library carries a section with this name, so that the launcher can tell a Swift app
-// from a program that merely has the right name, and never runs the latter.
+// Every program that links the library EvGateway carries a section with this name, so that the launcher can tell a
+// Swift app from a program that merely has the right name, and never runs the latter.
 
 import Glibc
-
-@section("evgateway_app") @used
-private let marker: UInt32 = 1
 
 enum AppMarker {
     static let sectionName = "evgateway_app"

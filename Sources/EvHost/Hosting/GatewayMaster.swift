@@ -42,7 +42,6 @@ final class GatewayMaster {
         // Without this, a write to a closed connection would end the process. So it returns EPIPE.
         _ = signal(SIGPIPE, SIG_IGN)
         let logs = try ProcessLogs(settings)
-        Gateway.install(logs.logger)
         tellHost(logs)
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")

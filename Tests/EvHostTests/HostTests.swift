@@ -1,4 +1,6 @@
-import EvGateway
+import EvHost
+import EvLoop
+import EvServer
 import EvSettings
 import Testing
 
