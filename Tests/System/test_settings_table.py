@@ -117,7 +117,8 @@ def test_help_names_every_group():
 def test_bash_completes(tmp_path, typed, among, exactly):
     (tmp_path / "file.toml").touch()
     (tmp_path / "folder").mkdir()
-    script = 'source /dev/stdin; COMP_WORDS=(evgateway "$@"); COMP_CWORD=$#; _evgateway; printf "%s\\n" "${COMPREPLY[@]}"'
+    script = ('source /dev/stdin; COMP_WORDS=(evgateway "$@"); COMP_CWORD=$#; _evgateway; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
     result = subprocess.run(["bash", "--norc", "-c", script, "bash", *typed], input=run("--generate", "bash").stdout,
                             capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert not result.stderr
