@@ -97,8 +97,10 @@ class Log:
 
     def wait_for_distinct(self, pattern, count):
         """Waits until the pattern's group has matched `count` different texts."""
-        while len({match[1] for match in self.matches(pattern)}) < count:
-            self.wait_for(pattern, count=len(self.matches(pattern)) + 1)
+        found = self.matches(pattern)
+        while len({match[1] for match in found}) < count:
+            self.wait_for(pattern, count=len(found) + 1)
+            found = self.matches(pattern)
 
 
 class Gateway:
