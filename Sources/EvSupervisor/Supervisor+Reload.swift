@@ -10,9 +10,9 @@ package enum Reconfiguration {
     /// The new configuration cannot be used, and the reason has been logged: no worker is replaced.
     case refused
     /// - Parameter commit: called when this configuration is in effect, before `onReload` and before a worker is
-    ///   started with it. It is not called if an address cannot be opened or the pid file not be claimed: then the
-    ///   configuration of before stays, and the reason is in the log.
-    case changed(SupervisorConfiguration, commit: () -> Void = {})
+    ///   started with it. If an address cannot be opened or the pid file not be claimed, `abandon` is called in its
+    ///   place: then the configuration of before stays, and the reason is in the log.
+    case changed(SupervisorConfiguration, commit: () -> Void = {}, abandon: () -> Void = {})
 }
 
 extension Supervisor {
@@ -21,8 +21,8 @@ extension Supervisor {
         switch call(reconfigure) {
         case .refused: return
         case .keep: break
-        case .changed(let wanted, let commit):
-            guard apply(wanted) else { return }
+        case .changed(let wanted, let commit, let abandon):
+            guard apply(wanted) else { return call(abandon) }
             call(commit)
         }
         call(hooks.onReload)

@@ -90,7 +90,11 @@ import Testing
             let journal = Journal("\(directory.path)/journal")
             let master = try MasterProcess(
                 in: directory, before, hooks: SupervisorHooks(onReload: { journal.add("reload") }),
-                plans: [{ [after] in .changed(after, commit: { journal.add("commit") }) }, { .refused }])
+                plans: [
+                    { [after] in
+                        .changed(after, commit: { journal.add("commit") }, abandon: { journal.add("abandon") })
+                    }, { .refused },
+                ])
             try #require(wait { ask(address(8001)) != nil })
             master.signal(SIGHUP)
             try #require(wait { master.log.contains("Reload refused") })
@@ -102,12 +106,12 @@ import Testing
                 })
             #expect(ask(address(8001)) == PlainAnswer(index: 0, age: 1, gracefulTimeout: 30))
             #expect(ask(address(8002)) == nil)
-            #expect(journal.lines == [])
-            #expect(directory.files == ["log", "taken"])
+            #expect(journal.lines == ["abandon"])
+            #expect(directory.files == ["journal", "log", "taken"])
             // The third one is a plain reload: everything is as before.
             master.signal(SIGHUP)
             try #require(wait { ask(address(8001))?.age == 2 })
-            #expect(journal.lines == ["reload"])
+            #expect(journal.lines == ["abandon", "reload"])
             #expect(master.stop() == .exited(code: 0))
         }
     }

@@ -72,8 +72,8 @@ def gateway():
 
     `app` is a locator (`contract:app` finds Tests/System/apps), or the path of a built Swift example. Without a
     --bind the kernel chooses the port. `wait=False` returns at once, for servers that should fail to start; `limits` is
-    shell text run before exec, for example `ulimit -n 64`; `arguments` follow `--` to the app. With `bare` no flag is added,
-    and APP may be None, for a file that names it.
+    shell text run before exec, for example `ulimit -n 64`; `arguments` follow `--` to the app. With `bare`, no flag is
+    added, and APP may be None, for a file that names it.
     """
     started = []
 

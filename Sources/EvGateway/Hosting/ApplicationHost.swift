@@ -118,8 +118,8 @@ package protocol ApplicationHost: AnyObject {
     ) throws(PythonFileError) -> [FileSetting]
     /// What a program gave to `evgateway.serve()`; empty otherwise.
     var givenSettings: [FileSetting] { get }
-    /// Sets variables in environ(7), and in `os.environ`.
-    func setEnvironment(_ variables: [(name: String, value: String)])
+    /// Sets variables in environ(7), and in `os.environ`; removes those without a value.
+    func setEnvironment(_ variables: [(name: String, value: String?)])
     /// Tells the settings in force: at start before the first hook, and after each reload.
     func configured(_ settings: SettingsInForce)
     /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting` and
@@ -152,8 +152,10 @@ extension ApplicationHost {
         throw PythonFileError("\(location): a configuration file in Python is for Python apps")
     }
     package var givenSettings: [FileSetting] { [] }
-    package func setEnvironment(_ variables: [(name: String, value: String)]) {
-        for variable in variables { setenv(variable.name, variable.value, 1) }
+    package func setEnvironment(_ variables: [(name: String, value: String?)]) {
+        for variable in variables {
+            if let value = variable.value { setenv(variable.name, value, 1) } else { unsetenv(variable.name) }
+        }
     }
     package func configured(_ settings: SettingsInForce) {}
     package func callHook(

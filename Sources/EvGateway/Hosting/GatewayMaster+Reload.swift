@@ -7,11 +7,12 @@ import EvSupervisor
 import Logging
 
 extension GatewayMaster {
-    /// What cannot change while the master lives, by name.
-    private static let fixed: Set = [
-        "wsgi_app", "config", "python", "pythonpath", "paste", "raw_paste_global_conf", "factory", "interface",
-        "preload_app", "reuse_port",
-    ]
+    /// What cannot change while the master lives, by name: all about the app, if that is in the master already.
+    private var fixed: Set<String> {
+        let app: Set = ["wsgi_app", "pythonpath", "paste", "raw_paste_global_conf", "factory"]
+        let always: Set = ["config", "python", "interface", "preload_app", "reuse_port"]
+        return host.kind == .swift || isPreloaded ? always.union(app) : always
+    }
 
     func reconfigure(_ logs: ProcessLogs) -> Reconfiguration {
         let fresh: Settings
@@ -22,7 +23,7 @@ extension GatewayMaster {
         } catch {
             if !error.details.isEmpty { logs.write(error.details) }
             logs.logger.error("Reload refused: \(error); the workers go on with the configuration of before")
-            try? settings.enterFolder(reader)
+            try? applyToProcess(settings)
             return .refused
         }
         var merged = fresh.configuration
@@ -36,11 +37,15 @@ extension GatewayMaster {
         }
         var wanted = merged.supervisor
         wanted.toleratesThreads = supervisorConfiguration.toleratesThreads
+        // Said below.
+        wanted.reusePort = hasReusePort
         return .changed(wanted) { [self] in
-            for name in changes(to: fresh) where Self.fixed.contains(name) {
+            for name in changes(to: fresh) where fixed.contains(name) {
                 logs.logger.warning("\(fresh.label(of: name)) takes effect at the next start")
             }
             take(new, logs)
+        } abandon: { [self] in
+            try? applyToProcess(settings)
         }
     }
 

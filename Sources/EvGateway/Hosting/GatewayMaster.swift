@@ -16,6 +16,13 @@ final class GatewayMaster {
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
     private var supervisor: Supervisor?
+    /// The variables that the settings have added to the environment.
+    private var variables: Set<String> = []
+    /// That of the start.
+    private let mask: mode_t
+    /// As it was at the start, whatever a reload asks for.
+    let isPreloaded: Bool
+    let hasReusePort: Bool
 
     init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
         self.host = host
@@ -23,6 +30,9 @@ final class GatewayMaster {
         settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
+        (isPreloaded, hasReusePort) = (configuration.preload, configuration.reusePort)
+        mask = umask(0)
+        _ = umask(mask)
     }
 
     /// Returns the exit code of the process.
@@ -75,11 +85,16 @@ final class GatewayMaster {
         return supervisor
     }
 
-    /// What the whole process has of the settings: its folder, its umask, the environment.
+    /// What the whole process has of the settings: its folder, its umask, the environment. What settings of before have
+    /// changed and these do not is as it was at the start.
     func applyToProcess(_ settings: Settings) throws(ConfigurationError) {
         try settings.enterFolder(reader)
-        if let mask = settings.configuration.umask { _ = umask(mode_t(mask)) }
-        host.setEnvironment(try AppEnvironment.variables(settings.configuration, reader))
+        let added = try AppEnvironment.variables(settings.configuration, reader)
+        _ = umask(settings.configuration.umask.map { mode_t($0) } ?? mask)
+        let names = Set(added.map(\.name))
+        let gone = variables.subtracting(names).sorted().map { (name: $0, value: reader.environment($0)) }
+        host.setEnvironment(gone + added.map { (name: $0.name, value: $0.value) })
+        variables = names
     }
 
     func tellHost(_ logs: ProcessLogs) {

@@ -36,9 +36,10 @@ extension PythonHost {
         return answer?.items.compactMap(\.fileSetting) ?? []
     }
 
-    package func setEnvironment(_ variables: [(name: String, value: String)]) {
+    package func setEnvironment(_ variables: [(name: String, value: String?)]) {
         guard !variables.isEmpty else { return }
-        _ = Self.ask("state", "set_environment", .list(variables.map { .texts([$0.name, $0.value]) }))
+        let list = variables.map { SettingValue.list([.text($0.name), $0.value.map { .text($0) } ?? .none]) }
+        _ = Self.ask("state", "set_environment", .list(list))
     }
 
     package func configured(_ settings: SettingsInForce) {

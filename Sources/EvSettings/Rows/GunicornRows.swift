@@ -46,7 +46,8 @@ extension Setting {
         accepted("syslog_prefix", "--log-syslog-prefix", "text", "see syslog"),
         accepted("syslog_facility", "--log-syslog-facility", "name", harmless: ["user"], "see syslog"),
         accepted(
-            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "", harmless: ["true", "false"],
+            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "",
+            harmless: ["true", "false"],
             "see syslog"),
         accepted("statsd_host", "--statsd-host", "address", "no metrics are sent to statsd"),
         accepted("dogstatsd_tags", "--dogstatsd-tags", "tags", "see statsd_host"),

@@ -9,6 +9,52 @@ from .gateway import APPS, LAUNCHER, ROOT, environment
 
 FLAGS = ["--python", str(PYTHON), "--pythonpath", str(APPS)]
 
+# The name of a file, what is wrong in it, and how that is told.
+MISTAKES = [
+    # names
+    ("g.py", "x = 1\nwrokers = 3\n", "g.py:2: no setting 'wrokers'; did you mean 'workers'?"),
+    ("g.py", "access_logfile = '-'\n", "g.py:1: no setting 'access_logfile'; did you mean 'accesslog'?"),
+    ("e.toml", "workers = 1\ntime_out = 3\n", "e.toml:2: no setting 'time_out'; did you mean 'timeout'?"),
+    ("e.toml", "nothing-like-it = 3\n", "e.toml:1: no setting 'nothing_like_it'"),
+    ("e.toml", "[server]\nworkers = 3\n", "e.toml:1: no setting 'server'"),
+    ("pyproject.toml", "[tool.evgateway]\n\nwrokers = 2\n",
+     "pyproject.toml:3: no setting 'wrokers'; did you mean 'workers'?"),
+    # files that are not what they should be
+    ("g.py", "workers = 1\ndef f(:\n", "g.py:2: SyntaxError: invalid syntax"),
+    ("g.py", "def f():\n    return 1 / 0\n\nworkers = f()\n", "g.py:2: ZeroDivisionError: division by zero"),
+    ("g.py", "\nimport no_such_package\n", "g.py:2: ModuleNotFoundError: No module named 'no_such_package'"),
+    ("g.py", "raise SystemExit(0)\n", "g.py:1: SystemExit: 0"),
+    ("e.toml", "workers = \n", "e.toml:1: expected a value"),
+    ("e.toml", "workers = 1\nworkers = 2\n", "e.toml:2: 'workers' is already defined"),
+    ("pyproject.toml", "[tool]\nevgateway = 3\n", "pyproject.toml:2: 'tool.evgateway' must be a table"),
+    ("u.ini", "[other]\n", "u.ini: there is no section [uwsgi]"),
+    ("u.ini", "\n[uwsgi\n", "u.ini:2: expected ] at the end of the line"),
+    # types
+    ("g.py", "workers = [1]\n", "g.py:1: workers: a list is not a whole number"),
+    ("g.py", "workers = object()\n", "g.py:1: workers: a value of type 'object' is no text, number, list or dict"),
+    ("e.toml", "workers = true\n", "e.toml:1: workers: true is not a whole number"),
+    ("e.toml", "workers = 1.5\n", "e.toml:1: workers: 1.5 is not a whole number"),
+    ("e.toml", "timeout = [1]\n", "e.toml:1: timeout: a list is not a number of seconds"),
+    ("e.toml", "reuse_port = 3\n", "e.toml:1: reuse_port: 3 is neither true nor false"),
+    # values
+    ("g.py", "import os\nworkers = os.cpu_count() * 0\n", "g.py:2: workers: '0' is not a whole number of 1 or more"),
+    ("g.py", "bind = ['127.0.0.1:0', 'x:y']\n",
+     "g.py:1: bind: Cannot listen on x:y: the port is a number from 0 to 65535"),
+    ("g.py", "raw_env = ['A']\n", "g.py:1: raw_env: 'A' is not of the form NAME=value"),
+    ("g.py", "worker_class = 'eventlet'\n", "g.py:1: worker_class: 'eventlet' is not available: use gevent"),
+    ("g.py", "errorlog = '/no/such/folder/log'\n",
+     "g.py:1: errorlog: cannot open '/no/such/folder/log': No such file or directory"),
+    ("g.py", "chdir = '/no/such/folder'\n",
+     "g.py:1: chdir: cannot change to '/no/such/folder': No such file or directory"),
+    ("e.toml", "\ntimeout = -1\n", "e.toml:2: timeout: '-1' is not a number of seconds of 0 or more"),
+    ("e.toml", "loglevel = 'loud'\n",
+     "e.toml:1: loglevel: 'loud' is unknown: choose debug, info, warning, error or critical"),
+    ("u.ini", "[uwsgi]\nworkers = 0\n", "u.ini:2: workers: '0' is not a whole number of 1 or more"),
+    # hooks
+    ("g.py", "\ndef post_fork(server): pass\n",
+     "g.py:2: the hook 'post_fork' must take 2 arguments: server, worker"),
+]
+
 
 def run(*arguments, cwd=None, env=None, program=LAUNCHER):
     """Runs the launcher to its end, for what serves nothing."""

@@ -91,5 +91,8 @@ def defined_hooks(_):
 
 def set_environment(argument):
     for name, value in values.decode(argument):
-        os.environ[name] = value
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     return b"n"
