@@ -18,6 +18,11 @@ final class GatewayMaster {
     private var supervisor: Supervisor?
     /// The variables that the configuration has set.
     private var variableNames: Set<String> = []
+    /// That of the start.
+    private let mask: mode_t
+    /// As it was at the start, whatever a reload asks for.
+    let isPreloaded: Bool
+    let hasReusePort: Bool
 
     init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
         self.host = host
@@ -25,6 +30,9 @@ final class GatewayMaster {
         settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
+        (isPreloaded, hasReusePort) = (configuration.preload, configuration.reusePort)
+        mask = umask(0)
+        _ = umask(mask)
     }
 
     /// Returns the exit code of the process.
@@ -81,7 +89,7 @@ final class GatewayMaster {
     func applyToProcess(_ settings: Settings) throws(ConfigurationError) {
         let variables = try AppEnvironment.variables(settings.configuration, reader)
         try settings.enterFolder(reader)
-        if let mask = settings.configuration.umask { _ = umask(mode_t(mask)) }
+        _ = umask(settings.configuration.umask.map { mode_t($0) } ?? mask)
         let former = variableNames.subtracting(variables.map(\.name)).sorted()
         host.setEnvironment(former.map { ($0, reader.environment($0)) } + variables.map { ($0.name, $0.value) })
         variableNames = Set(variables.map(\.name))
