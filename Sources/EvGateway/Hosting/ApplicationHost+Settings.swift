@@ -5,7 +5,7 @@ import Glibc
 
 extension ApplicationHost {
     func readSettings(_ reader: SettingsReader) throws(ConfigurationError) -> Settings {
-        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings) {
+        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings ?? []) {
             [self] (location, name, early) throws(ConfigurationError) in
             try early.enterFolder(reader)
             do throws(PythonFileError) {
