@@ -12,6 +12,7 @@ import pytest
 
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+from support.program import Program
 from support.wsgi import WSGI_CLASSES
 
 PYTHON = ROOT / ".venv" / "bin" / "python3"
@@ -94,6 +95,27 @@ def gateway():
         return server.wait_until_ready(_workers(flags)) if wait else server
 
     yield start
+    end(started)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Factory: `program(text, *arguments)` writes a Python program that calls the server, and returns it running.
+
+    It runs in `tmp_path`. `workers` is how many are waited for; None returns at once."""
+    started = []
+
+    def start(text, *arguments, workers=1, env=None):
+        (tmp_path / "program.py").write_text(text)
+        server = Program([PYTHON, "program.py", *arguments], tmp_path, env)
+        started.append(server)
+        return server.wait_until_ready(workers) if workers else server
+
+    yield start
+    end(started)
+
+
+def end(started):
     problems = []
     for server in started:
         if leftover := server.clean_up():

@@ -154,13 +154,11 @@ def test_a_program_gives_settings_and_hooks(package):
     def app(environ, start_response): pass
     def hook(server, worker): pass
 
-    assert serve(app, host="::1", port=80, listen="a:1 b:2", unix_socket="/s", workers=None, timeout=3,
-                 post_fork=hook) is None
+    assert serve(app, listen="a:1 b:2", unix_socket="/s", workers=None, timeout=3, post_fork=hook) is None
     (arguments, given, served, hooks), = package.started
     assert arguments[0].endswith("app") and served is app and hooks == {"post_fork": hook}
-    assert given == [["timeout", 3, None], ["host", "::1", None], ["port", 80, None],
-                     ["bind", ["a:1", "b:2", "unix:/s"], None]]
-    assert package.state.app is None and package.state.given == [] and package.state.hook("post_fork") is None
+    assert given == [["timeout", 3, None], ["bind", ["a:1", "b:2", "unix:/s"], None]]
+    assert package.state.app is None and package.state.given is None and package.state.hook("post_fork") is None
 
 
 def test_a_program_gets_the_exit_code(package):
@@ -176,7 +174,7 @@ def test_keywords_of_uvicorn(package):
     run("m:make", host="h", uds="/u", fd=3, log_level=30, access_log=True, lifespan="off", factory=True, http="h11",
         timeout_keep_alive=7, workers=None)
     given = {name: value for name, value, _ in package.started[0][1]}
-    assert given == {"host": "h", "bind": ["unix:/u", "fd://3"], "loglevel": "warning", "accesslog": "-",
+    assert given == {"bind": ["unix:/u", "fd://3"], "loglevel": "warning", "accesslog": "-",
                      "asgi_lifespan": "off", "factory": True, "keepalive": 7}
 
 
@@ -187,6 +185,7 @@ def test_keywords_of_uvicorn(package):
     ("serve", {"xyz": 1}, "serve() got an unexpected keyword argument 'xyz'"),
     ("serve", {"post_fork": 1}, "the hook 'post_fork' is not callable, it is an int"),
     ("serve", {"timeout": object()}, "serve(): timeout: a value of type 'object' is no text, number, list or dict"),
+    ("serve", {"port": 1, "listen": "a:1"}, "serve() takes either host and port, or bind, listen and unix_socket"),
     ("run", {"prot": 1}, "run() got an unexpected keyword argument 'prot'; did you mean 'port'?"),
 ])
 def test_wrong_keywords(package, function, arguments, message):

@@ -5,7 +5,7 @@ import Glibc
 
 extension ApplicationHost {
     func readSettings(_ reader: SettingsReader) throws(ConfigurationError) -> Settings {
-        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings) {
+        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings ?? []) {
             [self] (location, name, early) throws(ConfigurationError) in
             try early.enterFolder(reader)
             do throws(PythonFileError) {
@@ -19,6 +19,9 @@ extension ApplicationHost {
             }
         }
         try settings.resolveWorkerClass(for: kind)
+        if kind == .python, settings.configuration.application == nil, !settings.configuration.printsConfiguration {
+            throw ConfigurationError(reason: "no APP given: name a Python module or file (see evgateway --help)")
+        }
         if kind == .swift, let word = settings.configuration.application,
             settings.origin(of: "wsgi_app") == .commandLine
         {

@@ -59,6 +59,8 @@ final class GatewayMaster {
         prepareForWorkers(logs.logger)
         let supervisor = makeSupervisor(logs)
         self.supervisor = supervisor
+        // They hold each other, and the supervisor the loop with its descriptors.
+        defer { self.supervisor = nil }
         let code = supervisor.run()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
@@ -100,7 +102,7 @@ final class GatewayMaster {
             SettingsInForce(
                 settings: settings.values, binds: configuration.binds.map(\.text),
                 application: configuration.application, logger: logs.logger, errorLog: logs.errorLog,
-                workers: { [unowned self] in supervisor?.workers.map(HookWorker.init) ?? [] }))
+                workers: { [weak self] in self?.supervisor?.workers.map(HookWorker.init) ?? [] }))
     }
 
     func chooseWorkerClass(_ logger: Logger) {

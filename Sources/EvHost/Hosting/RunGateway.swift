@@ -9,7 +9,8 @@ import Glibc
 package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32 {
     do {
         let reader = try SettingsReader(
-            arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow())
+            arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow(),
+            isProgram: host.givenSettings != nil)
         if let question = reader.commandLine.question { return answer(question) }
         return try GatewayMaster(host, reader).run()
     } catch {

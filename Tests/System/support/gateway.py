@@ -106,8 +106,10 @@ class Log:
 class Gateway:
     """Started by the `gateway` fixture. `pid` is the master: the launcher execs its host and keeps the process."""
 
+    program = (LAUNCHER,)
+
     def __init__(self, arguments, cwd=None, env=None, limits=None):
-        command = [str(LAUNCHER), *map(str, arguments)]
+        command = [str(word) for word in (*self.program, *arguments)]
         if limits:
             command = ["sh", "-c", f"{limits} && exec \"$@\"", "sh", *command]
         self.command = command

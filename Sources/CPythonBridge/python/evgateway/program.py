@@ -21,6 +21,8 @@ RENAMED = {
 # Those that choose among parts of uvicorn's own.
 OF_UVICORN = {"http", "ws", "use_colors", "interface"}
 OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_includes", "proxy_headers"}
+# Settings that say which app is served, or by which interpreter.
+NOT_OF_PROGRAMS = ("wsgi_app", "paste", "python")
 LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (0, "debug"))
 
 
@@ -48,6 +50,9 @@ def run(app, **arguments):
             settings["forwarded_allow_ips"] = ""
         elif name == "access_log" and value:
             settings["accesslog"] = "-"
+    if addresses:   # uvicorn's host and port have no effect then
+        settings.pop("host", None)
+        settings.pop("port", None)
     serve(app, bind=addresses or None, **settings)
 
 
@@ -68,9 +73,14 @@ def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threa
     if unix_socket is not None:
         addresses.append(f"unix:{os.fspath(unix_socket)}")
     if addresses:
+        if host is not None or port is not None:
+            raise TypeError("serve() takes either host and port, or bind, listen and unix_socket")
         named["bind"] = addresses
     settings.update((name, value) for name, value in named.items() if value is not None)
-    given, hooks = sort(settings, values.decode(extension.tell("known")))
+    known = values.decode(extension.tell("known"))
+    for name in NOT_OF_PROGRAMS:
+        known.pop(name, None)
+    given, hooks = sort(settings, known)
     state.given, state.given_hooks, state.given_originals = given, hooks, settings
     state.app, text = (None, app) if isinstance(app, str) else (app, described(app))
     try:
