@@ -300,7 +300,8 @@ print([name for name in sys.modules if "evgateway" in name], evgateway.version, 
     assert server.wait() == 0
     assert server.said()[0].startswith("['evgateway'] ") and not server.said()[0].startswith("['evgateway'] None")
     shutil.copytree(PACKAGE / "evgateway", tmp_path / "alone" / "evgateway")
-    server = program(text + "evgateway.serve('module:app')\n", workers=None, env={"PYTHONPATH": str(tmp_path / "alone")})
+    alone = {"PYTHONPATH": str(tmp_path / "alone")}
+    server = program(text + "evgateway.serve('module:app')\n", workers=None, env=alone)
     assert server.wait() == 1 and server.said() == ["['evgateway'] None None"]
     assert server.error_log().splitlines()[-1].startswith("ImportError: ")
 

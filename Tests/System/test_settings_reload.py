@@ -212,7 +212,7 @@ def test_another_app_is_served_unless_it_was_preloaded(served):
 
 
 @pytest.mark.parametrize("name, value, preload", [
-    ("preload_app", "True", False), ("reuse_port", "True", False), ("interface", "'wsgi'", False),
+    ("preload_app", "True", False), ("reuse_port", "True", False), ("interface", "'wsgi'", True),
     ("python", "'/nowhere'", False), ("wsgi_app", "'contract:make_app()'", True), ("factory", "True", True),
     ("pythonpath", "'/'", True), ("paste", "'/nowhere.ini'", True),
 ])
