@@ -55,10 +55,15 @@ def test_file_is_the_module_config(package):
 
 @pytest.mark.parametrize("text", [
     "Workers_ = 1\nTIME_OUT = 3\n_timeout = 4\n", "helper = 3\nname = 'x'\n", "import threading as timeou\n",
-    "def time_out(): pass\n", "class time_out: pass\n", "import os as reload\n",
+    "def time_out(): pass\n", "class time_out: pass\n", "import os as reload\n", "env = 'production'\n",
 ])
 def test_what_is_no_setting_is_left_alone(package, text):
     assert package.read(write(text)) == {"settings": []}
+
+
+def test_helper_beside_the_setting_that_it_resembles(package):
+    answer = package.read(write("log_level = 'INFO'\nloglevel = log_level.lower()\nworker = 2\nworkers = worker\n"))
+    assert answer["settings"] == [["loglevel", "info", 2], ["workers", 2, 4]]
 
 
 @pytest.mark.parametrize("text, reason", [

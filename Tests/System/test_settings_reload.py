@@ -80,8 +80,10 @@ def test_logs_follow_the_file(served, tmp_path):
     assert server.log.matches(r"Listening") and not server.log.matches(r"\[DEBUG\]")
     served.path.write_text(BIND + f"accesslog = '{second}'\nerrorlog = '{errors}'\nloglevel = 'debug'\n"
                                   "access_log_format = 'new %(U)s'\n")
+    before = server.worker_pids()
     server.signal(signal.SIGHUP)
     wait.until(lambda: errors.exists() and "Reloaded" in errors.read_text(), "the reload is complete")
+    before = server.wait_for_workers(1, besides=before)
     server.get("/two")
     wait.until(lambda: second.read_text() == "new /two\n", "it is logged")
     assert "/two" not in first.read_text()
@@ -91,6 +93,7 @@ def test_logs_follow_the_file(served, tmp_path):
     served.path.write_text(BIND)
     server.signal(signal.SIGHUP)
     server.wait_for_log("Reloaded")
+    server.wait_for_workers(1, besides=before)
     server.get("/log?line=as-before")
     server.wait_for_log("as-before")
     assert "as-before" not in errors.read_text()
