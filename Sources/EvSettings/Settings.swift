@@ -142,6 +142,13 @@ package struct Settings: Sendable {
         }
     }
 
+    /// Gives a setting its default, and a note says why what the file says of it does not count.
+    package mutating func takeBack(_ name: String, _ reason: String) {
+        fileNotes.append("\(label(of: name)) has no effect: \(reason)")
+        Setting.named(name)?.kind.reset(&configuration)
+        origins[name] = nil
+    }
+
     package mutating func take(applicationArguments: [String]) {
         configuration.applicationArguments = applicationArguments
     }

@@ -107,6 +107,7 @@ package final class Supervisor {
         }
         watchers.append(SignalWatcher(loop, signal: SIGCHLD) { [unowned self] in reap() })
         for watcher in watchers { watcher.start() }
+        for number in EarlySignals.take() { enqueue(.signal(number)) }
         timer = TimerWatcher(loop) { [unowned self] in self.loop?.stop() }
     }
 

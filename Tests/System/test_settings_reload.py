@@ -216,7 +216,7 @@ def test_another_app_is_served_unless_it_was_preloaded(served):
 
 @pytest.mark.parametrize("name, value, preload", [
     ("preload_app", "True", False), ("reuse_port", "True", False), ("interface", "'wsgi'", True),
-    ("python", "'/nowhere'", False), ("wsgi_app", "'contract:make_app()'", True), ("factory", "True", True),
+    ("wsgi_app", "'contract:make_app()'", True), ("factory", "True", True),
     ("pythonpath", "'/'", True), ("paste", "'/nowhere.ini'", True),
 ])
 def test_what_cannot_change_is_said(served, name, value, preload):

@@ -170,6 +170,15 @@ def test_settings_without_effect_are_told_once_with_the_reason(gateway, tmp_path
                     for line, name in enumerate(asked, 1)]
 
 
+def test_what_a_file_in_python_cannot_decide_is_told(gateway, tmp_path):
+    write(tmp_path, "gunicorn.conf.py", "python = '/nowhere'\ndef ssl_context(config, default):\n    pass\n")
+    server = gateway("contract", cwd=tmp_path)
+    server.log.wait_for(r"\[WARNING\] gunicorn\.conf\.py:1: python has no effect: .*--python")
+    server.log.wait_for(r"\[WARNING\] The hook ssl_context is never called: ")
+    write(tmp_path, "evgateway.toml", "post_fork = 'a'\n")
+    assert "is a hook" in refusal(run("-c", "evgateway.toml", *FLAGS, "contract", cwd=tmp_path))
+
+
 def test_settings_that_are_refused_end_the_start(tmp_path):
     for name, reason in reasons("Settings of gunicorn that are refused").items():
         value = ASKS.get(name, "'something'").replace("True", "true")

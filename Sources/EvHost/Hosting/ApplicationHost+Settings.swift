@@ -5,9 +5,11 @@ import Glibc
 
 extension ApplicationHost {
     func readSettings(_ reader: SettingsReader) throws(ConfigurationError) -> Settings {
+        var isPython = false
         var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings ?? []) {
             [self] (location, name, early) throws(ConfigurationError) in
             try early.enterFolder(reader)
+            isPython = true
             do throws(PythonFileError) {
                 return try readConfiguration(
                     location, pythonPath: early.configuration.pythonPath, known: Setting.namesInFiles)
@@ -17,6 +19,9 @@ extension ApplicationHost {
                     error.reason.hasPrefix(location) ? name + error.reason.dropFirst(location.count) : error.reason
                 throw ConfigurationError(reason: reason, details: error.details ?? "")
             }
+        }
+        if isPython, case .file = settings.origin(of: "python") {
+            settings.takeBack("python", "the interpreter is chosen before the file is read: write --python")
         }
         try settings.resolveWorkerClass(for: kind)
         if kind == .python, settings.configuration.application == nil, !settings.configuration.printsConfiguration {

@@ -54,7 +54,7 @@ final class GatewayMaster {
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
-        for note in settings.notes + reader.unknownVariables { logs.logger.warning("\(note)") }
+        for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         let supervisor = makeSupervisor(logs)
@@ -77,6 +77,14 @@ final class GatewayMaster {
                 WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs)
             })
+    }
+
+    /// A sentence for each hook of the configuration that is never called.
+    private var idleHooks: [String] {
+        Hook.all.compactMap { hook in
+            guard case .accepted(let reason) = hook.verdict, host.definedHooks.contains(hook.name) else { return nil }
+            return "The hook \(hook.name) is never called: \(reason)"
+        }
     }
 
     var supervisorConfiguration: SupervisorConfiguration {
