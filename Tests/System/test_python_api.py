@@ -196,6 +196,42 @@ thread.join()
     assert server.said() == ["serve() must be called in the main thread: it forks, and takes the signals"]
 
 
+def test_a_program_that_its_workers_import_must_not_serve_at_import(program):
+    server = program(HEAD + "evgateway.serve('program:app', port=0)\n", workers=None)
+    assert server.wait() == 3
+    assert len(server.log.matches(
+        r"\[ERROR\] cannot load 'program': RuntimeError: serve\(\) was called by what is being served: ")) == 1
+
+
+@pytest.mark.parametrize("worker_class", ["inline", "threads"])
+def test_an_app_cannot_serve(program, worker_class):
+    server = program(HEAD + f"""
+def application(environ, start_response):
+    start_response("200 OK", [])
+    try:
+        evgateway.serve(app, port=0)
+    except RuntimeError as error:
+        return [str(error).encode()]
+evgateway.serve(application, port=0, worker_class="{worker_class}")
+""")
+    assert server.get().body.startswith(b"serve() was called by what is being served")
+
+
+def test_a_program_that_has_started_a_thread(program):
+    server = program(HEAD + """
+stop = threading.Event()
+thread = threading.Thread(target=stop.wait)
+thread.start()
+evgateway.serve(app, port=0)
+stop.set()
+thread.join()
+print("after")
+""")
+    assert server.get().status == 200
+    assert len(server.log.matches(r"\[WARNING\] The master has 2 threads")) == 1
+    assert server.stop() == 0 and server.said() == ["after"]
+
+
 def test_hup_of_a_callable_keeps_the_app(program):
     server = program(HEAD + "evgateway.serve(app, port=0)\nprint('after')\n")
     before = server.worker_pids()
@@ -300,7 +336,8 @@ print([name for name in sys.modules if "evgateway" in name], evgateway.version, 
     assert server.wait() == 0
     assert server.said()[0].startswith("['evgateway'] ") and not server.said()[0].startswith("['evgateway'] None")
     shutil.copytree(PACKAGE / "evgateway", tmp_path / "alone" / "evgateway")
-    server = program(text + "evgateway.serve('module:app')\n", workers=None, env={"PYTHONPATH": str(tmp_path / "alone")})
+    server = program(text + "evgateway.serve('module:app')\n", workers=None,
+                     env={"PYTHONPATH": str(tmp_path / "alone")})
     assert server.wait() == 1 and server.said() == ["['evgateway'] None None"]
     assert server.error_log().splitlines()[-1].startswith("ImportError: ")
 

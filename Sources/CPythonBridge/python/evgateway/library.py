@@ -7,6 +7,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "libEvPython.so"
+is_serving = False     # also in workers, and in every process that they fork
 
 
 def path():
@@ -42,11 +43,14 @@ def load():
 
 def start(arguments):
     """Runs the gateway and returns its exit code. Workers do not return."""
+    global is_serving
     extension = load()
+    is_serving = True
     # The gateway's loop owns the signals; KeyboardInterrupt must not surface inside the app.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return extension.main(arguments)
     finally:
+        is_serving = False
         if before is not None:
             signal.signal(signal.SIGINT, before)

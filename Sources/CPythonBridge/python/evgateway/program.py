@@ -65,6 +65,9 @@ def level(value):
 def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
     if not callable(app) and not isinstance(app, str):
         raise TypeError(f"serve() takes a callable or 'module:attribute', not {app!r}")
+    if library.is_serving:
+        raise RuntimeError(
+            "serve() was called by what is being served: call it under if __name__ == '__main__', not at import")
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("serve() must be called in the main thread: it forks, and takes the signals")
     extension = library.load()
