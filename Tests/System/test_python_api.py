@@ -121,6 +121,38 @@ def test_uvicorn_lets_a_socket_win_over_host_and_port(program):
     assert [match[1] for match in server.log.matches(r"Listening at: (\S+)")] == ["unix:s"]
 
 
+def test_every_keyword_of_uvicorn(program, tmp_path):
+    (tmp_path / "variables").write_text("OF_THE_FILE=told\n")
+    server = program("""
+import os
+import evgateway
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": f"{scope['root_path']} {os.environ['OF_THE_FILE']}".encode()})
+
+evgateway.run(
+    app, host="127.0.0.1", port=0, uds=None, fd=None, loop="asyncio", http="auto", ws="auto", ws_max_size=1,
+    ws_max_queue=1, ws_ping_interval=1.0, ws_ping_timeout=1.0, ws_per_message_deflate=True, lifespan="on",
+    interface="auto", reload=False, reload_dirs=None, reload_includes=None, reload_excludes=None, reload_delay=0.25,
+    workers=2, env_file="variables", log_config=None, log_level="debug", access_log=True, proxy_headers=True,
+    server_header=False, date_header=True, forwarded_allow_ips=None, root_path="/api", limit_concurrency=10,
+    limit_max_requests=None, backlog=2048, timeout_keep_alive=5, timeout_notify=30, timeout_graceful_shutdown=None,
+    timeout_worker_healthcheck=5, callback_notify=None, ssl_keyfile=None, ssl_certfile=None, ssl_keyfile_password=None,
+    ssl_version=17, ssl_cert_reqs=0, ssl_ca_certs=None, ssl_ciphers="TLSv1", headers=[], use_colors=None, app_dir=None,
+    factory=False, h11_max_incomplete_event_size=None)
+""", workers=2)
+    answer = server.get("/x")
+    assert answer.body == b"/api told" and answer.get("server") is None
+    server.output.wait_for("GET /x")
+    assert "no effect" not in server.error_log()
+
+
 def test_settings_and_hooks_as_keywords(program):
     server = program(HEAD + """
 evgateway.serve(app, port=0, accesslog="-", access_log_format="%(m)s %(U)s", worker_class="gthread", timeout=7.5,
