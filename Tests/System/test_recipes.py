@@ -220,8 +220,8 @@ else:
 DJANGO = {"DJANGO_SETTINGS_MODULE": "django.conf.global_settings"}
 
 
-@pytest.mark.parametrize("at_import", ["", "1"], ids=["post_fork", "at import"])
-@pytest.mark.parametrize("worker_class", ALL)
+@pytest.mark.parametrize("worker_class, at_import", [
+    ("inline", ""), ("threads", ""), ("gevent", ""), ("threads", "1"), ("gevent", "1"), ("asgi", "1")])
 def test_sentry_is_told_of_an_exception_with_its_request(recipe, worker_class, at_import):
     with Collector() as collector:
         server = recipe(worker_class, "" if at_import else SENTRY, ERRORS, "--workers", 2,
@@ -276,9 +276,8 @@ def test_ddtrace_with_its_agent(recipe):
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("worker_class", ["inline", "gevent"])
-def test_ddtrace_without_its_agent(recipe, worker_class):
-    server = recipe(worker_class, DDTRACE, TRACED, env=environment_of_ddtrace("http://127.0.0.1:1"))
+def test_ddtrace_without_its_agent(recipe):
+    server = recipe("gevent", DDTRACE, TRACED, env=environment_of_ddtrace("http://127.0.0.1:1"))
     assert [server.get("/traced").body for _ in range(3)] == [b"served"] * 3
     assert server.stop() == 0
 
