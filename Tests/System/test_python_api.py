@@ -293,7 +293,10 @@ def stop(server):
 
 signal.signal(signal.SIGTERM, lambda *_: print("my handler"))
 signal.signal(signal.SIGWINCH, signal.SIG_IGN)
-evgateway.serve(app, port=0, when_ready=stop)
+folder = os.getcwd()
+os.umask(0o022)
+evgateway.serve(app, port=0, when_ready=stop, chdir="/", umask=0o077, on_exit=lambda server: print(os.getcwd()))
+print(os.getcwd() == folder, os.umask(0o022) == 0o022)
 before = descriptors()
 for _ in range(3):
     evgateway.serve(app, port=0, when_ready=stop)
@@ -309,7 +312,23 @@ with open("/proc/self/status") as status:
 print(bool(ignored[0] >> (signal.SIGWINCH - 1) & 1))
 """, workers=None)
     assert server.wait() == 0
-    assert server.said() == ["0", "my handler", "interrupted", "True"]
+    assert server.said() == ["/", "True True", "0", "my handler", "interrupted", "True"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_of_multiprocessing(program, method):
+    server = program(HEAD + f"""
+import multiprocessing
+if __name__ == "__main__":
+    context = multiprocessing.get_context("{method}")
+    process = context.Process(target=evgateway.serve, args=(app,), kwargs=dict(port=0, workers=2), daemon=True)
+    process.start()
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    process.join()
+    print(process.exitcode)
+""", workers=2)
+    assert server.get().status == 200
+    assert server.stop() == 0 and server.said() == ["0"]
 
 
 def test_under_gevent(program):
