@@ -73,6 +73,11 @@ host = 127.0.0.1
 port = 0
 threads = 3
 
+[server:egg]
+use = egg:evgateway#main
+port = 0
+workers = 2
+
 [server:mistake]
 use = call:evgateway.paste:server_factory
 wrokers = 2
@@ -182,8 +187,13 @@ def test_a_failure_of_the_app_has_its_traceback(paste):
     assert 'pastes.py", line' in server.error_log()
 
 
-@pytest.mark.parametrize("name, workers, addresses, threads", [("main", 2, 2, 8), ("runner", 1, 1, 3)])
+@pytest.mark.parametrize("name, workers, addresses, threads", [
+    ("main", 2, 2, 8), ("runner", 1, 1, 3), ("egg", 2, 1, 8)])
 def test_the_server_of_a_file(program, folder, name, workers, addresses, threads):
+    installed = folder / "evgateway-9.9.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: evgateway\nVersion: 9.9\n")
+    (installed / "entry_points.txt").write_text("[paste.server_runner]\nmain = evgateway.paste:server_runner\n")
     server = program(SERVE, name, workers=workers)
     assert len(server.log.matches("Listening at")) == addresses and server.log.matches(f"on {threads} threads")
     assert told(server)[0] == f"hello from {folder}"

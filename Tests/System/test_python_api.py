@@ -121,6 +121,38 @@ def test_uvicorn_lets_a_socket_win_over_host_and_port(program):
     assert [match[1] for match in server.log.matches(r"Listening at: (\S+)")] == ["unix:s"]
 
 
+def test_every_keyword_of_uvicorn(program, tmp_path):
+    (tmp_path / "variables").write_text("OF_THE_FILE=told\n")
+    server = program("""
+import os
+import evgateway
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for stage in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{stage}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": f"{scope['root_path']} {os.environ['OF_THE_FILE']}".encode()})
+
+evgateway.run(
+    app, host="127.0.0.1", port=0, uds=None, fd=None, loop="asyncio", http="auto", ws="auto", ws_max_size=1,
+    ws_max_queue=1, ws_ping_interval=1.0, ws_ping_timeout=1.0, ws_per_message_deflate=True, lifespan="on",
+    interface="auto", reload=False, reload_dirs=None, reload_includes=None, reload_excludes=None, reload_delay=0.25,
+    workers=2, env_file="variables", log_config=None, log_level="debug", access_log=True, proxy_headers=True,
+    server_header=False, date_header=True, forwarded_allow_ips=None, root_path="/api", limit_concurrency=10,
+    limit_max_requests=None, backlog=2048, timeout_keep_alive=5, timeout_notify=30, timeout_graceful_shutdown=None,
+    timeout_worker_healthcheck=5, callback_notify=None, ssl_keyfile=None, ssl_certfile=None, ssl_keyfile_password=None,
+    ssl_version=17, ssl_cert_reqs=0, ssl_ca_certs=None, ssl_ciphers="TLSv1", headers=[], use_colors=None, app_dir=None,
+    factory=False, h11_max_incomplete_event_size=None)
+""", workers=2)
+    answer = server.get("/x")
+    assert answer.body == b"/api told" and answer.get("server") is None
+    server.output.wait_for("GET /x")
+    assert "no effect" not in server.error_log()
+
+
 def test_settings_and_hooks_as_keywords(program):
     server = program(HEAD + """
 evgateway.serve(app, port=0, accesslog="-", access_log_format="%(m)s %(U)s", worker_class="gthread", timeout=7.5,
@@ -196,6 +228,42 @@ thread.join()
     assert server.said() == ["serve() must be called in the main thread: it forks, and takes the signals"]
 
 
+def test_a_program_that_its_workers_import_must_not_serve_at_import(program):
+    server = program(HEAD + "evgateway.serve('program:app', port=0)\n", workers=None)
+    assert server.wait() == 3
+    assert len(server.log.matches(
+        r"\[ERROR\] cannot load 'program': RuntimeError: serve\(\) was called by what is being served: ")) == 1
+
+
+@pytest.mark.parametrize("worker_class", ["inline", "threads"])
+def test_an_app_cannot_serve(program, worker_class):
+    server = program(HEAD + f"""
+def application(environ, start_response):
+    start_response("200 OK", [])
+    try:
+        evgateway.serve(app, port=0)
+    except RuntimeError as error:
+        return [str(error).encode()]
+evgateway.serve(application, port=0, worker_class="{worker_class}")
+""")
+    assert server.get().body.startswith(b"serve() was called by what is being served")
+
+
+def test_a_program_that_has_started_a_thread(program):
+    server = program(HEAD + """
+stop = threading.Event()
+thread = threading.Thread(target=stop.wait)
+thread.start()
+evgateway.serve(app, port=0)
+stop.set()
+thread.join()
+print("after")
+""")
+    assert server.get().status == 200
+    assert len(server.log.matches(r"\[WARNING\] The master has 2 threads")) == 1
+    assert server.stop() == 0 and server.said() == ["after"]
+
+
 def test_hup_of_a_callable_keeps_the_app(program):
     server = program(HEAD + "evgateway.serve(app, port=0)\nprint('after')\n")
     before = server.worker_pids()
@@ -225,7 +293,10 @@ def stop(server):
 
 signal.signal(signal.SIGTERM, lambda *_: print("my handler"))
 signal.signal(signal.SIGWINCH, signal.SIG_IGN)
-evgateway.serve(app, port=0, when_ready=stop)
+folder = os.getcwd()
+os.umask(0o022)
+evgateway.serve(app, port=0, when_ready=stop, chdir="/", umask=0o077, on_exit=lambda server: print(os.getcwd()))
+print(os.getcwd() == folder, os.umask(0o022) == 0o022)
 before = descriptors()
 for _ in range(3):
     evgateway.serve(app, port=0, when_ready=stop)
@@ -241,7 +312,23 @@ with open("/proc/self/status") as status:
 print(bool(ignored[0] >> (signal.SIGWINCH - 1) & 1))
 """, workers=None)
     assert server.wait() == 0
-    assert server.said() == ["0", "my handler", "interrupted", "True"]
+    assert server.said() == ["/", "True True", "0", "my handler", "interrupted", "True"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_of_multiprocessing(program, method):
+    server = program(HEAD + f"""
+import multiprocessing
+if __name__ == "__main__":
+    context = multiprocessing.get_context("{method}")
+    process = context.Process(target=evgateway.serve, args=(app,), kwargs=dict(port=0, workers=2), daemon=True)
+    process.start()
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    process.join()
+    print(process.exitcode)
+""", workers=2)
+    assert server.get().status == 200
+    assert server.stop() == 0 and server.said() == ["0"]
 
 
 def test_under_gevent(program):
@@ -300,8 +387,8 @@ print([name for name in sys.modules if "evgateway" in name], evgateway.version, 
     assert server.wait() == 0
     assert server.said()[0].startswith("['evgateway'] ") and not server.said()[0].startswith("['evgateway'] None")
     shutil.copytree(PACKAGE / "evgateway", tmp_path / "alone" / "evgateway")
-    alone = {"PYTHONPATH": str(tmp_path / "alone")}
-    server = program(text + "evgateway.serve('module:app')\n", workers=None, env=alone)
+    server = program(text + "evgateway.serve('module:app')\n", workers=None,
+                     env={"PYTHONPATH": str(tmp_path / "alone")})
     assert server.wait() == 1 and server.said() == ["['evgateway'] None None"]
     assert server.error_log().splitlines()[-1].startswith("ImportError: ")
 

@@ -191,6 +191,8 @@ def test_keywords_of_uvicorn(package):
     ("serve", {"post_fork": 1}, "the hook 'post_fork' is not callable, it is an int"),
     ("serve", {"timeout": object()}, "serve(): timeout: a value of type 'object' is no text, number, list or dict"),
     ("serve", {"port": 1, "listen": "a:1"}, "serve() takes either host and port, or bind, listen and unix_socket"),
+    ("run", {"headers": [("a", "b")]},
+     "run(): headers: the server adds no headers to responses: let a middleware of the app do it"),
     ("run", {"prot": 1}, "run() got an unexpected keyword argument 'prot'; did you mean 'port'?"),
 ])
 def test_wrong_keywords(package, function, arguments, message):

@@ -8,8 +8,11 @@ import signal
 
 import pytest
 
+from conftest import PYTHON
 from support import wait
 from support.collector import Collector
+from support.gateway import LAUNCHER
+from support.program import Program
 
 WSGI = ["inline", "threads", "gevent"]
 ALL = [*WSGI, "asgi"]
@@ -217,8 +220,8 @@ else:
 DJANGO = {"DJANGO_SETTINGS_MODULE": "django.conf.global_settings"}
 
 
-@pytest.mark.parametrize("at_import", ["", "1"], ids=["post_fork", "at import"])
-@pytest.mark.parametrize("worker_class", ALL)
+@pytest.mark.parametrize("worker_class, at_import", [
+    ("inline", ""), ("threads", ""), ("gevent", ""), ("threads", "1"), ("gevent", "1"), ("asgi", "1")])
 def test_sentry_is_told_of_an_exception_with_its_request(recipe, worker_class, at_import):
     with Collector() as collector:
         server = recipe(worker_class, "" if at_import else SENTRY, ERRORS, "--workers", 2,
@@ -273,11 +276,24 @@ def test_ddtrace_with_its_agent(recipe):
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("worker_class", ["inline", "gevent"])
-def test_ddtrace_without_its_agent(recipe, worker_class):
-    server = recipe(worker_class, DDTRACE, TRACED, env=environment_of_ddtrace("http://127.0.0.1:1"))
+def test_ddtrace_without_its_agent(recipe):
+    server = recipe("gevent", DDTRACE, TRACED, env=environment_of_ddtrace("http://127.0.0.1:1"))
     assert [server.get("/traced").body for _ in range(3)] == [b"served"] * 3
     assert server.stop() == 0
+
+
+def test_ddtrace_run(tmp_path):
+    """Its sitecustomize starts threads before the server forks."""
+    (tmp_path / "module.py").write_text(TRACED)
+    with Collector() as collector:
+        server = Program([PYTHON.parent / "ddtrace-run", LAUNCHER, "--python", PYTHON, "-k", "threads", "-w", 2,
+                          "-b", "127.0.0.1:0", "module:wsgi"], tmp_path, environment_of_ddtrace(collector.url))
+        try:
+            assert server.wait_until_ready(2).get("/traced").body == b"served"
+            collector.wait_for(lambda bodies: b"GET /traced" in b"".join(bodies), "the span arrives")
+            assert server.stop() == 0
+        finally:
+            assert not server.clean_up()
 
 
 # Hooks of a request, and of the server

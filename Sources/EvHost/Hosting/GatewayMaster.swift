@@ -89,8 +89,9 @@ final class GatewayMaster {
 
     var supervisorConfiguration: SupervisorConfiguration {
         var supervisor = configuration.supervisor
-        // What a configuration file in Python imports may start a thread.
-        if settings.fileRead != nil, host.kind == .python { supervisor.toleratesThreads = true }
+        // What runs in Python before the fork may start a thread: the sitecustomize of a tracer (ddtrace-run), the program
+        // that calls the server, a configuration file.
+        if host.kind == .python { supervisor.toleratesThreads = true }
         return supervisor
     }
 

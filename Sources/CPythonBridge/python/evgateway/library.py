@@ -7,6 +7,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "libEvPython.so"
+is_serving = False     # also in workers, and in every process that they fork
 
 
 def path():
@@ -40,13 +41,38 @@ def load():
     return module
 
 
+def place():
+    """Returns a function that puts the working folder and the umask back, which settings may change."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    try:
+        folder = os.getcwd()
+    except OSError:
+        folder = None   # it has been removed
+
+    def restore():
+        os.umask(mask)
+        if folder is not None:
+            try:
+                os.chdir(folder)
+            except OSError:
+                pass
+
+    return restore
+
+
 def start(arguments):
     """Runs the gateway and returns its exit code. Workers do not return."""
+    global is_serving
     extension = load()
+    is_serving = True
+    restore = place()
     # The gateway's loop owns the signals; KeyboardInterrupt must not surface inside the app.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return extension.main(arguments)
     finally:
+        is_serving = False
+        restore()
         if before is not None:
             signal.signal(signal.SIGINT, before)
