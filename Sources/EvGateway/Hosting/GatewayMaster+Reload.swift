@@ -22,7 +22,7 @@ extension GatewayMaster {
         } catch {
             if !error.details.isEmpty { logs.write(error.details) }
             logs.logger.error("Reload refused: \(error); the workers go on with the configuration of before")
-            try? settings.enterFolder(reader)
+            try? applyToProcess(settings)
             return .refused
         }
         var merged = fresh.configuration

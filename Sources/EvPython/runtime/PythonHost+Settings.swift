@@ -37,7 +37,6 @@ extension PythonHost {
     }
 
     package func setEnvironment(_ variables: [(name: String, value: String)]) {
-        guard !variables.isEmpty else { return }
         _ = Self.ask("state", "set_environment", .list(variables.map { .texts([$0.name, $0.value]) }))
     }
 

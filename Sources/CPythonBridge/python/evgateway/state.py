@@ -27,12 +27,14 @@ _file_hooks = {}
 _next = None        # (hooks, originals) of a file that is not in force yet
 _told = None        # what configured() was told
 _settings = None
+_environment = {}   # what the variables that settings have set were before, None for those that were not there
 
 
 def forget():
     """A program that serves again begins anew."""
     global app, given, given_hooks, given_originals, originals, _file_hooks, _next, _told, _settings
     app, given, given_hooks, given_originals, originals, _file_hooks = None, [], {}, {}, {}, {}
+    _restore_environment()
     _next = _told = _settings = None
 
 
@@ -90,6 +92,18 @@ def defined_hooks(_):
 
 
 def set_environment(argument):
+    """argument: all variables that the settings set. Those that other settings have set before are what they were."""
+    _restore_environment()
     for name, value in values.decode(argument):
+        _environment.setdefault(name, os.environ.get(name))
         os.environ[name] = value
     return b"n"
+
+
+def _restore_environment():
+    for name, value in _environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    _environment.clear()
