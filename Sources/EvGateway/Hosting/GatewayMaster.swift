@@ -32,6 +32,9 @@ final class GatewayMaster {
             print(ConfigurationText.text(settings), terminator: "")
             return 0
         }
+        if host.kind == .python, configuration.application == nil {
+            throw ConfigurationError(reason: "no APP given: name it on the command line, or as wsgi_app in the file")
+        }
         if configuration.checkOnly {
             try host.check(configuration)
             print("evgateway: configuration OK")
