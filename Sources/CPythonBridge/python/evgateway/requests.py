@@ -86,6 +86,7 @@ class ASGIRequest(Request):
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         super().__init__(scope["method"], f"{path}?{query}" if query else path, query, version(scope["http_version"]),
                          tuple(scope["client"]) if scope.get("client") else "", scope["scheme"])
+        self.path = scope["path"]   # decoded, as in gunicorn's class for ASGI
 
     def read_headers(self):
         return [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self._scope["headers"]]
