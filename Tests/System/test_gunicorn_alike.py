@@ -209,7 +209,8 @@ RUNS = [
     Case("file: and another name", flags="--config file:other.conf.py", base="1/0", files={
         "other.conf.py": "bind = ['127.0.0.1:0']\nraw_env = ['ALIKE_A=other']\nworker_class = 'sync'\n"}),
     Case("GUNICORN_CMD_ARGS", "workers = 1\nthreads = 1\n", worker_count(2),
-         env={"GUNICORN_CMD_ARGS": "--workers 2 -e 'ALIKE_A=of args' --threads=3"}, flags="--threads 2"),
+         env={"GUNICORN_CMD_ARGS": "--workers 3 -e 'ALIKE_A=of args' --threads=3"}, flags="--workers 2 --threads 2"),
+    Case("GUNICORN_CMD_ARGS and the file", "workers = 1\n", worker_count(2), env={"GUNICORN_CMD_ARGS": "-w 2"}),
     Case("command line", base="", flags="-w2 -b 127.0.0.1:0 -ksync --access-logfi=- -e ALIKE_A=1 --env ALIKE_B=2 "
          "--no-control-socket", app="alike_app:application --log-level info", steps=worker_count(2)),
     Case("paste", flags="--paste site.ini#main --paste-global tint=blue", app="", files={
@@ -301,6 +302,12 @@ def life(server, seen):
     phase("TERM", server.stop, "on_exit")
 
 
+def request_of_asgi(server, seen):
+    seen["answer"] = ask(server, "/a%20b?q=1", fields=[("X-A", "1"), ("X-A", "2")])["status"]
+    server.wait_for_notes("post_worker_init", "post_request")
+    seen["hooks"] = {note["hook"]: note["arguments"] for note in server.notes() if note["hook"].endswith("_request")}
+
+
 def int_to_master(server, seen):
     server.wait_for_notes("post_worker_init")
     ask(server)
@@ -350,7 +357,8 @@ def raises(hook):
 RAISES = [raises(hook) for hook in (
     "on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort pre_request "
     "post_request child_exit worker_exit nworkers_changed on_exit").split()]
-LIVES = [Case("life", HOOKS + "worker_class = 'sync'\n", life), Case("INT", HOOKS, int_to_master)]
+LIVES = [Case("life", HOOKS + "worker_class = 'sync'\n", life), Case("INT", HOOKS, int_to_master),
+         Case("hooks with asgi", HOOKS + "worker_class = 'asgi'\n", request_of_asgi, app="alike_app:asgi")]
 CASES = LIVES + RAISES + RUNS + ENDS
 
 

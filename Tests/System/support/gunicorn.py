@@ -125,6 +125,11 @@ DIFFERENCES = [
     ("life", "arguments/*/resp/version", "gunicorn", "evgateway", "its name"),
     ("life", "more/listeners", ["http://127.0.0.1:PORT"], ["http://127.0.0.1:0"], PORT_0),
     ("life", "more/names", [["tuple", "127.0.0.1", "PORT"]], [["tuple", "127.0.0.1", 0]], PORT_0),
+    ("hooks with asgi", "hooks/*", "(none)", ANY, "the objects are those of WSGI apps"),
+    ("hooks with asgi", "hooks/post_request/resp", None, ABSENT, "the hook gets a response, as with WSGI apps"),
+    ("hooks with asgi", "hooks/post_request/resp/*", ABSENT, ANY, "the hook gets a response, as with WSGI apps"),
+    ("hooks with asgi", "hooks/post_request/environ", None, [], "the hook gets the scope"),
+    ("hooks with asgi", "hooks/post_request/worker/nr", 0, 1, "a request that is served counts, as with WSGI apps"),
     # Settings
     ("life", "cfg/*", ABSENT, ANY, "a setting that gunicorn does not have"),
     ("life", "cfg/config", "./gunicorn.conf.py", None, "a file that was found was not asked for"),
