@@ -233,3 +233,22 @@ def test_threads_asked_for_are_threads_got(served):
     server = served(WSGI, "--threads", 2)
     assert server.get("/").body == b"wsgi"
     assert using(server).groups() == ("threads", "a WSGI app, and --threads is given")
+
+
+def test_signal_that_comes_while_the_app_is_looked_at_is_handled_when_the_master_listens(gateway, tmp_path):
+    """Its default would end the server: a reload at the wrong moment is no reason to."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "app.py").write_text(
+        "import os\n"
+        "if os.path.exists('gate'):\n"
+        "    open('gate').read()\n"
+        "from contract import app\n")
+    server = gateway("app:app", cwd=tmp_path, wait=False)
+    with open(gate, "w"):
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN):
+            server.signal(number)
+        gate.unlink()
+    server.wait_until_ready(2)
+    server.log.wait_for("Handling signal: hup")
+    server.log.wait_for("Handling signal: ttin")

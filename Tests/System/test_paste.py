@@ -176,7 +176,7 @@ def test_loggers_of_the_file(paste, folder):
 def test_mistakes_are_one_line(paste, section, reason):
     server = paste(section, "-k", "threads", wait=False)
     assert server.wait() == 3
-    assert len(server.log.matches(rf"\[ERROR\] {reason}$")) == 1
+    assert len(server.log.matches(rf"\[ERROR\] Exception in worker process: {reason}$")) == 1
     assert "Traceback" not in server.error_log()
 
 

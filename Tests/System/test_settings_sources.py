@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from conftest import PYTHON
+from support.gateway import APPS
 from support.settings import FLAGS, MISTAKES, in_force, page, refusal, run
 
 
@@ -172,7 +174,8 @@ def test_settings_without_effect_are_told_once_with_the_reason(gateway, tmp_path
 
 def test_what_a_file_in_python_cannot_decide_is_told(gateway, tmp_path):
     write(tmp_path, "gunicorn.conf.py", "python = '/nowhere'\ndef ssl_context(config, default):\n    pass\n")
-    server = gateway("contract", cwd=tmp_path)
+    server = gateway("contract", "--bind", "127.0.0.1:0", "--pythonpath", APPS, bare=True, cwd=tmp_path,
+                     env={"VIRTUAL_ENV": str(PYTHON.parent.parent)})
     server.log.wait_for(r"\[WARNING\] gunicorn\.conf\.py:1: python has no effect: .*--python")
     server.log.wait_for(r"\[WARNING\] The hook ssl_context is never called: ")
     write(tmp_path, "evgateway.toml", "post_fork = 'a'\n")

@@ -74,7 +74,8 @@ def test_flags_of_gunicorn_take_a_value_where_they_do_in_gunicorn(table):
 
 def test_defaults_of_gunicorn_ask_for_nothing(gateway, table, tmp_path):
     """A file that has all of what is not served, as gunicorn --print-config would show it."""
-    names = [name for name in KNOWN if table[name] != ["served"] and name not in COMPUTED]
+    hooks = {name for name, setting in KNOWN.items() if callable(setting.default)}
+    names = [name for name in KNOWN if table[name] != ["served"] and name not in COMPUTED | hooks]
     (tmp_path / "gunicorn.conf.py").write_text(
         "from gunicorn import config as _config\n"
         f"globals().update({{s.name: s.default for s in _config.KNOWN_SETTINGS if s.name in {names}}})\n")

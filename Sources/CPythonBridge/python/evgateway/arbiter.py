@@ -4,6 +4,7 @@ Law: nothing imports this module before there is a hook. The objects tell; they 
 an age is the same in pre_fork and child_exit, and its copy in the worker is that of post_fork.
 """
 import _thread
+import faulthandler
 import os
 import select
 import signal
@@ -223,10 +224,12 @@ def call(name, *arguments):
         return f"the hook {name} failed: {host.locator.one_line(error)}"
 
 
-def watch_abort():
-    """Called before the fault handler takes ABRT: it writes the stacks first, and gives the signal back to this
-    handler, which runs if the app lets the interpreter run. On the main thread that is only while the app runs there;
-    else a thread does it."""
+def watch_abort(log):
+    """Takes ABRT over from the fault handler, whose look at threads that run may end the process before the hook is
+    called. The stacks and the hook come when the app lets the interpreter run. On the main thread that is only while
+    the app runs there; else a thread does it. log is a descriptor."""
+    global _log
+    _log = log
     signal.signal(signal.SIGABRT, aborted)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -246,6 +249,7 @@ def wait_for_abort(reader, pid):
 def aborted(*_):
     if not _ending.acquire(False):
         return
+    faulthandler.dump_traceback(_log)
     worker = this_worker()
     worker.alive = False
     call("worker_abort", worker)
@@ -254,4 +258,5 @@ def aborted(*_):
 
 
 _ending = _thread.allocate_lock()
+_log = 2
 server = Server()

@@ -124,14 +124,14 @@ def _encoded(text):
 
 def worker_started(descriptor):
     """Called in a worker after the fork. A worker that crashes, or is killed with ABRT, logs its threads' stacks."""
-    if state.hook("worker_abort") is not None:
-        from . import arbiter
-        arbiter.watch_abort()
     os.register_at_fork(before=flush)   # a child of the app's would write what is buffered a second time
     try:
         faulthandler.enable(file=descriptor, all_threads=True)
     except (OSError, ValueError):
         pass  # the log is not an open file
+    if state.hook("worker_abort") is not None:
+        from . import arbiter
+        arbiter.watch_abort(descriptor)
 
 
 def worker_ended(_):
