@@ -5,7 +5,6 @@ Law: what is observed of a server is a tree of JSON values without what differs 
 """
 
 import json
-import os
 import re
 import shlex
 import socket
