@@ -11,6 +11,7 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
         let reader = try SettingsReader(
             arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow())
         if let question = reader.commandLine.question { return answer(question) }
+        try host.enterInterpreter(reader)
         return try GatewayMaster(host, reader).run()
     } catch {
         return report(error)
