@@ -3,8 +3,8 @@
 import EvSettings
 
 extension ApplicationHost {
-    /// Becomes the interpreter that the settings name, and then does not return. Returns if none is named or the process
-    /// is it already. As in the launcher, a configuration file in Python has no say: it needs an interpreter to be read.
+    /// Becomes the interpreter that the settings name, and then does not return. Returns if none is named, or if the
+    /// process is it already. As in the launcher, a configuration file in Python has no say: it must be read by one.
     func enterInterpreter(_ reader: SettingsReader) throws(ConfigurationError) {
         guard kind == .python else { return }
         let settings = try reader.read(looksForUsual: true, python: nil)

@@ -95,12 +95,12 @@ class Log:
 class Gateway:
     """Started by the `gateway` fixture. `pid` is the master: the launcher execs its host and keeps the process."""
 
-    def __init__(self, arguments, cwd=None, env=None, limits=None):
+    def __init__(self, arguments, cwd=None, env=None, limits=None, program=(LAUNCHER,)):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         for name in ("PORT", "WEB_CONCURRENCY", "VIRTUAL_ENV"):
             environment.pop(name, None)
         environment.update(env or {})
-        command = [str(LAUNCHER), *map(str, arguments)]
+        command = [*map(str, program), *map(str, arguments)]
         if limits:
             command = ["sh", "-c", f"{limits} && exec \"$@\"", "sh", *command]
         self.command = command
