@@ -74,7 +74,7 @@ extension ListeningSocket {
 
     /// The mode of the file is what the process's umask leaves of 0777, as bind(2) makes it.
     static func openUnix(
-        _ address: BindAddress, path: String, backlog: Int32
+        _ address: BindAddress, path: String, backlog: Int32, mode: Int?
     ) throws(BindAddressError) -> ListeningSocket {
         let descriptor = try Descriptor(family: AF_UNIX, for: address)
         let attempt = { (number: Int32) in
@@ -88,7 +88,8 @@ extension ListeningSocket {
         }
         guard code == 0 else { throw address.failure(code) }
         let file = FileIdentity(of: path)
-        guard listen(descriptor.number, backlog) == 0 else {
+        // Before listen: until then nobody can connect, whatever the umask has left open.
+        guard mode.map({ chmod(path, mode_t($0)) }) ?? 0 == 0, listen(descriptor.number, backlog) == 0 else {
             let failure = address.failure(errno)
             unlink(path)
             throw failure

@@ -34,15 +34,16 @@ package struct ListeningSocket: Sendable {
     /// - Parameters:
     ///   - backlog: the connections that the kernel queues for accept(2); it caps them at `somaxconn`.
     ///   - reusePort: sets SO_REUSEPORT, so that one address can have several sockets. TCP only.
+    ///   - mode: of the socket file; nil leaves it as the umask makes it.
     /// - Throws: why the address cannot be used, as text for the user.
     package static func open(
-        _ address: BindAddress, backlog: Int32, reusePort: Bool = false
+        _ address: BindAddress, backlog: Int32, reusePort: Bool = false, mode: Int? = nil
     ) throws(BindAddressError) -> ListeningSocket {
         switch address {
         case .tcp(let host, let port):
             try openTCP(address, host: host, port: port, backlog: backlog, reusePort: reusePort)
         case .unix(let path):
-            try openUnix(address, path: path, backlog: backlog)
+            try openUnix(address, path: path, backlog: backlog, mode: mode)
         case .abstract(let name):
             try openAbstract(address, name: name, backlog: backlog)
         case .inherited(let fileDescriptor):
@@ -61,6 +62,12 @@ package struct ListeningSocket: Sendable {
     package func close() {
         if case .inherited = address { return }
         Socket.close(fileDescriptor)
+    }
+
+    /// Changes the mode of the socket file, unless another file has taken its path since.
+    package func setFileMode(_ mode: Int) {
+        guard let file, case .unix(let path) = address, FileIdentity(of: path) == file else { return }
+        chmod(path, mode_t(mode))
     }
 
     /// Removes the socket file, unless another file has taken its path since.

@@ -142,6 +142,13 @@ package struct Settings: Sendable {
         }
     }
 
+    /// Gives a setting its default, and a note says why what the file says of it does not count.
+    package mutating func takeBack(_ name: String, _ reason: String) {
+        fileNotes.append("\(label(of: name)) has no effect: \(reason)")
+        Setting.named(name)?.kind.reset(&configuration)
+        origins[name] = nil
+    }
+
     package mutating func take(applicationArguments: [String]) {
         configuration.applicationArguments = applicationArguments
     }
@@ -159,15 +166,22 @@ package struct Settings: Sendable {
         guard configuration.host != nil || configuration.port != nil else { return }
         let parts = max(origin(of: "host").rank, origin(of: "port").rank)
         let whole = origin(of: "bind").rank
-        if whole > parts { return }
-        guard whole < parts else {
-            throw ConfigurationError(label(of: "bind"), reason: "give either this or host and port")
+        guard whole <= parts else {
+            // They are not in force, and --print-config must not give both.
+            (configuration.host, configuration.port) = (nil, nil)
+            (origins["host"], origins["port"]) = (nil, nil)
+            return
         }
         let host = configuration.host ?? "127.0.0.1"
         let address = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
         let name = configuration.host != nil ? "host" : "port"
         let text = "\(address):\(configuration.port ?? 8000)"
+        let (asked, askedBy) = (configuration.binds, label(of: "bind"))
         try apply([Assignment("bind", .text(text), label: label(of: name))], from: origin(of: name))
+        // Both may say the same, as what --print-config has printed does.
+        guard whole < parts || asked == configuration.binds else {
+            throw ConfigurationError(askedBy, reason: "give either this or host and port")
+        }
     }
 }
 

@@ -11,6 +11,9 @@ package enum Suggestion {
 
     /// The sentence for a name in a file that is no setting.
     package static func unknownSetting(_ name: String) -> String {
+        if Hook.all.contains(where: { $0.name == name }) {
+            return "'\(name)' is a hook, a function of a configuration file in Python"
+        }
         if let setting = Setting.byFlag["--" + name.dashed]?.setting {
             return "no setting '\(name)': it is called '\(setting.name)'"
         }

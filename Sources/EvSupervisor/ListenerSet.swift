@@ -28,6 +28,7 @@ package struct ListenerSet {
     }
 
     private var backlog: Int32
+    private var socketMode: Int?
     private let reusePort: Bool
     /// In the order of the configuration.
     private var current: [Listener] = []
@@ -37,10 +38,13 @@ package struct ListenerSet {
     /// Opens every address.
     ///
     /// - Throws: for the first that cannot be used; the others are closed then, and their files removed.
-    package init(_ addresses: [BindAddress], backlog: Int32, reusePort: Bool) throws(BindAddressError) {
+    package init(
+        _ addresses: [BindAddress], backlog: Int32, reusePort: Bool, socketMode: Int? = nil
+    ) throws(BindAddressError) {
         self.backlog = backlog
+        self.socketMode = socketMode
         self.reusePort = reusePort
-        _ = try change(to: addresses, backlog: backlog, nextAge: 0)
+        _ = try change(to: addresses, backlog: backlog, socketMode: socketMode, nextAge: 0)
     }
 
     /// One socket per address, for the log.
@@ -70,11 +74,13 @@ package struct ListenerSet {
     /// Opens the addresses that are new, and gives workers that are started from now on no others than `addresses`.
     /// An address that stays, or that comes back before its last worker has left, keeps its sockets.
     ///
-    /// - Parameter nextAge: the age of the next worker.
+    /// - Parameters:
+    ///   - socketMode: of the files of Unix sockets; nil leaves those that are there as they are.
+    ///   - nextAge: the age of the next worker.
     /// - Returns: what has been opened, one socket per address.
     /// - Throws: for the first that cannot be used; nothing has changed then.
     package mutating func change(
-        to addresses: [BindAddress], backlog: Int32, nextAge: Int
+        to addresses: [BindAddress], backlog: Int32, socketMode: Int? = nil, nextAge: Int
     ) throws(BindAddressError) -> [ListeningSocket] {
         var (current, former) = (current, former)
         var (next, opened): ([Listener], [Listener]) = ([], [])
@@ -88,7 +94,7 @@ package struct ListenerSet {
                 next.append(listener)
             } else {
                 do throws(BindAddressError) {
-                    let listener = try open(address, backlog: backlog, nextAge: nextAge)
+                    let listener = try open(address, backlog: backlog, socketMode: socketMode, nextAge: nextAge)
                     next.append(listener)
                     opened.append(listener)
                 } catch {
@@ -106,15 +112,16 @@ package struct ListenerSet {
         }
         (self.current, self.former) = (next, former)
         if backlog != self.backlog { setBacklog(backlog) }
+        if socketMode != self.socketMode { setFileMode(socketMode) }
         return opened.compactMap(\.model)
     }
 
     private func open(
-        _ address: BindAddress, backlog: Int32, nextAge: Int
+        _ address: BindAddress, backlog: Int32, socketMode: Int?, nextAge: Int
     ) throws(BindAddressError) -> Listener {
         var isShared = true
         if reusePort, case .tcp = address { isShared = false }
-        let socket = try ListeningSocket.open(address, backlog: backlog, reusePort: !isShared)
+        let socket = try ListeningSocket.open(address, backlog: backlog, reusePort: !isShared, mode: socketMode)
         return Listener(address: address, isShared: isShared, sockets: [0: socket], ages: nextAge..<Int.max)
     }
 
@@ -126,6 +133,12 @@ package struct ListenerSet {
             if case .inherited = listener.address { continue }
             for socket in listener.sockets.values { _ = listen(socket.fileDescriptor, backlog) }
         }
+    }
+
+    private mutating func setFileMode(_ mode: Int?) {
+        socketMode = mode
+        guard let mode else { return }
+        for listener in current { listener.model?.setFileMode(mode) }
     }
 
     /// Whether a worker of this age may have a socket that its successors do not get.

@@ -58,7 +58,8 @@ extension Supervisor {
     }
 
     private func open(_ wanted: SupervisorConfiguration) throws(BindAddressError) {
-        let opened = try listeners?.change(to: wanted.binds, backlog: wanted.backlog, nextAge: state.nextAge)
+        let opened = try listeners?.change(
+            to: wanted.binds, backlog: wanted.backlog, socketMode: wanted.socketMode, nextAge: state.nextAge)
         for socket in opened ?? [] { log(listening: socket) }
     }
 

@@ -81,7 +81,8 @@ package final class Supervisor {
             call { hooks.workersChanged(state.target, nil) }
             try call(hooks.onStarting)
             listeners = try ListenerSet(
-                configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort)
+                configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort,
+                socketMode: configuration.socketMode)
             scoreboard = try Scoreboard(capacity: slotCount)
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
             for socket in listeners?.addresses ?? [] { log(listening: socket) }
@@ -106,6 +107,7 @@ package final class Supervisor {
         }
         watchers.append(SignalWatcher(loop, signal: SIGCHLD) { [unowned self] in reap() })
         for watcher in watchers { watcher.start() }
+        for number in EarlySignals.take() { enqueue(.signal(number)) }
         timer = TimerWatcher(loop) { [unowned self] in self.loop?.stop() }
     }
 

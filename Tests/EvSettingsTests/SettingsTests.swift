@@ -60,6 +60,7 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         let parts = [FileSetting("port", .integer(7))]
         #expect(try settings(["-b", "a:1"], file: parts).configuration.binds.map(\.text) == ["a:1"])
         #expect(failure(["-b", "a:1", "--port", "2"]) == "--bind: give either this or host and port")
+        #expect(failure(["-b", "127.0.0.1:2", "--port", "2"]) == "")
     }
 
     @Test(

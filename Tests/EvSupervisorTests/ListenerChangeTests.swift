@@ -99,6 +99,23 @@ import Testing
         set.close()
     }
 
+    @Test func socketFilesHaveTheirMode() throws {
+        let directory = try TemporaryDirectory()
+        let (one, two) = ("\(directory.path)/one", "\(directory.path)/two")
+        var set = try ListenerSet([.unix(path: one)], backlog: 16, reusePort: false, socketMode: 0o620)
+        #expect(mode(of: one) == 0o620)
+        _ = try set.change(to: [.unix(path: one), .unix(path: two)], backlog: 16, socketMode: 0o606, nextAge: 3)
+        #expect(mode(of: one) == 0o606 && mode(of: two) == 0o606)
+        _ = try set.change(to: [.unix(path: one)], backlog: 16, socketMode: nil, nextAge: 4)
+        #expect(mode(of: one) == 0o606)
+        set.close()
+    }
+
+    private func mode(of path: String) -> mode_t {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+    }
+
     @Test func changesTheBacklogOfSocketsThatStay() throws {
         var set = try ListenerSet([anyPort], backlog: 16, reusePort: true)
         _ = try set.sockets(forWorker: 1)

@@ -12,6 +12,7 @@ import pytest
 
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+from support.program import Program
 from support.wsgi import WSGI_CLASSES
 
 PYTHON = ROOT / ".venv" / "bin" / "python3"
@@ -72,25 +73,49 @@ def gateway():
 
     `app` is a locator (`contract:app` finds Tests/System/apps), or the path of a built Swift example. Without a
     --bind the kernel chooses the port. `wait=False` returns at once, for servers that should fail to start; `limits` is
-    shell text run before exec, for example `ulimit -n 64`; `arguments` follow `--` to the app.
+    shell text run before exec, for example `ulimit -n 64`; `arguments` follow `--` to the app. With `bare`, no flag is
+    added, and APP may be None, for a file that names it.
     """
     started = []
 
-    def start(app, *flags, python=None, cwd=None, env=None, wait=True, limits=None, arguments=()):
+    def start(app, *flags, python=None, cwd=None, env=None, wait=True, limits=None, arguments=(),
+              bare=False):
         flags = [str(flag) for flag in flags]
-        if not any(flag == "-b" or flag.startswith("--bind") for flag in flags):
+        if not bare and not any(flag == "-b" or flag.startswith("--bind") for flag in flags):
             flags += ["--bind", "127.0.0.1:0"]
-        if not pathlib.Path(str(app)).is_absolute():
+        if not bare and not pathlib.Path(str(app)).is_absolute():
             path = [str(APPS)]
             if "--pythonpath" in flags:
                 path.insert(0, flags.pop(flags.index("--pythonpath") + 1))
                 flags.remove("--pythonpath")
             flags += ["--python", str(python or PYTHON), "--pythonpath", ",".join(path)]
-        server = Gateway([*flags, app, *(["--", *arguments] if arguments else [])], cwd=cwd, env=env, limits=limits)
+        words = [*flags, *([app] if app else []), *(["--", *arguments] if arguments else [])]
+        server = Gateway(words, cwd=cwd, env=env, limits=limits)
         started.append(server)
         return server.wait_until_ready(_workers(flags)) if wait else server
 
     yield start
+    end(started)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Factory: `program(text, *arguments)` writes a Python program that calls the server, and returns it running.
+
+    It runs in `tmp_path`. `workers` is how many are waited for; None returns at once."""
+    started = []
+
+    def start(text, *arguments, workers=1, env=None):
+        (tmp_path / "program.py").write_text(text)
+        server = Program([PYTHON, "program.py", *arguments], tmp_path, env)
+        started.append(server)
+        return server.wait_until_ready(workers) if workers else server
+
+    yield start
+    end(started)
+
+
+def end(started):
     problems = []
     for server in started:
         if leftover := server.clean_up():

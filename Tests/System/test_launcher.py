@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import PYTHON
-from support.gateway import APPS, LAUNCHER, ROOT, Gateway, Log
+from support.gateway import APPS, LAUNCHER, ROOT, Gateway, Log, environment
 from support.wire import Wire
 
 APP = ("def app(environ, start_response):\n"
@@ -130,7 +130,7 @@ def test_inherited_descriptor_is_served():
                           "--pythonpath", str(APPS), "contract"]
         server.process = subprocess.Popen(
             server.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, pass_fds=[listener.fileno()], cwd=ROOT)
+            start_new_session=True, pass_fds=[listener.fileno()], cwd=ROOT, env=environment())
         server.pid = server.process.pid
         server.log, server.output = Log(server.process.stderr), Log(server.process.stdout)
         try:

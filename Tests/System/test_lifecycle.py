@@ -394,3 +394,22 @@ def test_requests_that_arrive_during_a_reload_wait_in_the_queue(gateway):
         thread.join()
     assert answers_during == [200] * 200
     server.wait_for_workers(1, besides=before)
+
+
+def test_signal_that_comes_while_the_app_is_looked_at_is_handled_when_the_master_listens(gateway, tmp_path):
+    """Its default would end the server: a reload at the wrong moment is no reason to."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "app.py").write_text(
+        "import os\n"
+        "if os.path.exists('gate'):\n"
+        "    open('gate').read()\n"
+        "from contract import app\n")
+    server = gateway("app:app", cwd=tmp_path, wait=False)
+    with open(gate, "w"):
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN):
+            server.signal(number)
+        gate.unlink()
+    server.wait_until_ready(2)
+    server.log.wait_for("Handling signal: hup")
+    server.log.wait_for("Handling signal: ttin")

@@ -55,10 +55,15 @@ def test_file_is_the_module_config(package):
 
 @pytest.mark.parametrize("text", [
     "Workers_ = 1\nTIME_OUT = 3\n_timeout = 4\n", "helper = 3\nname = 'x'\n", "import threading as timeou\n",
-    "def time_out(): pass\n", "class time_out: pass\n", "import os as reload\n",
+    "def time_out(): pass\n", "class time_out: pass\n", "import os as reload\n", "env = 'production'\n",
 ])
 def test_what_is_no_setting_is_left_alone(package, text):
     assert package.read(write(text)) == {"settings": []}
+
+
+def test_helper_beside_the_setting_that_it_resembles(package):
+    answer = package.read(write("log_level = 'INFO'\nloglevel = log_level.lower()\nworker = 2\nworkers = worker\n"))
+    assert answer["settings"] == [["loglevel", "info", 2], ["workers", 2, 4]]
 
 
 @pytest.mark.parametrize("text, reason", [
@@ -154,13 +159,11 @@ def test_a_program_gives_settings_and_hooks(package):
     def app(environ, start_response): pass
     def hook(server, worker): pass
 
-    assert serve(app, host="::1", port=80, listen="a:1 b:2", unix_socket="/s", workers=None, timeout=3,
-                 post_fork=hook) is None
+    assert serve(app, listen="a:1 b:2", unix_socket="/s", workers=None, timeout=3, post_fork=hook) is None
     (arguments, given, served, hooks), = package.started
     assert arguments[0].endswith("app") and served is app and hooks == {"post_fork": hook}
-    assert given == [["timeout", 3, None], ["host", "::1", None], ["port", 80, None],
-                     ["bind", ["a:1", "b:2", "unix:/s"], None]]
-    assert package.state.app is None and package.state.given == [] and package.state.hook("post_fork") is None
+    assert given == [["timeout", 3, None], ["bind", ["a:1", "b:2", "unix:/s"], None]]
+    assert package.state.app is None and package.state.given is None and package.state.hook("post_fork") is None
 
 
 def test_a_program_gets_the_exit_code(package):
@@ -176,7 +179,7 @@ def test_keywords_of_uvicorn(package):
     run("m:make", host="h", uds="/u", fd=3, log_level=30, access_log=True, lifespan="off", factory=True, http="h11",
         timeout_keep_alive=7, workers=None)
     given = {name: value for name, value, _ in package.started[0][1]}
-    assert given == {"host": "h", "bind": ["unix:/u", "fd://3"], "loglevel": "warning", "accesslog": "-",
+    assert given == {"bind": ["unix:/u", "fd://3"], "loglevel": "warning", "accesslog": "-",
                      "asgi_lifespan": "off", "factory": True, "keepalive": 7}
 
 
@@ -187,6 +190,9 @@ def test_keywords_of_uvicorn(package):
     ("serve", {"xyz": 1}, "serve() got an unexpected keyword argument 'xyz'"),
     ("serve", {"post_fork": 1}, "the hook 'post_fork' is not callable, it is an int"),
     ("serve", {"timeout": object()}, "serve(): timeout: a value of type 'object' is no text, number, list or dict"),
+    ("serve", {"port": 1, "listen": "a:1"}, "serve() takes either host and port, or bind, listen and unix_socket"),
+    ("run", {"headers": [("a", "b")]},
+     "run(): headers: the server adds no headers to responses: let a middleware of the app do it"),
     ("run", {"prot": 1}, "run() got an unexpected keyword argument 'prot'; did you mean 'port'?"),
 ])
 def test_wrong_keywords(package, function, arguments, message):

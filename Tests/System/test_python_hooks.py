@@ -209,6 +209,12 @@ def test_pre_request_changes_the_headers(package):
     assert sent == [(b"x-a", b"1"), (b"x-request-id", b"7"), (b"x-a", b"2")]
 
 
+def test_a_message_of_several_lines(package):
+    package.configured({})
+    package.glogging.Log().info("%s of\nlines\x1b\n", "report")
+    assert package.log == [(20, "report of")] and package.text == ["lines\\x1b\n\n"]
+
+
 def test_failures_around_a_request(package):
     def app(environ, start_response):
         raise KeyError("app")

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from conftest import PYTHON, PYTHONS
-from support.gateway import APPS, ROOT, Gateway
+from support.gateway import APPS, ROOT, Gateway, environment
 
 TOOLS = ROOT / ".venv-wheel" / "bin"
 WSGI_APPS = ROOT / "Tests" / "System" / "wsgi_apps"
@@ -20,9 +20,16 @@ MOST_BYTES = 6_000_000
 
 
 def run(*command, env=None, timeout=60, **more):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=timeout,
-                          env={**environment, **NO_SWIFT, **(env or {})}, **more)
+                          env=environment({**NO_SWIFT, **(env or {})}), **more)
+
+
+class Installed(Gateway):
+    """A server of the wheel: `program` is its command, or a Python program that serves itself."""
+
+    def __init__(self, program, arguments, **more):
+        self.program = program
+        super().__init__(arguments, env=NO_SWIFT, **more)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +48,7 @@ def installed(wheel, tmp_path_factory):
     apps' packages are those of the tests, and come last on its path."""
     made = {}
 
-    def environment(python):
+    def folder_of(python):
         if python not in made:
             folder = tmp_path_factory.mktemp("venv")
             done = run(python.resolve(), "-m", "venv", folder, timeout=300)
@@ -53,7 +60,7 @@ def installed(wheel, tmp_path_factory):
             (packages / "tests.pth").write_text(f"{others}\n")
             made[python] = folder
         return made[python]
-    return environment
+    return folder_of
 
 
 @pytest.fixture
@@ -62,7 +69,7 @@ def serving():
     started = []
 
     def start(program, *arguments, workers=1, **more):
-        server = Gateway(arguments, env=NO_SWIFT, program=program, **more)
+        server = Installed(program, arguments, **more)
         started.append(server)
         return server.wait_until_ready(workers)
 
@@ -179,11 +186,11 @@ def test_the_app_does_not_see_the_commands_folder(installed, serving, tmp_path):
         "def app(environ, start_response):\n"
         "    start_response('200 OK', [])\n"
         "    return ['\\n'.join(sys.path).encode()]\n")
-    environment = installed(PYTHON)
-    server = serving([environment / "bin" / "evgateway"], "--bind", "127.0.0.1:0", "paths:app", cwd=tmp_path)
+    folder = installed(PYTHON)
+    server = serving([folder / "bin" / "evgateway"], "--bind", "127.0.0.1:0", "paths:app", cwd=tmp_path)
     path = server.get("/").body.decode().split("\n")
     assert path[0] == str(tmp_path)
-    assert str(environment / "bin") not in path
+    assert str(folder / "bin") not in path
 
 
 # --python, where there is no launcher
@@ -206,15 +213,6 @@ def test_another_interpreter_takes_over(installed, serving, tmp_path, how):
 def test_an_interpreter_that_is_not_there_is_named(installed):
     done = run(installed(PYTHON) / "bin" / "evgateway", "--python", "/nowhere", "contract:app")
     assert (done.returncode, done.stderr) == (1, "evgateway: --python: no such interpreter: '/nowhere'\n")
-
-
-def test_a_program_is_told_to_start_with_the_interpreter_itself(installed, tmp_path):
-    program = "import evgateway\nevgateway.serve('contract:app', port=0)\n"
-    other = PYTHONS[-1]
-    python = installed(PYTHON) / "bin" / "python"
-    done = run(python, "-c", program, env={"EVGATEWAY_CMD_ARGS": f"--python {other}"}, cwd=APPS)
-    assert done.returncode == 1
-    assert f"runs in {python} already: start it with {other}" in done.stderr
 
 
 # Interpreters that cannot

@@ -38,7 +38,7 @@ extension GatewayConfiguration {
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
-            gracefulTimeout: gracefulTimeout, pidFile: pidFile, toleratesThreads: preload)
+            gracefulTimeout: gracefulTimeout, pidFile: pidFile, socketMode: socketMode, toleratesThreads: preload)
     }
 }
 

@@ -1,5 +1,6 @@
 // All sources of settings, read in their order: environment, configuration file, GUNICORN_CMD_ARGS, EVGATEWAY_CMD_ARGS,
-// command line, program. The master reads them again at a reload.
+// command line, program. The master reads them again at a reload. What is meant for a command line (the variables with
+// options, the usual file) is no source for a program that calls the server.
 
 package import EvSettings
 
@@ -16,17 +17,21 @@ package struct SettingsReader {
     /// Options that the environment holds, with the name of the variable.
     private let variables: [(name: String, line: CommandLine)]
 
+    /// Whether a program has called `evgateway.serve`.
+    private let isProgram: Bool
+
     /// - Parameters:
     ///   - arguments: without the name of the program.
     ///   - environment: that of the start; what the server adds for the app is not in it.
     package init(
-        arguments: [String], startFolder: String, environment: @escaping EnvironmentLookup
+        arguments: [String], startFolder: String, environment: @escaping EnvironmentLookup, isProgram: Bool = false
     ) throws(ConfigurationError) {
         commandLine = try CommandLine(arguments)
         self.startFolder = startFolder
         self.environment = environment
+        self.isProgram = isProgram
         var variables: [(String, CommandLine)] = []
-        for name in ["GUNICORN_CMD_ARGS", "EVGATEWAY_CMD_ARGS"] {
+        for name in ["GUNICORN_CMD_ARGS", "EVGATEWAY_CMD_ARGS"] where !isProgram {
             guard let text = environment(name), !text.isEmpty else { continue }
             variables.append((name, try Self.commandLine(of: text, name)))
         }
@@ -112,7 +117,7 @@ package struct SettingsReader {
         if let location = configuration.configurationFile {
             return ConfigurationFile(named: location, in: folders)
         }
-        return looksForUsual ? ConfigurationFile.usual(in: folders) : nil
+        return looksForUsual && !isProgram ? ConfigurationFile.usual(in: folders) : nil
     }
 
     private func assignments(

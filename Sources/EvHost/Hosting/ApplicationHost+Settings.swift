@@ -5,9 +5,11 @@ import Glibc
 
 extension ApplicationHost {
     func readSettings(_ reader: SettingsReader) throws(ConfigurationError) -> Settings {
-        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings) {
+        var isPython = false
+        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings ?? []) {
             [self] (location, name, early) throws(ConfigurationError) in
             try early.enterFolder(reader)
+            isPython = true
             do throws(PythonFileError) {
                 return try readConfiguration(
                     location, pythonPath: early.configuration.pythonPath, known: Setting.namesInFiles)
@@ -18,7 +20,13 @@ extension ApplicationHost {
                 throw ConfigurationError(reason: reason, details: error.details ?? "")
             }
         }
+        if isPython, case .file = settings.origin(of: "python") {
+            settings.takeBack("python", "the interpreter is chosen before the file is read: write --python")
+        }
         try settings.resolveWorkerClass(for: kind)
+        if kind == .python, settings.configuration.application == nil, !settings.configuration.printsConfiguration {
+            throw ConfigurationError(reason: "no APP given: name a Python module or file (see evgateway --help)")
+        }
         if kind == .swift, let word = settings.configuration.application,
             settings.origin(of: "wsgi_app") == .commandLine
         {

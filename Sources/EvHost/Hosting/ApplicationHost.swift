@@ -118,8 +118,8 @@ package protocol ApplicationHost: AnyObject {
     func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
     ) throws(PythonFileError) -> [FileSetting]
-    /// What a program gave to `evgateway.serve()`; empty otherwise.
-    var givenSettings: [FileSetting] { get }
+    /// What a program gave to `evgateway.serve()`; nil if there is no such program.
+    var givenSettings: [FileSetting]? { get }
     /// Sets variables in environ(7), and in `os.environ`; one without a value is removed.
     func setEnvironment(_ variables: [(name: String, value: String?)])
     /// Tells the settings in force: at start before the first hook, and after each reload.
@@ -154,7 +154,7 @@ extension ApplicationHost {
         throw PythonFileError("\(location): a configuration file in Python is for Python apps")
     }
     package func enter(interpreter: String) -> String? { nil }
-    package var givenSettings: [FileSetting] { [] }
+    package var givenSettings: [FileSetting]? { nil }
     package func setEnvironment(_ variables: [(name: String, value: String?)]) {
         for (name, value) in variables {
             if let value { setenv(name, value, 1) } else { unsetenv(name) }

@@ -7,9 +7,12 @@ import EvSupervisor
 import Logging
 
 extension GatewayMaster {
-    /// What cannot change while the master lives, by name. The supervisor speaks for --reuse-port itself.
-    private static let fixed: Set = ["config", "python", "preload_app"]
-    /// What decides about the app. With --preload, the master has it already.
+    /// What cannot change while the master lives, by name.
+    private var fixed: Set<String> {
+        let always: Set = ["config", "python", "preload_app", "reuse_port"]
+        return isPreloaded || host.kind == .swift ? always.union(Self.ofTheApp) : always
+    }
+    /// What decides about the app. With --preload, and with a Swift app, the master has it already.
     private static let ofTheApp: Set = [
         "wsgi_app", "pythonpath", "paste", "raw_paste_global_conf", "factory", "interface", "worker_class", "threads",
     ]
@@ -33,6 +36,8 @@ extension GatewayMaster {
             return .keep
         }
         var wanted = fresh.configuration.supervisor
+        // Of this, the log speaks below.
+        wanted.reusePort = hasReusePort
         wanted.toleratesThreads = supervisorConfiguration.toleratesThreads
         return .changed(wanted) { [self] in take(fresh, logs) }
     }
@@ -45,7 +50,6 @@ extension GatewayMaster {
     private func take(_ fresh: Settings, _ logs: ProcessLogs) {
         let changes = changes(to: fresh)
         if !changes.isEmpty { logs.logger.info("Changed settings: \(changes.joined(separator: ", "))") }
-        let fixed = configuration.preload ? Self.fixed.union(Self.ofTheApp) : Self.fixed
         for name in changes where fixed.contains(name) {
             logs.logger.warning("\(fresh.label(of: name)) takes effect at the next start")
         }
@@ -61,7 +65,7 @@ extension GatewayMaster {
         }
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
-        if !configuration.preload, !Self.ofTheApp.isDisjoint(with: changes) {
+        if !isPreloaded, host.kind == .python, !Self.ofTheApp.isDisjoint(with: changes) {
             chooseWorkerClass(logs.logger)
         } else {
             configuration.workerClass = chosen

@@ -18,6 +18,11 @@ final class GatewayMaster {
     private var supervisor: Supervisor?
     /// The variables that the configuration has set.
     private var variableNames: Set<String> = []
+    /// That of the start.
+    private let mask: mode_t
+    /// As it was at the start, whatever a reload asks for.
+    let isPreloaded: Bool
+    let hasReusePort: Bool
 
     init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
         self.host = host
@@ -25,6 +30,9 @@ final class GatewayMaster {
         settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
+        (isPreloaded, hasReusePort) = (configuration.preload, configuration.reusePort)
+        mask = umask(0)
+        _ = umask(mask)
     }
 
     /// Returns the exit code of the process.
@@ -46,11 +54,13 @@ final class GatewayMaster {
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
-        for note in settings.notes + reader.unknownVariables { logs.logger.warning("\(note)") }
+        for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         let supervisor = makeSupervisor(logs)
         self.supervisor = supervisor
+        // They hold each other, and the supervisor the loop with its descriptors.
+        defer { self.supervisor = nil }
         let code = supervisor.run()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
@@ -69,10 +79,19 @@ final class GatewayMaster {
             })
     }
 
+    /// A sentence for each hook of the configuration that is never called.
+    private var idleHooks: [String] {
+        Hook.all.compactMap { hook in
+            guard case .accepted(let reason) = hook.verdict, host.definedHooks.contains(hook.name) else { return nil }
+            return "The hook \(hook.name) is never called: \(reason)"
+        }
+    }
+
     var supervisorConfiguration: SupervisorConfiguration {
         var supervisor = configuration.supervisor
-        // What a configuration file in Python imports may start a thread.
-        if settings.fileRead != nil, host.kind == .python { supervisor.toleratesThreads = true }
+        // What runs in Python before the fork may start a thread: the sitecustomize of a tracer (ddtrace-run), the program
+        // that calls the server, a configuration file.
+        if host.kind == .python { supervisor.toleratesThreads = true }
         return supervisor
     }
 
@@ -81,7 +100,7 @@ final class GatewayMaster {
     func applyToProcess(_ settings: Settings) throws(ConfigurationError) {
         let variables = try AppEnvironment.variables(settings.configuration, reader)
         try settings.enterFolder(reader)
-        if let mask = settings.configuration.umask { _ = umask(mode_t(mask)) }
+        _ = umask(settings.configuration.umask.map { mode_t($0) } ?? mask)
         let former = variableNames.subtracting(variables.map(\.name)).sorted()
         host.setEnvironment(former.map { ($0, reader.environment($0)) } + variables.map { ($0.name, $0.value) })
         variableNames = Set(variables.map(\.name))
@@ -92,7 +111,7 @@ final class GatewayMaster {
             SettingsInForce(
                 settings: settings.values, binds: configuration.binds.map(\.text),
                 application: configuration.application, logger: logs.logger, errorLog: logs.errorLog,
-                workers: { [unowned self] in supervisor?.workers.map(HookWorker.init) ?? [] }))
+                workers: { [weak self] in self?.supervisor?.workers.map(HookWorker.init) ?? [] }))
     }
 
     func chooseWorkerClass(_ logger: Logger) {

@@ -1,6 +1,7 @@
 // From a command line to an exit code: a question is answered, everything else is the master's.
 
 import EvSettings
+import EvSupervisor
 import Glibc
 
 /// Serves the host's app as the command line asks, and returns the exit code of the process.
@@ -9,9 +10,11 @@ import Glibc
 package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32 {
     do {
         let reader = try SettingsReader(
-            arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow())
+            arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow(),
+            isProgram: host.givenSettings != nil)
         if let question = reader.commandLine.question { return answer(question) }
         try host.enterInterpreter(reader)
+        EarlySignals.note()
         return try GatewayMaster(host, reader).run()
     } catch {
         return report(error)

@@ -22,7 +22,8 @@ final class EnvironTemplates {
         make: @escaping @LoopActor (UnsafePointer<evg_py_environ_options>) -> OpaquePointer?
     ) {
         multiprocess = configuration.workers > 1
-        scriptName = getenv("SCRIPT_NAME").map { String(cString: $0) } ?? ""
+        let rootPath = configuration.rootPath
+        scriptName = rootPath.isEmpty ? getenv("SCRIPT_NAME").map { String(cString: $0) } ?? "" : rootPath
         self.make = make
     }
 

@@ -34,10 +34,11 @@ extension PythonHost {
         Self.ask("library", "enter", .text(interpreter))?.text
     }
 
-    package var givenSettings: [FileSetting] {
+    package var givenSettings: [FileSetting]? {
         let answer = Self.ask("state", "given_settings", .none)
         refreshHooks()
-        return answer?.items.compactMap(\.fileSetting) ?? []
+        guard case .list(let items)? = answer else { return nil }
+        return items.compactMap(\.fileSetting)
     }
 
     package func setEnvironment(_ variables: [(name: String, value: String?)]) {

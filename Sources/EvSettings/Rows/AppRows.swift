@@ -60,7 +60,7 @@ extension Setting {
             "With gevent: raise an exception in a greenlet whose client has left."),
         Setting(
             "root_path", "--root-path", .python, .rootPath, value: "path",
-            "The path that a proxy strips, as ASGI's root_path."),
+            "The path below which the app is: ASGI's root_path; WSGI's SCRIPT_NAME, if the request's path has it."),
         Setting(
             "asgi_lifespan", "--lifespan --asgi-lifespan", .python, .choice(\.lifespan), value: "name",
             "ASGI's lifespan events: auto, on or off."),

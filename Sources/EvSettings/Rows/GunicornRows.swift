@@ -46,13 +46,15 @@ extension Setting {
         accepted("syslog_prefix", "--log-syslog-prefix", "text", "see syslog"),
         accepted("syslog_facility", "--log-syslog-facility", "name", harmless: ["user"], "see syslog"),
         accepted(
-            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "", harmless: ["true"],
+            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "",
+            harmless: ["true", "false"],
             "see syslog"),
         accepted("statsd_host", "--statsd-host", "address", "no metrics are sent to statsd"),
         accepted("dogstatsd_tags", "--dogstatsd-tags", "tags", "see statsd_host"),
         accepted("statsd_prefix", "--statsd-prefix", "text", "see statsd_host"),
         accepted("enable_backlog_metric", "--enable-backlog-metric", "", "see statsd_host"),
-        accepted("ssl_version", "--ssl-version", "name", "gunicorn itself ignores it"),
+        // 2 is ssl.PROTOCOL_TLS, the default.
+        accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
         accepted("do_handshake_on_connect", "--do-handshake-on-connect", "", "there is no TLS"),
         accepted("ciphers", "--ciphers", "names", "there is no TLS"),

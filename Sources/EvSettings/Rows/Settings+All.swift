@@ -8,8 +8,10 @@ extension Setting {
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {
-        // Not gunicorn's, and usual names of variables in its files.
-        namesInCalls.filter { $0.key != "host" && $0.key != "port" }
+        // Not gunicorn's, and usual names of variables in its files; as is `name`, whose setting has no effect anyway.
+        namesInCalls.filter { key, meaning in
+            key != "host" && key != "port" && Setting.named(meaning)?.isServed ?? true
+        }
     }()
 
     /// The same for what a program may give to `evgateway.serve`.

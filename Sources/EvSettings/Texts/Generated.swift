@@ -186,6 +186,8 @@ package enum Generated {
             A setting comes from one of these places; a later one wins: its default; the environment,
             `EVGATEWAY_<NAME>` with the name in upper case, or a variable that others use, too; the configuration
             file that `--config` names; `GUNICORN_CMD_ARGS`, then `EVGATEWAY_CMD_ARGS`; the command line.
+            A program's call of `evgateway.serve()` stands for both the command line and these two variables, and reads
+            a file only if `config` names one.
             `evgateway --print-config APP` prints each value and where it is from. This page is what
             `evgateway --generate markdown` prints.
 

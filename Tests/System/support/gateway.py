@@ -21,6 +21,15 @@ LISTENING = r"Listening at: (\S+)"
 READY = r"Worker ready \(pid: (\d+)\)"
 
 
+def environment(more=None):
+    """That of whoever runs the tests, without what settings come from; `more` is added."""
+    variables = {name: value for name, value in os.environ.items()
+                 if not name.startswith(("PYTHON", "EVGATEWAY_", "GUNICORN_"))}
+    for name in ("PORT", "WEB_CONCURRENCY", "VIRTUAL_ENV"):
+        variables.pop(name, None)
+    return {**variables, **(more or {})}
+
+
 class Log:
     """The lines that a process writes to a pipe, collected by a thread until every writer has closed it. Whoever asks
     for them gets all that have been written before, however late the thread is."""
@@ -88,24 +97,24 @@ class Log:
 
     def wait_for_distinct(self, pattern, count):
         """Waits until the pattern's group has matched `count` different texts."""
-        while len({match[1] for match in self.matches(pattern)}) < count:
-            self.wait_for(pattern, count=len(self.matches(pattern)) + 1)
+        found = self.matches(pattern)
+        while len({match[1] for match in found}) < count:
+            self.wait_for(pattern, count=len(found) + 1)
+            found = self.matches(pattern)
 
 
 class Gateway:
     """Started by the `gateway` fixture. `pid` is the master: the launcher execs its host and keeps the process."""
 
-    def __init__(self, arguments, cwd=None, env=None, limits=None, program=(LAUNCHER,)):
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        for name in ("PORT", "WEB_CONCURRENCY", "VIRTUAL_ENV"):
-            environment.pop(name, None)
-        environment.update(env or {})
-        command = [*map(str, program), *map(str, arguments)]
+    program = (LAUNCHER,)
+
+    def __init__(self, arguments, cwd=None, env=None, limits=None):
+        command = [str(word) for word in (*self.program, *arguments)]
         if limits:
             command = ["sh", "-c", f"{limits} && exec \"$@\"", "sh", *command]
         self.command = command
         self.process = subprocess.Popen(
-            command, cwd=cwd or ROOT, env=environment, stdin=subprocess.DEVNULL,
+            command, cwd=cwd or ROOT, env=environment(env), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         self.pid = self.process.pid
         self.log, self.output = Log(self.process.stderr), Log(self.process.stdout)

@@ -60,12 +60,16 @@ def read_file(location, pythonpath, known):
             except TypeError as error:
                 raise FileError(f"{place}{error}") from None
         elif not key.startswith("_") and key == key.lower() and isinstance(value, PLAIN):
-            if kind not in (None, "setting"):
-                raise FileError(f"{place}no setting {key!r}; did you mean {kind!r}?")
-            near = values.nearest(key, [other for other, what in known.items() if what == "setting"])
-            if near and not kind:
-                raise FileError(f"{place}no setting {key!r}; did you mean {near!r}?")
+            right = kind or values.nearest(key, [other for other, what in known.items() if what == "setting"])
+            if right and not is_helper(right, value, module):
+                raise FileError(f"{place}no setting {key!r}; did you mean {right!r}?")
     return settings, hooks, originals
+
+
+def is_helper(right, value, module):
+    """Whether a name that resembles that of a setting is the file's own: the setting stands there, too, or cannot have
+    such a value, as in `env = "production"`."""
+    return right in vars(module) or right == "raw_env" and isinstance(value, str) and "=" not in value
 
 
 def execute_file(name):

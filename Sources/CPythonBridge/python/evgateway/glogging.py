@@ -6,7 +6,7 @@ import logging
 
 import _evgateway
 
-from . import state
+from . import host, state
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR,
           "critical": logging.CRITICAL}
@@ -15,7 +15,10 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 class Handler(logging.Handler):
     def emit(self, record):
         try:
-            _evgateway.log(record.levelno, record.getMessage())
+            first, newline, rest = record.getMessage().partition("\n")
+            _evgateway.log(record.levelno, first)
+            if newline:     # a report, as the stacks in gunicorn's example of worker_int
+                _evgateway.log_text(rest.translate(host.CONTROLS) + "\n")
             formatter = self.formatter or _formatter
             if record.exc_info:
                 _evgateway.log_text(formatter.formatException(record.exc_info) + "\n")

@@ -77,8 +77,8 @@ def mismatch(app, expected, text):
     """Returns None if app is what is expected ("wsgi", "asgi", "" for either), else why it is not. text names it."""
     found = of(app)
     if found == FACTORY:
-        call = f": {text}()" if ":" in text else ""
-        return f"takes no request; is it a function that makes the app? Then write the call, with (){call}"
+        call = f"{text}()" if ":" in text else "the call, with ()"
+        return f"takes no request; is it a factory, a function that makes the app? Then write {call}, or use --factory"
     if found == ASGI2:
         return ("is an ASGI 2 app (a double callable), and ASGI 3 is served: "
                 "wrap it in asgiref.compatibility.guarantee_single_callable")

@@ -12,6 +12,7 @@ IN_WHEEL, BUILT = "_evgateway.abi3.so", "libEvPython.so"
 named = os.environ.pop("EVGATEWAY_LIBRARY", None)
 # The command line, where there is one.
 words = None
+is_serving = False     # also in workers, and in every process that they fork
 
 
 def path():
@@ -57,14 +58,39 @@ def load():
     return module
 
 
+def place():
+    """Returns a function that puts the working folder and the umask back, which settings may change."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    try:
+        folder = os.getcwd()
+    except OSError:
+        folder = None   # it has been removed
+
+    def restore():
+        os.umask(mask)
+        if folder is not None:
+            try:
+                os.chdir(folder)
+            except OSError:
+                pass
+
+    return restore
+
+
 def start(arguments):
     """Runs the gateway and returns its exit code. Workers do not return."""
+    global is_serving
     extension = load()
+    is_serving = True
+    restore = place()
     # The gateway's loop owns the signals; KeyboardInterrupt must not surface inside the app.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return extension.main(arguments)
     finally:
+        is_serving = False
+        restore()
         if before is not None:
             signal.signal(signal.SIGINT, before)
 
@@ -84,10 +110,8 @@ def enter(argument):
 
 
 def _enter(interpreter):
-    if named or _is_ours(interpreter):
+    if named or words is None or _is_ours(interpreter):
         return None
-    if words is None:
-        return f"the program runs in {sys.executable} already: start it with {interpreter}"
     os.environ["EVGATEWAY_LIBRARY"] = path()
     try:
         os.execv(interpreter, [interpreter, os.path.join(HERE, "__main__.py"), *words])

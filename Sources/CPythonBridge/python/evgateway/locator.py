@@ -48,7 +48,7 @@ def find(text, pythonpath="", factory=False):
     extend_path(pythonpath)
     app = state.app if state.app is not None else find_named(text, factory)
     if factory:
-        app = call(app, text)
+        app = call_named(app, text)
     if not callable(app):
         raise LoadError(f"{text!r} is not callable, it is {a(app)}")
     return app
@@ -177,6 +177,16 @@ def load_attribute(module, module_text, attribute):
     except ValueError:
         raise LoadError(f"the arguments of {attribute!r} must be literals") from None
     return call(factory, f"{module_text}:{attribute}", *positional, **named)
+
+
+def call_named(factory, text):
+    """Calls what --factory says is a factory."""
+    try:
+        return call(factory, text)
+    except LoadError as error:
+        if error.exit_code == LOAD_FAILURE and callable(factory) and interface.of(factory) != interface.FACTORY:
+            error.message += "; leave out --factory if it is the app"
+        raise
 
 
 def call(factory, text, *positional, **named):

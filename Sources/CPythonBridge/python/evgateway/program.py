@@ -14,23 +14,38 @@ RENAMED = {
     "loop": "asgi_loop", "timeout_keep_alive": "keepalive", "limit_concurrency": "worker_connections",
     "limit_max_requests": "max_requests", "limit_max_requests_jitter": "max_requests_jitter",
     "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
-    "server_header": "server_header",
+    "server_header": "server_header", "env_file": "env_file",
     "forwarded_allow_ips": "forwarded_allow_ips", "app_dir": "pythonpath", "ssl_keyfile": "keyfile",
-    "ssl_certfile": "certfile", "ssl_ca_certs": "ca_certs", "ssl_cert_reqs": "cert_reqs", "ssl_ciphers": "ciphers",
+    "ssl_certfile": "certfile",
 }
-# Those that choose among parts of uvicorn's own.
-OF_UVICORN = {"http", "ws", "use_colors", "interface"}
+# Those of uvicorn's own parts, and those that mean nothing without reload and ssl_certfile, which say what becomes of
+# them.
+OF_UVICORN = {
+    "http", "ws", "use_colors", "interface", "ws_max_size", "ws_max_queue", "ws_ping_interval", "ws_ping_timeout",
+    "ws_per_message_deflate", "h11_max_incomplete_event_size", "date_header", "reload_dirs", "reload_excludes",
+    "reload_delay", "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
+    "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
+}
 OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_includes", "proxy_headers"}
+# Those without which the app would not be served as the program means it.
+REFUSED = {
+    "headers": "the server adds no headers to responses: let a middleware of the app do it",
+    "callback_notify": "the server calls nothing while it serves: let the app's lifespan start a task",
+}
+# Settings that say which app is served, or by which interpreter.
+NOT_OF_PROGRAMS = ("wsgi_app", "paste", "python")
 LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (0, "debug"))
 
 
 def run(app, **arguments):
-    known = {*RENAMED, *OF_UVICORN, *OTHERS}
+    known = {*RENAMED, *OF_UVICORN, *OTHERS, *REFUSED}
     settings, addresses = {}, []
     for name, value in arguments.items():
+        if value and name in REFUSED:
+            raise TypeError(f"run(): {name}: {REFUSED[name]}")
         if name not in known:
             raise unknown("run", name, known)
-        if value is None or name in OF_UVICORN:
+        if value is None or name in OF_UVICORN or name in REFUSED:
             continue
         if name in RENAMED:
             settings[RENAMED[name]] = value
@@ -48,6 +63,9 @@ def run(app, **arguments):
             settings["forwarded_allow_ips"] = ""
         elif name == "access_log" and value:
             settings["accesslog"] = "-"
+    if addresses:   # uvicorn's host and port have no effect then
+        settings.pop("host", None)
+        settings.pop("port", None)
     serve(app, bind=addresses or None, **settings)
 
 
@@ -60,6 +78,9 @@ def level(value):
 def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
     if not callable(app) and not isinstance(app, str):
         raise TypeError(f"serve() takes a callable or 'module:attribute', not {app!r}")
+    if library.is_serving:
+        raise RuntimeError(
+            "serve() was called by what is being served: call it under if __name__ == '__main__', not at import")
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("serve() must be called in the main thread: it forks, and takes the signals")
     extension = library.load()
@@ -68,9 +89,14 @@ def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threa
     if unix_socket is not None:
         addresses.append(f"unix:{os.fspath(unix_socket)}")
     if addresses:
+        if host is not None or port is not None:
+            raise TypeError("serve() takes either host and port, or bind, listen and unix_socket")
         named["bind"] = addresses
     settings.update((name, value) for name, value in named.items() if value is not None)
-    given, hooks = sort(settings, values.decode(extension.tell("known")))
+    known = values.decode(extension.tell("known"))
+    for name in NOT_OF_PROGRAMS:
+        known.pop(name, None)
+    given, hooks = sort(settings, known)
     state.given, state.given_hooks, state.given_originals = given, hooks, settings
     state.app, text = (None, app) if isinstance(app, str) else (app, described(app))
     try:

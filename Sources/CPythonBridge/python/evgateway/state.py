@@ -18,7 +18,7 @@ HOOKS = {
 }
 
 app = None          # what evgateway.serve() serves
-given = []          # [name, value, None] of each setting of the program's
+given = None        # [name, value, None] of each setting of the program's, if evgateway.serve() was called
 given_hooks = {}
 given_originals = {}    # the values of its settings before they were made plain
 originals = {}          # those of the file's settings
@@ -32,7 +32,7 @@ _settings = None
 def forget():
     """A program that serves again begins anew."""
     global app, given, given_hooks, given_originals, originals, _file_hooks, _next, _told, _settings
-    app, given, given_hooks, given_originals, originals, _file_hooks = None, [], {}, {}, {}, {}
+    app, given, given_hooks, given_originals, originals, _file_hooks = None, None, {}, {}, {}, {}
     _next = _told = _settings = None
 
 
