@@ -55,7 +55,8 @@ extension Notice {
         case .ready(let pid): "Worker ready (pid: \(pid))"
         case .exiting(let pid): "Worker exiting (pid: \(pid))"
         case .died(let pid, .signaled(SIGKILL, _)):
-            "Worker (pid: \(pid)) was killed by SIGKILL, which the master did not send; out of memory?"
+            // gunicorn's words, for which people search their logs.
+            "Worker (pid: \(pid)) was sent SIGKILL! Perhaps out of memory? The master did not send it"
         case .died(let pid, .exited(ExitCode.descriptorsLost)):
             "Worker (pid: \(pid)) has lost descriptors of its own, which the app must have closed"
         case .died(let pid, let status): "Worker (pid: \(pid)) \(status)"
@@ -73,8 +74,8 @@ extension Notice {
             "Worker \(index) has ended early \(failures) time(s) in a row; next start in \(rounded(delay)) s"
         case .spawnFailed(let reason, let delay):
             "Cannot start a worker: \(reason); next attempt in \(rounded(delay)) s"
-        case .haltedByBootFailure(ExitCode.appLoadFailed): "The app failed to load"
-        case .haltedByBootFailure: "A worker failed to boot"
+        case .haltedByBootFailure(ExitCode.appLoadFailed): "App failed to load"
+        case .haltedByBootFailure: "Worker failed to boot"
         case .reloading: "Reloading: workers are replaced one by one"
         case .reloadQueued: "A reload is in progress; another one follows it"
         case .reloaded: "Reloaded"
@@ -98,7 +99,7 @@ package func hangReport(
     func named(_ request: (line: String, startedAt: Double)) -> String {
         "\"\(escapingControls(request.line))\" for \(rounded(max(0, now - request.startedAt))) s"
     }
-    var text = "Worker (pid: \(pid)) has stood still for \(rounded(silence)) s and is aborted"
+    var text = "WORKER TIMEOUT (pid: \(pid)): it has stood still for \(rounded(silence)) s and is aborted"
     text += current.map { "; it is in \(named($0))" } ?? "; it is in no request"
     if let longest, longest.line != current?.line || longest.startedAt != current?.startedAt {
         text += "; its longest is \(named(longest))"

@@ -129,7 +129,7 @@ package final class Supervisor {
         feed(.start)
         while true {
             if let exitCode {
-                logger.info("Shutting down: Master")
+                logger.log(level: exitCode == 0 ? .info : .error, "Shutting down: Master")
                 return exitCode
             }
             let now = EventLoop.monotonicNow()

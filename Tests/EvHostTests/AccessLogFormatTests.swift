@@ -48,6 +48,15 @@ import Testing
         #expect(line == expected + "\n")
     }
 
+    @Test(arguments: [
+        ("Basic YWxpY2U6c2VjcmV0", "alice"), ("basic   YWxpY2U6", "alice"), ("Basic YWxpY2U=", "alice"),
+        ("Basic YSJiOnA=", #"a\"b"#), ("Basic OnA=", "-"), ("Basic !", "-"), ("Basic", "-"), ("Bearer YWxpY2U6", "-"),
+        ("Basic 4pyTOg", #"\xe2\x9c\x93"#), ("", "-"),
+    ])
+    func userOfBasicCredentialsIsShown(_ field: String, _ expected: String) throws {
+        #expect(try render("%(u)s", request: ["authorization": field]) == expected + "\n")
+    }
+
     @Test func timeIsLocalTimeInCommonLogForm() throws {
         let line = try render("%(t)s")
         #expect(line.wholeMatch(of: /\[\d\d\/Sep\/2001:\d\d:\d\d:40 [+-]\d{4}\]\n/) != nil, "\(line)")

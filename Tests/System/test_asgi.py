@@ -242,7 +242,7 @@ def test_exceptions_are_answered_or_break_the_response(serve, python):
     server = serve(python=python)
     with server.connect() as client:
         assert client.get("/raises").status == 500
-        server.wait_for_log("Error in the app: GET /raises")
+        server.wait_for_log("Error handling request GET /raises")
         server.wait_for_log("ZeroDivisionError: before the start")
         with pytest.raises((wire.Truncated, ConnectionError)):
             client.get("/raises-later")

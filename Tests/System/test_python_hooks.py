@@ -54,11 +54,68 @@ def test_values_are_as_the_file_has_them(package):
     assert cfg.bind == ("a", "b") and cfg.workers == 2
 
 
+def test_every_setting_of_gunicorn_has_a_value(package):
+    """Of gunicorn's type, also for those that are not served: as the file has it, else the default."""
+    gunicorn = pytest.importorskip("gunicorn.config")
+    package.state.file_was_read({}, {"statsd_host": "h:1", "workers": 7})
+    package.configured({"workers": 2, "threads": None, "worker_class": "gthread", "chdir": None, "keepalive": 75.0,
+                        "timeout": 0.5, "pythonpath": ["a", "b"]})
+    cfg = package.cfg.Config()
+    assert (cfg.statsd_host, cfg.workers, cfg.threads, cfg.chdir) == ("h:1", 2, 8, os.getcwd())
+    assert (cfg.keepalive, type(cfg.keepalive), cfg.timeout, cfg.pythonpath) == (75, int, 0.5, "a,b")
+    assert (cfg.uid, cfg.gid, cfg.proc_name, cfg.is_ssl) == (os.geteuid(), os.getegid(), "m:app", False)
+    theirs = gunicorn.Config()
+    for name, value in package.cfg.DEFAULTS.items():
+        if name not in ("logger_class", "control_socket", "statsd_host"):
+            assert value == getattr(theirs, name) == cfg.settings[name].get(), name
+    served = ("access_log_format accesslog asgi_lifespan asgi_loop backlog check_config config errorlog "
+              "graceful_timeout limit_request_field_size limit_request_fields limit_request_line loglevel max_requests "
+              "max_requests_jitter paste pidfile preload_app print_config raw_env raw_paste_global_conf reuse_port "
+              "root_path tmp_upload_dir umask worker_connections wsgi_app")
+    assert {name for name in theirs.settings if not hasattr(cfg, name)} == set(served.split())
+
+
+def test_what_a_worker_tells_of_itself(package):
+    seen = []
+
+    def look(*arguments):
+        worker = next(each for each in arguments if hasattr(each, "nr"))
+        seen.append((worker.booted, worker.nr, worker.aborted, hasattr(worker, "wsgi"), worker.max_requests))
+
+    package.told["worker"] = [0, 1, 1, 3]
+    me = [0, 1, os.getpid()]
+    define(package, pre_fork=look, post_worker_init=look, worker_int=look, pre_request=look)
+    package.configured({"max_requests": 0})
+    package.hook("pre_fork", [0, 1, 0])
+    package.host.app = print
+    package.hook("post_worker_init", me)
+    package.hook("worker_int", me)
+    application, _ = package.requests.wrap(lambda environ, start_response: [], False)
+    package.told["worker"] = [0, 1, 1, 4]
+    application(ENVIRON, None)
+    package.hook("worker_int", [0, 2, os.getpid()])
+    assert seen == [(False, 0, False, False, sys.maxsize), (False, 3, False, True, sys.maxsize),
+                    (True, 3, False, True, sys.maxsize), (True, 3, False, True, sys.maxsize),
+                    (True, 4, False, True, sys.maxsize)]
+
+
+def test_variables_of_settings_that_are_gone(package, monkeypatch):
+    monkeypatch.setenv("ALIKE_A", "shell")
+    monkeypatch.delenv("ALIKE_B", raising=False)
+    set_environment = package.state.set_environment
+    set_environment(package.values.encode([["ALIKE_A", "1"], ["ALIKE_B", "2"], ["ALIKE_B", "3"]]))
+    assert (os.environ["ALIKE_A"], os.environ["ALIKE_B"]) == ("1", "3")
+    set_environment(package.values.encode([["ALIKE_A", "4"]]))
+    assert (os.environ["ALIKE_A"], "ALIKE_B" in os.environ) == ("4", False)
+    set_environment(package.values.encode([]))
+    assert os.environ["ALIKE_A"] == "shell"
+
+
 def test_one_worker_object_from_fork_to_exit(package):
     workers = []
 
     def pre_fork(server, worker):
-        assert worker.pid is None and worker.alive and server.WORKERS == {}
+        assert worker.pid == "[booting]" and worker.alive and server.WORKERS == {}
         worker.mine = 1
         workers.append(worker)
 
@@ -136,7 +193,7 @@ def test_loggers_wait_for_logging(package, monkeypatch):
 
 ENVIRON = {"REQUEST_METHOD": "GET", "RAW_URI": "/a%20b?c", "QUERY_STRING": "c", "SERVER_PROTOCOL": "HTTP/1.1",
            "REMOTE_ADDR": "1.2.3.4", "REMOTE_PORT": "5", "wsgi.url_scheme": "https", "HTTP_X_A": "1",
-           "CONTENT_TYPE": "", "CONTENT_LENGTH": "3"}
+           "CONTENT_TYPE": "", "CONTENT_LENGTH": "3", "wsgi.input": object()}
 
 
 SCOPE = {"type": "http", "method": "GET", "path": "/é", "raw_path": b"/%C3%A9", "query_string": b"q=1",
@@ -169,6 +226,7 @@ def test_a_wsgi_app_with_hooks(package):
     assert (request.method, request.path, request.query, request.uri) == ("GET", "/a%20b", "c", "/a%20b?c")
     assert request.version == (1, 1) and request.remote_addr == ("1.2.3.4", 5) and request.scheme == "https"
     assert request.headers == [("X-A", "1"), ("CONTENT-LENGTH", "3")]
+    assert request.body is ENVIRON["wsgi.input"] and request.trailers == [] and request.fragment == ""
     body.close()
     assert seen[1] == ("404 Not Found", 404, [("A", "b")], 3, 9, ENVIRON)
     assert package.interface.of(application) == "wsgi" and application.__wrapped__ is app
@@ -265,7 +323,7 @@ def test_an_asgi_app_with_hooks(package):
     assert package.interface.of(application) == "asgi"
     asyncio.run(application(SCOPE, None, send))
     request, response = seen
-    assert (request.uri, request.path, request.version) == ("/%C3%A9?q=1", "/%C3%A9", (1, 0))
+    assert (request.uri, request.path, request.version) == ("/%C3%A9?q=1", "/é", (1, 0))
     assert request.headers == [("X-A", "1")] and request.peer_addr == ""
     assert (response.status, response.headers, response.sent) == ("201 Created", [("a", "b")], 3)
     assert len(sent) == 2

@@ -25,7 +25,7 @@ extension ApplicationHost {
         }
         try settings.resolveWorkerClass(for: kind)
         if kind == .python, settings.configuration.application == nil, !settings.configuration.printsConfiguration {
-            throw ConfigurationError(reason: "no APP given: name a Python module or file (see evgateway --help)")
+            throw ConfigurationError(reason: "no APP given: name it on the command line, or as wsgi_app in the file")
         }
         if kind == .swift, let word = settings.configuration.application,
             settings.origin(of: "wsgi_app") == .commandLine

@@ -89,8 +89,8 @@ final class GatewayMaster {
 
     var supervisorConfiguration: SupervisorConfiguration {
         var supervisor = configuration.supervisor
-        // What runs in Python before the fork may start a thread: the sitecustomize of a tracer (ddtrace-run), the program
-        // that calls the server, a configuration file.
+        // What runs in Python before the fork may start a thread: the sitecustomize of a tracer (ddtrace-run), the
+        // program that calls the server, a configuration file.
         if host.kind == .python { supervisor.toleratesThreads = true }
         return supervisor
     }

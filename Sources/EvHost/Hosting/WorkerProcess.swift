@@ -146,7 +146,7 @@ final class WorkerProcess {
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         worker.onMaxRequests = { [unowned self] in
             LoopActor.assumeIsolated {
-                self.logger.info("Worker has served its --max-requests (pid: \(getpid()))")
+                self.logger.info("Autorestarting worker after current request. It has served its --max-requests")
                 self.askForSuccessor()
             }
         }
@@ -171,7 +171,9 @@ final class WorkerProcess {
 
     private func failToLoad(_ error: ApplicationError) {
         if let details = error.details { logs.write(details) }
-        logger.error("\(error)")
+        // gunicorn's words, for which people search their logs.
+        let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
+        logger.error("\(words)\(error)")
         leave(error.exitCode)
     }
 

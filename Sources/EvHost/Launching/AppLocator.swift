@@ -20,6 +20,8 @@ package struct AppLocator {
     package var pythonPath: [String]
     /// `--python`
     package var python: String?
+    /// False while a configuration file in Python is not executed yet: it may have a `pythonpath` or a `chdir`.
+    package var isPathKnown = true
     package var environment: EnvironmentLookup
     /// Returns true if the interpreter finds the module in `folders` or on its own path.
     package var interpreterHasModule: (_ interpreter: String, _ module: String, _ folders: [String]) -> Bool
@@ -105,6 +107,7 @@ package struct AppLocator {
             let path = "\(folder)/\(word)"
             if FilePath.isExecutableFile(path), AppMarker.isApp(path) { return .swift(executable: path) }
         }
+        if !isPathKnown, let interpreter { return .python(interpreter: interpreter) }
         tried.append("a Swift app in \(folders.joined(separator: ":"))")
         throw ConfigurationError(reason: "no app '\(word)'; tried \(tried.joined(separator: ", "))")
     }

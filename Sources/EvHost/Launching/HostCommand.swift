@@ -25,6 +25,8 @@ extension HostCommand {
     ) throws(ConfigurationError) {
         let location: AppLocation
         if let app = settings.configuration.application {
+            var locator = locator
+            locator.isPathKnown = !settings.hasPendingPythonFile
             location = try locator.locate(app)
         } else if settings.hasPendingPythonFile {
             location = .python(interpreter: try locator.interpreter())

@@ -7,7 +7,6 @@ import EvLoop
 package struct AccessLogRecord {
     /// Empty for a peer without an address (a Unix socket).
     package var remoteAddress: String = ""
-    package var user: String = "-"
     /// Seconds since the epoch at which the request was finished.
     package var time: Int = 0
     /// Method, target and version as received, without CRLF.
@@ -44,7 +43,7 @@ extension AccessLogFormat {
             switch atom {
             case .literal(let bytes): output.append(contentsOf: bytes)
             case .remoteAddress: Self.append(text: record.remoteAddress, to: &output)
-            case .user: Self.append(text: record.user, to: &output)
+            case .user: Self.append(user: requestField, to: &output)
             case .time:
                 output.append(UInt8(ascii: "["))
                 LocalTime(secondsSinceEpoch: record.time).appendCommonLog(to: &output)
@@ -100,6 +99,14 @@ extension AccessLogFormat {
     private static func append(field name: [UInt8], _ lookup: AccessLogFieldLookup, to output: inout [UInt8]) {
         let before = output.count
         lookup(name) { append(escaping: $0, to: &output) }
+        if output.count == before { output.append(UInt8(ascii: "-")) }
+    }
+
+    private static func append(user lookup: AccessLogFieldLookup, to output: inout [UInt8]) {
+        let before = output.count
+        lookup(Array("authorization".utf8)) { credentials in
+            basicUser(of: credentials)?.withUnsafeBytes { append(escaping: $0, to: &output) }
+        }
         if output.count == before { output.append(UInt8(ascii: "-")) }
     }
 

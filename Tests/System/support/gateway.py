@@ -108,8 +108,8 @@ class Gateway:
 
     program = (LAUNCHER,)
 
-    def __init__(self, arguments, cwd=None, env=None, limits=None):
-        command = [str(word) for word in (*self.program, *arguments)]
+    def __init__(self, arguments, cwd=None, env=None, limits=None, program=None):
+        command = [str(word) for word in (*(program or self.program), *arguments)]
         if limits:
             command = ["sh", "-c", f"{limits} && exec \"$@\"", "sh", *command]
         self.command = command

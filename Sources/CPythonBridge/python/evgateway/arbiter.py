@@ -3,8 +3,11 @@
 Law: nothing imports this module before there is a hook. The objects tell; they steer nothing. The one worker object of
 an age is the same in pre_fork and child_exit, and its copy in the worker is that of post_fork.
 """
+import _thread
 import os
+import select
 import signal
+import sys
 
 import _evgateway
 
@@ -48,10 +51,15 @@ class Listener:
         return self._text if "://" in self._text or self._text.startswith("unix:") else f"http://{self._text}"
 
 
+class PIDFile:
+    def __init__(self, path, pid):
+        self.fname, self.pid = path, pid
+
+
 class Server:
     """What gunicorn calls the arbiter."""
 
-    master_name, master_pid, reexec_pid = "Master", 0, 0
+    master_name, master_pid, reexec_pid, systemd = "Master", 0, 0, False
 
     def __init__(self):
         self.pid = os.getppid() if told_worker() else os.getpid()
@@ -79,6 +87,14 @@ class Server:
         return self.cfg.timeout
 
     @property
+    def pidfile(self):
+        return PIDFile(self.cfg.pidfile, self.pid) if self.cfg.pidfile else None
+
+    @property
+    def worker_class(self):
+        return Worker
+
+    @property
     def LISTENERS(self):
         return [Listener(text) for text in state.settings()[1]]
 
@@ -87,7 +103,7 @@ class Server:
         """The workers that live, by pid."""
         told = values.decode(_evgateway.tell("workers"))
         if told is None or told_worker():
-            return {worker.pid: worker for worker in self._workers.values() if worker.pid}
+            return {worker.pid: worker for worker in self._workers.values() if worker.pid != "[booting]"}
         return {pid: self.worker(index, age, pid) for index, age, pid in told}
 
     def worker(self, index, age, pid):
@@ -102,9 +118,11 @@ class Server:
 
 class Worker:
     aborted = False
+    booting = 0     # a hook that gunicorn calls before its worker counts as booted is running
+    asking = 0      # hooks of pre_request that are running: their requests do not count yet
 
     def __init__(self, master, index, age):
-        self.index, self.age, self.ppid, self.pid = index, age, master.pid, None
+        self.index, self.age, self.ppid, self.pid = index, age, master.pid, "[booting]"
         self.log, self.cfg, self.app = master.log, master.cfg, master.app
         self.alive = True
         self.tmp = Heartbeat()
@@ -114,17 +132,20 @@ class Worker:
 
     @property
     def wsgi(self):
+        if host.app is None:
+            raise AttributeError("the worker has not loaded its app yet")
         return host.app
 
     @property
     def booted(self):
-        return self.nr > 0 or host.app is not None
+        """False for another process than this."""
+        return self.pid == os.getpid() and not self.booting and host.app is not None
 
     @property
     def nr(self):
         """How many requests it has begun to serve; 0 for another process than this."""
         told = told_worker()
-        return told[3] if told and self.pid == os.getpid() else 0
+        return max(0, told[3] - self.asking) if told and self.pid == os.getpid() else 0
 
     @property
     def sockets(self):
@@ -140,7 +161,7 @@ class Worker:
 
     @property
     def max_requests(self):
-        return self.cfg.max_requests
+        return self.cfg.max_requests or sys.maxsize
 
     def notify(self):
         self.tmp.notify()
@@ -163,6 +184,7 @@ def settings_changed():
 
 # What gunicorn says of a hook that fails.
 WORDS = {"post_fork": "Exception in worker process", "post_worker_init": "Exception in worker process",
+         "worker_int": "Exception in worker process", "worker_abort": "Exception in worker process",
          "worker_exit": "Exception during worker exit"}
 
 
@@ -178,7 +200,11 @@ def call_hook(argument):
     if name in ("worker_int", "worker_exit", "child_exit"):
         worker.alive = False
     given = {"server": server, "worker": worker, "new_value": new, "old_value": old}
+    if name in ("post_fork", "post_worker_init"):
+        worker.booting += 1
     reason = call(name, *[given[parameter] for parameter in state.HOOKS[name].split(", ")])
+    if name in ("post_fork", "post_worker_init"):
+        worker.booting -= 1
     if name == "child_exit":
         server._workers.pop(worker.age, None)
     return values.encode(None if reason is None else {"reason": reason})
@@ -199,17 +225,33 @@ def call(name, *arguments):
 
 def watch_abort():
     """Called before the fault handler takes ABRT: it writes the stacks first, and gives the signal back to this
-    handler, which runs if the app lets the interpreter run."""
+    handler, which runs if the app lets the interpreter run. On the main thread that is only while the app runs there;
+    else a thread does it."""
     signal.signal(signal.SIGABRT, aborted)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threads = sys.modules["gevent.monkey"].get_original("_thread", "start_new_thread") \
+        if "gevent.monkey" in sys.modules else _thread.start_new_thread
+    threads(wait_for_abort, (reader, os.getpid()))
 
 
-def aborted(number, frame):
+def wait_for_abort(reader, pid):
+    while os.getpid() == pid:
+        if signal.SIGABRT in os.read(reader, 64):
+            select.poll().poll(200)     # the main thread is the better one, if it can
+            aborted()
+
+
+def aborted(*_):
+    if not _ending.acquire(False):
+        return
     worker = this_worker()
-    worker.alive, worker.aborted = False, True
+    worker.alive = False
     call("worker_abort", worker)
     host.flush()
-    signal.signal(signal.SIGABRT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGABRT)
+    os.abort()      # by the signal's default action, which another thread could not restore
 
 
+_ending = _thread.allocate_lock()
 server = Server()

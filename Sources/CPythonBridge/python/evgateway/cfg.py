@@ -1,5 +1,37 @@
-"""The `cfg` of hooks: the settings in force, by gunicorn's names."""
+"""The `cfg` of hooks: the settings in force, by gunicorn's names.
+
+Law: every setting of gunicorn has a value of gunicorn's type, also one that has no effect here: as the file has it,
+else gunicorn's default.
+"""
+import os
+
 from . import state, values
+
+# The defaults of gunicorn's settings that are not served.
+DEFAULTS = {
+    "worker_tmp_dir": None, "sendfile": True, "reload": False, "reload_engine": "auto", "reload_extra_files": [],
+    "spew": False, "initgroups": False, "daemon": False,
+    "secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
+    "forwarded_allow_ips": ["127.0.0.1", "::1"], "forwarder_headers": ["SCRIPT_NAME", "PATH_INFO"],
+    "header_map": "drop", "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
+    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "enable_stdio_inheritance": False,
+    "logger_class": None, "logconfig": None, "logconfig_dict": {}, "logconfig_json": None, "syslog": False,
+    "syslog_addr": "udp://localhost:514", "syslog_prefix": None, "syslog_facility": "user",
+    "disable_redirect_access_to_syslog": False, "statsd_host": None, "statsd_prefix": "", "dogstatsd_tags": "",
+    "enable_backlog_metric": False, "keyfile": None, "certfile": None, "ssl_version": 2, "cert_reqs": 0,
+    "ca_certs": None, "suppress_ragged_eofs": True, "do_handshake_on_connect": False, "ciphers": None,
+    "http_protocols": ["h1"], "http2_cleartext": "off", "http2_max_concurrent_streams": 100,
+    "http2_initial_window_size": 65535, "http2_max_frame_size": 16384, "http2_max_header_list_size": 65536,
+    "http_parser": "auto", "permit_obsolete_folding": False, "strip_header_spaces": False,
+    "permit_unconventional_http_method": False, "permit_unconventional_http_version": False,
+    "casefold_http_method": False, "asgi_disconnect_grace_period": 3, "websocket_max_message_size": 16777216,
+    "dirty_apps": [], "dirty_workers": 0, "dirty_timeout": 300, "dirty_threads": 1, "dirty_graceful_timeout": 30,
+    "control_socket": "gunicorn.ctl", "control_socket_mode": 0o600, "control_socket_disable": False,
+}
+# The last words of the names of the class that has 8 threads where no number is asked for.
+THREADS = {"gthread", "ThreadWorker", "threads"}
+# Numbers that gunicorn has as int and this server as float.
+SECONDS = {"timeout", "graceful_timeout", "keepalive"}
 
 
 class Setting:
@@ -18,7 +50,28 @@ class Config:
 
     def __init__(self):
         told, self._binds, self._locator = state.settings()
-        self._values = {name: as_written(name, value) for name, value in told.items()}
+        self._values = {
+            "user": os.geteuid(), "group": os.getegid(), "default_proc_name": self._locator or "evgateway", **DEFAULTS}
+        for originals in (state.originals, state.given_originals):
+            self._values.update((name, value) for name, value in originals.items() if name not in told)
+        self._values.update((name, as_written(name, value)) for name, value in told.items())
+        if told:
+            self._complete()
+
+    def _complete(self):
+        """Gives settings that stand for a default the value of it."""
+        settings = self._values
+        if settings.get("threads") is None:
+            settings["threads"] = 8 if self.worker_class_str.rpartition(".")[2] in THREADS else 1
+        if settings.get("chdir") is None:
+            settings["chdir"] = os.getcwd()
+        if isinstance(settings.get("pythonpath"), list):
+            settings["pythonpath"] = ",".join(settings["pythonpath"]) or None
+        settings["proc_name"] = self.proc_name
+        for name in SECONDS:
+            value = settings.get(name)
+            if isinstance(value, float) and value == int(value):
+                settings[name] = int(value)
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -62,15 +115,15 @@ class Config:
 
     @property
     def proc_name(self):
-        return self._values.get("proc_name") or self._values.get("default_proc_name") or self._locator or "evgateway"
+        return self._values.get("proc_name") or self._values["default_proc_name"]
 
     @property
     def uid(self):
-        return self._values.get("user")
+        return self._values["user"]
 
     @property
     def gid(self):
-        return self._values.get("group")
+        return self._values["group"]
 
     @property
     def is_ssl(self):

@@ -7,7 +7,7 @@ import traceback
 
 import _evgateway
 
-from . import locator, loggers, state
+from . import locator, loggers, state, values
 
 
 class ErrorStream:
@@ -81,9 +81,12 @@ def escaped(text):
 
 
 def report(method, target, what, exception):
-    """Logs an error: one line with the request and with what (where the error was raised), then the traceback."""
-    request = f": {escaped(method)} {escaped(target)}" if method is not None else ""
-    _evgateway.log_error(f"Error {what}{request}")
+    """Logs an error: one line with the request and with what (where the error was raised), then the traceback. The
+    words before the method are gunicorn's, for which people search their logs."""
+    if method is None:
+        _evgateway.log_error(f"Error {what}")
+    else:
+        _evgateway.log_error(f"Error handling request {escaped(method)} {escaped(target)} ({what})")
     if exception is not None:
         lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
         _evgateway.log_text("".join(lines).translate(CONTROLS))
@@ -104,6 +107,7 @@ app = None
 def load(text, pythonpath, arguments, factory=False, _=""):
     """Returns (app, 0, b"", b""), or (None, exit code, why the app cannot be loaded, traceback)."""
     global app
+    os.environ["SERVER_SOFTWARE"] = f"evgateway/{values.decode(_evgateway.tell('version'))}"
     loggers.prepare()
     if state.app is None:
         sys.argv = [text.partition(":")[0], *arguments]

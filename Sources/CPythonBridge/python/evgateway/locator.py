@@ -106,7 +106,7 @@ def load_module(text):
 
 
 def missing_module(text, missing):
-    message = f"no module named {missing!r}" + (f" (wanted: {text!r})" if missing != text else "")
+    message = f"No module named {missing!r}" + (f" (wanted: {text!r})" if missing != text else "")
     parent, _, attribute = text.rpartition(".")
     if hasattr(sys.modules.get(parent), attribute):
         return f"{message}; did you mean {parent}:{attribute}?"

@@ -2,6 +2,7 @@
 
 Law: an app is wrapped only where there is such a hook. What calls it sees the same kind of app.
 """
+import _thread
 import os
 
 from . import arbiter, host, state
@@ -10,7 +11,9 @@ from . import arbiter, host, state
 class Request:
     """What hooks see of a request; the body stays where it is."""
 
-    body = fragment = None
+    body = proxy_protocol_info = None
+    fragment = ""
+    must_close = False
 
     def __init__(self, method, uri, query, version, peer, scheme):
         self.method, self.uri, self.query = method, uri, query
@@ -18,6 +21,7 @@ class Request:
         self.version = version
         self.remote_addr = self.peer_addr = peer
         self.scheme = scheme
+        self.trailers = []
         self._headers = None
 
     @property
@@ -47,6 +51,10 @@ class WSGIRequest(Request):
             environ["REQUEST_METHOD"], environ["RAW_URI"], environ["QUERY_STRING"],
             version(environ["SERVER_PROTOCOL"].partition("/")[2]),
             (client, int(environ.get("REMOTE_PORT") or 0)) if client else "", environ["wsgi.url_scheme"])
+
+    @property
+    def body(self):
+        return self._environ["wsgi.input"]
 
     def read_headers(self):
         headers = []
@@ -78,6 +86,7 @@ class ASGIRequest(Request):
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         super().__init__(scope["method"], f"{path}?{query}" if query else path, query, version(scope["http_version"]),
                          tuple(scope["client"]) if scope.get("client") else "", scope["scheme"])
+        self.path = scope["path"]   # decoded, as in gunicorn's class for ASGI
 
     def read_headers(self):
         return [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self._scope["headers"]]
@@ -90,8 +99,12 @@ class ASGIRequest(Request):
 class Response:
     """What hooks see of a response. status is "200 OK", None before the app has said it; sent counts the body."""
 
+    version = "evgateway"
+    must_close = upgrade = chunked = False
+    response_length = None
+
     def __init__(self, request):
-        self.req = request
+        self.req, self.cfg = request, arbiter.server.cfg
         self.status = self.status_code = None
         self.headers = []
         self.sent = 0
@@ -100,6 +113,9 @@ class Response:
     def begin(self, status, headers):
         self.status, self.headers = status, headers
         self.status_code = int(status[:3])
+        self.response_length = next((int(value) for name, value in headers if name.lower() == "content-length"), None)
+        self.chunked = (self.response_length is None and self.req.version >= (1, 1) and self.req.method != "HEAD"
+                        and self.status_code not in (204, 304))
 
 
 class StartResponse:
@@ -168,6 +184,20 @@ def wrap(app, is_asgi):
     return wrapped, Body
 
 
+def before(worker, pre, request):
+    """Calls pre_request. As in gunicorn, the worker counts the request after that."""
+    with _lock:
+        worker.asking += 1
+    try:
+        pre(worker, request)
+    finally:
+        with _lock:
+            worker.asking -= 1
+
+
+_lock = _thread.allocate_lock()
+
+
 def after(worker, post, request, environ, response):
     if post is None:
         return
@@ -183,7 +213,7 @@ def wrap_wsgi(app, worker, pre, post):
         response = None
         try:
             if pre is not None:
-                pre(worker, request)
+                before(worker, pre, request)
                 if request.is_changed:
                     request.change()
             if post is None:
@@ -216,7 +246,7 @@ def wrap_asgi(app, worker, pre, post):
 
         try:
             if pre is not None:
-                pre(worker, request)
+                before(worker, pre, request)
                 if request.is_changed:
                     request.change()
             if post is None:

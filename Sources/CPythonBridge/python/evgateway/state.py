@@ -90,9 +90,11 @@ def defined_hooks(_):
 
 
 def set_environment(argument):
+    """argument: (name, value) of each variable; None removes it."""
     for name, value in values.decode(argument):
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
     return b"n"
+
