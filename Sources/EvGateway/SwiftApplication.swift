@@ -90,7 +90,7 @@ extension Exchange {
             switch response.body.content {
             case .stream(let contentLength, let write):
                 try build(response)
-                begin(worker.responseHead.pointee, contentLength: contentLength.map { UInt64(clamping: $0) })
+                begin(responseHead.pointee, contentLength: contentLength.map { UInt64(clamping: $0) })
                 return write
             case .parked(let condition, let limit, let respond):
                 park(condition, limit, respond)
@@ -152,15 +152,15 @@ extension Exchange {
         switch response.body.content {
         case .staticString(let string):
             try build(response)
-            respond(worker.responseHead.pointee, body: string.bytes)
+            respond(responseHead.pointee, body: string.bytes)
         case .bytes(let bytes):
             try build(response)
-            bytes.withUnsafeBytes { respond(worker.responseHead.pointee, body: $0) }
+            bytes.withUnsafeBytes { respond(responseHead.pointee, body: $0) }
         case .string(var string):
             try build(response)
-            let text = worker.text
+            let text = responseText
             text.replace(with: &string)
-            respond(worker.responseHead.pointee, body: text.bytes)
+            respond(responseHead.pointee, body: text.bytes)
         case .stream, .parked:
             break
         }
@@ -168,7 +168,7 @@ extension Exchange {
 
     /// Builds the head in the worker's place for it, where it stays until it is sent: the next line.
     private func build(_ response: Response) throws(ResponseHeadError) {
-        let head = worker.responseHead
+        let head = responseHead
         let code = response.status.code
         var reason = response.status.reasonPhrase
         try reason.withContiguousBytes { reason throws(ResponseHeadError) in

@@ -3,8 +3,8 @@
 
 package import EvLoop
 import Glibc
-package import HTTP1
-package import HTTPCore
+import HTTP1
+import HTTPCore
 package import Logging
 
 @LoopActor
@@ -26,11 +26,11 @@ package final class Worker {
     let writer = ByteWriter()
     /// Where the server's own responses and those of Swift apps are built, for the length of one call. Behind a
     /// pointer, because every access to a class's own property may be tracked at run time.
-    package let responseHead = UnsafeMutablePointer<ResponseHead>.allocate(capacity: 1)
+    let responseHead = UnsafeMutablePointer<ResponseHead>.allocate(capacity: 1)
     @exclusivity(unchecked) var clock: ResponseClock
     let logsResponseFields: Bool
     /// Where the text of a response of a Swift app stands while it is sent.
-    package let text = ByteWriter()
+    let text = ByteWriter()
     /// A parser that has seen nothing, copied for each head.
     let parser: RequestParser
     private(set) var deadlines: Deadlines!

@@ -23,6 +23,9 @@ from support.gateway import BUILD, ROOT, Log
 NOT_RUN = {
     "scripts/test": "runs this test",
     "scripts/test -k lifecycle": "runs this test",
+    "scripts/wheel": "test_wheel.py runs it",
+    "python3 -m venv site && site/bin/pip install flask .build-wheel/evgateway-*.whl": "needs the wheel and a network",
+    "site/bin/evgateway --chdir Examples/flask-hello app:app": "needs the wheel; test_wheel.py serves from one",
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",

@@ -8,9 +8,8 @@
 
 #include "evg_asgi.h"
 
-/* PyIter_Send and its slot: in the stable ABI since 3.10, where the first is not NULL. */
+/* What PyIter_Send returns, and its slot: in the stable ABI since 3.10, where PyIter_Send is not NULL. */
 enum { evg_send_return = 0, evg_send_error = -1, evg_send_next = 1, evg_slot_am_send = 81 };
-extern int PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result) __attribute__((weak));
 
 /* A request that runs: the coroutine that its asyncio task drives. It drives the app's in turn, so that the end of
  * the app is seen without a callback. Kept alive by the list of those that run. */

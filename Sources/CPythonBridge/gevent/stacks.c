@@ -14,9 +14,6 @@ typedef struct arena_allocator {
     void (*free)(void *context, void *address, size_t size);
 } arena_allocator;
 
-extern void PyObject_GetArenaAllocator(arena_allocator *allocator) __attribute__((weak));
-extern void PyObject_SetArenaAllocator(arena_allocator *allocator) __attribute__((weak));
-
 /* DATA_STACK_CHUNK_SIZE of CPython 3.11 and later; of other sizes nothing is kept. */
 enum { STACK = 16 * 1024, MOST = 64 };
 

@@ -1,7 +1,8 @@
-/* What all worker classes share: the interpreter (interpreter.c, guest.c), the app and how it is found (app.c,
- * choose.c), the error log (report.c), questions about settings and hooks (ask.c), the deadline of a request
- * (deadline.c), texts (texts.c, percent.c), the tables of header fields (field_names.h, repeated_fields.h), the head of
- * a response that repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
+/* What all worker classes share: the interpreter (interpreter.c, guest.c) and what it exports beyond the stable ABI
+ * (exported.h), the app and how it is found (app.c, choose.c), the error log (report.c), questions about settings and
+ * hooks (ask.c), the deadline of a request (deadline.c), texts (texts.c, percent.c), the tables of header fields
+ * (field_names.h, repeated_fields.h), the head of a response that repeats (repeated_head.h); and the call of a WSGI app
+ * (wsgi_call.h), which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
@@ -16,18 +17,7 @@
 #include <pthread.h>
 
 #include "evg_runtime.h"
-
-/* In the stable ABI since 3.10 only, but exported with this signature by 3.9 too. */
-#if Py_LIMITED_API + 0 < 0x030A0000
-PyAPI_FUNC(const char *) PyUnicode_AsUTF8AndSize(PyObject *text, Py_ssize_t *count);
-#endif
-/* In the stable ABI since 3.12, exported since 3.11, NULL before. */
-PyAPI_FUNC(PyObject *) PyObject_Vectorcall(PyObject *callable, PyObject *const *arguments, size_t count,
-                                           PyObject *keywords) __attribute__((weak));
-/* Outside the stable ABI, exported unchanged since 3.7.1. */
-PyAPI_FUNC(PyObject *) PyContext_CopyCurrent(void);
-PyAPI_FUNC(int) PyContext_Enter(PyObject *context);
-PyAPI_FUNC(int) PyContext_Exit(PyObject *context);
+#include "exported.h"
 
 extern pthread_t evg_py_loop_thread;
 extern PyObject *evg_py_app;    /* the callable */

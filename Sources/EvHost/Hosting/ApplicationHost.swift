@@ -106,6 +106,8 @@ package protocol ApplicationHost: AnyObject {
 
     // Settings and hooks: see HostSettings.swift. All but `callHook` in the master only.
 
+    /// Becomes another interpreter with the same command line, unless the process is it already. Returns why it cannot.
+    func enter(interpreter: String) -> String?
     /// Executes a configuration file in Python, each time anew. The hooks of the first file are in force at once, those
     /// of a later one from `configured` on. The folder that relative paths refer to is the working folder.
     ///
@@ -151,6 +153,7 @@ extension ApplicationHost {
     ) throws(PythonFileError) -> [FileSetting] {
         throw PythonFileError("\(location): a configuration file in Python is for Python apps")
     }
+    package func enter(interpreter: String) -> String? { nil }
     package var givenSettings: [FileSetting]? { nil }
     package func setEnvironment(_ variables: [(name: String, value: String?)]) {
         for (name, value) in variables {

@@ -30,6 +30,10 @@ extension PythonHost {
         return answer["settings"]?.items.compactMap(\.fileSetting) ?? []
     }
 
+    package func enter(interpreter: String) -> String? {
+        Self.ask("library", "enter", .text(interpreter))?.text
+    }
+
     package var givenSettings: [FileSetting]? {
         let answer = Self.ask("state", "given_settings", .none)
         refreshHooks()

@@ -3,6 +3,7 @@
 
 package import EvLoop
 import Glibc
+package import HTTP1
 package import HTTPCore
 package import Logging
 
@@ -60,7 +61,11 @@ package final class Exchange {
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
-    package var worker: Worker { connection.worker }
+    var worker: Worker { connection.worker }
+    /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
+    package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
+    /// Where the text of the response stands while it is sent.
+    package var responseText: ByteWriter { worker.text }
     /// Who asked, as the socket knows it.
     package var client: Client { Client(connection) }
     package nonisolated var peer: PeerAddress { connection.peer }

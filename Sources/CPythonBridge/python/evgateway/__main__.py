@@ -24,9 +24,6 @@ def load_package():
 
 def main():
     """Returns the exit code of the gateway."""
-    if sys.version_info < (3, 9):
-        print(f"evgateway: Python 3.9 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
-        return 1
     if not __package__:
         load_package()
     from evgateway import library
@@ -35,7 +32,14 @@ def main():
     except ImportError as error:
         print(f"evgateway: cannot load the gateway into {sys.executable}: {error}", file=sys.stderr)
         return 1
-    return library.start(sys.argv[1:])
+    return library.command(sys.argv[1:])
+
+
+def console():
+    """The command `evgateway` of a wheel: its folder is no place for an app's modules."""
+    if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(sys.argv[0])):
+        del sys.path[0]
+    return main()
 
 
 if __name__ == "__main__":

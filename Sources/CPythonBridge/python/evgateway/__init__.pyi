@@ -1,0 +1,33 @@
+from os import PathLike
+from typing import Any, Callable, Iterable, Optional, Union
+
+__all__ = ["run", "serve", "version", "worker"]
+
+class _Worker:
+    @property
+    def index(self) -> int: ...
+    @property
+    def age(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+
+version: Optional[str]
+__version__: Optional[str]
+worker: Optional[_Worker]
+
+def serve(
+    app: Union[Callable[..., Any], str],
+    host: Optional[str] = ...,
+    port: Optional[int] = ...,
+    listen: Union[str, Iterable[str], None] = ...,
+    bind: Union[str, Iterable[str], None] = ...,
+    workers: Optional[int] = ...,
+    threads: Optional[int] = ...,
+    unix_socket: Union[str, PathLike[str], None] = ...,
+    **settings: Any,
+) -> None: ...
+def run(app: Union[Callable[..., Any], str], **arguments: Any) -> None: ...
