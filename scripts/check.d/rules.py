@@ -1,4 +1,5 @@
-"""The house rules about imports, includes and the size of files. Prints each break of a rule and exits with 1 then.
+"""The house rules about imports, includes, the top level and the size of files. Prints each break of a rule and exits
+with 1 then.
 
 usage: rules.py ROOT
 """
@@ -15,7 +16,8 @@ import tree
 def main(root):
     files = tree.Tree(root)
     targets = package.targets(package.dumped(root))
-    found = [*lines.complaints(files), *imports.complaints(files, targets), *includes.complaints(files, targets)]
+    found = [f"{name}: does not belong at the top level" for name in files.strangers()]
+    found += [*lines.complaints(files), *imports.complaints(files, targets), *includes.complaints(files, targets)]
     for complaint in found:
         print(f"check: {complaint}", file=sys.stderr)
     return 1 if found else 0

@@ -22,6 +22,11 @@ class Tree:
             for name in names:
                 yield (pathlib.Path(directory) / name).relative_to(self.root).as_posix()
 
+    def strangers(self):
+        """Names at the top that do not belong there; hidden ones and what the package manager makes are left out."""
+        known = {*FOLDERS, "README.md", "Package.resolved", "__pycache__"}
+        return sorted(name for name in os.listdir(self.root) if not name.startswith(".") and name not in known)
+
     def text(self, path):
         return (self.root / path).read_text(encoding="utf-8")
 
