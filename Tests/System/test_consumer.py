@@ -1,5 +1,5 @@
-"""A package that depends on this one for the library EvGateway: it is built where pkg-config finds nothing, compiles and
-links nothing of Python, and serves."""
+"""A package that depends on this one for the library EvGateway: it is built where pkg-config finds nothing, compiles
+and links nothing of Python, and serves."""
 
 import os
 import re
