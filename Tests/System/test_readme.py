@@ -29,7 +29,6 @@ NOT_RUN = {
     'sudo env "PATH=$PATH" scripts/install': "needs rights, and changes the machine; test_install.py runs it elsewhere",
     'scripts/install --prefix "$HOME/.local"': "builds; test_install.py runs it",
     'scripts/install --prefix "$HOME/.local" --uninstall': "needs what is installed; test_install.py runs it",
-    "scripts/install": "a name, not a command",
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",
