@@ -17,7 +17,7 @@ STYLE = """
 def svg(title, note, rows):
     """rows: (name, microseconds, whether it is ours), drawn from the least to the most."""
     rows = sorted(rows, key=lambda row: row[1])
-    scale = (WIDTH - LEFT - RIGHT) / max(value for _, value, _ in rows)
+    scale = (WIDTH - LEFT - RIGHT) / (max(value for _, value, _ in rows) or 1)
     height = TOP + ROW * len(rows) + 12
     summary = "; ".join(f"{name} {value:.1f}" for name, value, _ in rows)
     parts = [
