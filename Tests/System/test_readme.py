@@ -214,7 +214,8 @@ def reads(tmp_path):
 
 
 # The summary before the first heading and the sections after it are read apart: neither may need the other's commands.
-PAGE = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
+PAGE = README + (ROOT / "Sources/EvGateway/EvGateway.docc/Contributing.md").read_text()
 SUMMARY, _, SECTIONS = PAGE.partition("\n## ")
 
 
