@@ -1,5 +1,5 @@
-"""Runs every command of README, and of the articles that go on from it, in a fresh clone, in the order of the page: each
-may need only what earlier ones made.
+"""Runs every command of README, and of the articles that go on from it, in a fresh clone, in the order of the page:
+each may need only what earlier ones made.
 
 `scripts/setup` and `scripts/build` take too long to be run again. In the clone they are replaced by scripts that link
 what the real ones make (.venv, .build/release) from this tree. Before they are called, the clone has neither.
