@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 import pytest
 
@@ -63,6 +64,17 @@ def test_a_workload_has_its_fields_on_every_request(tmp_path):
     warm_up, measured = (tmp_path / "notes").read_text().splitlines()
     for line in (warm_up, measured):
         assert "-c64" in line and "-H User-Agent: Mozilla/5.0" in line and "-H Cookie: session=" in line
+
+
+def test_a_plot_has_a_bar_for_each_contestant(tmp_path):
+    picture = tmp_path / "cpu.svg"
+    done = run(tmp_path, {"wrk": WRK}, "--only", "speed,evgateway-swift", "--rounds", "1", "--duration", "1",
+               "--plot", str(picture))
+    assert done.returncode == 0, done.stderr
+    drawn = xml.etree.ElementTree.parse(picture)
+    texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert "evgateway swift" in texts
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}rect"))) == 1
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -252,3 +252,16 @@ def test_signal_that_comes_while_the_app_is_looked_at_is_handled_when_the_master
     server.wait_until_ready(2)
     server.log.wait_for("Handling signal: hup")
     server.log.wait_for("Handling signal: ttin")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_module_of_the_app_may_have_a_name_of_the_standard_library(gateway, tmp_path, workers):
+    """Several workers share what their master imports of the standard library."""
+    (tmp_path / "secrets.py").write_text("KEY = 'own'\n")
+    (tmp_path / "app.py").write_text(
+        "import secrets\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [secrets.KEY.encode()]\n")
+    server = gateway("app:app", "-k", "threads", "--workers", workers, cwd=tmp_path)
+    assert server.get("/").body == b"own"

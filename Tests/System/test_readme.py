@@ -1,4 +1,5 @@
-"""Runs every command of README in a fresh clone, in the order of the page: each may need only what earlier ones made.
+"""Runs every command of README, and of the articles that go on from it, in a fresh clone, in the order of the page:
+each may need only what earlier ones made.
 
 `scripts/setup` and `scripts/build` take too long to be run again. In the clone they are replaced by scripts that link
 what the real ones make (.venv, .build/release) from this tree. Before they are called, the clone has neither.
@@ -29,6 +30,7 @@ NOT_RUN = {
     'sudo env "PATH=$PATH" scripts/install': "needs rights, and changes the machine; test_install.py runs it elsewhere",
     'scripts/install --prefix "$HOME/.local"': "builds; test_install.py runs it",
     'scripts/install --prefix "$HOME/.local" --uninstall': "needs what is installed; test_install.py runs it",
+    "scripts/docs --serve": "builds; scripts/test runs scripts/docs before the system tests",
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",
@@ -217,7 +219,9 @@ def reads(tmp_path):
 
 
 # The summary before the first heading and the sections after it are read apart: neither may need the other's commands.
-PAGE = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
+ARTICLES = ROOT / "Sources" / "EvGateway" / "EvGateway.docc"
+PAGE = "".join([README, *((ARTICLES / f"{name}.md").read_text() for name in ("Numbers", "Contributing"))])
 SUMMARY, _, SECTIONS = PAGE.partition("\n## ")
 
 

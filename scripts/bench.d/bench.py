@@ -21,6 +21,7 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d
 import contestants  # noqa: E402
 import instructions  # noqa: E402
 import limits  # noqa: E402
+import plot  # noqa: E402
 import run  # noqa: E402
 from clients.crew import Crew  # noqa: E402
 from progress import Progress  # noqa: E402
@@ -80,9 +81,18 @@ class Bench:
             server.stop()
 
     def side_by_side(self, workload, names):
-        for table in SideBySide(workload, names, self.context).tables(self.options.rounds, self.options.duration):
+        figures, ratios = SideBySide(workload, names, self.context).tables(self.options.rounds, self.options.duration)
+        for table in (figures, ratios):
             if table.rows:
                 self.show(table)
+        if self.options.plot and workload is WORKLOADS["speed"]:
+            self.plot(figures)
+
+    def plot(self, figures):
+        rows = [(label(name), float(cpu), name.startswith("evgateway")) for name, cpu, *_ in figures.rows]
+        note = (f"a hello of 13 bytes, one worker, wrk -t1 -c64, {limits.machine()['cpus']} processors, "
+                f"{datetime.date.today()}; less is better")
+        pathlib.Path(self.options.plot).write_text(plot.svg("CPU time per request in microseconds", note, rows))
 
     def memory(self, rows):
         table = Table(f"PSS per connection, {self.count} of them", "bytes", "target")
@@ -165,6 +175,7 @@ def main():
                         help="connections held at a time, in the tables memory, sleepers and latency")
     parser.add_argument("--only", metavar="NAMES", default="", help="contestants and tables; without: all")
     parser.add_argument("--markdown", action="store_true", help="as README shows it")
+    parser.add_argument("--plot", metavar="FILE", help="draw the table speed as SVG")
     parser.add_argument("--instructions", action="store_true",
                         help="user-space instructions per request, counted by valgrind --tool=callgrind")
     parser.add_argument("--peers", action="store_true", help="with --instructions: of bare C, bjoern and uvicorn too")
@@ -197,6 +208,12 @@ def measure(options, named, tables):
             bench.side_by_side(WORKLOADS[table], [name for name, in found])
         elif found:
             getattr(bench, table)(found)
+
+
+def label(name):
+    """The contestant's name as a reader would say it."""
+    kind, _, rest = name.partition("-")
+    return f"{kind} {rest}".strip().replace("bare c", "bare C on libev")
 
 
 def count_instructions(options, named, tables):

@@ -93,6 +93,8 @@ package protocol ApplicationHost: AnyObject {
     func preload(_ configuration: GatewayConfiguration) throws(ApplicationError)
     /// In the master, after `preload`: returns the class that `auto` means for this app. A reload keeps the choice.
     func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice
+    /// In the master, with the class that was chosen, before it listens: loads what all workers may share.
+    func prepareToFork(_ configuration: GatewayConfiguration)
     /// In the worker, after the fork, outside of any Task.
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
@@ -144,6 +146,7 @@ extension ApplicationHost {
     package func chooseWorkerClass(for configuration: GatewayConfiguration) -> WorkerClassChoice {
         WorkerClassChoice(configuration.workerClass)
     }
+    package func prepareToFork(_ configuration: GatewayConfiguration) {}
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }

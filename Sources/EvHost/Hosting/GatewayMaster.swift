@@ -57,6 +57,7 @@ final class GatewayMaster {
         for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
+        host.prepareToFork(configuration)
         let supervisor = makeSupervisor(logs)
         self.supervisor = supervisor
         // They hold each other, and the supervisor the loop with its descriptors.

@@ -101,6 +101,9 @@ class Driver:
     def end(self):
         """Runs after the last turn of the worker's loop. It must end before the master kills the worker."""
         loop = self.loop
+        # A pump that still waits for its turn would stop the loop again, in the midst of what follows.
+        loop.call_soon(loop.stop)
+        loop.run_forever()
         # The master waits 1.5 s longer than the worker's --graceful-timeout, which the requests may have used up.
         self.until = loop.time() + min(self.timeout, _evgateway.asgi_time_left()) + 1.0
         try:

@@ -1,0 +1,37 @@
+"""What most apps import of the standard library, imported once in the master: its workers share the memory, and start
+sooner.
+
+Law: nothing of the app is imported, and nothing in place of a module of the app that has the same name.
+"""
+import importlib
+import os
+import sys
+
+MODULES = """
+    base64 binascii bisect calendar concurrent.futures.thread configparser contextvars copy csv dataclasses datetime
+    decimal email.message email.parser email.utils gettext hashlib hmac html http.client http.cookies
+    importlib.metadata inspect ipaddress json locale logging.config mimetypes numbers pathlib pickle pkgutil platform
+    pprint queue random secrets select selectors shutil socket socketserver ssl string struct subprocess tempfile
+    threading typing unicodedata urllib.parse urllib.request uuid weakref zipfile zlib
+"""
+
+
+def load(argument):
+    """Imports the modules, unless a folder of the app has a module with the name of one of the standard library."""
+    from . import values
+    folders = [os.getcwd(), *values.decode(argument)]
+    if not any(shadows(folder) for folder in folders):
+        for name in MODULES.split():
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                pass    # an interpreter that was built without it
+    return b"n"
+
+
+def shadows(folder):
+    known = getattr(sys, "stdlib_module_names", None) or {name.partition(".")[0] for name in MODULES.split()}
+    try:
+        return any(name.partition(".")[0] in known for name in os.listdir(folder))
+    except OSError:
+        return False
