@@ -43,12 +43,10 @@ let package = Package(
         // C is used only where Swift cannot be: libev's macros, fork, Python's macros, the byte scanner of the head.
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
-        .systemLibrary(name: "CPython", pkgConfig: "python3", providers: [.apt(["python3-dev"])]),
         .target(name: "CThreadPool"),
         // The Python package is a resource of the target in C: for one in Swift, the package manager adds a file that
         // imports Foundation, which every worker would then hold in memory.
-        .target(
-            name: "CPythonBridge", dependencies: ["CHTTP", "CPython", "CThreadPool"], resources: [.copy("python")]),
+        .target(name: "CPythonBridge", dependencies: ["CHTTP", "CThreadPool"], resources: [.copy("python")]),
 
         library("EvLoop", ["CEvLoop"]),
         library("HTTPCore", ["CHTTP"]),

@@ -10,9 +10,7 @@
 #ifndef EVG_BRIDGE_RUNTIME_H
 #define EVG_BRIDGE_RUNTIME_H
 
-#define Py_LIMITED_API 0x03090000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "python.h"
 
 #include <pthread.h>
 
