@@ -1,8 +1,10 @@
 # The settings that all ways to deploy share; the other files are in step with them. evgateway finds this file in the
 # folder in which it starts, and gunicorn reads it too. No `bind` is here: the unit and compose give it, and elsewhere
 # $PORT does.
+import os
+
 wsgi_app = "app:app"
-workers = 2
+workers = int(os.environ.get("WEB_CONCURRENCY", 2))
 worker_class = "gthread"
 threads = 8
 
