@@ -38,8 +38,7 @@ def ticks():
         for number in range(count):
             yield f"data: {number}\n\n"
             time.sleep(pause)
-    # nginx collects an answer unless this field says no. The other proxies pass a stream on as it comes.
-    return events(), {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+    return events(), {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 
 
 @app.get("/client")
