@@ -3,6 +3,10 @@
 package enum Suggestion {
     /// The sentence for an unknown flag.
     static func unknownOption(_ flag: String) -> String {
+        // What a uwsgi.ini cannot have, a command line cannot either.
+        if flag.hasPrefix("--"), case .not(let reason) = UWSGISettings.rule(String(flag.dropFirst(2))) {
+            return "unknown option '\(flag)': \(reason)"
+        }
         guard let near = nearest(to: flag, among: Array(Setting.byFlag.keys) + CommandLine.questions) else {
             return "unknown option '\(flag)'"
         }

@@ -54,6 +54,41 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(try settings(words).configuration.binds.map(\.text) == [expected])
     }
 
+    @Test func optionsOfOtherServersAreUnderstood() throws {
+        let uwsgi = try settings(["--gevent", "100", "--post-buffering", "1", "--harakiri", "20"]).configuration
+        #expect(uwsgi.workerClass == .gevent && uwsgi.connections == 100 && uwsgi.requestTimeout == 20)
+        #expect(uwsgi.binds.map(\.text) == ["127.0.0.1:8000"])
+        let granian = try settings(["--http1-header-read-timeout", "2500", "--no-http1-keep-alive"]).configuration
+        #expect(granian.headerTimeout == 2.5 && granian.keepAliveTimeout == 0)
+        #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
+        #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)
+        #expect(try settings(["--request-queue-size", "5", "--no-server-name"]).configuration.sendsServerHeader == false)
+    }
+
+    @Test(
+        arguments: [
+            (["--gevent", "many"], "--gevent: 'many' is not a whole number of 1 or more"),
+            (["--ws", "auto"], "--ws: WebSocket is not spoken"),
+            (["-w", "hello:app"], "-w: 'hello:app' is no number of workers; as APP, write it alone"),
+            (["-w", "0"], "--workers: '0' is not a whole number of 1 or more"),
+            (
+                ["-k", "uvloop"],
+                "--worker-class: 'uvloop' is not available: use asgi, and --asgi-loop uvloop"
+            ),
+            (
+                ["--cron", "1"],
+                "unknown option '--cron': there is no scheduler: use cron or a timer of systemd"
+            ),
+            (["--http1-header-read-timeout", "2s"], "--http1-header-read-timeout: '2s' is not a number of milliseconds"),
+            (
+                ["--daemonize", "/tmp/log"],
+                "--daemonize: the server stays in the foreground: start it under systemd or supervisord, or with nohup"
+            ),
+        ] as [([String], String)])
+    func whatOtherServersHaveAndThisHasNotIsExplained(_ words: [String], _ expected: String) {
+        #expect(failure(words) == expected)
+    }
+
     @Test func hostAndPortAreWholeOrNothing() throws {
         let file = [FileSetting("bind", .text("a:1"))]
         #expect(try settings(["--port", "2"], file: file).configuration.binds.map(\.text) == ["127.0.0.1:2"])
