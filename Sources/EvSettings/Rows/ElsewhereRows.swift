@@ -80,7 +80,6 @@ struct ForeignFlag: Sendable {
         ("--reload-exclude --reload-delay --reload-ignore-dirs --reload-ignore-patterns", "reload_extra_files"),
         ("--reload-ignore-paths --reload-tick --py-autoreload", "reload_extra_files"),
         ("--ws-max-size --websocket-max-message-size-bytes", "websocket_max_message_size"),
-        ("--trusted-proxy", "forwarded_allow_ips"),
     ]
 
     private static let converted: [(String, String, @Sendable (String) throws(ValueError) -> String)] = [
@@ -181,8 +180,8 @@ struct ForeignFlag: Sendable {
             "WebSocket is not spoken"
         ),
         (
-            "--trust-proxy --trust-proxy-header --trusted-proxy-headers --trusted-proxy-count --proxy-headers-host "
-                + "--proxy-headers-port --proxy-mount-point",
+            "--trust-proxy --trust-proxy-header --trusted-proxy --trusted-proxy-headers --trusted-proxy-count "
+                + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
             noProxy
         ),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
