@@ -69,6 +69,10 @@ package struct CommandLine: Equatable, Sendable {
     private typealias Next = (_ flag: String, _ dashes: Bool) throws(ConfigurationError) -> String
 
     private mutating func readApplication(_ word: String, at index: Int) throws(ConfigurationError) {
+        if application == "start-server" {
+            // mod_wsgi-express has it before its APP.
+            throw ConfigurationError(reason: "leave 'start-server' out: APP is '\(word)'")
+        }
         if let application {
             throw ConfigurationError(reason: "unexpected argument '\(word)': APP is '\(application)' already")
         }

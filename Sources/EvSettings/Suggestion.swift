@@ -21,6 +21,11 @@ package enum Suggestion {
         if let setting = Setting.byFlag["--" + name.dashed]?.setting {
             return "no setting '\(name)': it is called '\(setting.name)'"
         }
+        switch ForeignFlag.all["--" + name.dashed]?.meaning {
+        case .same(let known, _): return "no setting '\(name)': it is called '\(known)'"
+        case .instead(let advice): return "no setting '\(name)': \(advice)"
+        default: break
+        }
         guard let near = nearest(to: name, among: Setting.all.map(\.name)) else { return "no setting '\(name)'" }
         return "no setting '\(name)'; did you mean '\(near)'?"
     }

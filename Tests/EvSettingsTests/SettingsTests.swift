@@ -62,7 +62,8 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(granian.headerTimeout == 2.5 && granian.keepAliveTimeout == 0)
         #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
         #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)
-        #expect(try settings(["--request-queue-size", "5", "--no-server-name"]).configuration.sendsServerHeader == false)
+        #expect(try settings(["--request-queue-size", "5"]).configuration.backlog == 5)
+        #expect(try !settings(["--no-server-name"]).configuration.sendsServerHeader)
     }
 
     @Test(
@@ -79,7 +80,11 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
                 ["--cron", "1"],
                 "unknown option '--cron': there is no scheduler: use cron or a timer of systemd"
             ),
-            (["--http1-header-read-timeout", "2s"], "--http1-header-read-timeout: '2s' is not a number of milliseconds"),
+            (
+                ["--http1-header-read-timeout", "2s"],
+                "--http1-header-read-timeout: '2s' is not a number of milliseconds"
+            ),
+            (["start-server", "wsgi.py"], "leave 'start-server' out: APP is 'wsgi.py'"),
             (
                 ["--daemonize", "/tmp/log"],
                 "--daemonize: the server stays in the foreground: start it under systemd or supervisord, or with nohup"
@@ -110,6 +115,7 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
             (FileSetting("timeout", .list([])), ": timeout: a list is not a number of seconds"),
             (FileSetting("wrokers", .integer(2), line: 9), ":9: no setting 'wrokers'; did you mean 'workers'?"),
             (FileSetting("access-logfile", .text("-")), ": no setting 'access_logfile': it is called 'accesslog'"),
+            (FileSetting("harakiri", .integer(5)), ": no setting 'harakiri': it is called 'request_timeout'"),
             (FileSetting("certfile", .text("a.pem")), ": certfile: TLS is not spoken: let the proxy in front do it"),
             (FileSetting("raw_env", .list([.text("A")])), ": raw_env: 'A' is not of the form NAME=value"),
         ])

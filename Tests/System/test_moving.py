@@ -118,7 +118,7 @@ class Run:
     @property
     def key(self):
         names = [name for name in self.files if name in self.command]
-        return self.command, self.note.partition("`")[0], tuple(self.says), tuple(self.files[name] for name in names)
+        return self.command, self.refused and self.refused[1], *self.says, *(self.files[name] for name in names)
 
     def __call__(self):
         with tempfile.TemporaryDirectory(prefix="evg") as name:  # a short one, for Unix sockets
@@ -254,6 +254,13 @@ def outcome(run):
 def test_what_is_typed_here_does_what_the_page_says(outcomes, page, there, here, note):
     if error := outcomes[Run(page, here, note).key]:
         raise error
+
+
+def test_every_page_is_found_and_every_block_is_run():
+    links = re.findall(r"<doc:(MovingFrom\w+)>", (PAGES[0].parent / "EvGateway.md").read_text())
+    assert sorted(links) == [page.stem for page in PAGES] and set(links) == {page for page, *_ in ROWS}
+    for page, files in FILES.items():
+        assert set(files) == {name for name in files for found, _, here, _ in ROWS if found == page and name in here}
 
 
 @pytest.mark.parametrize("page, there, here, note", ROWS, ids=[f"{page[10:]}: {there}" for page, there, _, _ in ROWS])

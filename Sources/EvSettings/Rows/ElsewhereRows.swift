@@ -141,8 +141,8 @@ struct ForeignFlag: Sendable {
     /// Sizes and times of what is made in another way here.
     private static let agreedValues =
         "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
-        + "--inbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout --passenv "
-        + "--connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
+        + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
+        + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
         + "--blocking-threads-idle-timeout --server-alias"
 
     private static let insteadOfSwitches = [
@@ -224,7 +224,7 @@ struct ForeignFlag: Sendable {
         ("--server-name", "each name is served; for the Server field, write --no-server-header"),
         ("--ident", "write --no-server-header"),
         ("--url-scheme", "let the app set it, as with werkzeug's ProxyFix"),
-        ("--outbuf-high-watermark --outbuf-overflow", "write --spool-limit BYTES"),
+        ("--outbuf-high-watermark", "write --spool-limit BYTES"),
         ("--async", "write --worker-class gevent"),
         ("--stats --metrics-port --metrics-address --metrics-scrape-interval", "there are no metrics"),
         ("--log-format", "write --access-logformat FORMAT"),
