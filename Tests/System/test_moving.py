@@ -29,6 +29,7 @@ from test_readme import free_port
 PAGES = sorted((ROOT / "Sources/EvGateway/EvGateway.docc").glob("MovingFrom*.md"))
 HEAD = ["| there | here | note |", "|---|---|---|"]
 AT_ONCE = 4
+VENV = PYTHON.parent.parent
 
 APPS = {
     "hello.py": '''
@@ -138,7 +139,7 @@ class Run:
                       text)
         text = re.sub(r"/var/log/\S+", "/dev/stderr", text)  # which the test reads
         text = re.sub(r"/srv/app\b|(?<![\w/])/(?:run|tmp)(?=/)", str(self.folder), text)
-        return text.replace("/srv/venv", str(ROOT / ".venv"))
+        return text.replace("/srv/venv", str(VENV))
 
     def arguments(self):
         words = shlex.split(self.translated(self.command))
@@ -158,7 +159,7 @@ class Run:
 
     def serve(self, arguments):
         server = Gateway(arguments[1:], program=[arguments[0]], cwd=self.folder, env={
-            "VIRTUAL_ENV": str(ROOT / ".venv"), "PYTHONPATH": str(PACKAGE), "EVGATEWAY_BIND": "127.0.0.1:0"})
+            "VIRTUAL_ENV": str(VENV), "PYTHONPATH": str(PACKAGE), "EVGATEWAY_BIND": "127.0.0.1:0"})
         try:
             if self.refused:
                 assert server.wait() == 1, server.error_log()
@@ -176,23 +177,24 @@ class Run:
     # The proxy in front
 
     def behind(self, name, arguments, configuration, front):
-        """Asks an app on /run/app/app.sock through a proxy that listens at `front`."""
+        """Asks an app through a proxy that listens at `front`. Port 8000 of the configuration is the app's."""
         binary = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin")
         assert binary, f"{name} is not installed: scripts/setup tests"
-        (self.folder / self.command).write_text(configuration)
-        server = Gateway(["hello:app", "--bind", f"unix:{self.folder}/app.sock", "--socket-mode", "666"],
-                         cwd=self.folder, env={"VIRTUAL_ENV": str(ROOT / ".venv")})
+        server = Gateway(["hello:app", "--bind", "127.0.0.1:0"], cwd=self.folder, env={"VIRTUAL_ENV": str(VENV)})
         try:
             server.wait_until_ready()
+            text = configuration + self.files[self.command]
+            assert text.count(":8000") == 1
+            (self.folder / self.command).write_text(text.replace(":8000", f":{server.port}"))
             process = subprocess.Popen([binary, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
-                def listens():
+                def answer():
                     assert process.poll() is None, process.stderr.read().decode()
                     try:
                         return status(front)
                     except OSError:
                         return None
-                assert wait.until(listens, f"{name} listens") == 200
+                assert wait.until(answer, f"{name} listens") == 200
             finally:
                 process.terminate()
                 process.wait(20)
@@ -201,23 +203,24 @@ class Run:
             server.clean_up()
 
     def nginx(self):
+        """The block of the page is a file of conf.d."""
         folder, front = self.folder, str(self.folder / "front")
-        text = self.files[self.command].replace("/run/app", str(folder)).replace("listen 80;", f"listen unix:{front};")
+        self.files = {self.command: self.files[self.command].replace("listen 80;", f"listen unix:{front};")}
         paths = "".join(f"{name}_temp_path {folder}/{name};" for name in
                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        self.behind("nginx", ["-p", folder, "-e", "stderr", "-c", folder / self.command], front=front, configuration=(
+        (folder / "main.conf").write_text(
             f"daemon off; pid {folder}/pid; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; {paths}\n{text}}}\n"))
-
+            f"http {{ access_log off; {paths} include {folder}/{self.command}; }}\n")
+        self.behind("nginx", ["-p", folder, "-e", "stderr", "-c", folder / "main.conf"], "", front)
 
     def apache(self):
+        """The block of the page is the end of httpd.conf, behind what Debian has in other files."""
         folder, port = self.folder, free_port()
         modules = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
                           for name in ("mpm_event", "authz_core", "headers", "proxy", "proxy_http"))
-        text = self.files[self.command].replace("/run/app", str(folder))
         self.behind("apache2", ["-X", "-d", folder, "-f", folder / self.command], front=("127.0.0.1", port),
                     configuration=(f"{modules}ServerName localhost\nListen 127.0.0.1:{port}\n"
-                                   f"DefaultRuntimeDir {folder}\nPidFile {folder}/pid\nErrorLog /dev/stderr\n{text}"))
+                                   f"DefaultRuntimeDir {folder}\nPidFile {folder}/pid\nErrorLog /dev/stderr\n"))
 
 
 PROXIES = {"nginx.conf": Run.nginx, "httpd.conf": Run.apache}
