@@ -63,6 +63,7 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
         #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)
         #expect(try settings(["--request-queue-size", "5"]).configuration.backlog == 5)
+        #expect(try settings(["-l", "100", "-C", "664", "-L"]).configuration.socketMode == 0o664)
         #expect(try !settings(["--no-server-name"]).configuration.sendsServerHeader)
     }
 

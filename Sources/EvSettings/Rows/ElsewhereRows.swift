@@ -44,7 +44,7 @@ struct ForeignFlag: Sendable {
     /// The same value under another name.
     private static let aliases = [
         ("--http-socket --http11-socket --insecure-bind", "bind"),
-        ("--unix-socket-perms --uds-permissions --chmod-socket", "socket_mode"),
+        ("--unix-socket-perms --uds-permissions --chmod-socket -C", "socket_mode"),
         ("--processes", "workers"),
         ("--blocking-threads", "threads"),
         ("--limit-concurrency --connection-limit --max-clients", "worker_connections"),
@@ -57,7 +57,7 @@ struct ForeignFlag: Sendable {
         ),
         ("--harakiri", "request_timeout"),
         ("--channel-timeout", "keepalive"),
-        ("--server-backlog --request-queue-size", "backlog"),
+        ("--server-backlog --request-queue-size -l", "backlog"),
         ("--timeout-worker-healthcheck", "timeout"),
         ("--max-request-body-size --limit-post", "limit_request_body"),
         ("--app-dir --python-path --pp", "pythonpath"),
@@ -120,7 +120,7 @@ struct ForeignFlag: Sendable {
 
     private static let toggles: [(String, String, SettingValue)] = [
         ("--call", "factory", .boolean(true)),
-        ("--access-log", "accesslog", .text("-")), ("--no-access-log --disable-logging", "accesslog", .none),
+        ("--access-log", "accesslog", .text("-")), ("--no-access-log --disable-logging -L", "accesslog", .none),
         ("--no-server-name", "server_header", .boolean(false)),
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
