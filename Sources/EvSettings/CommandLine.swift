@@ -69,6 +69,10 @@ package struct CommandLine: Equatable, Sendable {
     private typealias Next = (_ flag: String, _ dashes: Bool) throws(ConfigurationError) -> String
 
     private mutating func readApplication(_ word: String, at index: Int) throws(ConfigurationError) {
+        if application == "start-server" {
+            // mod_wsgi-express has it before its APP.
+            throw ConfigurationError(reason: "leave 'start-server' out: APP is '\(word)'")
+        }
         if let application {
             throw ConfigurationError(reason: "unexpected argument '\(word)': APP is '\(application)' already")
         }
@@ -131,6 +135,10 @@ package struct CommandLine: Equatable, Sendable {
                 if rest.first == "=" { rest.removeFirst() }
                 let value = rest.isEmpty ? try next(flag, row.setting.kind.takesDashes) : String(rest)
                 rest = ""
+                if flag == "-w", value.contains(":") {
+                    // uWSGI's `-w` is the module.
+                    throw ConfigurationError(flag, reason: "'\(value)' is no number of workers; as APP, write it alone")
+                }
                 add(row.setting, .text(value), row.setting.label)
             } else if let foreign = ForeignFlag.all[flag] {
                 let value = foreign.takesValue ? (rest.isEmpty ? try next(flag, true) : String(rest)) : ""
@@ -146,6 +154,9 @@ package struct CommandLine: Equatable, Sendable {
         switch foreign.meaning {
         case .nothing: return
         case .instead(let advice): throw ConfigurationError(reason: "unknown option '\(flag)': \(advice)")
+        case .sameWith(let name, let other, let value):
+            if let setting = Setting.named(other) { add(setting, .text(value), flag) }
+            if let setting = Setting.named(name) { add(setting, .text(text), flag) }
         case .toggle(let name, let value):
             if let setting = Setting.named(name) { add(setting, value, flag) }
         case .same(let name, let transform):

@@ -3,6 +3,10 @@
 package enum Suggestion {
     /// The sentence for an unknown flag.
     static func unknownOption(_ flag: String) -> String {
+        // What a uwsgi.ini cannot have, a command line cannot either.
+        if flag.hasPrefix("--"), case .not(let reason) = UWSGISettings.rule(String(flag.dropFirst(2))) {
+            return "unknown option '\(flag)': \(reason)"
+        }
         guard let near = nearest(to: flag, among: Array(Setting.byFlag.keys) + CommandLine.questions) else {
             return "unknown option '\(flag)'"
         }
@@ -16,6 +20,11 @@ package enum Suggestion {
         }
         if let setting = Setting.byFlag["--" + name.dashed]?.setting {
             return "no setting '\(name)': it is called '\(setting.name)'"
+        }
+        switch ForeignFlag.all["--" + name.dashed]?.meaning {
+        case .same(let known, _): return "no setting '\(name)': it is called '\(known)'"
+        case .instead(let advice): return "no setting '\(name)': \(advice)"
+        default: break
         }
         guard let near = nearest(to: name, among: Setting.all.map(\.name)) else { return "no setting '\(name)'" }
         return "no setting '\(name)'; did you mean '\(near)'?"

@@ -48,6 +48,11 @@ package enum WorkerClass: String, CaseIterable, Sendable {
         let instead =
             if name.contains(substring: "eventlet") {
                 "use gevent"
+            } else if name == "asyncio" || name == "uvloop" {
+                // hypercorn's.
+                "use asgi, and --asgi-loop \(name)"
+            } else if name == "trio" {
+                "use asgi, for an app of asyncio"
             } else if name.contains(substring: "tornado") {
                 "use asgi for an ASGI app, threads for a WSGI app"
             } else if name.contains(substring: "meinheld") || name.contains(substring: "bjoern") {

@@ -54,6 +54,47 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(try settings(words).configuration.binds.map(\.text) == [expected])
     }
 
+    @Test func optionsOfOtherServersAreUnderstood() throws {
+        let uwsgi = try settings(["--gevent", "100", "--post-buffering", "1", "--harakiri", "20"]).configuration
+        #expect(uwsgi.workerClass == .gevent && uwsgi.connections == 100 && uwsgi.requestTimeout == 20)
+        #expect(uwsgi.binds.map(\.text) == ["127.0.0.1:8000"])
+        let granian = try settings(["--http1-header-read-timeout", "2500", "--no-http1-keep-alive"]).configuration
+        #expect(granian.headerTimeout == 2.5 && granian.keepAliveTimeout == 0)
+        #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
+        #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)
+        #expect(try settings(["--request-queue-size", "5"]).configuration.backlog == 5)
+        #expect(try settings(["-l", "100", "-C", "664", "-L"]).configuration.socketMode == 0o664)
+        #expect(try !settings(["--no-server-name"]).configuration.sendsServerHeader)
+    }
+
+    @Test(
+        arguments: [
+            (["--gevent", "many"], "--gevent: 'many' is not a whole number of 1 or more"),
+            (["--ws", "auto"], "--ws: WebSocket is not spoken"),
+            (["-w", "hello:app"], "-w: 'hello:app' is no number of workers; as APP, write it alone"),
+            (["-w", "0"], "--workers: '0' is not a whole number of 1 or more"),
+            (
+                ["-k", "uvloop"],
+                "--worker-class: 'uvloop' is not available: use asgi, and --asgi-loop uvloop"
+            ),
+            (
+                ["--cron", "1"],
+                "unknown option '--cron': there is no scheduler: use cron or a timer of systemd"
+            ),
+            (
+                ["--http1-header-read-timeout", "2s"],
+                "--http1-header-read-timeout: '2s' is not a number of milliseconds"
+            ),
+            (["start-server", "wsgi.py"], "leave 'start-server' out: APP is 'wsgi.py'"),
+            (
+                ["--daemonize", "/tmp/log"],
+                "--daemonize: the server stays in the foreground: start it under systemd or supervisord, or with nohup"
+            ),
+        ] as [([String], String)])
+    func whatOtherServersHaveAndThisHasNotIsExplained(_ words: [String], _ expected: String) {
+        #expect(failure(words) == expected)
+    }
+
     @Test func hostAndPortAreWholeOrNothing() throws {
         let file = [FileSetting("bind", .text("a:1"))]
         #expect(try settings(["--port", "2"], file: file).configuration.binds.map(\.text) == ["127.0.0.1:2"])
@@ -75,6 +116,7 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
             (FileSetting("timeout", .list([])), ": timeout: a list is not a number of seconds"),
             (FileSetting("wrokers", .integer(2), line: 9), ":9: no setting 'wrokers'; did you mean 'workers'?"),
             (FileSetting("access-logfile", .text("-")), ": no setting 'access_logfile': it is called 'accesslog'"),
+            (FileSetting("harakiri", .integer(5)), ": no setting 'harakiri': it is called 'request_timeout'"),
             (FileSetting("certfile", .text("a.pem")), ": certfile: TLS is not spoken: let the proxy in front do it"),
             (FileSetting("raw_env", .list([.text("A")])), ": raw_env: 'A' is not of the form NAME=value"),
         ])

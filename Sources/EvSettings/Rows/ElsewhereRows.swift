@@ -6,6 +6,8 @@ struct ForeignFlag: Sendable {
     enum Meaning: Sendable {
         /// The setting of this name, with the value as the function gives it.
         case same(String, @Sendable (String) throws(ValueError) -> String)
+        /// As `same`, and the other setting has to have this value for it.
+        case sameWith(String, other: String, String)
         /// A switch of this meaning.
         case toggle(String, SettingValue)
         /// What to do in its place.
@@ -23,7 +25,9 @@ struct ForeignFlag: Sendable {
         for (flags, name) in aliases { add(flags, .same(name) { text throws(ValueError) in text }, true, to: &table) }
         for (flags, name, transform) in converted { add(flags, .same(name, transform), true, to: &table) }
         for (flags, name, value) in toggles { add(flags, .toggle(name, value), false, to: &table) }
+        add("--gevent", .sameWith("worker_connections", other: "worker_class", "gevent"), true, to: &table)
         add(agreed, .nothing, false, to: &table)
+        add(agreedValues, .nothing, true, to: &table)
         for (flags, text) in insteadOfSwitches { add(flags, .instead(text), false, to: &table) }
         for (flags, text) in insteadOfValues { add(flags, .instead(text), true, to: &table) }
         return table
@@ -40,7 +44,7 @@ struct ForeignFlag: Sendable {
     /// The same value under another name.
     private static let aliases = [
         ("--http-socket --http11-socket --insecure-bind", "bind"),
-        ("--unix-socket-perms --uds-permissions --chmod-socket", "socket_mode"),
+        ("--unix-socket-perms --uds-permissions --chmod-socket -C", "socket_mode"),
         ("--processes", "workers"),
         ("--blocking-threads", "threads"),
         ("--limit-concurrency --connection-limit --max-clients", "worker_connections"),
@@ -53,26 +57,29 @@ struct ForeignFlag: Sendable {
         ),
         ("--harakiri", "request_timeout"),
         ("--channel-timeout", "keepalive"),
-        ("--server-backlog", "backlog"),
+        ("--server-backlog --request-queue-size -l", "backlog"),
+        ("--timeout-worker-healthcheck", "timeout"),
         ("--max-request-body-size --limit-post", "limit_request_body"),
         ("--app-dir --python-path --pp", "pythonpath"),
         ("--working-dir --working-directory", "chdir"),
-        ("--virtualenv --venv --home", "python"),
+        ("--virtualenv --venv --home -H", "python"),
         ("--wsgi-file --module --wsgi --app", "wsgi_app"),
         ("--setenv", "raw_env"), ("--env-files", "env_file"),
-        ("--url-path-prefix --url-prefix", "root_path"),
+        ("--url-path-prefix --url-prefix --mount-point", "root_path"),
         ("--access-log-fmt --access-log-format", "access_log_format"),
         ("--pidfile --pid-file --safe-pidfile", "pidfile"),
         ("--logto", "errorlog"),
         ("--ini --ini-paste-config", "config"),
-        ("--process-name", "proc_name"), ("--server-root", "worker_tmp_dir"),
+        ("--process-name --procname --procname-prefix --procname-prefix-spaced", "proc_name"),
+        ("--server-root", "worker_tmp_dir"),
         ("--ssl-certfile --ssl-certificate --ssl-certificate-file", "certfile"),
         ("--ssl-keyfile --ssl-certificate-key-file", "keyfile"),
         ("--ssl-ca-certs --ssl-ca", "ca_certs"), ("--ssl-ciphers", "ciphers"), ("--ssl-cert-reqs", "cert_reqs"),
         ("--uid", "user"), ("--gid", "group"),
         ("--reload-dir --reload-include --reload-paths --touch-reload", "reload_extra_files"),
+        ("--reload-exclude --reload-delay --reload-ignore-dirs --reload-ignore-patterns", "reload_extra_files"),
+        ("--reload-ignore-paths --reload-tick --py-autoreload", "reload_extra_files"),
         ("--ws-max-size --websocket-max-message-size-bytes", "websocket_max_message_size"),
-        ("--trusted-proxy", "forwarded_allow_ips"),
     ]
 
     private static let converted: [(String, String, @Sendable (String) throws(ValueError) -> String)] = [
@@ -80,12 +87,9 @@ struct ForeignFlag: Sendable {
         ("--fd", "bind", { text throws(ValueError) in "fd://" + text }),
         ("--listen", "bind", listen),
         ("--http", "bind", http),
-        (
-            "--gevent", "worker_class",
-            { _ throws(ValueError) in
-                throw ValueError("write --worker-class gevent --connections N")
-            }
-        ),
+        ("--http1-header-read-timeout", "header_timeout", milliseconds),
+        ("--ws", "websocket_max_message_size", webSocket),
+        ("--daemonize -d", "daemon", { _ throws(ValueError) in "true" }),
     ]
 
     /// waitress has addresses there, `*:8080` among them, and uWSGI the length of the queue.
@@ -103,28 +107,59 @@ struct ForeignFlag: Sendable {
         return text
     }
 
+    private static func milliseconds(_ text: String) throws(ValueError) -> String {
+        guard let number = Int(text) else { throw ValueError("'\(text)' is not a number of milliseconds") }
+        return String(Double(number) / 1000)
+    }
+
+    /// uvicorn has the name of a library there.
+    private static func webSocket(_ text: String) throws(ValueError) -> String {
+        guard text == "none" else { throw ValueError("WebSocket is not spoken") }
+        return ""
+    }
+
     private static let toggles: [(String, String, SettingValue)] = [
         ("--call", "factory", .boolean(true)),
-        ("--access-log", "accesslog", .text("-")), ("--no-access-log --disable-logging", "accesslog", .none),
-        ("--daemonize", "daemon", .boolean(true)),
-        ("--reload-on-changes --py-autoreload", "reload", .boolean(true)),
+        ("--access-log", "accesslog", .text("-")), ("--no-access-log --disable-logging -L", "accesslog", .none),
+        ("--no-server-name", "server_header", .boolean(false)),
+        ("--no-http1-keep-alive", "keepalive", .text("0")),
+        ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
-        ("--ssl --https", "certfile", .text("yes")),
+        ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
 
     private static let agreed =
-        "--master -M --vacuum --die-on-term --enable-threads --single-interpreter --need-app --thunder-lock --strict "
-        + "--no-ipv4 --ipv4 --ipv6 --date-header --http-keepalive --http-auto-chunked --http1-keep-alive "
-        + "--respawn-failed-workers --gevent-monkey-patch --post-buffering --use-colors --no-use-colors --log"
+        "--master -M --vacuum --die-on-term --enable-threads -T --single-interpreter -i --need-app --thunder-lock "
+        + "--strict --no-ipv4 --ipv4 --no-ipv6 --ipv6 --date-header --http-keepalive --http-auto-chunked "
+        + "--http1-keep-alive --http1-pipeline-flush --respawn-failed-workers --gevent-monkey-patch --use-colors "
+        + "--no-use-colors --log --no-ws --no-proxy-headers --no-expose-tracebacks --no-log-untrusted-proxy-headers "
+        + "--no-clear-untrusted-proxy-headers --no-log-socket-errors --asyncore-use-poll --disable-reloading "
+        + "--log-to-terminal --enable-sendfile --harakiri-verbose --log-master --no-orphans --auto-procname "
+        + "--ignore-sigpipe --ignore-write-errors --disable-write-exception --memory-report --so-keepalive "
+        + "--tcp-nodelay --close-on-exec --allow-localhost"
+
+    /// Sizes and times of what is made in another way here.
+    private static let agreedValues =
+        "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
+        + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
+        + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
+        + "--blocking-threads-idle-timeout --server-alias"
 
     private static let insteadOfSwitches = [
-        (
-            "--proxy-headers --trust-proxy-header",
-            "X-Forwarded-* fields are not evaluated: let the app do it, as with "
-                + "werkzeug's ProxyFix or uvicorn's ProxyHeadersMiddleware"
-        ),
+        ("--proxy-headers --clear-untrusted-proxy-headers --log-untrusted-proxy-headers", noProxy),
         ("--no-date-header", "the Date field is always sent (RFC 9110, 6.6.1)"),
         ("--manage-script-name", "write --root-path PATH"),
+        ("--log-socket-errors", "--log-level debug shows clients that left"),
+        ("--debug", "write --log-level debug"),
+        ("--compress-responses", "let the proxy or the app compress"),
+        ("--rotate-logs", rotation),
+        ("--http-websockets --ws-per-message-deflate", "WebSocket is not spoken"),
+        ("--log-x-forwarded-for", "write --access-logformat FORMAT"),
+        ("--setup-only", "no files are generated"),
+        (
+            "--debug-mode --enable-debugger --enable-profiler --enable-coverage --enable-recorder --enable-gdb",
+            "use the development server of the framework"
+        ),
         ("--no-log", "write --error-logfile FILE or --log-level critical"),
         ("--expose-tracebacks", "tracebacks go to the error log"),
         ("--http2 --quic", "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),
@@ -140,23 +175,63 @@ struct ForeignFlag: Sendable {
             "only HTTP is spoken: write --bind ADDRESS, and proxy_pass in nginx"
         ),
         (
-            "--ws --ws-max-queue --ws-ping-interval --ws-ping-timeout --websocket-ping-interval",
+            "--ws-max-queue --ws-ping-interval --ws-ping-timeout --websocket-ping-interval --ping-interval "
+                + "--ping-timeout --websocket_timeout --websocket_connect_timeout --websocket-max-frame-size",
             "WebSocket is not spoken"
         ),
-        ("--header", "let the app or the proxy add it"),
+        (
+            "--trust-proxy --trust-proxy-header --trusted-proxy --trusted-proxy-headers --trusted-proxy-count "
+                + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
+            noProxy
+        ),
+        ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
+        ("--keyfile-password --verify-mode", "TLS is not spoken: let the proxy in front do it"),
+        ("--https --hsts-policy", "TLS is not spoken: let the proxy in front do it"),
+        ("--read-timeout --socket-timeout", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
+        ("--header-max-timeout --header-min-rate", "write --header-timeout SECONDS for the whole head"),
+        ("--body-max-timeout", "write --body-timeout and --body-min-rate"),
+        ("--http-timeout --interrupt-timeout --queue-timeout", "write --request-timeout SECONDS"),
+        ("--startup-timeout --deadlock-timeout", "write --timeout SECONDS"),
+        (
+            "--max-request-header-size --buffer-size --http1-buffer-size --h11-max-incomplete-event-size",
+            "write --limit-request-line and --limit-request-field_size BYTES"
+        ),
+        ("--max-threads", "write --threads N"),
+        ("--accepted-queue-size --accepted-queue-timeout", "write --connections N"),
+        ("--initial-workers", "write --workers N"),
+        ("--limit-as", "write ulimit -v before the command, or MemoryMax= for systemd"),
+        ("--lang --locale", "set LC_ALL in the environment"),
+        ("--log-directory", "write --error-logfile FILE and --access-logfile FILE"),
+        ("--max-log-size", rotation),
+        ("--service-script --service-user", "only the app is served: run other processes by themselves"),
+        ("--include-file", "there is no Apache: put it into the proxy in front"),
+        ("--log-fmt", "the form of the log's lines is fixed"),
+        ("--application-close-timeout", "an app learns of a disconnect by its event, and its task is left alone"),
+        ("--header --add-header", "let the app or the proxy add it"),
         ("--runtime-threads --runtime-mode --runtime-blocking-threads --task-impl", "write --workers N"),
         ("--backpressure", "write --connections N"),
-        ("--workers-lifetime --workers-max-rss --max-worker-lifetime --reload-on-rss", "write --max-requests N"),
         (
-            "--static-path-mount --static-path-route --static-map --check-static --document-root",
+            "--workers-lifetime --workers-max-rss --rss-sample-interval --rss-samples --max-worker-lifetime "
+                + "--reload-on-rss --eviction-timeout --restart-interval --cpu-time-limit --inactivity-timeout",
+            "write --max-requests N"
+        ),
+        (
+            "--static-path-mount --static-path-route --static-map --check-static --document-root --url-alias "
+                + "--directory-index",
             "static files are not served: let the proxy or the app do it (whitenoise)"
         ),
         ("--application-type", "write --interface NAME"),
-        ("--server-name --ident", "write --no-server-header"),
+        ("--server-name", "each name is served; for the Server field, write --no-server-header"),
+        ("--ident", "write --no-server-header"),
         ("--url-scheme", "let the app set it, as with werkzeug's ProxyFix"),
-        ("--outbuf-high-watermark --outbuf-overflow", "write --spool-limit BYTES"),
+        ("--outbuf-high-watermark", "write --spool-limit BYTES"),
         ("--async", "write --worker-class gevent"),
-        ("--stats --metrics-port --metrics-address", "there are no metrics"),
+        ("--stats --metrics-port --metrics-address --metrics-scrape-interval", "there are no metrics"),
         ("--log-format", "write --access-logformat FORMAT"),
     ]
+
+    private static let noProxy =
+        "X-Forwarded-* fields are not evaluated: let the app do it, as with werkzeug's ProxyFix or uvicorn's "
+        + "ProxyHeadersMiddleware"
+    private static let rotation = "rotate the files with logrotate, and send USR1"
 }
