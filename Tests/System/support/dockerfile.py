@@ -76,7 +76,7 @@ def passes(ignore, path):
     included = True
     parents = [path, *(str(parent) for parent in pathlib.PurePosixPath(path).parents)]
     for line in ignore.splitlines():
-        pattern = line.strip().removeprefix("!") if hasattr(str, "removeprefix") else line.strip().lstrip("!")
+        pattern = line.strip().removeprefix("!")
         if not pattern or pattern.startswith("#"):
             continue
         if any(fnmatch.fnmatch(parent, pattern) for parent in parents):
