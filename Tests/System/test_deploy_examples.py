@@ -1,6 +1,7 @@
 """The files of Examples/deploy that are no proxy's: units, containers, a cluster, logs. Their commands serve the app,
 the tools that read them accept them, and their times, ports and paths agree with the settings."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,7 @@ import pytest
 from conftest import PYTHON, end
 from support import dockerfile, wait
 from support.fronts import FOLDER, binary, replaced, user_and_group
-from support.gateway import BUILD, LAUNCHER, READY, ROOT, Gateway
+from support.gateway import BUILD, LAUNCHER, READY, ROOT, Gateway, Log, environment
 from support.load import Load
 from support.wire import Wire
 from test_longpoll_deploy import joined
@@ -140,6 +142,26 @@ def test_socket_unit_passes_its_socket_on(serves, place):
     assert path.is_socket()  # systemd's, for the next start
 
 
+def test_restart_with_the_socket_unit_refuses_nobody(place):
+    """Who connects while no server runs waits in the queue of the socket, which systemd keeps: here, the test."""
+    words = line_of("hello.service", "# ExecStart=")
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as clients:
+        listener.bind(str(place / "hello.sock"))
+        listener.listen(64)
+        for _ in range(2):
+            waiting = clients.enter_context(Wire(str(place / "hello.sock"))).request("GET", "/healthz")
+            command = [moved(word.replace("fd://3", f"fd://{listener.fileno()}"), place) for word in words]
+            server = subprocess.Popen(command, cwd=place / "srv", env=environment(ENVIRONMENT), stderr=subprocess.PIPE,
+                                      stdin=subprocess.DEVNULL, pass_fds=[listener.fileno()], start_new_session=True)
+            log = Log(server.stderr)
+            try:
+                assert waiting.read().body == b"ok\n", log.text()
+            finally:
+                server.terminate()
+                code = server.wait(60)
+            assert code == 0, log.text()
+
+
 @pytest.mark.parametrize("twin", [False, True], ids=["own socket", "socket unit"])
 def test_units_are_ones_that_systemd_reads(place, tmp_path, twin):
     for name in UNITS:
@@ -191,7 +213,11 @@ def test_nginx_lets_as_large_bodies_through_as_the_server(settings):
 def test_no_line_is_lost_while_logs_are_rotated(serves, place):
     server = serves(line_of("hello.service", "ExecStart="))
     rules = place / "hello.logrotate"
-    rules.write_text(replaced(moved(text("hello.logrotate"), place), "su hello www-data", f"su {user_and_group()}"))
+    user, group = user_and_group()
+    words = replaced(moved(text("hello.logrotate"), place), "su hello www-data", f"su {user} {group}")
+    # Only root may run it.
+    words = replaced(words, "runuser -u hello -- ", f"runuser -u {user} -- " if os.getuid() == 0 else "")
+    rules.write_text(words)
     rules.chmod(0o644)
     current = place / "log" / "access.log"
     with Load(str(place / "run" / "app.sock"), target="/healthz?{id}", expect="ok") as load:
@@ -212,7 +238,12 @@ def test_no_line_is_lost_while_logs_are_rotated(serves, place):
     assert len(lines) == len(asked) == load.total
 
 
-# Procfile
+# README, Procfile
+
+
+def test_readme_names_every_file():
+    files = {path.name for path in FOLDER.iterdir() if path.is_file() and path.suffix != ".whl"} - {"README.md"}
+    assert files <= set(re.findall(r"`([\w.-]+)`", text("README.md")))
 
 
 def test_procfile_serves_on_the_port_that_is_given(serves, place):
@@ -254,7 +285,7 @@ def test_what_the_images_copy_is_there_and_is_sent_to_the_build():
         for source in sources if stage is None else []:
             assert (ROOT / source).exists() and dockerfile.passes(ignore, source)
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    needed = [path for path in tracked.split("\n") if path.startswith(("Package.", "Sources/", "scripts/wheel"))]
+    needed = [path for path in tracked.split("\n") if path.startswith(("Package.", "README", "Sources/", "scripts/wheel"))]
     assert len(needed) > 100 and [path for path in needed if not dockerfile.passes(ignore, path)] == []
     others = [".build/x", ".venv/bin/python3", ".git/HEAD", "scripts/test"]
     assert not any(dockerfile.passes(ignore, path) for path in others)

@@ -1,8 +1,9 @@
 """The proxies of Examples/deploy, each with its file from there. Paths and addresses are replaced; the rest is what
 people copy."""
 
-import getpass
+import grp
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -155,6 +156,5 @@ FRONTS = {"nginx": Nginx, "apache": Apache, "haproxy": HAProxy, "caddy": Caddy}
 
 
 def user_and_group():
-    """Whoever runs the tests, as `su` of logrotate names them."""
-    import grp
-    return f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
+    """The names of whoever runs the tests."""
+    return pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
