@@ -1,8 +1,9 @@
 """The proxies of Examples/deploy, each with its file from there. Paths and addresses are replaced; the rest is what
 people copy."""
 
-import getpass
+import grp
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -58,7 +59,7 @@ class Front:
             text = replaced(over_tcp(text), TCP, f"{upstream[0]}:{upstream[1]}")
         else:
             text = replaced(text, SOCKET, str(upstream))
-        self.prepare(replaced(text, self.port_80[0], self.port_80[1].format(self.here)))
+        self.prepare(replaced(text, self.port_80[0], self.port_80[1].format(HOST, self.address[1])))
         self.process = None
 
     def prepare(self, text):
@@ -100,7 +101,7 @@ class Front:
 
 
 class Nginx(Front):
-    program, file, port_80 = "nginx", "nginx.conf", ("listen 80;", "listen {};")
+    program, file, port_80 = "nginx", "nginx.conf", ("listen 80;", "listen {}:{};")
 
     def prepare(self, text):
         super().prepare(text)
@@ -114,7 +115,7 @@ class Nginx(Front):
 
 
 class Apache(Front):
-    program, file, port_80 = "apache2", "apache.conf", ("<VirtualHost *:80>", "<VirtualHost {}>")
+    program, file, port_80 = "apache2", "apache.conf", ("<VirtualHost *:80>", "<VirtualHost {}:{}>")
     folder = "/usr/lib/apache2/modules"
 
     def prepare(self, text):
@@ -132,7 +133,7 @@ class Apache(Front):
 
 
 class HAProxy(Front):
-    program, file, port_80 = "haproxy", "haproxy.cfg", ("bind :80", "bind {}")
+    program, file, port_80 = "haproxy", "haproxy.cfg", ("bind :80", "bind {}:{}")
 
     def prepare(self, text):
         if os.getuid() != 0:
@@ -143,7 +144,7 @@ class HAProxy(Front):
 
 
 class Caddy(Front):
-    program, file, port_80 = "caddy", "Caddyfile", ("hello.example {", "http://{} {{")
+    program, file, port_80 = "caddy", "Caddyfile", ("hello.example {", "http://:{1} {{\n\tbind {0}")
 
     def prepare(self, text):
         super().prepare("{\n\tadmin off\n}\n" + text)
@@ -155,6 +156,5 @@ FRONTS = {"nginx": Nginx, "apache": Apache, "haproxy": HAProxy, "caddy": Caddy}
 
 
 def user_and_group():
-    """Whoever runs the tests, as `su` of logrotate names them."""
-    import grp
-    return f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
+    """The names of whoever runs the tests."""
+    return pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
