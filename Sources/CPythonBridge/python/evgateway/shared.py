@@ -8,12 +8,12 @@ import os
 import sys
 
 MODULES = """
-    base64 binascii bisect calendar concurrent.futures.thread configparser contextvars copy csv dataclasses datetime
-    decimal email.message email.parser email.utils gettext hashlib hmac html http.client http.cookies
-    importlib.metadata inspect ipaddress json locale logging.config mimetypes numbers pathlib pickle pkgutil platform
-    pprint queue random secrets select selectors shutil socket socketserver ssl string struct subprocess tempfile
-    threading typing unicodedata urllib.parse urllib.request uuid weakref zipfile zlib
-"""
+    base64 binascii bisect calendar contextvars copy csv dataclasses datetime decimal email.message email.parser
+    email.utils gettext hashlib hmac html http.client http.cookies importlib.metadata inspect ipaddress json locale
+    logging mimetypes numbers pathlib pickle pkgutil platform pprint random secrets select selectors shutil socket
+    socketserver ssl string struct subprocess tempfile threading typing unicodedata urllib.parse uuid weakref zipfile
+    zlib
+"""     # of the standard library: what at least two of Flask, Django and FastAPI import
 
 
 def load(argument):
