@@ -26,6 +26,7 @@ NOT_RUN = {
     "scripts/wheel": "test_wheel.py runs it",
     "python3 -m venv site && site/bin/pip install flask .build-wheel/evgateway-*.whl": "needs the wheel and a network",
     "site/bin/evgateway --chdir Examples/flask-hello app:app": "needs the wheel; test_wheel.py serves from one",
+    "scripts/test-matrix": "takes many minutes; scripts/test runs it for two of them",
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",
