@@ -22,7 +22,8 @@ def run(tmp_path):
     return start
 
 
-LACKS = {"only root can make and enter roots": {"id": "echo 1000"}, "mounts are not allowed here": {"unshare": "exit 1"}}
+LACKS = {"only root can make and enter roots": {"id": "echo 1000"},
+         "mounts are not allowed here": {"unshare": "exit 1"}}
 
 
 @pytest.mark.parametrize("why", LACKS)

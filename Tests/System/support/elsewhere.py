@@ -1,5 +1,5 @@
-"""Which server the tests drive. Usually that is the build's launcher, told to use .venv; scripts/test-matrix chooses the
-wheel's command in the virtual environment of another CPython, perhaps inside of another root.
+"""Which server the tests drive. Usually that is the build's launcher, told to use .venv; scripts/test-matrix chooses
+the wheel's command in the virtual environment of another CPython, perhaps inside of another root.
 
 Law: the tests run outside. Paths mean the same file inside: Tests, and pytest's --basetemp, are mounted there.
 """
