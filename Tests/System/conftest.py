@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+from support import elsewhere
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
 from support.program import Program
@@ -18,6 +19,8 @@ from support.wsgi import WSGI_CLASSES
 PYTHON = ROOT / ".venv" / "bin" / "python3"
 OTHER_PYTHON = ROOT / ".venv-other" / "bin" / "python3"
 PYTHONS = [PYTHON] + ([OTHER_PYTHON] if OTHER_PYTHON.exists() else [])
+if elsewhere.FOLDER:
+    PYTHONS = [PYTHON]      # which is not passed on
 
 
 def pytest_configure(config):
@@ -26,11 +29,13 @@ def pytest_configure(config):
     # The tests hold more connections than the usual soft limit allows; children inherit the limit.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if not LAUNCHER.exists():
+    if not elsewhere.FOLDER and not LAUNCHER.exists():
         raise pytest.UsageError(f"{LAUNCHER} is not there: run scripts/build first")
 
 
 def pytest_report_header(config):
+    if elsewhere.FOLDER:
+        return f"evgateway: the wheel; {elsewhere.described()} in {elsewhere.PLACE or '/'}"
     names = ", ".join(str(path.relative_to(ROOT).parts[0]) + " " + _version(path) for path in PYTHONS)
     return f"evgateway: {BUILD}; CPython: {names}" + ("" if len(PYTHONS) > 1 else " (no second one on this machine)")
 
@@ -88,7 +93,8 @@ def gateway():
             if "--pythonpath" in flags:
                 path.insert(0, flags.pop(flags.index("--pythonpath") + 1))
                 flags.remove("--pythonpath")
-            flags += ["--python", str(python or PYTHON), "--pythonpath", ",".join(path)]
+            chosen = [] if elsewhere.FOLDER else ["--python", str(python or PYTHON)]
+            flags += [*chosen, "--pythonpath", ",".join(path)]
         words = [*flags, *([app] if app else []), *(["--", *arguments] if arguments else [])]
         server = Gateway(words, cwd=cwd, env=env, limits=limits)
         started.append(server)

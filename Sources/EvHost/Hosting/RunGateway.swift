@@ -13,6 +13,7 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
             arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow(),
             isProgram: host.givenSettings != nil)
         if let question = reader.commandLine.question { return answer(question) }
+        try ProcFileSystem.require()
         try host.enterInterpreter(reader)
         EarlySignals.note()
         return try GatewayMaster(host, reader).run()

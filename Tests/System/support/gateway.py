@@ -9,7 +9,7 @@ import threading
 import time
 from signal import SIGKILL, SIGQUIT, SIGTERM
 
-from . import procfs, wait
+from . import elsewhere, procfs, wait
 from .wire import Wire
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -110,6 +110,8 @@ class Gateway:
 
     def __init__(self, arguments, cwd=None, env=None, limits=None, program=None):
         command = [str(word) for word in (*(program or self.program), *arguments)]
+        if elsewhere.FOLDER and command[0] == str(LAUNCHER):
+            command = elsewhere.command(["evgateway", *command[1:]], cwd or ROOT)
         if limits:
             command = ["sh", "-c", f"{limits} && exec \"$@\"", "sh", *command]
         self.command = command
@@ -124,6 +126,8 @@ class Gateway:
 
     def wait_until_ready(self, workers=1):
         self.log.wait_for_distinct(READY, workers)
+        if elsewhere.FOLDER:
+            elsewhere.check(self.error_log())
         for match in self.log.matches(LISTENING):
             if tcp := re.fullmatch(r"http://\[?([^\]]+?)\]?:(\d+)", match[1]):
                 self.address = (tcp[1], int(tcp[2]))
