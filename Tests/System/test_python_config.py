@@ -220,3 +220,13 @@ def test_the_package_without_its_extension(monkeypatch):
     monkeypatch.delitem(sys.modules, "_evgateway")
     import evgateway
     assert evgateway.version is None and evgateway.worker is None
+
+
+@pytest.mark.parametrize("name, shadows", [
+    ("secrets.py", True), ("calendar/__init__.py", True), ("random.cpython-311-x86_64-linux-gnu.so", True),
+    ("venv/pyvenv.cfg", False), ("shop.py", False), ("secrets.txt", False),
+])
+def test_what_hides_the_standard_library(package, tmp_path, name, shadows):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    assert package.shared.shadows(str(tmp_path)) is shadows

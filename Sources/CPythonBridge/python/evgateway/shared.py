@@ -30,8 +30,12 @@ def load(argument):
 
 
 def shadows(folder):
+    """Returns True if a module or a package in the folder would be imported in place of one of the standard library. A
+    folder without __init__.py would not: `venv` is often there."""
     known = getattr(sys, "stdlib_module_names", None) or {name.partition(".")[0] for name in MODULES.split()}
     try:
-        return any(name.partition(".")[0] in known for name in os.listdir(folder))
+        names = [name for name in os.listdir(folder) if name.partition(".")[0] in known]
     except OSError:
         return False
+    return any(name.endswith((".py", ".pyc", ".so")) or os.path.isfile(os.path.join(folder, name, "__init__.py"))
+               for name in names)
