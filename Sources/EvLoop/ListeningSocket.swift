@@ -12,6 +12,11 @@ package struct ListeningSocket: Sendable {
     /// The port in use, also when the kernel chose it; 0 for unix sockets.
     package let port: UInt16
     package let isUnix: Bool
+    /// Where it listens, as `--bind` takes it, with the port that the kernel has chosen.
+    package var text: String {
+        if isUnix { return "unix:\(localAddress)" }
+        return localAddress.contains(":") ? "[\(localAddress)]:\(port)" : "\(localAddress):\(port)"
+    }
     /// The socket file that this process has made.
     private let file: FileIdentity?
 

@@ -109,6 +109,9 @@ extension Supervisor {
 
     // MARK: end
 
+    /// Where the master listens; empty before it does.
+    package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
+
     /// The workers that live now, the oldest first.
     package var workers: [WorkerIdentity] {
         children.map { WorkerIdentity(index: $1.index, age: $1.age, pid: $0) }.sorted { $0.age < $1.age }

@@ -72,7 +72,7 @@ final class GatewayMaster {
     private func makeSupervisor(_ logs: ProcessLogs) -> Supervisor {
         Supervisor(
             configuration: supervisorConfiguration, logger: logs.logger, forkHooks: host.forkHooks,
-            hooks: SupervisorHooks(host), onReopenLogs: logs.reopen,
+            hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
             reconfigure: { [self] in reconfigure(logs) },
             worker: { [self] context in
                 WorkerProcess.run(
@@ -108,9 +108,10 @@ final class GatewayMaster {
     }
 
     func tellHost(_ logs: ProcessLogs) {
+        let addresses = supervisor?.addresses ?? []
         host.configured(
             SettingsInForce(
-                settings: settings.values, binds: configuration.binds.map(\.text),
+                settings: settings.values, binds: addresses.isEmpty ? configuration.binds.map(\.text) : addresses,
                 application: configuration.application, logger: logs.logger, errorLog: logs.errorLog,
                 workers: { [weak self] in self?.supervisor?.workers.map(HookWorker.init) ?? [] }))
     }
@@ -144,14 +145,19 @@ final class GatewayMaster {
 
 extension SupervisorHooks {
     /// Those of the host's configuration.
-    init(_ host: any ApplicationHost) {
+    ///
+    /// - Parameter tellAddresses: called when the master listens, if a hook may ask where.
+    init(_ host: any ApplicationHost, tellAddresses: @escaping () -> Void) {
         // Each hook that fails has logged why.
         func call(_ moment: HookMoment, _ worker: WorkerIdentity? = nil, new: Int? = nil, old: Int? = nil) {
             try? host.callHook(moment, worker: worker.map(HookWorker.init), new: new, old: old)
         }
         self.init(
             onStarting: { try host.callHook(.onStarting, worker: nil, new: nil, old: nil) },
-            whenReady: { try host.callHook(.whenReady, worker: nil, new: nil, old: nil) },
+            whenReady: {
+                if !host.definedHooks.isEmpty { tellAddresses() }
+                try host.callHook(.whenReady, worker: nil, new: nil, old: nil)
+            },
             onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
             workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
     }

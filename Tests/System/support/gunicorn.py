@@ -18,7 +18,6 @@ SLOW = "timeout is for a loop that stands still; a slow request is the business 
 ONE_LINE = "a mistake is one line that says where it is"
 ABORTED = "a worker that is aborted runs worker_abort and no more: its code cannot be trusted"
 NEWEST = "the worker that was added last leaves, so that the indexes have no gap"
-PORT_0 = "port 0 is what the configuration says; hooks are not told what the kernel has chosen"
 SAME_CODE = "what failed decides, not when it was noticed"
 
 # Cases, path of the leaf (both as in a shell), gunicorn's value, evgateway's value, and why it is to be so.
@@ -123,8 +122,6 @@ DIFFERENCES = [
     ("life", "arguments/*/req/req_number", 1, "(none)", "connections are not counted for hooks"),
     ("life", "arguments/*/resp/must_close", True, False, "as with sync"),
     ("life", "arguments/*/resp/version", "gunicorn", "evgateway", "its name"),
-    ("life", "more/listeners", ["http://127.0.0.1:PORT"], ["http://127.0.0.1:0"], PORT_0),
-    ("life", "more/names", [["tuple", "127.0.0.1", "PORT"]], [["tuple", "127.0.0.1", 0]], PORT_0),
     ("hooks with asgi", "hooks/*", "(none)", ANY, "the objects are those of WSGI apps"),
     ("hooks with asgi", "hooks/post_request/resp", None, ABSENT, "the hook gets a response, as with WSGI apps"),
     ("hooks with asgi", "hooks/post_request/resp/*", ABSENT, ANY, "the hook gets a response, as with WSGI apps"),

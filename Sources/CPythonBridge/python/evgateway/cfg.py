@@ -97,7 +97,7 @@ class Config:
 
     @property
     def address(self):
-        return [address(text) for text in self._binds]
+        return [address(text) for text in self.bind]
 
     @property
     def worker_class_str(self):
