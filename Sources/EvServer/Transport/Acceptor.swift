@@ -180,7 +180,9 @@ final class Acceptor {
                 guard Socket.waitBlocking(listener.socket.fileDescriptor, for: .read, seconds: 0) else { return }
                 guard worker.evictIdleConnection() else { return pause(.full, seconds: nil) }
             }
-            if isAhead || isBusier(after: taken), !isEmptying {
+            // However long a free sibling needs to wake up: here, the request would wait for another one to end.
+            if !isEmptying, isBusier(after: taken) { return pause(.ahead, seconds: Self.aheadPause) }
+            if isAhead, !isEmptying {
                 guard allowance > 0 else { return pause(.ahead, seconds: Self.aheadPause) }
                 allowance -= 1
             }
