@@ -12,7 +12,7 @@ import sys
 import traceback
 from importlib.machinery import SourceFileLoader
 
-from . import locator, state, values
+from . import interface, locator, state, values
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))
 
@@ -177,11 +177,11 @@ def as_hook(name, value):
         raise TypeError(f"the hook {name!r} is not callable, it is {locator.a(value)}")
     parameters = state.HOOKS.get(name, "").split(", ")
     count = len(parameters)
-    if name not in state.HOOKS or takes(value, count):
+    if name not in state.HOOKS or interface.takes(value, count):
         return value
     if name == "post_request":
         for fewer in (3, 2):
-            if takes(value, fewer):
+            if interface.takes(value, fewer):
                 return lambda *arguments: value(*arguments[:fewer])
     raise TypeError(f"the hook {name!r} must take {count} argument{'s' * (count > 1)}: {', '.join(parameters)}")
 
@@ -192,15 +192,3 @@ def imported(name, text):
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise TypeError(f"the hook {name!r} is {text!r}, which cannot be imported: {error}") from None
-
-
-def takes(function, count):
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True

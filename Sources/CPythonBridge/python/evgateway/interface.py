@@ -61,7 +61,7 @@ def looks_like_app(value):
 
 
 def takes(app, count):
-    """Returns True if app can be called with count arguments, or if its signature is not known."""
+    """Returns True if app, or a hook, can be called with count arguments, or if its signature is not known."""
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):

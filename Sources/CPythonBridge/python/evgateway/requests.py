@@ -185,7 +185,10 @@ def wrap(app, is_asgi):
 
 
 def before(worker, pre, request):
-    """Calls pre_request. As in gunicorn, the worker counts the request after that."""
+    """Calls pre_request, and takes over what it has changed. As in gunicorn, the worker counts the request after that.
+    """
+    if pre is None:
+        return
     with _lock:
         worker.asking += 1
     try:
@@ -193,6 +196,8 @@ def before(worker, pre, request):
     finally:
         with _lock:
             worker.asking -= 1
+    if request.is_changed:
+        request.change()
 
 
 _lock = _thread.allocate_lock()
@@ -212,10 +217,7 @@ def wrap_wsgi(app, worker, pre, post):
         request = WSGIRequest(environ)
         response = None
         try:
-            if pre is not None:
-                before(worker, pre, request)
-                if request.is_changed:
-                    request.change()
+            before(worker, pre, request)
             if post is None:
                 return app(environ, start_response)
             response = Response(request)
@@ -245,10 +247,7 @@ def wrap_asgi(app, worker, pre, post):
             response.sent += len(message.get("body", b""))
 
         try:
-            if pre is not None:
-                before(worker, pre, request)
-                if request.is_changed:
-                    request.change()
+            before(worker, pre, request)
             if post is None:
                 return await app(scope, receive, send)
             response = Response(request)
