@@ -172,8 +172,8 @@ RUNS = [
     Case("asgi", "worker_class = 'asgi'\n", requests(
         "/a%20b?q=1", "/fail", ("POST", "/", [("X-A", "1"), ("X-A", "2")], b"some bytes")), app="alike_app:asgi"),
     Case("uvicorn's name", "import os\nworker_class = {'gunicorn': 'asgi', 'evgateway': "
-         "'uvicorn.workers.UvicornWorker'}[os.environ['ALIKE_SERVER']]\nroot_path = '/root'\nasgi_loop = 'uvloop'\n",
-         requests("/root/a"), app="alike_app:asgi"),
+         "'uvicorn.workers.UvicornWorker'}[os.environ['ALIKE_SERVER']]\nroot_path = '/mounted'\nasgi_loop = 'uvloop'\n",
+         requests("/mounted/a"), app="alike_app:asgi"),
     Case("asgi without lifespan", "worker_class = 'asgi'\nasgi_lifespan = 'off'\nasgi_loop = 'asyncio'\n",
          app="alike_app:asgi"),
     Case("limits", "limit_request_line = 100\nlimit_request_fields = 3\nlimit_request_field_size = 50\n", limits),
