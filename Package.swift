@@ -61,8 +61,8 @@ let package = Package(
         .target(
             name: "EvPython",
             dependencies: [
-                "EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge", "CThreadPool",
-                logging,
+                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge",
+                "CThreadPool", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evgateway", dependencies: ["EvHost"], swiftSettings: strict),

@@ -66,6 +66,9 @@ package struct WorkerContext: Sendable {
     package let controlFileDescriptor: Int32
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
+
+    /// In the worker: itself, as hooks see it.
+    package var identity: WorkerIdentity { WorkerIdentity(index: index, age: age, pid: getpid()) }
 }
 
 /// One byte from a worker to the master.

@@ -73,8 +73,10 @@ import Testing
     }
 
     @Test func whatTheProgramGivesWins() throws {
-        let all = try reader(["app"], ["EVGATEWAY_WORKERS": "2"]).read(
-            looksForUsual: false, program: [FileSetting("workers", .integer(4))], python: nil)
+        let all = try SettingsReader(
+            arguments: ["app"], startFolder: folder.path, environment: { ["EVGATEWAY_WORKERS": "2"][$0] },
+            program: [FileSetting("workers", .integer(4))]
+        ).read(looksForUsual: false, python: nil)
         #expect(all.configuration.workers == 4 && all.origin(of: "workers") == .program)
     }
 

@@ -17,21 +17,23 @@ package struct SettingsReader {
     /// Options that the environment holds, with the name of the variable.
     private let variables: [(name: String, line: CommandLine)]
 
-    /// Whether a program has called `evgateway.serve`.
-    private let isProgram: Bool
+    /// What the program gives that has called `evgateway.serve`; nil if there is none.
+    private let program: [FileSetting]?
 
     /// - Parameters:
     ///   - arguments: without the name of the program.
     ///   - environment: that of the start; what the server adds for the app is not in it.
+    ///   - program: what a program gives that calls the server, nil without one.
     package init(
-        arguments: [String], startFolder: String, environment: @escaping EnvironmentLookup, isProgram: Bool = false
+        arguments: [String], startFolder: String, environment: @escaping EnvironmentLookup,
+        program: [FileSetting]? = nil
     ) throws(ConfigurationError) {
         commandLine = try CommandLine(arguments)
         self.startFolder = startFolder
         self.environment = environment
-        self.isProgram = isProgram
+        self.program = program
         var variables: [(String, CommandLine)] = []
-        for name in ["GUNICORN_CMD_ARGS", "EVGATEWAY_CMD_ARGS"] where !isProgram {
+        for name in ["GUNICORN_CMD_ARGS", "EVGATEWAY_CMD_ARGS"] where program == nil {
             guard let text = environment(name), !text.isEmpty else { continue }
             variables.append((name, try Self.commandLine(of: text, name)))
         }
@@ -62,25 +64,17 @@ package struct SettingsReader {
     ///
     /// - Parameters:
     ///   - looksForUsual: `./evgateway.conf.py` or `./gunicorn.conf.py` is read when no file is named.
-    ///   - program: what the program gives that calls the server.
     ///   - python: nil leaves a file in Python out.
-    package func read(
-        looksForUsual: Bool, program: [FileSetting] = [], python: PythonReader?
-    ) throws(ConfigurationError) -> Settings {
-        let program = try Assignment.all(of: program, in: "evgateway.serve")
+    package func read(looksForUsual: Bool, python: PythonReader?) throws(ConfigurationError) -> Settings {
+        let program = try Assignment.all(of: program ?? [], in: "evgateway.serve")
         // What the file may depend on: --chdir, --pythonpath, and --config itself.
+        var early = Settings()
+        try apply(to: &early, file: [], program)
+        guard let file = file(early.configuration, looksForUsual: looksForUsual) else { return try checked(early) }
         var settings = Settings()
-        try apply(to: &settings, file: [], nil, program)
-        guard let file = file(settings.configuration, looksForUsual: looksForUsual) else {
-            return try checked(settings)
-        }
-        let name = file.name(in: startFolder)
-        settings.fileRead = name
-        let assignments = try assignments(of: file, name, &settings, python)
-        let (notes, isPending) = (settings.fileNotes, settings.hasPendingPythonFile)
-        settings = Settings()
-        (settings.fileRead, settings.fileNotes, settings.hasPendingPythonFile) = (name, notes, isPending)
-        try apply(to: &settings, file: assignments, name, program)
+        settings.fileRead = file.name(in: startFolder)
+        let assignments = try assignments(of: file, &settings, python, early)
+        try apply(to: &settings, file: assignments, program)
         return try checked(settings)
     }
 
@@ -92,10 +86,10 @@ package struct SettingsReader {
     }
 
     private func apply(
-        to settings: inout Settings, file: [Assignment], _ name: String?, _ program: [Assignment]
+        to settings: inout Settings, file: [Assignment], _ program: [Assignment]
     ) throws(ConfigurationError) {
         try settings.apply(environment: environment)
-        if let name { try settings.apply(file, from: .file(name)) }
+        if let name = settings.fileRead { try settings.apply(file, from: .file(name)) }
         for (name, line) in variables {
             do throws(ConfigurationError) {
                 try settings.apply(line.assignments, from: .arguments(name))
@@ -117,12 +111,13 @@ package struct SettingsReader {
         if let location = configuration.configurationFile {
             return ConfigurationFile(named: location, in: folders)
         }
-        return looksForUsual && !isProgram ? ConfigurationFile.usual(in: folders) : nil
+        return looksForUsual && program == nil ? ConfigurationFile.usual(in: folders) : nil
     }
 
     private func assignments(
-        of file: ConfigurationFile, _ name: String, _ settings: inout Settings, _ python: PythonReader?
+        of file: ConfigurationFile, _ settings: inout Settings, _ python: PythonReader?, _ early: Settings
     ) throws(ConfigurationError) -> [Assignment] {
+        let name = file.name(in: startFolder)
         do {
             switch file {
             case .python(let location):
@@ -130,7 +125,7 @@ package struct SettingsReader {
                     settings.hasPendingPythonFile = true
                     return []
                 }
-                return try Assignment.all(of: python(location, name, settings), in: name)
+                return try Assignment.all(of: python(location, name, early), in: name)
             case .toml(let path, let table):
                 let text = try TextFile.read(path, name: name)
                 return try Assignment.all(of: TOMLReader.read(text, table: table), in: name)

@@ -6,18 +6,18 @@ import Glibc
 extension ApplicationHost {
     func readSettings(_ reader: SettingsReader) throws(ConfigurationError) -> Settings {
         var isPython = false
-        var settings = try reader.read(looksForUsual: kind == .python, program: givenSettings ?? []) {
+        var settings = try reader.read(looksForUsual: kind == .python) {
             [self] (location, name, early) throws(ConfigurationError) in
             try early.enterFolder(reader)
             isPython = true
-            do throws(PythonFileError) {
+            do throws(ConfigurationError) {
                 return try readConfiguration(
                     location, pythonPath: early.configuration.pythonPath, known: Setting.namesInFiles)
             } catch {
                 // The file as the operator names it.
-                let reason =
-                    error.reason.hasPrefix(location) ? name + error.reason.dropFirst(location.count) : error.reason
-                throw ConfigurationError(reason: reason, details: error.details ?? "")
+                let line = error.description
+                let reason = line.hasPrefix(location) ? name + line.dropFirst(location.count) : line
+                throw ConfigurationError(reason: reason, details: error.details)
             }
         }
         if isPython, case .file = settings.origin(of: "python") {

@@ -4,6 +4,7 @@
 package import EvLoop
 package import EvServer
 package import EvSettings
+package import EvSupervisor
 import Glibc
 package import Logging
 
@@ -117,9 +118,10 @@ package protocol ApplicationHost: AnyObject {
     ///   - location: a path, `file:PATH` or `python:MODULE`.
     ///   - pythonPath: what comes before the working folder's modules on `sys.path`.
     ///   - known: what a name in the file is: "setting", "hook", or, for a usual mistake, the name to write instead.
+    /// - Throws: one line that begins with `FILE:LINE: ` where the line is known; the traceback begins in the file.
     func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
-    ) throws(PythonFileError) -> [FileSetting]
+    ) throws(ConfigurationError) -> [FileSetting]
     /// What a program gave to `evgateway.serve()`; nil if there is no such program.
     var givenSettings: [FileSetting]? { get }
     /// Sets variables in environ(7), and in `os.environ`; one without a value is removed.
@@ -133,7 +135,7 @@ package protocol ApplicationHost: AnyObject {
     /// - Parameters:
     ///   - worker: that the hook is about; its `pid` is 0 before the fork.
     ///   - new: for `workersChanged`, as `old`, which is nil at the start.
-    func callHook(_ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?) throws(ApplicationError)
+    func callHook(_ moment: HookMoment, worker: WorkerIdentity?, new: Int?, old: Int?) throws(ApplicationError)
     /// The moments, by gunicorn's names, at which `callHook` has something to do.
     var definedHooks: Set<String> { get }
 }
@@ -153,8 +155,8 @@ extension ApplicationHost {
 
     package func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
-    ) throws(PythonFileError) -> [FileSetting] {
-        throw PythonFileError("\(location): a configuration file in Python is for Python apps")
+    ) throws(ConfigurationError) -> [FileSetting] {
+        throw ConfigurationError(location, reason: "a configuration file in Python is for Python apps")
     }
     package func enter(interpreter: String) -> String? { nil }
     package var givenSettings: [FileSetting]? { nil }
@@ -165,7 +167,7 @@ extension ApplicationHost {
     }
     package func configured(_ settings: SettingsInForce) {}
     package func callHook(
-        _ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?
+        _ moment: HookMoment, worker: WorkerIdentity?, new: Int?, old: Int?
     ) throws(ApplicationError) {}
     package var definedHooks: Set<String> { [] }
 }

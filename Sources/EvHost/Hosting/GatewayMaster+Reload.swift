@@ -35,10 +35,9 @@ extension GatewayMaster {
             take(fresh, logs)
             return .keep
         }
-        var wanted = fresh.configuration.supervisor
+        var wanted = supervisorConfiguration(fresh.configuration)
         // Of this, the log speaks below.
         wanted.reusePort = hasReusePort
-        wanted.toleratesThreads = supervisorConfiguration.toleratesThreads
         return .changed(wanted) { [self] in take(fresh, logs) }
     }
 

@@ -71,7 +71,7 @@ final class GatewayMaster {
 
     private func makeSupervisor(_ logs: ProcessLogs) -> Supervisor {
         Supervisor(
-            configuration: supervisorConfiguration, logger: logs.logger, forkHooks: host.forkHooks,
+            configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
             hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
             reconfigure: { [self] in reconfigure(logs) },
             worker: { [self] context in
@@ -88,7 +88,7 @@ final class GatewayMaster {
         }
     }
 
-    var supervisorConfiguration: SupervisorConfiguration {
+    func supervisorConfiguration(_ configuration: GatewayConfiguration) -> SupervisorConfiguration {
         var supervisor = configuration.supervisor
         // What runs in Python before the fork may start a thread: the sitecustomize of a tracer (ddtrace-run), the
         // program that calls the server, a configuration file.
@@ -113,7 +113,7 @@ final class GatewayMaster {
             SettingsInForce(
                 settings: settings.values, binds: addresses.isEmpty ? configuration.binds.map(\.text) : addresses,
                 application: configuration.application, logger: logs.logger, errorLog: logs.errorLog,
-                workers: { [weak self] in self?.supervisor?.workers.map(HookWorker.init) ?? [] }))
+                workers: { [weak self] in self?.supervisor?.workers ?? [] }))
     }
 
     func chooseWorkerClass(_ logger: Logger) {
@@ -150,7 +150,7 @@ extension SupervisorHooks {
     init(_ host: any ApplicationHost, tellAddresses: @escaping () -> Void) {
         // Each hook that fails has logged why.
         func call(_ moment: HookMoment, _ worker: WorkerIdentity? = nil, new: Int? = nil, old: Int? = nil) {
-            try? host.callHook(moment, worker: worker.map(HookWorker.init), new: new, old: old)
+            try? host.callHook(moment, worker: worker, new: new, old: old)
         }
         self.init(
             onStarting: { try host.callHook(.onStarting, worker: nil, new: nil, old: nil) },
@@ -160,11 +160,5 @@ extension SupervisorHooks {
             },
             onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
             workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
-    }
-}
-
-extension HookWorker {
-    fileprivate init(_ worker: WorkerIdentity) {
-        self.init(index: worker.index, age: worker.age, pid: worker.pid)
     }
 }

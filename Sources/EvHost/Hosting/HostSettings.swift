@@ -2,22 +2,8 @@
 // to `evgateway.serve()`, and calls gunicorn's hooks; a Swift app has none of these.
 
 package import EvSettings
+package import EvSupervisor
 package import Logging
-
-/// A configuration file in Python that cannot be used.
-package struct PythonFileError: Error, Equatable, CustomStringConvertible {
-    /// One line, without a full stop, that begins with `FILE:LINE: ` where the line is known, else with `FILE: `.
-    package let reason: String
-    /// A traceback, from the file's own frame on.
-    package let details: String?
-
-    package init(_ reason: String, details: String? = nil) {
-        self.reason = reason
-        self.details = details
-    }
-
-    package var description: String { reason }
-}
 
 /// The hooks of gunicorn that a host calls, by gunicorn's names. `pre_request` and `post_request` are called around the
 /// app, in Python.
@@ -38,22 +24,6 @@ package enum HookMoment: String, CaseIterable, Sendable {
     case onExit = "on_exit"
 }
 
-/// A worker, as hooks are told of it.
-package struct HookWorker: Equatable, Sendable {
-    /// The worker's position among the workers, from 0.
-    package var index: Int
-    /// The worker's ordinal among all that this master has started, from 1.
-    package var age: Int
-    /// 0 before the fork.
-    package var pid: Int32
-
-    package init(index: Int, age: Int, pid: Int32) {
-        self.index = index
-        self.age = age
-        self.pid = pid
-    }
-}
-
 /// The settings in force, for the `cfg` of hooks, and what hooks may ask of the master.
 package struct SettingsInForce {
     /// All settings, by gunicorn's names.
@@ -66,11 +36,11 @@ package struct SettingsInForce {
     package var logger: Logger
     package var errorLog: ErrorLog
     /// The workers that live now; nil: what hooks were told of.
-    package var workers: (() -> [HookWorker])?
+    package var workers: (() -> [WorkerIdentity])?
 
     package init(
         settings: [FileSetting], binds: [String], application: String?, logger: Logger, errorLog: ErrorLog,
-        workers: (() -> [HookWorker])? = nil
+        workers: (() -> [WorkerIdentity])? = nil
     ) {
         self.settings = settings
         self.binds = binds

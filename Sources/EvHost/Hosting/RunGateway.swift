@@ -11,7 +11,7 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
     do {
         let reader = try SettingsReader(
             arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow(),
-            isProgram: host.givenSettings != nil)
+            program: host.givenSettings)
         if let question = reader.commandLine.question { return answer(question) }
         try ProcFileSystem.require()
         try host.enterInterpreter(reader)

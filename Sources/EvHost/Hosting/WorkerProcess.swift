@@ -34,9 +34,8 @@ final class WorkerProcess {
         context: WorkerContext, logs: ProcessLogs
     ) -> Int32 {
         Fork.watch()
-        let hookWorker = HookWorker(index: context.index, age: context.age, pid: getpid())
         do throws(ApplicationError) {
-            try host.callHook(.postFork, worker: hookWorker, new: nil, old: nil)
+            try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
         } catch {
             logs.logger.error("\(error)")
             return error.exitCode
@@ -91,8 +90,7 @@ final class WorkerProcess {
     }
 
     private func callHook(_ moment: HookMoment) throws(ApplicationError) {
-        try host.callHook(
-            moment, worker: HookWorker(index: context.index, age: context.age, pid: getpid()), new: nil, old: nil)
+        try host.callHook(moment, worker: context.identity, new: nil, old: nil)
     }
 
     // MARK: The app

@@ -5,6 +5,7 @@ public import CPythonBridge
 import EvHost
 import EvLoop
 import EvSettings
+import EvSupervisor
 import Glibc
 import Logging
 
@@ -17,13 +18,13 @@ enum HostAnswers {
 
     nonisolated(unsafe) private static var worker: Worker?
     /// Of the master: `SettingsInForce.workers`.
-    nonisolated(unsafe) static var workers: (() -> [HookWorker])?
+    nonisolated(unsafe) static var workers: (() -> [WorkerIdentity])?
 
     static func begin(_ worker: WorkerEnvironment) {
         self.worker = Worker(index: worker.index, age: worker.age, slot: worker.slot)
     }
 
-    static func begin(_ worker: HookWorker) {
+    static func begin(_ worker: WorkerIdentity) {
         self.worker = Worker(index: worker.index, age: worker.age)
     }
 

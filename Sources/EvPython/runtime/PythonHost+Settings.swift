@@ -4,6 +4,7 @@
 import CPythonBridge
 import EvHost
 import EvSettings
+import EvSupervisor
 import Glibc
 
 extension PythonHost {
@@ -18,14 +19,16 @@ extension PythonHost {
 
     package func readConfiguration(
         _ location: String, pythonPath: [String], known: [String: String]
-    ) throws(PythonFileError) -> [FileSetting] {
+    ) throws(ConfigurationError) -> [FileSetting] {
         let argument = SettingValue.list([
             .text(location), .text(pythonPath.joined(separator: ",")), .texts(known),
         ])
         guard let answer = Self.ask("config", "read", argument) else {
-            throw PythonFileError("\(location): the file cannot be read")
+            throw ConfigurationError(location, reason: "the file cannot be read")
         }
-        if let reason = answer["reason"]?.text { throw PythonFileError(reason, details: answer["details"]?.text) }
+        if let reason = answer["reason"]?.text {
+            throw ConfigurationError(reason: reason, details: answer["details"]?.text ?? "")
+        }
         refreshHooks()
         return answer["settings"]?.items.compactMap(\.fileSetting) ?? []
     }
@@ -60,7 +63,7 @@ extension PythonHost {
     }
 
     package func callHook(
-        _ moment: HookMoment, worker: HookWorker?, new: Int?, old: Int?
+        _ moment: HookMoment, worker: WorkerIdentity?, new: Int?, old: Int?
     ) throws(ApplicationError) {
         guard definedHooks.contains(moment.rawValue) else { return }
         if let worker, moment == .postFork { HostAnswers.begin(worker) }
