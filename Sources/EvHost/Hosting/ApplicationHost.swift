@@ -100,6 +100,9 @@ package protocol ApplicationHost: AnyObject {
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication
+    /// In the worker, when its app is loaded: what logs requests in the app's language, in place of the access log's
+    /// files; nil if nothing does.
+    @LoopActor func accessLogObserver(of configuration: GatewayConfiguration) -> (any AccessLogObserver)?
     /// Returns true if another loop (gevent's hub, asyncio) is to drive the worker's loop as its guest.
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool
     /// In the worker: serves until `loop.stop()`. A host that drives the loop pumps it here.
@@ -149,6 +152,7 @@ extension ApplicationHost {
         WorkerClassChoice(configuration.workerClass)
     }
     package func prepareToFork(_ configuration: GatewayConfiguration) {}
+    package func accessLogObserver(of configuration: GatewayConfiguration) -> (any AccessLogObserver)? { nil }
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }

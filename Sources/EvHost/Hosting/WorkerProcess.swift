@@ -136,7 +136,7 @@ final class WorkerProcess {
         } catch {
             return failToLoad(error)
         }
-        accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
+        accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,

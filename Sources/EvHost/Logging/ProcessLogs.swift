@@ -26,6 +26,16 @@ final class ProcessLogs {
         logger = errorLog.makeLogger(label: "evgateway")
     }
 
+    /// The access log of a worker; nil if nobody wants lines.
+    ///
+    /// - Parameter observer: the log of the app's language, which takes the place of the files.
+    @LoopActor
+    func makeAccessLog(observer: (any AccessLogObserver)?) -> AccessLog? {
+        let sinks: [any AccessLogSink] = observer == nil ? accessLog.map { [LogFileSink($0)] } ?? [] : []
+        guard observer != nil || !sinks.isEmpty else { return nil }
+        return AccessLog(format: accessLogFormat, sinks: sinks, observer: observer)
+    }
+
     /// Throws if the settings of a reload cannot be used.
     func check(_ settings: Settings) throws(ConfigurationError) {
         let configuration = settings.configuration

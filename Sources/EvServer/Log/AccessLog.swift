@@ -1,13 +1,17 @@
+// The access log of a worker: a line for each request, in batches of a turn of the loop. Lines go to sinks and requests
+// to an observer; which there are is decided where the worker is made.
+
 package import EvLoop
 import Glibc
 import HTTPCore
 
-/// Writes one line for each request, in batches of a turn of the loop.
 @LoopActor
 package final class AccessLog {
-    private let file: LogFile
+    private let sinks: [any AccessLogSink]
+    private let observer: (any AccessLogObserver)?
     private let format: AccessLogFormat
     private var buffer: [UInt8] = []
+    private var hasEnded = false
     private let processIdentifier = getpid()
 
     /// Lines are written early when so many bytes have gathered within a turn.
@@ -15,13 +19,19 @@ package final class AccessLog {
     /// Bytes that are shown of the request line of a refused head, which may be far too long.
     private static let refusedLine = 1024
 
-    /// Whether a line needs the field lines of the response.
+    /// Whether the field lines of responses are needed.
     let showsResponseFields: Bool
 
-    package init(file: LogFile, format: AccessLogFormat) {
-        self.file = file
+    /// - Parameters:
+    ///   - sinks: each gets every line.
+    ///   - observer: gets every request that has a line.
+    package init(
+        format: AccessLogFormat, sinks: [any AccessLogSink], observer: (any AccessLogObserver)? = nil
+    ) {
+        self.sinks = sinks
+        self.observer = observer
         self.format = format
-        showsResponseFields = format.showsResponseFields
+        showsResponseFields = format.showsResponseFields || observer != nil
     }
 
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
@@ -39,17 +49,16 @@ package final class AccessLog {
             record.version = head.version == .http11 ? "HTTP/1.1" : "HTTP/1.0"
             record.status = status
             record.bodyBytes = bodyBytes
-            append(
-                &record, since: exchange.startedAt, on: exchange.worker.loop,
-                requestField: { name, use in
-                    guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else {
-                        return
-                    }
-                    use(slice(field.value))
-                },
-                responseField: { name, use in
-                    exchange.sentLines.withUnsafeBytes { lines in FieldBlock.value(of: name, in: lines).map(use) }
-                })
+            exchange.sentLines.withUnsafeBytes { sent in
+                append(
+                    &record, since: exchange.startedAt, on: exchange.worker.loop, exchange, sentLines: sent,
+                    requestField: { name, use in
+                        guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else {
+                            return
+                        }
+                        use(slice(field.value))
+                    })
+            }
         }
     }
 
@@ -67,33 +76,51 @@ package final class AccessLog {
         record.status = status
         record.bodyBytes = bodyBytes
         append(
-            &record, since: start, on: connection.worker.loop, requestField: { _, _ in },
-            responseField: { name, use in FieldBlock.value(of: name, in: sentLines).map(use) })
+            &record, since: start, on: connection.worker.loop, nil, sentLines: sentLines, requestField: { _, _ in })
     }
 
     private func append(
-        _ record: inout AccessLogRecord, since start: Double, on loop: EventLoop, requestField: AccessLogFieldLookup,
-        responseField: AccessLogFieldLookup
+        _ record: inout AccessLogRecord, since start: Double, on loop: EventLoop, _ exchange: Exchange?,
+        sentLines: UnsafeRawBufferPointer, requestField: AccessLogFieldLookup
     ) {
         record.time = time(nil)
         record.duration = max(0, EventLoop.monotonicNow() - start)
         record.processIdentifier = processIdentifier
         // Before the next poll the lines are written; a guest has to be told that there is one.
-        if buffer.isEmpty { loop.noteChange() }
-        format.append(record, to: &buffer, requestField: requestField, responseField: responseField)
+        if !hasEnded { loop.noteChange() }
+        hasEnded = true
+        let before = buffer.count
+        format.append(
+            record, to: &buffer, requestField: requestField,
+            responseField: { name, use in FieldBlock.value(of: name, in: sentLines).map(use) })
+        if let observer {
+            buffer.withUnsafeBytes { bytes in
+                observer.requestEnded(
+                    FinishedRequest(
+                        record: record, line: UnsafeRawBufferPointer(rebasing: bytes[before..<(bytes.count - 1)]),
+                        responseFields: sentLines, exchange: exchange))
+            }
+            if sinks.isEmpty { buffer.removeAll(keepingCapacity: true) }
+        }
         if buffer.count >= Self.batch { flush() }
     }
 
+    /// Writes the lines that have gathered. What the observer's language logs comes only now.
     package func flush() {
-        guard !buffer.isEmpty else { return }
-        buffer.withUnsafeBytes { file.write($0) }
-        buffer.removeAll(keepingCapacity: true)
+        guard hasEnded else { return }
+        hasEnded = false
+        if !buffer.isEmpty {
+            buffer.withUnsafeBytes { bytes in for sink in sinks { sink.write(bytes) } }
+            buffer.removeAll(keepingCapacity: true)
+        }
+        observer?.turnEnded()
     }
 
     /// Continues in the file that has the log's path now.
     package func reopen() throws(SystemError) {
         flush()
-        try file.reopen()
+        observer?.reopen()
+        for sink in sinks { try sink.reopen() }
     }
 }
 
