@@ -9,8 +9,37 @@ package protocol AccessLogSink: AnyObject {
     /// Takes the lines of a turn of the loop, each whole and with its line feed. What cannot be written is counted.
     func write(_ lines: UnsafeRawBufferPointer)
 
+    /// Once a second: what could not be written at once is tried again.
+    func retry()
+
+    /// Before the worker ends: waits a moment for what has not been taken yet.
+    func finish()
+
     /// Opens anew what has a name that may mean another file now; a sink without one does nothing.
     func reopen() throws(SystemError)
+
+    /// As messages name it: `the access log /var/log/access.log`.
+    var name: String { get }
+
+    /// Returns how many lines were lost since the last call.
+    func takeLost() -> LostLines
+}
+
+extension AccessLogSink {
+    package func retry() {}
+    package func finish() {}
+    package func reopen() throws(SystemError) {}
+}
+
+/// Counts requests, whether they have a line or not.
+@LoopActor
+package protocol RequestMetrics: AnyObject {
+    /// A request has ended after so many seconds.
+    func requestEnded(status: Int, duration: Double)
+    /// Once after the turn in which there was one.
+    func turnEnded()
+    /// Returns how much was lost since the last call.
+    func takeLost() -> LostLines
 }
 
 /// Takes each request that has a line in the log, such as for a log in the app's own language.
@@ -45,7 +74,11 @@ package final class LogFileSink: AccessLogSink {
 
     package init(_ file: LogFile) { self.file = file }
 
-    package func write(_ lines: UnsafeRawBufferPointer) { file.write(lines) }
+    package var name: String { file.path == "-" ? "the access log" : "the access log \(file.path)" }
 
+    package func write(_ lines: UnsafeRawBufferPointer) { file.write(lines) }
+    package func retry() { file.retry() }
+    package func finish() { file.finish(seconds: 0.5) }
+    package func takeLost() -> LostLines { file.takeLost() }
     package func reopen() throws(SystemError) { try file.reopen() }
 }
