@@ -84,8 +84,8 @@ struct LineQueue {
         return count
     }
 
-    /// Forgets the rest of a line of which a part was taken, because the next byte goes elsewhere. Returns 1 if there was
-    /// one.
+    /// Forgets the rest of a line of which a part was taken, because the next byte goes elsewhere. Returns 1 if there
+    /// was one.
     mutating func removeTornLine() -> Int {
         guard isInsideLine else { return 0 }
         isInsideLine = false

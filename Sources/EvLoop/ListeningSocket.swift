@@ -69,8 +69,8 @@ package struct ListeningSocket: Sendable {
         Socket.close(fileDescriptor)
     }
 
-    /// Connections that wait to be accepted: of a TCP socket that listens, tcp(7) counts them in `tcpi_unacked`. Nil for
-    /// another one.
+    /// Connections that wait to be accepted: of a TCP socket that listens, `tcpi_unacked` of tcp(7) counts them. Nil
+    /// for another one.
     package var waitingConnections: Int? {
         guard !isUnix else { return nil }
         var info = tcp_info()

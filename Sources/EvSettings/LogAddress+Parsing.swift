@@ -3,8 +3,8 @@
 package import EvLoop
 
 extension LogAddress {
-    /// `udp://HOST:PORT`, `tcp://HOST:PORT`, `unix://PATH`, `unix://PATH#dgram`, `unix://PATH#stream`. Without a host it is
-    /// localhost, without a port 514.
+    /// `udp://HOST:PORT`, `tcp://HOST:PORT`, `unix://PATH`, `unix://PATH#dgram`, `unix://PATH#stream`. Without a host
+    /// it is localhost, without a port 514.
     package init(syslog text: String) throws(ValueError) {
         if text.hasPrefix("unix://") {
             let parts = text.dropFirst(7).split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)

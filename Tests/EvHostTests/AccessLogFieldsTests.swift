@@ -44,8 +44,8 @@ import Testing
 
     @Test func fieldsOfLogfmt() throws {
         let line = text(try render("logfmt", path: Array("/a".utf8), field: Array("m e".utf8), line: Array("GET".utf8)))
-        let end = #" method=GET path=/a protocol=HTTP/1.1 status=200 bytes=13 duration=1.500000 user_agent="m e" pid=4711"#
-        #expect(line.hasSuffix(end + "\n"))
+        let middle = " method=GET path=/a protocol=HTTP/1.1 status=200 bytes=13 duration=1.500000 "
+        #expect(line.hasSuffix(middle + #"user_agent="m e" pid=4711"# + "\n"))
     }
 
     @Test func headThatWasNotReadHasItsLine() throws {
@@ -58,7 +58,9 @@ import Testing
     /// Any bytes: a strict reader finds what was sent, with U+FFFD where that was no UTF-8.
     @Test(arguments: 0..<2000) func anyBytesReadBack(_ seed: Int) throws {
         var random = SplitMix(UInt64(seed))
-        let pool: [UInt8] = [0x22, 0x5C, 0x0A, 0x0D, 0x00, 0x1B, 0x7F, 0x3D, 0x20, 0x2C, 0x7D, 0x80, 0xE2, 0xA8, 0xC2, 0x85]
+        let pool: [UInt8] = [
+            0x22, 0x5C, 0x0A, 0x0D, 0x00, 0x1B, 0x7F, 0x3D, 0x20, 0x2C, 0x7D, 0x80, 0xE2, 0xA8, 0xC2, 0x85,
+        ]
         func bytes() -> [UInt8] {
             (0..<random.next(40)).map { _ in
                 random.next(2) == 0 ? pool[random.next(pool.count)] : UInt8(random.next(256))

@@ -145,10 +145,15 @@ import Testing
         var queue = LineQueue()
         bytes("one\ntwo\n") { _ = queue.append($0) }
         var isFirst = true
-        #expect(queue.drain { _ in defer { isFirst = false }; return isFirst ? 2 : -Int(EPIPE) } == -Int(EPIPE))
+        #expect(
+            queue.drain { _ in
+                defer { isFirst = false }; return isFirst ? 2 : -Int(EPIPE)
+            } == -Int(EPIPE))
         #expect(queue.removeTornLine() == 1 && queue.removeTornLine() == 0)
         var taken: [UInt8] = []
-        _ = queue.drain { piece in taken += piece; return piece.count }
+        _ = queue.drain { piece in
+            taken += piece; return piece.count
+        }
         #expect(String(decoding: taken, as: UTF8.self) == "two\n")
     }
 

@@ -83,7 +83,8 @@ final class GatewayMaster {
             })
     }
 
-    /// What the master measures, by gunicorn's names: the workers when their number changes, and once a second what waits.
+    /// What the master measures, by gunicorn's names: the workers when their number changes, and once a second how many
+    /// connections wait.
     private func turnEnded(isTick: Bool, _ logs: ProcessLogs) {
         if isTick { logs.errorLog.retry() }
         guard let metrics = logs.masterMetrics, let supervisor else { return }

@@ -265,8 +265,8 @@ final class WorkerProcess {
         if syslog.count > 0 { all.append(("the error log in syslog", syslog)) }
         for (name, lost) in all {
             nextLossReport = now + 60
-            let what = name == "statsd" ? "Lost \(lost.count) datagrams for statsd" : "Lost \(lost.count) lines of \(name)"
-            logger.warning("\(what): \(lost.reasonText) (pid: \(getpid()))")
+            let what = name == "statsd" ? "datagrams for statsd" : "lines of \(name)"
+            logger.warning("Lost \(lost.count) \(what): \(lost.reasonText) (pid: \(getpid()))")
         }
     }
 

@@ -1,5 +1,5 @@
-// Who else gets logs and metrics: a syslog daemon, a statsd collector. Their addresses are looked up here, in the master,
-// at the start and at a reload; each process opens sockets of its own.
+// Who else gets logs and metrics: a syslog daemon, a statsd collector. Their addresses are looked up here, in the
+// master, at the start and at a reload; each process opens sockets of its own.
 
 import EvLoop
 import EvSettings

@@ -38,7 +38,8 @@ package final class AccessLog {
     let showsResponseFields: Bool
     /// Whether somebody wants to know how long requests took.
     let showsDuration: Bool
-    /// The variables of the app's environ that lines show, as they were typed. `Exchange.loggedVariables` has their values.
+    /// The variables of the app's environ that lines show, as they were typed. Their values are in
+    /// `Exchange.loggedVariables`.
     package let variables: [[UInt8]]
 
     /// - Parameters:
@@ -59,7 +60,8 @@ package final class AccessLog {
         showsFractions = hasLines && format.form != .atoms
         showsResponseFields = hasLines && format.showsResponseFields || observer != nil
         showsDuration =
-            metrics != nil || observer != nil || hasLines && (format.showsDuration || configuration.filter.slowerThan > 0)
+            metrics != nil || observer != nil
+            || hasLines && (format.showsDuration || configuration.filter.slowerThan > 0)
         variables = hasLines ? format.variables : []
     }
 

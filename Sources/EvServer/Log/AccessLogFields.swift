@@ -1,5 +1,5 @@
-// The two forms of a line for machines: a JSON object, and logfmt's `key=value` pairs. Law: whatever a client sends, the
-// line is one line of valid UTF-8 that a parser reads back to the same fields; no byte of a value ends the value.
+// The two forms of a line for machines: a JSON object, and logfmt's `key=value` pairs. Law: whatever a client sends,
+// the line is one line of valid UTF-8 that a parser reads back to the same fields; no byte of a value ends the value.
 
 import EvLoop
 

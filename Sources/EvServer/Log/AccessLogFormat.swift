@@ -1,6 +1,6 @@
-// The access log's line as a value: a format in gunicorn's `%(x)s` notation is compiled once into atoms, and a
-// record is rendered by walking them; two forms for machines are there by their names. What a client sent is escaped here, so a line is one line and a quoted
-// field ends where its quote is. No I/O and no clock.
+// The access log's line as a value: a format in gunicorn's `%(x)s` notation is compiled once into atoms, and a record
+// is rendered by walking them; two forms for machines are there by their names. What a client sent is escaped here, so a
+// line is one line and a quoted field ends where its quote is. No I/O and no clock.
 
 /// Why an access log format cannot be used.
 package struct AccessLogFormatError: Error, Equatable, CustomStringConvertible {
@@ -42,8 +42,8 @@ package struct AccessLogFormat: Equatable, Sendable {
             || atoms.contains { [.milliseconds, .microseconds, .decimalSeconds].contains($0) }
     }
 
-    /// Compiles `text`: `json` or `logfmt`, or a text with `%(x)s` with an atom of gunicorn's (`h l u t r m U q H s B b f a T M D L p {name}i {name}o
-    /// {name}e`), and `%%` for a percent sign. Atoms that are not known print `-`.
+    /// Compiles `text`: `json` or `logfmt`, or a text with `%(x)s` for an atom of gunicorn's (`h l u t r m U q H s B b
+    /// f a T M D L p {name}i {name}o {name}e`), and `%%` for a percent sign. Atoms that are not known print `-`.
     package init(parsing text: String) throws(AccessLogFormatError) {
         form = text == "json" ? .json : text == "logfmt" ? .logfmt : .atoms
         guard form == .atoms else {
