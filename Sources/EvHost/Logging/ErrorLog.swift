@@ -135,9 +135,14 @@ package final class ErrorLog: Sendable {
                 LogLine.append(message: message, metadata: metadata, to: &text)
                 text.withUnsafeBytes { syslog.write($0, level: level) }
             }
-            state.statsd?.count(level)
+            state.statsd?.count(level, isException: Self.exceptions.contains { message.hasPrefix($0) })
         }
     }
+}
+
+extension ErrorLog {
+    /// What gunicorn logs with a traceback, which statsd counts by itself.
+    private static let exceptions = ["Error handling request ", "Exception in worker process"]
 }
 
 extension ErrorLog.State {

@@ -40,8 +40,9 @@ package final class Statsd {
     package func increment(_ name: StaticString, _ count: Int = 1) { add(name, String(count), "|c|@1.0") }
 
     /// Counts a line of the error log, and sends that at once.
-    package func count(_ level: Logger.Level) {
+    package func count(_ level: Logger.Level, isException: Bool) {
         switch level {
+        case _ where isException: increment("gunicorn.log.exception")
         case .critical: increment("gunicorn.log.critical")
         case .error: increment("gunicorn.log.error")
         case .warning: increment("gunicorn.log.warning")

@@ -1,6 +1,6 @@
 // The access log's line as a value: a format in gunicorn's `%(x)s` notation is compiled once into atoms, and a record
-// is rendered by walking them; two forms for machines are there by their names. What a client sent is escaped here, so a
-// line is one line and a quoted field ends where its quote is. No I/O and no clock.
+// is rendered by walking them; two forms for machines are there by their names. What a client sent is escaped here, so
+// a line is one line and a quoted field ends where its quote is. No I/O and no clock.
 
 /// Why an access log format cannot be used.
 package struct AccessLogFormatError: Error, Equatable, CustomStringConvertible {
