@@ -126,6 +126,10 @@ ROTATIONS = {
 }
 
 
+def workers_in(log):
+    return {line.split()[0] for line in log.read_text().splitlines()} if log.exists() else set()
+
+
 @pytest.mark.skipif(not LOGROTATE, reason="there is no logrotate")
 @pytest.mark.parametrize("way", ROTATIONS)
 def test_logrotate_at_full_load(gateway, tmp_path, way):
@@ -139,7 +143,8 @@ def test_logrotate_at_full_load(gateway, tmp_path, way):
     wait.until(lambda: errors.exists() and errors.read_text().count("Worker ready") == 2, "two workers are ready")
     option, script = ROTATIONS[way]
     rules = tmp_path / "rules"
-    rules.write_text(f"{logs}/*.log {{\nrotate 9\n{option}\nsu {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}\n"
+    owner = f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
+    rules.write_text(f"{logs}/*.log {{\nrotate 9\n{option}\nsu {owner}\n"
                      f"sharedscripts\n{script.replace('PID', str(server.pid))}\n}}\n")
     rules.chmod(0o644)
     target = "/log?line=id%3D{id}."
@@ -152,8 +157,7 @@ def test_logrotate_at_full_load(gateway, tmp_path, way):
             assert (done.returncode, done.stdout + done.stderr) == (0, "")
             if way == "moved":
                 # Each worker opens both files anew, the access log last, and no line of it is in the old files then.
-                wait.until(lambda: access.exists() and len({
-                    line.split()[0] for line in access.read_text().splitlines() if line}) == 2, "lines of both workers")
+                wait.until(lambda: len(workers_in(access)) == 2, "lines of both workers")
                 sizes = [os.stat(f"{file}.1").st_size for file in (access, errors)]
                 load.wait_for_more(100)
                 assert sizes == [os.stat(f"{file}.1").st_size for file in (access, errors)]
