@@ -114,6 +114,14 @@ package final class LogFile {
         _ = lost.take()
     }
 
+    /// Writes what `note` says of the lines that were lost, if there are any and the log takes lines again.
+    package func noteLost(_ note: (LostLines) -> [UInt8]) {
+        guard lost.count > 0, queue.isEmpty else { return }
+        let former = lost.take()
+        note(former).withUnsafeBytes { write($0) }
+        if lost.count > 0 { lost = former }
+    }
+
     /// Returns how many lines were lost since the last call.
     package func takeLost() -> LostLines { lost.take() }
 

@@ -154,7 +154,7 @@ def test_daemon_that_is_restarted_gets_messages_again(gateway, collector):
         return any(message.endswith(b"] after") for message in second.messages())
     wait.until(again, "a message for the new daemon")
     assert server.stop() == 0
-    assert re.search(r"\[WARNING\] Lost \d+ lines of the access log in syslog", server.error_log())
+    assert re.search(r"\[WARNING\] Lost \d+ lines? of the access log in syslog", server.error_log())
 
 
 @pytest.mark.parametrize("kind", ["dgram", "stream", "tcp"])
@@ -166,7 +166,7 @@ def test_daemon_that_is_stuck_delays_no_request(gateway, collector, kind):
     with server.connect() as wire:
         for number in range(1200):
             assert wire.get(f"/?{number}", fields=fields).status == 200
-    server.wait_for_log(r"\[WARNING\] Lost \d+ lines of the access log in syslog: its reader does not keep up")
+    server.wait_for_log(r"\[WARNING\] Lost \d+ lines? of the access log in syslog: its reader does not keep up")
     assert server.stop() == 0
 
 
@@ -270,5 +270,5 @@ def test_workers_and_backlog_are_measured(gateway, collector):
 def test_collector_that_is_not_there_is_reported(gateway, tmp_path):
     server = gateway("contract:app", "--statsd-host", f"unix://{tmp_path}/none")
     assert server.get("/").status == 200
-    server.wait_for_log(r"\[WARNING\] Lost \d+ datagrams for statsd: No such file or directory")
+    server.wait_for_log(r"\[WARNING\] Lost \d+ datagrams? for statsd: No such file or directory")
     assert server.stop() == 0

@@ -80,6 +80,7 @@ final class WorkerProcess {
         if exitCode == nil {
             host.run(loop)
             if exitCode == nil { loopHasEnded() }
+            accessLog?.flush()
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
         if wasInterrupted { try? callHook(.workerInt) }
@@ -226,6 +227,7 @@ final class WorkerProcess {
         // Buffered lines were logged before the rotation, so they go to the old file.
         accessLog?.flush()
         logs.reopen()
+        accessLog?.reopened()
         rememberLogs()
     }
 
@@ -265,8 +267,9 @@ final class WorkerProcess {
         if syslog.count > 0 { all.append(("the error log in syslog", syslog)) }
         for (name, lost) in all {
             nextLossReport = now + 60
-            let what = name == "statsd" ? "datagrams for statsd" : "lines of \(name)"
-            logger.warning("Lost \(lost.count) \(what): \(lost.reasonText) (pid: \(getpid()))")
+            let isStatsd = name == "statsd"
+            let what = isStatsd ? lost.counted("datagram") + " for statsd" : lost.counted("line") + " of \(name)"
+            logger.warning("Lost \(what): \(lost.reasonText) (pid: \(getpid()))")
         }
     }
 

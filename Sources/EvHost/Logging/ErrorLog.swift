@@ -45,6 +45,7 @@ package final class ErrorLog: Sendable {
     package func retry() {
         state.withLock { state in
             state.file.retry()
+            state.noteLost()
             state.syslog?.retry()
         }
     }
@@ -151,21 +152,29 @@ extension ErrorLog.State {
         line.removeAll(keepingCapacity: line.capacity <= 16_384)
     }
 
-    /// Writes whole lines; and after lines that were lost, as soon as one has been written, how many.
+    /// Writes whole lines; and after lines that were lost, as soon as the log takes some again, how many.
     func put(_ lines: UnsafeRawBufferPointer) {
-        let before = file.lost.count
         file.write(lines)
-        guard before > 0, file.lost.count == before else { return }
-        let lost = file.takeLost()
-        var note: [UInt8] = []
-        LogLine.append(
-            stamp: stamp, processIdentifier: getpid(), level: .warning,
-            message: "Lost \(lost.count) lines of this log: \(lost.reasonText)", metadata: [], to: &note)
-        note.withUnsafeBytes { file.write($0) }
+        noteLost()
+    }
+
+    func noteLost() {
+        file.noteLost { lost in
+            var note: [UInt8] = []
+            var stamp: [UInt8] = []
+            LocalTime(secondsSinceEpoch: time(nil)).appendISO(to: &stamp)
+            LogLine.append(
+                stamp: stamp, processIdentifier: getpid(), level: .warning,
+                message: "Lost \(lost.counted("line")) of this log: \(lost.reasonText)", metadata: [], to: &note)
+            return note
+        }
     }
 }
 
 extension LostLines {
+    /// `1 line`, `2 lines`.
+    func counted(_ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     /// The reason in words, without a full stop.
     package var reasonText: String {
         switch reason {

@@ -15,9 +15,6 @@ package protocol AccessLogSink: AnyObject {
     /// Before the worker ends: waits a moment for what has not been taken yet.
     func finish()
 
-    /// Opens anew what has a name that may mean another file now; a sink without one does nothing.
-    func reopen() throws(SystemError)
-
     /// As messages name it: `the access log /var/log/access.log`.
     var name: String { get }
 
@@ -28,7 +25,6 @@ package protocol AccessLogSink: AnyObject {
 extension AccessLogSink {
     package func retry() {}
     package func finish() {}
-    package func reopen() throws(SystemError) {}
 }
 
 /// Counts requests, whether they have a line or not.
@@ -49,11 +45,11 @@ package protocol AccessLogObserver: AnyObject {
     /// needed, and call nothing of the app's before `turnEnded`.
     func requestEnded(_ request: borrowing FinishedRequest)
 
-    /// Once after the turn in which `requestEnded` was called, before the next poll; and before the worker ends. No
+    /// Once after the turn in which `requestEnded` was called, before the next poll; and when the loop has ended. No
     /// task of the app's is on the stack.
     func turnEnded()
 
-    /// The logs are to be opened again, after a rotation.
+    /// The server has opened its logs again, after a rotation: the observer's turn. Called by the loop, as `turnEnded`.
     func reopen()
 }
 
@@ -80,5 +76,4 @@ package final class LogFileSink: AccessLogSink {
     package func retry() { file.retry() }
     package func finish() { file.finish(seconds: 0.5) }
     package func takeLost() -> LostLines { file.takeLost() }
-    package func reopen() throws(SystemError) { try file.reopen() }
 }
