@@ -107,7 +107,7 @@ package final class LogSocket {
     package func send(_ line: UnsafeRawBufferPointer) {
         guard !line.isEmpty else { return }
         if isStream {
-            lost.add(queue.append(line), failure)
+            lost.add(queue.append(line), descriptor >= 0 ? EAGAIN : failure)
             retry()
         } else if connect() {
             // Connecting may have told that it is a stream.
@@ -137,7 +137,7 @@ package final class LogSocket {
             let left = end - EventLoop.monotonicNow()
             guard left > 0, poll(&waited, 1, Int32(left * 1000) + 1) > 0 else { break }
         }
-        lost.add(queue.removeAll(), failure)
+        lost.add(queue.removeAll(), descriptor >= 0 ? EAGAIN : failure)
     }
 
     /// In a forked child: what waits is the parent's to send, and the connection is its too.
