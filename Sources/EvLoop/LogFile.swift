@@ -97,6 +97,13 @@ package final class LogFile {
         return queue.isEmpty
     }
 
+    /// What is to become writable before something that waits can be written; nil if nothing waits.
+    package var waitingDescriptor: Int32? {
+        guard !queue.isEmpty else { return nil }
+        if case .nonBlocking(let own) = way { return own }
+        return fileDescriptor
+    }
+
     /// Waits up to `seconds` for what has not been taken yet; what remains is lost. For the end of a process.
     package func finish(seconds: Double) {
         let end = EventLoop.monotonicNow() + seconds

@@ -309,7 +309,7 @@ package final class Worker {
 
     private func beat() {
         loop.onCheck?()
-        accessLog?.retry()
+        accessLog?.retry(on: loop)
         slot.heartbeat = EventLoop.monotonicNow()
         slot.idle = UInt32(clamping: deadlines.count(of: .keepAlive))
         // The list keeps the order in which requests began, but for those that waited for their bodies.

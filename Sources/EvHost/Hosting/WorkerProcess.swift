@@ -29,6 +29,8 @@ final class WorkerProcess {
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     private var nextLossReport = 0.0
+    /// Of the error log.
+    private let drain: LogDrain
 
     /// Runs the worker to its end and returns the exit code of the process.
     nonisolated static func run(
@@ -71,6 +73,8 @@ final class WorkerProcess {
         self.logs = logs
         self.loop = loop
         logger = logs.logger
+        let errorLog = logs.errorLog
+        drain = LogDrain(loop) { errorLog.retry() }
     }
 
     private func run() -> Int32 {
@@ -246,7 +250,7 @@ final class WorkerProcess {
         loop.onCheck = { [unowned self] in
             LoopActor.assumeIsolated {
                 self.checkDescriptors()
-                self.logs.errorLog.retry()
+                self.drain.look(at: self.logs.errorLog.retry() ? nil : self.logs.errorLog.waitingDescriptor)
                 self.reportLostLines(atOnce: false)
             }
         }
