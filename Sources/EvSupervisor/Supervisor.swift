@@ -15,6 +15,7 @@ package final class Supervisor {
     let onReopenLogs: () -> Void
     let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
+    let onTurn: (_ isTick: Bool) -> Void
 
     var state: SupervisorState
     let slotCount: Int
@@ -37,11 +38,13 @@ package final class Supervisor {
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
+    ///   - onTurn: called when workers may have come or gone, and at least once a second, which `isTick` tells.
     ///   - worker: the body of a worker process; its result is the process's exit code (``ExitCode``).
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
-        reconfigure: @escaping () -> Reconfiguration = { .keep }, worker: @escaping (WorkerContext) -> Int32
+        reconfigure: @escaping () -> Reconfiguration = { .keep }, onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
+        worker: @escaping (WorkerContext) -> Int32
     ) {
         self.configuration = configuration
         self.logger = logger
@@ -50,6 +53,7 @@ package final class Supervisor {
         self.onReopenLogs = onReopenLogs
         self.reconfigure = reconfigure
         self.worker = worker
+        self.onTurn = onTurn
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
         slotCount = max(64, configuration.workers * 4)
         state = SupervisorState(workers: configuration.workers, slots: slotCount, limits: configuration.limits)
@@ -134,7 +138,8 @@ package final class Supervisor {
             }
             let now = EventLoop.monotonicNow()
             let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity)
-            if nextTick <= now {
+            let isTick = nextTick <= now
+            if isTick {
                 lastTick = now
                 feed(.tick(heartbeats: heartbeats()))
             } else {
@@ -153,6 +158,7 @@ package final class Supervisor {
                 feed(event)
             }
             closeFormerListeners()
+            onTurn(isTick)
         }
     }
 

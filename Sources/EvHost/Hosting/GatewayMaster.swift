@@ -16,6 +16,8 @@ final class GatewayMaster {
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
     private var supervisor: Supervisor?
+    /// As statsd was told last.
+    private var measuredWorkers: Int?
     /// The variables that the configuration has set.
     private var variableNames: Set<String> = []
     /// That of the start.
@@ -63,6 +65,7 @@ final class GatewayMaster {
         // They hold each other, and the supervisor the loop with its descriptors.
         defer { self.supervisor = nil }
         let code = supervisor.run()
+        logs.errorLog.finish()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
         }
@@ -73,11 +76,25 @@ final class GatewayMaster {
         Supervisor(
             configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
             hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
-            reconfigure: { [self] in reconfigure(logs) },
+            reconfigure: { [self] in reconfigure(logs) }, onTurn: { [self] in turnEnded(isTick: $0, logs) },
             worker: { [self] context in
                 WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs)
             })
+    }
+
+    /// What the master measures, by gunicorn's names: the workers when their number changes, and once a second how many
+    /// connections wait.
+    private func turnEnded(isTick: Bool, _ logs: ProcessLogs) {
+        if isTick { logs.errorLog.retry() }
+        guard let metrics = logs.masterMetrics, let supervisor else { return }
+        let workers = supervisor.workers.count
+        if workers != measuredWorkers { metrics.gauge("gunicorn.workers", workers) }
+        measuredWorkers = workers
+        if isTick, configuration.measuresBacklog, let waiting = supervisor.waitingConnections {
+            metrics.histogram("gunicorn.backlog", waiting)
+        }
+        metrics.flush()
     }
 
     /// A sentence for each hook of the configuration that is never called.

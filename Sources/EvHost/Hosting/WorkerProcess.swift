@@ -27,6 +27,8 @@ final class WorkerProcess {
     private var isLeaving = false
     private var wasInterrupted = false
     private var exitCode: Int32?
+    /// Monotonic seconds before which no further lost lines are reported.
+    private var nextLossReport = 0.0
 
     /// Runs the worker to its end and returns the exit code of the process.
     nonisolated static func run(
@@ -34,6 +36,7 @@ final class WorkerProcess {
         context: WorkerContext, logs: ProcessLogs
     ) -> Int32 {
         Fork.watch()
+        logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
         } catch {
@@ -86,6 +89,8 @@ final class WorkerProcess {
         Fork.block(WorkerContext.signals)
         signals = []
         control = nil
+        reportLostLines(atOnce: true)
+        logs.errorLog.finish()
         return exitCode ?? 0
     }
 
@@ -136,7 +141,8 @@ final class WorkerProcess {
         } catch {
             return failToLoad(error)
         }
-        accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
+        accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
+        if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
@@ -235,14 +241,32 @@ final class WorkerProcess {
         }
         rememberLogs()
         Self.current = self
-        loop.onCheck = { [unowned self] in LoopActor.assumeIsolated { self.checkDescriptors() } }
+        loop.onCheck = { [unowned self] in
+            LoopActor.assumeIsolated {
+                self.checkDescriptors()
+                self.logs.errorLog.retry()
+                self.reportLostLines(atOnce: false)
+            }
+        }
         EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
     }
 
     /// Standard streams are left out: apps may redirect them.
     private func rememberLogs() {
-        for log in [logs.errorLog.fileDescriptor, logs.accessLog?.fileDescriptor].compactMap(\.self) where log > 2 {
-            descriptors.remember(log, as: "a log file")
+        for log in logs.descriptors where log > 2 { descriptors.remember(log, as: "a log file") }
+    }
+
+    /// Says how many lines of the access log were lost: when it begins, then once a minute, and at the end.
+    private func reportLostLines(atOnce: Bool) {
+        let now = EventLoop.monotonicNow()
+        guard atOnce || now >= nextLossReport else { return }
+        var all = accessLog?.takeLost() ?? []
+        let syslog = logs.errorLog.takeLostToSyslog()
+        if syslog.count > 0 { all.append(("the error log in syslog", syslog)) }
+        for (name, lost) in all {
+            nextLossReport = now + 60
+            let what = name == "statsd" ? "datagrams for statsd" : "lines of \(name)"
+            logger.warning("Lost \(lost.count) \(what): \(lost.reasonText) (pid: \(getpid()))")
         }
     }
 

@@ -125,6 +125,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
 
@@ -154,7 +155,6 @@ struct ForeignFlag: Sendable {
         ("--compress-responses", "let the proxy or the app compress"),
         ("--rotate-logs", rotation),
         ("--http-websockets --ws-per-message-deflate", "WebSocket is not spoken"),
-        ("--log-x-forwarded-for", "write --access-logformat FORMAT"),
         ("--setup-only", "no files are generated"),
         (
             "--debug-mode --enable-debugger --enable-profiler --enable-coverage --enable-recorder --enable-gdb",
