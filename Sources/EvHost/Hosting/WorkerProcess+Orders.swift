@@ -1,7 +1,8 @@
-// What a worker is told, and by whom: the master's commands over the control socket, and signals, which say the same and
-// may come from anybody. Each is obeyed once.
+// What a worker is told: the master's commands over the control socket, and signals, which say the same and may come
+// from anybody. Each is obeyed once.
 
 import EvLoop
+import EvServer
 import EvSupervisor
 import Glibc
 import Logging
@@ -58,6 +59,7 @@ extension WorkerProcess {
 
     private func obey(_ command: ControlCommand) {
         switch command {
+        case .announce: worker?.announce()
         case .stop: drain(takesQueue: true)
         case .retire: drain(takesQueue: false)
         case .quit: quit()
