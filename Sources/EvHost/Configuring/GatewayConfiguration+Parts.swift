@@ -22,6 +22,7 @@ extension GatewayConfiguration {
         server.requestTimeout = requestTimeout
         server.maxRequests = maxRequests
         server.maxRequestsJitter = maxRequestsJitter
+        server.measuresLoad = maxWorkers > 0
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
@@ -38,7 +39,8 @@ extension GatewayConfiguration {
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
-            gracefulTimeout: gracefulTimeout, pidFile: pidFile, socketMode: socketMode, toleratesThreads: preload)
+            gracefulTimeout: gracefulTimeout, shutdownDelay: shutdownDelay, mostWorkers: maxWorkers,
+            idleTimeout: workerIdleTimeout, pidFile: pidFile, socketMode: socketMode, toleratesThreads: preload)
     }
 }
 

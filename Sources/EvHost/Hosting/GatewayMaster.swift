@@ -11,6 +11,7 @@ import Logging
 final class GatewayMaster {
     let host: any ApplicationHost
     let reader: SettingsReader
+    private let image: ProgramImage?
     var settings: Settings
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
@@ -26,9 +27,12 @@ final class GatewayMaster {
     let isPreloaded: Bool
     let hasReusePort: Bool
 
-    init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
+    init(
+        _ host: any ApplicationHost, _ reader: SettingsReader, _ image: ProgramImage?
+    ) throws(ConfigurationError) {
         self.host = host
         self.reader = reader
+        self.image = image
         settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
@@ -77,6 +81,8 @@ final class GatewayMaster {
             configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
             hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
             reconfigure: { [self] in reconfigure(logs) }, onTurn: { [self] in turnEnded(isTick: $0, logs) },
+            reconfigure: { [self] in reconfigure(logs) }, handover: image?.handover,
+            execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs)
@@ -152,6 +158,10 @@ final class GatewayMaster {
                 a worker holds about \(max(0, limit - ownDescriptors)) (ulimit -Hn, LimitNOFILE)
                 """)
         }
+        if 1..<configuration.workers ~= configuration.maxWorkers {
+            logger.warning(
+                "--max-workers \(configuration.maxWorkers) is less than --workers \(configuration.workers): no effect")
+        }
         if configuration.workerClass.spoolsBodies { spool.check(logger) }
     }
 
@@ -176,6 +186,7 @@ extension SupervisorHooks {
                 try host.callHook(.whenReady, worker: nil, new: nil, old: nil)
             },
             onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
-            workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
+            workersChanged: { call(.workersChanged, new: $0, old: $1) },
+            preExec: { try host.callHook(.preExec, worker: nil, new: nil, old: nil) }, onExit: { call(.onExit) })
     }
 }
