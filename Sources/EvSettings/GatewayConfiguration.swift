@@ -88,6 +88,14 @@ package struct GatewayConfiguration: Sendable {
     package var umask: Int?
     package var sendsServerHeader = true
     package var checkOnly = false
+
+    /// Workers start anew when files of the app change.
+    package var reload = false
+    package var reloadEngine = ReloadEngine.auto
+    /// Files, folders and globs.
+    package var reloadExtraFiles: [String] = []
+    package var reloadExcludes: [String] = []
+
     package var printsConfiguration = false
 
     package init() {}
@@ -96,6 +104,14 @@ package struct GatewayConfiguration: Sendable {
     package var threads: Int { threadsAsked ?? (isSync ? 1 : 8) }
     /// `--threads` asks for more than one.
     package var asksForThreads: Bool { (threadsAsked ?? 1) > 1 }
+}
+
+/// `--reload-engine`: how changes of files are noticed.
+package enum ReloadEngine: String, CaseIterable, Sendable {
+    /// inotify where it can be had, else poll.
+    case auto
+    case poll
+    case inotify
 }
 
 /// `--log-level`.

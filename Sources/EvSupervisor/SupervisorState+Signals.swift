@@ -16,7 +16,10 @@ extension SupervisorState {
         case SIGTERM, SIGINT, SIGQUIT:
             if stop != nil { return hasten(now) }
             beginStop(quick: number != SIGTERM, code: ExitCode.success, now)
-        case SIGHUP: if stop == nil { actions.append(.reconfigure) }
+        case SIGHUP:
+            guard stop == nil else { return }
+            isReloadAbrupt = false
+            actions.append(.reconfigure)
         case SIGTTIN: addWorker(now)
         case SIGTTOU: removeWorker(now)
         case SIGUSR1: reopenLogs()

@@ -15,6 +15,7 @@ final class GatewayMaster {
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
+    private(set) var isClassCertain = true
     private var supervisor: Supervisor?
     /// The variables that the configuration has set.
     private var variableNames: Set<String> = []
@@ -55,6 +56,9 @@ final class GatewayMaster {
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
         for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
+        if configuration.reload {
+            logs.logger.warning("--reload is for development: workers start anew when files of the app change")
+        }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         host.prepareToFork(configuration)
@@ -76,7 +80,8 @@ final class GatewayMaster {
             reconfigure: { [self] in reconfigure(logs) },
             worker: { [self] context in
                 WorkerProcess.run(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs)
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: ReloadPlan(settings, reader))
             })
     }
 
@@ -119,6 +124,7 @@ final class GatewayMaster {
     func chooseWorkerClass(_ logger: Logger) {
         let choice = host.chooseWorkerClass(for: configuration)
         configuration.workerClass = choice.workerClass
+        isClassCertain = choice.isCertain
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     }
 

@@ -16,6 +16,7 @@ final class WorkerProcess {
     private let spool: SpoolConfiguration
     private let context: WorkerContext
     private let logs: ProcessLogs
+    private let reload: ReloadPlan?
     private let loop: EventLoop
     private let logger: Logger
 
@@ -27,11 +28,14 @@ final class WorkerProcess {
     private var isLeaving = false
     private var wasInterrupted = false
     private var exitCode: Int32?
+    private var reloader: Reloader?
+    /// The app could not be loaded, and with `--reload` the worker says so to clients.
+    private var isWithoutApp = false
 
     /// Runs the worker to its end and returns the exit code of the process.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?
     ) -> Int32 {
         Fork.watch()
         do throws(ApplicationError) {
@@ -48,7 +52,8 @@ final class WorkerProcess {
             nonisolated(unsafe) let (host, logs) = (host, logs)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: reload, loop: loop
                 ).run()
             }
         } catch {
@@ -59,13 +64,14 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, loop: EventLoop
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop
     ) {
         self.host = host
         self.configuration = configuration
         self.spool = spool
         self.context = context
         self.logs = logs
+        self.reload = reload
         self.loop = loop
         logger = logs.logger
     }
@@ -75,7 +81,8 @@ final class WorkerProcess {
         watchMaster()
         boot()
         if exitCode == nil {
-            host.run(loop)
+            // Without its app, the host has no loop to drive this one.
+            if isWithoutApp { loop.run() } else { host.run(loop) }
             if exitCode == nil { loopHasEnded() }
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
@@ -96,8 +103,12 @@ final class WorkerProcess {
     // MARK: The app
 
     private func boot() {
+        reloader = reload.map { plan in
+            Reloader(loop, plan, logger) { [unowned self] in LoopActor.assumeIsolated { tellMaster(.changed) } }
+        }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
+            watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor() })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
@@ -115,6 +126,10 @@ final class WorkerProcess {
                 }
             }
         } catch {
+            isWithoutApp = reloader != nil
+            if isWithoutApp, let hooks = host.pollHooks {
+                loop.setPollHooks(release: hooks.release, acquire: hooks.acquire)
+            }
             failToLoad(error)
         }
     }
@@ -136,6 +151,11 @@ final class WorkerProcess {
         } catch {
             return failToLoad(error)
         }
+        begin(application, description)
+    }
+
+    private func begin(_ application: any Application, _ description: String) {
+        guard !isLeaving else { return }
         accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
@@ -172,7 +192,9 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
-        leave(error.exitCode)
+        guard let reloader else { return leave(error.exitCode) }
+        reloader.appHasFailed()
+        begin(FailedApplication(error), "without the app, until a file changes")
     }
 
     // MARK: Leaving

@@ -124,7 +124,7 @@ package enum UWSGISettings {
         ("hook-* exec-* call-*", .not("commands are not run")),
         ("import shared-import pyimport py-import", .not("let the app import it")),
         ("stats*", .not("statistics are not served")),
-        ("touch-* fs-reload fs-brutal-reload", .not("files are not watched: send HUP to reload")),
+        ("touch-* fs-reload fs-brutal-reload", .not("the file is not watched: send HUP to reload")),
         ("max-worker-lifetime*", .not("workers are not replaced because of their age: use max-requests")),
         ("reload-on-rss evil-reload-on-rss", .not("workers are not replaced because of their size: use max-requests")),
         ("reload-on-as evil-reload-on-as", .not("workers are not replaced because of their size: use max-requests")),
