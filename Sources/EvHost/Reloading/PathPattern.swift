@@ -3,13 +3,13 @@
 
 import Glibc
 
-struct PathPattern: Equatable, Sendable {
+package struct PathPattern: Equatable, Sendable {
     private let parts: [String]
     /// The part before the first wildcard: a folder, or the path itself where there is none.
-    let base: String
+    package let base: String
 
     /// - Parameter text: absolute.
-    init(_ text: String) {
+    package init(_ text: String) {
         parts = Self.names(text)
         let fixed = parts.prefix { !Self.isGlob($0) }
         base = "/" + fixed.joined(separator: "/")
@@ -19,10 +19,12 @@ struct PathPattern: Equatable, Sendable {
 
     static func names(_ path: String) -> [String] { path.split(separator: "/").map(String.init) }
 
-    func matches(_ path: String) -> Bool { Self.matches(parts[...], Self.names(path)[...], whole: true) }
+    package func matches(_ path: String) -> Bool { Self.matches(parts[...], Self.names(path)[...], whole: true) }
 
     /// Returns true if a match may lie below this folder.
-    func mayMatch(below folder: String) -> Bool { Self.matches(parts[...], Self.names(folder)[...], whole: false) }
+    package func mayMatch(below folder: String) -> Bool {
+        Self.matches(parts[...], Self.names(folder)[...], whole: false)
+    }
 
     private static func matches(_ parts: ArraySlice<String>, _ names: ArraySlice<String>, whole: Bool) -> Bool {
         guard let part = parts.first else { return names.isEmpty && whole }

@@ -1,6 +1,6 @@
 // `--reload`: what a worker watches beside the modules of its app, from the settings of the master.
 
-import EvSettings
+package import EvSettings
 
 package struct ReloadPlan: Sendable {
     var engine: ReloadEngine
@@ -28,7 +28,7 @@ package struct ReloadPlan: Sendable {
 
 extension ReloadPlan {
     /// - Returns: nil without `--reload`.
-    init?(_ settings: Settings, _ reader: SettingsReader) {
+    package init?(_ settings: Settings, _ reader: SettingsReader) {
         let configuration = settings.configuration
         guard configuration.reload else { return nil }
         folder = FilePath.absolute(configuration.changeDirectory ?? ".", in: reader.startFolder)

@@ -2,24 +2,24 @@
 
 import Glibc
 
-struct WatchList: Sendable {
+package struct WatchList: Sendable {
     private let patterns: [PathPattern]
     private let excludes: [ReloadPlan.Exclude]
     private(set) var files: Set<String> = []
     /// The app could not be loaded, so what it lacks is not known by name: each module, and each folder, may be it.
-    var wantsModules = false
+    package var wantsModules = false
 
-    init(_ plan: ReloadPlan) {
+    package init(_ plan: ReloadPlan) {
         patterns = plan.patterns
         excludes = plan.excludes
         for file in plan.files { files.insert(file) }
     }
 
     /// Returns true if the file is new on the list.
-    mutating func add(_ file: String) -> Bool { !isExcluded(file) && files.insert(file).inserted }
+    package mutating func add(_ file: String) -> Bool { !isExcluded(file) && files.insert(file).inserted }
 
     /// Whether a change of this entry counts.
-    func concerns(_ path: String, isFolder: Bool) -> Bool {
+    package func concerns(_ path: String, isFolder: Bool) -> Bool {
         if files.contains(path) { return true }
         let name = path.split(separator: "/").last ?? ""
         guard !isExcluded(path), !Self.isTemporary(name) else { return false }
@@ -28,7 +28,7 @@ struct WatchList: Sendable {
     }
 
     /// Whether what is below this folder may count by a pattern.
-    func concernsSome(below folder: String) -> Bool {
+    package func concernsSome(below folder: String) -> Bool {
         !isExcluded(folder) && folder.split(separator: "/").last != "__pycache__"
             && patterns.contains { $0.mayMatch(below: folder) }
     }
