@@ -114,6 +114,14 @@ package struct GatewayConfiguration: Sendable {
     package var umask: Int?
     package var sendsServerHeader = true
     package var checkOnly = false
+
+    /// Workers start anew when files of the app change.
+    package var reload = false
+    package var reloadEngine = ReloadEngine.auto
+    /// Files, folders and globs.
+    package var reloadExtraFiles: [String] = []
+    package var reloadExcludes: [String] = []
+
     package var printsConfiguration = false
 
     package init() {}
@@ -130,6 +138,14 @@ package enum AccessLogClient: String, CaseIterable, Sendable {
     case peer
     /// The client that trusted proxies have named.
     case real
+}
+
+/// `--reload-engine`: how changes of files are noticed.
+package enum ReloadEngine: String, CaseIterable, Sendable {
+    /// inotify where it can be had, else poll.
+    case auto
+    case poll
+    case inotify
 }
 
 /// `--log-level`.

@@ -169,6 +169,7 @@ extension Supervisor {
                     case .ready: enqueue(.workerReady(pid: pid))
                     case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))
+                    case .changed: enqueue(.filesChanged(pid: pid))
                     case nil: continue
                     }
                 }

@@ -91,6 +91,10 @@ SHOWN = {
     "server_header": "http::server_field_can_be_turned_off",
     "check_config": "settings_effects::check_config_checks_everything_and_opens_nothing",
     "print_config": "settings_effects::printed_configuration_can_be_given_back",
+    "reload": "reload::change_is_served",
+    "reload_engine": "reload::poll_sees_the_same",
+    "reload_extra_files": "reload::extra_files",
+    "reload_excludes": "reload::extra_files",
 }
 
 

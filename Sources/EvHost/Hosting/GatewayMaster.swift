@@ -16,6 +16,7 @@ final class GatewayMaster {
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
+    private(set) var isClassCertain = true
     private var supervisor: Supervisor?
     /// As statsd was told last.
     private var measuredWorkers: Int?
@@ -61,6 +62,9 @@ final class GatewayMaster {
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
         for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
+        if configuration.reload {
+            logs.logger.warning("--reload is for development: workers start anew when files of the app change")
+        }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         host.prepareToFork(configuration)
@@ -85,7 +89,8 @@ final class GatewayMaster {
             execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 WorkerProcess.run(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs)
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: ReloadPlan(settings, reader))
             })
     }
 
@@ -142,6 +147,7 @@ final class GatewayMaster {
     func chooseWorkerClass(_ logger: Logger) {
         let choice = host.chooseWorkerClass(for: configuration)
         configuration.workerClass = choice.workerClass
+        isClassCertain = choice.isCertain
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     }
 

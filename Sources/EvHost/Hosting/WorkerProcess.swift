@@ -17,6 +17,7 @@ final class WorkerProcess {
     let spool: SpoolConfiguration
     let context: WorkerContext
     let logs: ProcessLogs
+    private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
 
@@ -32,11 +33,14 @@ final class WorkerProcess {
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     var nextLossReport = 0.0
+    private var reloader: Reloader?
+    /// The app could not be loaded, and with `--reload` the worker says so to clients.
+    private var isWithoutApp = false
 
     /// Runs the worker to its end and returns the exit code of the process.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?
     ) -> Int32 {
         Fork.watch()
         logs.forget()
@@ -54,7 +58,8 @@ final class WorkerProcess {
             nonisolated(unsafe) let (host, logs) = (host, logs)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: reload, loop: loop
                 ).run()
             }
         } catch {
@@ -65,13 +70,14 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, loop: EventLoop
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop
     ) {
         self.host = host
         self.configuration = configuration
         self.spool = spool
         self.context = context
         self.logs = logs
+        self.reload = reload
         self.loop = loop
         logger = logs.logger
     }
@@ -81,7 +87,8 @@ final class WorkerProcess {
         watchMaster()
         boot()
         if exitCode == nil {
-            host.run(loop)
+            // Without its app, the host has no loop to drive this one.
+            if isWithoutApp { loop.run() } else { host.run(loop) }
             if exitCode == nil { loopHasEnded() }
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
@@ -104,8 +111,12 @@ final class WorkerProcess {
     // MARK: The app
 
     private func boot() {
+        reloader = reload.map { plan in
+            Reloader(loop, plan, logger) { [unowned self] in LoopActor.assumeIsolated { tellMaster(.changed) } }
+        }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
+            watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor() })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
@@ -123,6 +134,10 @@ final class WorkerProcess {
                 }
             }
         } catch {
+            isWithoutApp = reloader != nil
+            if isWithoutApp, let hooks = host.pollHooks {
+                loop.setPollHooks(release: hooks.release, acquire: hooks.acquire)
+            }
             failToLoad(error)
         }
     }
@@ -144,6 +159,11 @@ final class WorkerProcess {
         } catch {
             return failToLoad(error)
         }
+        begin(application, description)
+    }
+
+    private func begin(_ application: any Application, _ description: String) {
+        guard !isLeaving else { return }
         accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
         if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
@@ -176,7 +196,9 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
-        leave(error.exitCode)
+        guard let reloader else { return leave(error.exitCode) }
+        reloader.appHasFailed()
+        begin(FailedApplication(error), "without the app, until a file changes")
     }
 
     // MARK: Leaving

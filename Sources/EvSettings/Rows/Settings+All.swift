@@ -4,7 +4,7 @@ extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
         bindingRows + workerRows + lifeRows + timeRows + sizeRows + applicationRows + pythonRows + loggingRows
-        + processRows + gunicornRows
+        + processRows + developmentRows + gunicornRows
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {
