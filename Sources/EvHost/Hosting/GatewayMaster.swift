@@ -85,8 +85,7 @@ final class GatewayMaster {
             configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
             hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
             reconfigure: { [self] in reconfigure(logs) }, onTurn: { [self] in turnEnded(isTick: $0, logs) },
-            reconfigure: { [self] in reconfigure(logs) }, handover: image?.handover,
-            execute: image.map { image in { image.execute(handover: $0) } },
+            handover: image?.handover, execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
