@@ -4,13 +4,15 @@ a machine, that its commands serve, and what it tells a type checker."""
 import json
 import os
 import platform
+import shutil
 import subprocess
 import zipfile
 
 import pytest
 
 from conftest import PYTHON, PYTHONS
-from support.gateway import APPS, ROOT, Gateway, environment
+from support.gateway import APPS, LAUNCHER, ROOT, Gateway, environment
+from support.program import PACKAGE
 
 TOOLS = ROOT / ".venv-wheel" / "bin"
 WSGI_APPS = ROOT / "Tests" / "System" / "wsgi_apps"
@@ -230,6 +232,35 @@ def test_an_interpreter_that_cannot_is_refused_in_one_line(installed, change, re
     done = run(python, "-c", program)
     assert (done.returncode, done.stderr) == (
         1, f"evgateway: cannot load the gateway into {python}: {reason}\n")
+
+
+@pytest.fixture
+def pypy():
+    path = shutil.which("pypy3", path=NO_SWIFT["PATH"])
+    assert path, "pypy3 is not installed: scripts/setup tests"
+    return path
+
+
+@pytest.mark.parametrize("how", ["launcher", "command", "module"])
+def test_pypy_is_refused_in_one_line(installed, pypy, how):
+    command = {"launcher": [LAUNCHER, "--python", pypy], "module": [pypy, "-m", "evgateway"],
+               "command": [installed(PYTHON) / "bin" / "evgateway", "--python", pypy]}[how]
+    done = run(*command, "contract:app", env={"PYTHONPATH": PACKAGE} if how == "module" else {}, cwd=APPS)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, "", f"evgateway: cannot load the gateway into {pypy}: CPython is needed, this is pypy\n")
+
+
+def test_pip_does_not_install_it_for_pypy(wheel, pypy, tmp_path):
+    done = run(PYTHON, "-m", "pip", "--python", pypy, "install", "--no-index", "--target", tmp_path, wheel)
+    assert done.returncode == 1 and list(tmp_path.iterdir()) == []
+    assert f"ERROR: {wheel.name} is not a supported wheel on this platform." in done.stderr.splitlines()
+
+
+def test_the_build_backend_does_not_build_for_pypy(pypy, tmp_path):
+    folder = ROOT / "Sources" / "CPythonBridge" / "python"
+    done = run(PYTHON, "-m", "pip", "--python", pypy, "install", "--no-index", "--target", tmp_path, folder)
+    assert done.returncode == 1 and list(tmp_path.iterdir()) == []
+    assert f"evgateway cannot be installed for {pypy}: CPython is needed, this is pypy" in done.stderr
 
 
 # What it declares
