@@ -4,6 +4,7 @@ a machine, that its commands serve, and what it tells a type checker."""
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import zipfile
@@ -97,6 +98,28 @@ def test_auditwheel_proves_the_platform_tag(wheel):
     [tag] = [name for name in wheel.name.removesuffix(".whl").split("-")[-1].split(".") if "_2_" in name]
     assert f'is consistent with the following platform tag: "{tag}"' in shown
     assert "libstdc++" not in shown and "libev" not in shown
+
+
+def test_what_was_in_libraries_of_its_own_is_asked_of_them(wheel, tmp_path):
+    """A loader of glibc before 2.30 looks for a name in the library that is asked, and goes no further."""
+    if platform.machine() != "x86_64":
+        pytest.skip("other machines are bound to the glibc that the extension is linked with")
+    with zipfile.ZipFile(wheel) as archive:
+        extension = archive.extract("evgateway/_evgateway.abi3.so", tmp_path)
+    moved = {}
+    for library, version, names in re.findall(r"^ +moved (\w+), ([\d.]+), (.+)$",
+                                              (ROOT / "scripts/wheel.d/moved.h").read_text(), re.M):
+        moved.update({f"{name}@GLIBC_{version}": library for name in names.split(", ")})
+    files, file = {}, None
+    for line in run("readelf", "-VW", extension).stdout.splitlines():
+        file = found[1] if (found := re.search(r"File: (\w+)", line)) else file
+        if found := re.search(r"Name: \S+ +Flags: .* Version: (\d+)", line):
+            files[found[1]] = file
+    table = run("readelf", "--dyn-syms", "-W", extension).stdout
+    symbols = re.findall(r" UND (\S+@GLIBC_\S+) \((\d+)\)$", table, re.M)
+    asked = {name: files[version] for name, version in symbols}
+    assert moved.items() <= asked.items()
+    assert set(moved) == {name for name, file in asked.items() if file in moved.values()}
 
 
 def test_abi3audit_finds_the_stable_abi_of_3_9_alone(wheel):
