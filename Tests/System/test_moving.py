@@ -75,6 +75,16 @@ from shop import app
 
 asgi_app = WsgiToAsgi(app)
 ''',
+    "cherry.py": '''
+import cherrypy
+
+class Root:
+    @cherrypy.expose
+    def index(self):
+        return "Hello"
+
+app = cherrypy.tree.mount(Root(), "/")
+''',
     "app.env": "GREETING=Hello\n",
 }
 

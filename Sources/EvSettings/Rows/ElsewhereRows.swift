@@ -217,10 +217,12 @@ struct ForeignFlag: Sendable {
                 + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
             noProxy
         ),
+        ("--endpoint", OtherServers.bind),
+        ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         ("--keyfile-password --verify-mode", "TLS is not spoken: let the proxy in front do it"),
         ("--https --hsts-policy", "TLS is not spoken: let the proxy in front do it"),
-        ("--read-timeout --socket-timeout", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
+        ("--read-timeout --socket-timeout -z", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
         ("--header-max-timeout --header-min-rate", "write --header-timeout SECONDS for the whole head"),
         ("--body-max-timeout", "write --body-timeout and --body-min-rate"),
         ("--http-timeout --interrupt-timeout --queue-timeout", "write --request-timeout SECONDS"),
