@@ -28,6 +28,7 @@ package final class Supervisor {
     private var timer: TimerWatcher?
     private var lastTick = 0.0
     private var exitCode: Int32?
+    var service: Service
     /// Whether `onStarting` has been called.
     private var hasStarted = false
     var hasWarnedOfThreads = false
@@ -37,11 +38,13 @@ package final class Supervisor {
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
+    ///   - notifier: of systemd.
     ///   - worker: the body of a worker process; its result is the process's exit code (``ExitCode``).
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
-        reconfigure: @escaping () -> Reconfiguration = { .keep }, worker: @escaping (WorkerContext) -> Int32
+        reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
+        worker: @escaping (WorkerContext) -> Int32
     ) {
         self.configuration = configuration
         self.logger = logger
@@ -50,6 +53,7 @@ package final class Supervisor {
         self.onReopenLogs = onReopenLogs
         self.reconfigure = reconfigure
         self.worker = worker
+        service = Service(notifier)
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
         slotCount = max(64, configuration.workers * 4)
         state = SupervisorState(workers: configuration.workers, slots: slotCount, limits: configuration.limits)
@@ -82,7 +86,7 @@ package final class Supervisor {
             try call(hooks.onStarting)
             listeners = try ListenerSet(
                 configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort,
-                socketMode: configuration.socketMode)
+                options: configuration.listening)
             scoreboard = try Scoreboard(capacity: slotCount)
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
             for socket in listeners?.addresses ?? [] { log(listening: socket) }
@@ -109,10 +113,12 @@ package final class Supervisor {
         for watcher in watchers { watcher.start() }
         for number in EarlySignals.take() { enqueue(.signal(number)) }
         timer = TimerWatcher(loop) { [unowned self] in self.loop?.stop() }
+        service.start(loop)
     }
 
     func stopWatching() {
         timer?.stop()
+        service.stop()
         for watcher in watchers { watcher.stop() }
         for child in children.values { child.watcher.stop() }
         timer = nil
@@ -153,6 +159,7 @@ package final class Supervisor {
                 feed(event)
             }
             closeFormerListeners()
+            tellService()
         }
     }
 

@@ -15,15 +15,15 @@ package struct SupervisorConfiguration: Sendable {
     /// How long a retired worker may take to finish its open requests.
     package var gracefulTimeout: Double
     package var pidFile: String?
-    /// Of the files of Unix sockets; nil: as the umask makes it.
-    package var socketMode: Int?
+    /// What sockets have beside their address.
+    package var listening: ListeningOptions
     /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool
 
     package init(
         workers: Int = 1, binds: [BindAddress] = [.tcp(host: "127.0.0.1", port: BindAddress.defaultPort)],
         backlog: Int32 = 2048, reusePort: Bool = false, timeout: Double = 30, gracefulTimeout: Double = 30,
-        pidFile: String? = nil, socketMode: Int? = nil, toleratesThreads: Bool = false
+        pidFile: String? = nil, listening: ListeningOptions = ListeningOptions(), toleratesThreads: Bool = false
     ) {
         self.workers = workers
         self.binds = binds
@@ -32,7 +32,7 @@ package struct SupervisorConfiguration: Sendable {
         self.timeout = timeout
         self.gracefulTimeout = gracefulTimeout
         self.pidFile = pidFile
-        self.socketMode = socketMode
+        self.listening = listening
         self.toleratesThreads = toleratesThreads
     }
 

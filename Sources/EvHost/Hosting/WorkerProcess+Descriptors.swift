@@ -3,6 +3,8 @@
 
 import EvLoop
 import EvSupervisor
+import Glibc
+import Logging
 
 extension WorkerProcess {
     /// The worker that the loop's failure ends.
