@@ -199,6 +199,13 @@ def test_class_is_found_out_as_the_user(gateway, place):
     assert not (place / "__pycache__").exists()   # the folder is root's
 
 
+@accounts.needs_root
+def test_preloaded_app_is_imported_by_root(dropped):
+    """As under gunicorn: the master loads it. Requests are served as the user all the same."""
+    found = asked(dropped("--preload"))
+    assert found["imported"] == "0" and found["users"] == (accounts.entry().pw_uid,) * 3
+
+
 @pytest.mark.parametrize("flags, reason", [
     (["--user", "no-such-user"], "--user: there is no user 'no-such-user'"),
     (["-u", "54321"], "--user: user 54321 has no name, and so no group: write --group"),
