@@ -32,6 +32,7 @@ package final class Supervisor {
     private var timer: TimerWatcher?
     private var lastTick = 0.0
     private var exitCode: Int32?
+    var service: Service
     /// Whether `onStarting` has been called.
     private var hasStarted = false
     var hasWarnedOfThreads = false
@@ -41,6 +42,7 @@ package final class Supervisor {
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
+    ///   - notifier: of systemd.
     ///   - handover: what the former master has passed on; nil if USR2 has not started this one.
     ///   - execute: becomes the next master, in a process of its own; it is given the text of a ``Handover``, and
     ///     returns errno if that fails. Without it, USR2 does nothing.
@@ -48,8 +50,9 @@ package final class Supervisor {
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
-        reconfigure: @escaping () -> Reconfiguration = { .keep }, handover: Handover? = nil,
-        execute: ((_ handover: String) -> Int32)? = nil, worker: @escaping (WorkerContext) -> Int32
+        reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
+        handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
+        worker: @escaping (WorkerContext) -> Int32
     ) {
         self.configuration = configuration
         self.logger = logger
@@ -58,6 +61,7 @@ package final class Supervisor {
         self.onReopenLogs = onReopenLogs
         self.reconfigure = reconfigure
         self.worker = worker
+        service = Service(notifier)
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
         slotCount = max(64, max(configuration.workers, configuration.mostWorkers) * 4)
         self.handover = handover
@@ -96,7 +100,7 @@ package final class Supervisor {
             keepReusePort()
             listeners = try ListenerSet(
                 configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort,
-                socketMode: configuration.socketMode, handover: handover)
+                options: configuration.listening, handover: handover)
             closeSurplusSockets()
             scoreboard = try Scoreboard(capacity: slotCount)
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
@@ -124,10 +128,12 @@ package final class Supervisor {
         for watcher in watchers { watcher.start() }
         for number in EarlySignals.take() { enqueue(.signal(number)) }
         timer = TimerWatcher(loop) { [unowned self] in self.loop?.stop() }
+        service.start(loop)
     }
 
     func stopWatching() {
         timer?.stop()
+        service.stop()
         for watcher in watchers { watcher.stop() }
         for child in children.values { child.watcher.stop() }
         timer = nil
@@ -169,6 +175,7 @@ package final class Supervisor {
                 feed(event)
             }
             closeFormerListeners()
+            tellService()
         }
     }
 

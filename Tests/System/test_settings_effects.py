@@ -22,9 +22,13 @@ SHOWN = {
     "bind": "launcher::several_addresses_are_served",
     "host": "settings_effects::host_and_port_are_one_address",
     "port": "settings_effects::host_and_port_are_one_address",
-    "socket_mode": "settings_effects::socket_files_have_their_mode",
     "backlog": "settings_effects::backlog_bounds_the_queue",
     "reuse_port": "launcher::reuse_port_gives_every_worker_a_queue",
+    "socket_mode": "sockets::everybody_may_connect_unless_told_otherwise",
+    "socket_owner": "sockets::files_of_sockets_have_their_owner",
+    "tcp_keepalive": "sockets::tcp_options_are_those_of_each_connection",
+    "tcp_user_timeout": "sockets::tcp_options_are_those_of_each_connection",
+    "defer_accept": "sockets::silent_connection_waits_in_the_kernel",
     "workers": "settings_sources::file_is_read_and_names_the_app",
     "worker_connections": "limits::longest_idle_connection_makes_room_at_the_cap",
     "worker_class": "choice::explicit_class_needs_no_reason_and_no_import",
@@ -79,6 +83,13 @@ SHOWN = {
     "server_header": "http::server_field_can_be_turned_off",
     "check_config": "settings_effects::check_config_checks_everything_and_opens_nothing",
     "print_config": "settings_effects::printed_configuration_can_be_given_back",
+    "user": "users::app_runs_as_the_user_for_good",
+    "group": "users::app_runs_as_the_user_for_good",
+    "initgroups": "users::groups_of_root_stay_behind",
+    "daemon": "processes::command_ends_when_the_daemon_serves",
+    "enable_stdio_inheritance": "processes::streams_can_be_kept",
+    "proc_name": "processes::name_takes_the_place_of_the_app_and_follows_the_file",
+    "cpu_affinity": "processes::each_worker_has_a_processor",
 }
 
 
@@ -117,14 +128,6 @@ def test_host_and_port_are_one_address(gateway, flags, host):
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def test_socket_files_have_their_mode(gateway, short_path):
-    with_mode, without = short_path / "m", short_path / "u"
-    server = gateway("contract", "-b", f"unix:{with_mode}", "--socket-mode", "620", "--umask", "077")
-    assert server.get("/").status == 200 and mode(with_mode) == 0o620
-    gateway("contract", "-b", f"unix:{without}", "--umask", "0117")
-    assert mode(without) == 0o660
 
 
 def test_backlog_bounds_the_queue(gateway, short_path):

@@ -1,5 +1,6 @@
 // The one place where the gateway's configuration is converted into the worker's and the master's.
 
+import EvLoop
 import EvServer
 import EvSettings
 import EvSupervisor
@@ -36,11 +37,24 @@ extension GatewayConfiguration {
         return spool
     }
 
+    private var listening: ListeningOptions {
+        var options = ListeningOptions()
+        options.fileMode = fileModeOfSockets
+        options.fileOwner = socketFileOwner
+        options.tcp.keepAlive = tcpKeepAlive
+        options.tcp.userTimeout = tcpUserTimeout
+        options.tcp.deferAccept = deferAccept
+        return options
+    }
+
+    /// Of Unix sockets. Not the umask of the shell decides, which would keep every proxy out that is not of this user.
+    var fileModeOfSockets: Int { socketMode ?? 0o777 & ~(umask ?? 0) }
+
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
             gracefulTimeout: gracefulTimeout, shutdownDelay: shutdownDelay, mostWorkers: maxWorkers,
-            idleTimeout: workerIdleTimeout, pidFile: pidFile, socketMode: socketMode, toleratesThreads: preload)
+            idleTimeout: workerIdleTimeout, pidFile: pidFile, listening: listening, toleratesThreads: preload)
     }
 }
 

@@ -19,6 +19,7 @@ final class WorkerProcess {
     let logs: ProcessLogs
     let loop: EventLoop
     let logger: Logger
+    private let onServing: () -> Void
 
     var worker: Worker?
     var accessLog: AccessLog?
@@ -32,13 +33,17 @@ final class WorkerProcess {
     private var exitCode: Int32?
 
     /// Runs the worker to its end and returns the exit code of the process.
+    ///
+    /// - Parameter onServing: called when it accepts connections.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs
+        context: WorkerContext, logs: ProcessLogs, onServing: @escaping () -> Void = {}
     ) -> Int32 {
         Fork.watch()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
+            // As under gunicorn, the hook is still called as the master's user.
+            try configuration.workerUser?.becomeWorker()
         } catch {
             logs.logger.error("\(error)")
             return error.exitCode
@@ -48,10 +53,11 @@ final class WorkerProcess {
             if host.drivesLoop(of: configuration) { try loop.becomeGuest() }
             LoopExecutor.shared.bind(to: loop)
             // The child of a fork has one thread, and from here on that thread is the loop's.
-            nonisolated(unsafe) let (host, logs) = (host, logs)
+            nonisolated(unsafe) let (host, logs, onServing) = (host, logs, onServing)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop,
+                    onServing: onServing
                 ).run()
             }
         } catch {
@@ -62,7 +68,7 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, loop: EventLoop
+        context: WorkerContext, logs: ProcessLogs, loop: EventLoop, onServing: @escaping () -> Void
     ) {
         self.host = host
         self.configuration = configuration
@@ -70,6 +76,7 @@ final class WorkerProcess {
         self.context = context
         self.logs = logs
         self.loop = loop
+        self.onServing = onServing
         logger = logs.logger
     }
 
@@ -153,6 +160,7 @@ final class WorkerProcess {
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
+        onServing()
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
