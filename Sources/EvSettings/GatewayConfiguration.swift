@@ -49,6 +49,16 @@ package struct GatewayConfiguration: Sendable {
     package var maxRequests = 0
     package var maxRequestsJitter = 0
 
+    /// Seconds that workers go on accepting after TERM.
+    package var shutdownDelay = 0.0
+    package var maxWorkerLifetime = 0.0
+    package var maxWorkerLifetimeJitter = 0.0
+    /// Resident bytes; 0: no limit.
+    package var maxWorkerRSS = 0
+    /// Where it is more than `workers`, the number of workers follows the load.
+    package var maxWorkers = 0
+    package var workerIdleTimeout = 30.0
+
     package var timeout = 30.0
     package var gracefulTimeout = 30.0
     package var keepAliveTimeout = 75.0

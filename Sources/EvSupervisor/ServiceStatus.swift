@@ -11,12 +11,15 @@ package struct ServiceStatus: Equatable {
     /// Workers that serve, those that finish their last requests not among them.
     package var ready = 0
     package var wanted = 0
+    /// The next master, which is the service's main process when this one stops.
+    package var nextMaster: Int32?
 
     package init() {}
 
     package init(_ state: SupervisorState) {
         ready = state.workers.count { $0.phase == .ready }
         wanted = state.target
+        if case .next(let pid) = state.otherMaster { nextMaster = pid }
         if state.stop != nil {
             phase = .stopping
         } else if !state.someoneWasReady {
@@ -38,7 +41,7 @@ package struct ServiceStatus: Equatable {
 
     /// What to say after `old` was told.
     package func messages(after old: ServiceStatus) -> [SystemdNotifier.Message] {
-        guard self != old else { return [] }
+        guard self != old, old.phase != .stopping || nextMaster == nil else { return [] }
         var messages: [SystemdNotifier.Message] = []
         switch phase {
         case old.phase, .starting: break
@@ -46,7 +49,10 @@ package struct ServiceStatus: Equatable {
         case .reloading:
             // A reload that comes before the first worker is ready is a part of the start.
             messages.append(old.phase == .starting ? .ready : .reloadingNow)
-        case .stopping: messages.append(.stopping)
+        case .stopping:
+            // The service goes on, and what else is to be said is the next master's.
+            if let nextMaster { return [.mainPID(nextMaster)] }
+            messages.append(.stopping)
         }
         if text != old.text { messages.append(.status(text)) }
         return messages

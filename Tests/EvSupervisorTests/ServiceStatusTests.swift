@@ -67,4 +67,18 @@ private struct Told {
         #expect(period(["WATCHDOG_USEC": "-5"]) == nil)
         #expect(period(["NOTIFY_SOCKET": .some(nil)]) == nil)
     }
+
+    @Test func namesTheNextMasterInPlaceOfStopping() {
+        var told = Told(workers: 1)
+        _ = told.after(.start)
+        _ = told.after(.workerReady(pid: 101))
+        #expect(told.after(.signal(SIGUSR2)) == [])
+        #expect(told.after(.signal(SIGTERM)) == [.mainPID(900)])
+        #expect(told.after(.workerFinished(pid: 101)) == [])
+        // Without the next master it is the end.
+        var alone = Told(workers: 1)
+        _ = alone.after(.start)
+        _ = alone.after(.workerReady(pid: 101))
+        #expect(alone.after(.signal(SIGTERM)) == [.stopping, .status("Stopping")])
+    }
 }

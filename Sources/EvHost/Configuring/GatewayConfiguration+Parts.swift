@@ -23,6 +23,7 @@ extension GatewayConfiguration {
         server.requestTimeout = requestTimeout
         server.maxRequests = maxRequests
         server.maxRequestsJitter = maxRequestsJitter
+        server.measuresLoad = maxWorkers > 0
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
@@ -52,7 +53,8 @@ extension GatewayConfiguration {
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
-            gracefulTimeout: gracefulTimeout, pidFile: pidFile, listening: listening, toleratesThreads: preload)
+            gracefulTimeout: gracefulTimeout, shutdownDelay: shutdownDelay, mostWorkers: maxWorkers,
+            idleTimeout: workerIdleTimeout, pidFile: pidFile, listening: listening, toleratesThreads: preload)
     }
 }
 

@@ -128,9 +128,9 @@ package protocol ApplicationHost: AnyObject {
     func setEnvironment(_ variables: [(name: String, value: String?)])
     /// Tells the settings in force: at start before the first hook, and after each reload.
     func configured(_ settings: SettingsInForce)
-    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting` and
-    /// `whenReady` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log with
-    /// its traceback when this returns.
+    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting`, `whenReady`
+    /// and `preExec` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log
+    /// with its traceback when this returns.
     ///
     /// - Parameters:
     ///   - worker: that the hook is about; its `pid` is 0 before the fork.

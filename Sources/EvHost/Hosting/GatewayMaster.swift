@@ -11,6 +11,7 @@ import Logging
 final class GatewayMaster {
     let host: any ApplicationHost
     let reader: SettingsReader
+    private let image: ProgramImage?
     var settings: Settings
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
@@ -29,9 +30,12 @@ final class GatewayMaster {
     let isPreloaded: Bool
     let hasReusePort: Bool
 
-    init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
+    init(
+        _ host: any ApplicationHost, _ reader: SettingsReader, _ image: ProgramImage?
+    ) throws(ConfigurationError) {
         self.host = host
         self.reader = reader
+        self.image = image
         settings = try host.readSettings(reader)
         configuration = try settings.completed(activation)
         spool = configuration.spool(environment: reader.environment)
@@ -54,7 +58,8 @@ final class GatewayMaster {
             print("evgateway: configuration OK")
             return 0
         }
-        guard configuration.isDaemon else { return try serve() }
+        // The next master is a child of a daemon already.
+        guard configuration.isDaemon, image?.handover == nil else { return try serve() }
         guard host.givenSettings == nil else {
             throw ConfigurationError(
                 settings.label(of: "daemon"), reason: "a program that calls the server goes into the background itself")
@@ -104,7 +109,8 @@ final class GatewayMaster {
                 logs.reopen()
                 give(logs)
             },
-            reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
+            reconfigure: { [self] in reconfigure(logs) }, notifier: notifier, handover: image?.handover,
+            execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 begin(context.index, logs.logger)
                 return WorkerProcess.run(
@@ -174,6 +180,10 @@ final class GatewayMaster {
                 a worker holds about \(max(0, limit - ownDescriptors)) (ulimit -Hn, LimitNOFILE)
                 """)
         }
+        if 1..<configuration.workers ~= configuration.maxWorkers {
+            logger.warning(
+                "--max-workers \(configuration.maxWorkers) is less than --workers \(configuration.workers): no effect")
+        }
         if configuration.workerClass.spoolsBodies {
             let check = { [self] in spool.check(logger) }
             if let user = configuration.workerUser { user.openingFiles(check) } else { check() }
@@ -201,6 +211,7 @@ extension SupervisorHooks {
                 try host.callHook(.whenReady, worker: nil, new: nil, old: nil)
             },
             onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
-            workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
+            workersChanged: { call(.workersChanged, new: $0, old: $1) },
+            preExec: { try host.callHook(.preExec, worker: nil, new: nil, old: nil) }, onExit: { call(.onExit) })
     }
 }

@@ -59,6 +59,7 @@ extension WorkerProcess {
 
     private func obey(_ command: ControlCommand) {
         switch command {
+        case .announce: worker?.announce()
         case .stop: drain(takesQueue: true)
         case .retire: drain(takesQueue: false)
         case .quit: quit()

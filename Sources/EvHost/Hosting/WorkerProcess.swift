@@ -1,6 +1,7 @@
 // A worker from fork to exit: load the app, serve, and leave for one of five reasons: TERM (finish what runs),
-// INT or QUIT (now), the master has ended, enough requests served, or the app did not load. The master sends commands
-// over the control socket and as signals, because an app may replace signal handlers; each command is handled once.
+// INT or QUIT (now), the master has ended, a limit of its life is reached, or the app did not load. The master sends
+// commands over the control socket and as signals, because an app may replace signal handlers; each command is handled
+// once.
 
 import EvLoop
 import EvServer
@@ -27,6 +28,8 @@ final class WorkerProcess {
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
+    /// Ends what limits the worker's life.
+    var lifetime: TimerWatcher?
     private var exitCode: Int32?
 
     /// Runs the worker to its end and returns the exit code of the process.
@@ -149,16 +152,11 @@ final class WorkerProcess {
             application: application, slot: context.slot, siblings: context.siblings,
             accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
-        worker.onMaxRequests = { [unowned self] in
-            LoopActor.assumeIsolated {
-                self.logger.info("Autorestarting worker after current request. It has served its --max-requests")
-                self.askForSuccessor()
-            }
-        }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.
         FreedMemory.keep()
         worker.start()
+        limitLife(of: worker)
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
