@@ -123,13 +123,17 @@ final class GatewayMaster {
                 begin(context.index, logs.logger)
                 return WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    reload: ReloadPlan(settings, reader), onServing: { [daemon] in daemon?.detach() })
+                    reload: ReloadPlan(settings, reader), onServing: daemon.map { $0.detach })
             })
     }
 
     private func hooks(_ logs: ProcessLogs) -> SupervisorHooks {
         var hooks = SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }
-        hooks.serving = { [daemon] in daemon?.isServing() }
+        hooks.serving = { [daemon] in
+            guard let daemon else { return }
+            daemon.isServing()
+            logs.reopen()
+        }
         return hooks
     }
 

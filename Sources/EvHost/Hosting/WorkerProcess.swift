@@ -20,7 +20,7 @@ final class WorkerProcess {
     private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
-    private let onServing: () -> Void
+    private let onServing: (() -> Void)?
 
     var worker: Worker?
     var accessLog: AccessLog?
@@ -40,10 +40,10 @@ final class WorkerProcess {
 
     /// Runs the worker to its end and returns the exit code of the process.
     ///
-    /// - Parameter onServing: called when it accepts connections.
+    /// - Parameter onServing: called when it accepts connections. It may change the standard streams.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: @escaping () -> Void = {}
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
         logs.forget()
@@ -76,7 +76,7 @@ final class WorkerProcess {
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
         context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop,
-        onServing: @escaping () -> Void
+        onServing: (() -> Void)?
     ) {
         self.host = host
         self.configuration = configuration
@@ -186,7 +186,10 @@ final class WorkerProcess {
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
-        onServing()
+        if let onServing {
+            onServing()
+            reopenLogs()
+        }
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
