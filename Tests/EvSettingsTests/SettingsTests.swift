@@ -117,8 +117,9 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
             ),
             (["start-server", "wsgi.py"], "leave 'start-server' out: APP is 'wsgi.py'"),
             (
-                ["--daemonize", "/tmp/log"],
-                "--daemonize: the server stays in the foreground: start it under systemd or supervisord, or with nohup"
+                ["--chroot", "/srv"],
+                "unknown option '--chroot': the server needs /proc and the app its interpreter, so use RootDirectory= "
+                    + "of systemd, or a container"
             ),
         ] as [([String], String)])
     func whatOtherServersHaveAndThisHasNotIsExplained(_ words: [String], _ expected: String) {

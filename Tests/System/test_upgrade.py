@@ -34,8 +34,9 @@ def upgrade(gateway):
     return start
 
 
-def gone(pid):
-    return lambda: not procfs.alive(pid)
+def end(pid):
+    os.kill(pid, signal.SIGTERM)
+    wait.until(lambda: not procfs.alive(pid), "the master has ended")
 
 
 @pytest.mark.parametrize("flags", [(), ("--reuse-port",), ("--bind", "unix:{}/s")], ids=["tcp", "reuse-port", "unix"])
@@ -79,8 +80,7 @@ def test_upgrade_and_its_way_back_lose_no_request(gateway, upgrade, short_path, 
         assert_no_loss(load)
     if file.exists():
         assert server.get("/").status == 200
-    os.kill(second, signal.SIGTERM)
-    wait.until(gone(second), "the second master has ended")
+    end(second)
     assert list(short_path.iterdir()) == []
 
 
@@ -99,12 +99,10 @@ def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade):
         os.kill(next_master, signal.SIGUSR2)
         third = int(server.wait_for_log(r"Started the next master \(pid: (\d+)\)", start=position)[1])
         server.wait_for_log(READY, count=2, start=position)
-        os.kill(next_master, signal.SIGTERM)
-        wait.until(gone(next_master), "the second master has ended")
+        end(next_master)
         load.wait_for_more(200)
         assert_no_loss(load)
-    os.kill(third, signal.SIGTERM)
-    wait.until(gone(third), "the third master has ended")
+    end(third)
 
 
 def test_new_master_that_fails_leaves_the_old_one_serving(gateway, upgrade, tmp_path):
@@ -137,6 +135,7 @@ def test_new_master_that_fails_leaves_the_old_one_serving(gateway, upgrade, tmp_
     assert server.wait() == 0
     # The app and what it starts do not see what the masters tell each other.
     wait.until(lambda: server.get("/").body == f"{next_master} None None".encode(), "the new one answers")
+    end(next_master)
 
 
 def test_old_master_serves_again_when_the_new_one_dies(gateway, upgrade):
@@ -166,8 +165,7 @@ def test_new_master_takes_what_its_configuration_says(gateway, upgrade, tmp_path
     for name in ("stays", "comes"):
         server.address = str(short_path / name)
         assert server.get("/").status == 200
-    os.kill(next_master, signal.SIGTERM)
-    wait.until(gone(next_master), "the next master has ended")
+    end(next_master)
     assert list(short_path.iterdir()) == []
 
 
@@ -176,6 +174,7 @@ import os, socket, sys
 
 listener = socket.create_server(("127.0.0.1", 0))
 os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
 os.execv(sys.argv[1], sys.argv[1:])
 """

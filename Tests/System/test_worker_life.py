@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from support import procfs, wait
+from support.gateway import READY
 from test_lifecycle import assert_no_loss, loaded
 
 
@@ -59,19 +60,16 @@ def test_worker_that_is_too_large_from_the_beginning_is_left_alone(gateway):
 
 
 def test_workers_follow_requests_that_wait_for_a_thread(gateway, tmp_path):
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    holds = app(tmp_path, "environ['PATH_INFO'] == '/hold' and open('gate').read()")
+    holds = app(tmp_path, "while environ['PATH_INFO'] == '/hold' and not os.path.exists('over'): time.sleep(0.01)")
     server = gateway(holds, "-k", "sync", "--max-workers", 2, "--worker-idle-timeout", 1, cwd=tmp_path)
     (first,) = server.worker_pids()
     held = [server.connect().request("GET", "/hold?held") for _ in range(2)]
-    # Opened for writing when the app has opened it for reading.
-    with open(gate, "w"):
-        (one, two) = server.wait_for_workers(2)
-        assert first in (one, two) and server.log.matches("Number of workers: 2")
-        # Nobody waits behind those two.
-        for _ in range(20):
-            assert server.get("/?free").body == b"free"
+    server.wait_for_log(READY, count=2)
+    assert first in server.worker_pids() and server.log.matches("Number of workers: 2")
+    # Nobody waits behind those two.
+    for _ in range(20):
+        assert server.get("/?free").body == b"free"
+    (tmp_path / "over").touch()
     for client in held:
         assert client.read().body == b"held"
     assert server.wait_for_workers(1) == [first]

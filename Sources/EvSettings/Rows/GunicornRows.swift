@@ -6,9 +6,7 @@ extension Setting {
         accepted("worker_tmp_dir", "--worker-tmp-dir", "folder", "heartbeats are in shared memory and need no file"),
         accepted("sendfile", "", off: "--no-sendfile", "", harmless: ["true"], "files go by sendfile where they can"),
         accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
-        accepted("proc_name", "-n --name", "text", "the titles of the processes are not changed"),
-        accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the titles of the processes are not changed"),
-        accepted("initgroups", "--initgroups", "", "the user of the processes does not change"),
+        accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the default of proc_name is APP"),
         accepted(
             "secure_scheme_headers", "", "",
             harmless: ["x-forwarded-protocol=ssl,x-forwarded-proto=https,x-forwarded-ssl=on"],
@@ -31,9 +29,6 @@ extension Setting {
         accepted(
             "capture_output", "--capture-output", "",
             "what the app prints stays on standard output and standard error"),
-        accepted(
-            "enable_stdio_inheritance", "-R --enable-stdio-inheritance", "",
-            "workers always have the standard streams of the master"),
         accepted("logger_class", "--logger-class", "class", harmless: ["gunicorn.glogging.logger"], noLogging),
         accepted("logconfig", "--log-config", "file", noLogging),
         accepted("logconfig_dict", "", "", noLogging),
@@ -80,15 +75,6 @@ extension Setting {
             "control_socket_mode", "--control-socket-mode", "mode", harmless: ["384", "0o600", "0600"],
             noControl),
         accepted("control_socket_disable", "--no-control-socket", "", harmless: ["true", "false"], noControl),
-        refused(
-            "daemon", "-D --daemon", "",
-            "the server stays in the foreground: start it under systemd or supervisord, or with nohup"),
-        refused(
-            "user", "-u --user", "user", harmless: ["0", "root"],
-            "the user of the workers cannot be changed: start the server as that user (systemd: User=)"),
-        refused(
-            "group", "-g --group", "group", harmless: ["0", "root"],
-            "the group of the workers cannot be changed: start the server with that group (systemd: Group=)"),
         refused("certfile", "--certfile", "file", noTLS),
         refused("keyfile", "--keyfile", "file", noTLS),
         refused("ca_certs", "--ca-certs", "file", noTLS),
