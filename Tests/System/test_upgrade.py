@@ -84,10 +84,13 @@ def test_upgrade_and_its_way_back_lose_no_request(gateway, upgrade, short_path, 
     assert list(short_path.iterdir()) == []
 
 
-def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade):
+@pytest.mark.parametrize("kind", ["python", "swift"])
+def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade, example, kind):
     """TERM alone: what waits in the queue is left to the new workers."""
-    server = gateway("contract:app", "-k", "threads", "--workers", 2)
-    with loaded(server) as load:
+    name, target, expect = (("contract:app", "/echo?id={id}", '"id={id}"') if kind == "python"
+                            else (example("hello"), "/", "Hello, World!"))
+    server = gateway(name, "--workers", 2)
+    with loaded(server, target=target, expect=expect) as load:
         load.wait_for_more(100)
         next_master = upgrade(server, 2)
         server.signal(signal.SIGTERM)
