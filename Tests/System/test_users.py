@@ -140,16 +140,15 @@ def test_logs_are_reopened_by_workers_that_are_not_root(dropped, place):
     server.signal(signal.SIGUSR1)
     wait.until(lambda: (log / "access").exists(), "the log is made anew")
 
-    def is_reopened():
-        server.get("/?2")
-        return "/?2" in (log / "access").read_text()
-    wait.until(is_reopened, "a line is in the new log")
+    def is_logged(name, target):
+        server.get(target)  # until a worker has it that has heard of the other file
+        return target in (log / name).read_text()
+    wait.until(lambda: is_logged("access", "/?2"), "a line is in the new log")
     assert "/?1" in (log / "old").read_text()
     (place / "g.py").write_text(f"accesslog = {str(log / 'next')!r}\n")
     server.signal(signal.SIGHUP)
     server.log.wait_for(r"\[INFO\] Reloaded")
-    server.get("/?3")
-    wait.until(lambda: "/?3" in (log / "next").read_text(), "a line is in the other log")
+    wait.until(lambda: is_logged("next", "/?3"), "a line is in the other log")
     assert (log / "next").stat().st_uid == accounts.entry().pw_uid
     assert not server.log.matches(r"Cannot reopen|cannot reopen"), server.log.text()
     assert server.log_position() > position
@@ -197,6 +196,13 @@ def test_class_is_found_out_as_the_user(gateway, place):
     assert asked(server)["imported"] == str(accounts.entry().pw_uid)
     assert server.log.matches(r"Using worker: \w+ \(a WSGI app")
     assert not (place / "__pycache__").exists()   # the folder is root's
+
+
+@accounts.needs_root
+def test_preloaded_app_is_imported_by_root(dropped):
+    """As under gunicorn: the master loads it. Requests are served as the user all the same."""
+    found = asked(dropped("--preload"))
+    assert found["imported"] == "0" and found["users"] == (accounts.entry().pw_uid,) * 3
 
 
 @pytest.mark.parametrize("flags, reason", [
