@@ -11,20 +11,20 @@ extension Credentials {
         return mode & 0o002 != 0
     }
 
-    /// Gives the file to this user, who is to open it again later, unless he may write to it as it is.
+    /// Gives the file to this user, who is to open it again later, unless he may write to it as it is. What is no
+    /// regular file is left alone.
     ///
-    /// A link is left alone, symbolic or hard: whoever may write to the folder could have put it there, to a file that
-    /// is not his.
-    ///
-    /// - Parameters:
-    ///   - descriptor: the file, open.
-    ///   - path: where it has been opened.
-    package func own(_ descriptor: Int32, at path: String) throws(SystemError) {
-        var (opened, named) = (stat(), stat())
-        guard fstat(descriptor, &opened) == 0, opened.st_mode & S_IFMT == S_IFREG, !mayWrite(to: opened) else { return }
-        guard lstat(path, &named) == 0, named.st_ino == opened.st_ino, named.st_dev == opened.st_dev,
-            opened.st_nlink == 1
-        else { throw SystemError("own \(path)", errno: ELOOP) }
-        guard fchown(descriptor, user, group) == 0 else { throw SystemError("chown \(path)") }
+    /// A link is not followed, symbolic or hard: whoever may write to the folder could have put it there, to a file
+    /// that is not his.
+    package func own(_ path: String) throws(SystemError) {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, !mayWrite(to: status) else { return }
+        let file = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { throw SystemError("open \(path)") }
+        defer { close(file) }
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else {
+            throw SystemError("open \(path)", errno: EMLINK)
+        }
+        guard fchown(file, user, group) == 0 else { throw SystemError("chown \(path)") }
     }
 }

@@ -88,6 +88,16 @@ package struct ListeningSocket: Sendable {
         Socket.close(fileDescriptor)
     }
 
+    /// Connections that wait to be accepted: of a TCP socket that listens, `tcpi_unacked` of tcp(7) counts them. Nil
+    /// for another one.
+    package var waitingConnections: Int? {
+        guard !isUnix else { return nil }
+        var info = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(fileDescriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
+        return Int(info.tcpi_unacked)
+    }
+
     /// Changes the owner and the mode of the socket file, unless another file has taken its path since.
     package func setFile(_ options: ListeningOptions) {
         guard let file, case .unix(let path) = address, FileIdentity(of: path) == file else { return }

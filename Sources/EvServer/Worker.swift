@@ -29,6 +29,8 @@ package final class Worker {
     let responseHead = UnsafeMutablePointer<ResponseHead>.allocate(capacity: 1)
     @exclusivity(unchecked) var clock: ResponseClock
     let logsResponseFields: Bool
+    /// Somebody is told how long requests took, to less than the few milliseconds of the coarse clock.
+    let measuresTime: Bool
     /// Where the text of a response of a Swift app stands while it is sent.
     let text = ByteWriter()
     /// A parser that has seen nothing, copied for each head.
@@ -90,6 +92,7 @@ package final class Worker {
         responseHead.initialize(to: ResponseHead())
         clock = ResponseClock(server: configuration.serverHeader)
         logsResponseFields = accessLog?.showsResponseFields == true
+        measuresTime = accessLog?.showsDuration == true
         spool = Spool(configuration.spool, logger)
         outputSpools = OutputSpools(configuration, logger)
         parser = RequestParser(limits: configuration.limits)
@@ -229,7 +232,7 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
-        accessLog?.flush()
+        accessLog?.finish()
         onFinished?()
     }
 
@@ -327,6 +330,7 @@ package final class Worker {
 
     private func beat() {
         loop.onCheck?()
+        accessLog?.retry()
         onBeat?()
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)

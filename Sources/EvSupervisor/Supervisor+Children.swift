@@ -113,6 +113,12 @@ extension Supervisor {
     package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
 
     /// The workers that live now, the oldest first.
+    /// Connections that wait to be accepted, of all TCP sockets; nil if there is none of these.
+    package var waitingConnections: Int? {
+        let waiting = listeners?.addresses.compactMap(\.waitingConnections) ?? []
+        return waiting.isEmpty ? nil : waiting.reduce(0, +)
+    }
+
     package var workers: [WorkerIdentity] {
         children.map { WorkerIdentity(index: $1.index, age: $1.age, pid: $0) }.sorted { $0.age < $1.age }
     }
@@ -163,6 +169,7 @@ extension Supervisor {
                     case .ready: enqueue(.workerReady(pid: pid))
                     case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))
+                    case .changed: enqueue(.filesChanged(pid: pid))
                     case nil: continue
                     }
                 }

@@ -33,6 +33,9 @@ extension Supervisor {
         if before.phase == .starting, now.phase == .serving || now.phase == .reloading { call(hooks.serving) }
     }
 
+    /// Nobody has listened to this process before it was the main one.
+    func tellStatus() { service.notifier.send([.status(service.told.text)]) }
+
     /// HUP has come. A reload that is refused, too, is one that `tellService` ends with READY.
     func tellReloading() {
         guard service.told.phase == .serving else { return }

@@ -15,6 +15,7 @@ package final class Supervisor {
     let onReopenLogs: () -> Void
     let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
+    let onTurn: (_ isTick: Bool) -> Void
     /// Becomes the next master with this variable in its environment; returns errno if it cannot.
     let execute: ((_ handover: String) -> Int32)?
     /// What the former master has passed on, where USR2 has started this one.
@@ -43,6 +44,7 @@ package final class Supervisor {
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
     ///   - notifier: of systemd.
+    ///   - onTurn: called when workers may have come or gone, and at least once a second, which `isTick` tells.
     ///   - handover: what the former master has passed on; nil if USR2 has not started this one.
     ///   - execute: becomes the next master, in a process of its own; it is given the text of a ``Handover``, and
     ///     returns errno if that fails. Without it, USR2 does nothing.
@@ -51,6 +53,7 @@ package final class Supervisor {
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
         reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
+        onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
         handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
         worker: @escaping (WorkerContext) -> Int32
     ) {
@@ -62,6 +65,7 @@ package final class Supervisor {
         self.reconfigure = reconfigure
         self.worker = worker
         service = Service(notifier)
+        self.onTurn = onTurn
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
         slotCount = max(64, max(configuration.workers, configuration.mostWorkers) * 4)
         self.handover = handover
@@ -155,7 +159,8 @@ package final class Supervisor {
             }
             let now = EventLoop.monotonicNow()
             let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity)
-            if nextTick <= now {
+            let isTick = nextTick <= now
+            if isTick {
                 lastTick = now
                 feed(.tick(heartbeats: heartbeats()))
                 if state.followsLoad { feed(.loads(loads())) }
@@ -176,6 +181,7 @@ package final class Supervisor {
             }
             closeFormerListeners()
             tellService()
+            onTurn(isTick)
         }
     }
 

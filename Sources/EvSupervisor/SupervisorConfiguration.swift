@@ -93,6 +93,8 @@ package enum ControlMessage: UInt8, Sendable {
     case replaceMe = 0x58  // X
     /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
     case finished = 0x46  // F
+    /// Files of the app have changed: all workers are to be started anew, at once.
+    case changed = 0x43  // C
 }
 
 /// One byte from the master to a worker: what the signals say too, where no handler of the app can take it over.

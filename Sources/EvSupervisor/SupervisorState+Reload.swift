@@ -7,7 +7,23 @@ extension SupervisorState {
         // As in gunicorn, what TTIN, TTOU and WINCH have changed does not outlive a reload. What the load needs does.
         least = clamped(workers)
         setTarget(max(least, min(target, most)), now)
-        requestReload()
+        if isReloadAbrupt { replaceAll(now) } else { requestReload() }
+    }
+
+    /// Answers a worker whose app has changed. Each worker tells, and one of them is enough.
+    mutating func filesChanged(_ pid: Int32) {
+        guard !isEnding, workers.contains(where: { $0.pid == pid && $0.phase != .retiring }) else { return }
+        isReloadAbrupt = true
+        actions.append(.reconfigure)
+    }
+
+    /// All workers leave, and others start at once: who asks next is to see the new app, and waits for it if need be.
+    private mutating func replaceAll(_ now: Double) {
+        isReloadAbrupt = false
+        reloadBarrier = nil
+        isReloadQueued = false
+        histories = [:]
+        retire(now) { _ in true }
     }
 
     /// Each worker may have a successor, and both need a slot; the number of slots is fixed.

@@ -15,7 +15,10 @@ extension SupervisorState {
             if stop != nil { return hasten(now) }
             if number == SIGTERM, mayDelay { return beginLeaving(now) }
             beginStop(quick: number != SIGTERM, code: ExitCode.success, now)
-        case SIGHUP: if !isEnding { actions.append(.reconfigure) }
+        case SIGHUP:
+            guard !isEnding else { return }
+            isReloadAbrupt = false
+            actions.append(.reconfigure)
         case SIGTTIN: addWorker(now)
         case SIGTTOU: removeWorker(now)
         case SIGUSR2: startMaster()

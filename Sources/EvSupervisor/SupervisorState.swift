@@ -11,6 +11,8 @@ package struct SupervisorState {
         case workerWantsReplacement(pid: Int32)
         /// It has ended its work as it was told to; `.childExited` follows.
         case workerFinished(pid: Int32)
+        /// The app of this worker is not any more what its files say.
+        case filesChanged(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
         /// Answers `.reconfigure`, before any other event; without it there is no reload.
@@ -154,6 +156,8 @@ package struct SupervisorState {
     /// While reloading: workers below this age are to be replaced.
     var reloadBarrier: Int?
     var isReloadQueued = false
+    /// The next reload is one for changed files, which waits for no successor.
+    var isReloadAbrupt = false
     var stop: Stop?
     var lastTick: Double?
     var actions: [Action] = []
@@ -192,6 +196,7 @@ package struct SupervisorState {
         case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
         case .workerReady(let pid): workerReady(pid, now)
         case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .filesChanged(let pid): filesChanged(pid)
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)

@@ -157,7 +157,7 @@ def reasons(title):
 ASKS = {"cert_reqs": "1", "proxy_protocol": "'auto'",
         "protocol": "'uwsgi'", "http2_cleartext": "'on'", "strip_header_spaces": "True", "dirty_apps": "['a:b']",
         "disable_redirect_access_to_syslog": None, "control_socket_disable": None, "http_parser": None,
-        "reload_engine": None, "suppress_ragged_eofs": "False", "sendfile": "False"}
+        "suppress_ragged_eofs": "False", "sendfile": "False"}
 
 
 def test_settings_without_effect_are_told_once_with_the_reason(gateway, tmp_path):

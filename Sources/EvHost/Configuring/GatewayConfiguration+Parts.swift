@@ -50,11 +50,15 @@ extension GatewayConfiguration {
     /// Of Unix sockets. Not the umask of the shell decides, which would keep every proxy out that is not of this user.
     var fileModeOfSockets: Int { socketMode ?? 0o777 & ~(umask ?? 0) }
 
+    /// A stream that is open does not hold up `--reload`, nor Ctrl-C.
+    private static let graceOfReload = 1.0
+
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
-            gracefulTimeout: gracefulTimeout, shutdownDelay: shutdownDelay, mostWorkers: maxWorkers,
-            idleTimeout: workerIdleTimeout, pidFile: pidFile, listening: listening, toleratesThreads: preload)
+            gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
+            shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
+            listening: listening, toleratesThreads: preload)
     }
 }
 

@@ -88,15 +88,12 @@ extension GatewayMaster {
         }
     }
 
-    /// Lets the user of the workers open the logs again after a rotation. Only of the master's, which root has opened.
+    /// Lets the user of the workers open the logs again after a rotation. Root has made them.
     func give(_ logs: ProcessLogs) {
         guard let user = configuration.workerUser else { return }
-        let files =
-            [(logs.errorLog.fileDescriptor, configuration.errorLogFile)]
-            + (logs.accessLog.map { [($0.fileDescriptor, $0.path)] } ?? [])
-        for (descriptor, path) in files where path != "-" {
+        for path in [configuration.errorLogFile, configuration.accessLogFile].compactMap(\.self) where path != "-" {
             do throws(SystemError) {
-                try user.own(descriptor, at: path)
+                try user.own(path)
             } catch {
                 logs.logger.warning("Workers cannot reopen \(path) after a rotation", metadata: ["error": "\(error)"])
             }

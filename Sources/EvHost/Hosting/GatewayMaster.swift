@@ -16,7 +16,10 @@ final class GatewayMaster {
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
+    private(set) var isClassCertain = true
     private var supervisor: Supervisor?
+    /// As statsd was told last.
+    private var measuredWorkers: Int?
     /// The variables that the configuration has set.
     private var variableNames: Set<String> = []
     /// That of the start.
@@ -87,6 +90,9 @@ final class GatewayMaster {
         for note in settings.notes + reader.unknownVariables + idleHooks + groundNotes(settings, configuration) {
             logs.logger.warning("\(note)")
         }
+        if configuration.reload {
+            logs.logger.warning("--reload is for development: workers start anew when files of the app change")
+        }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         host.prepareToFork(configuration)
@@ -95,6 +101,7 @@ final class GatewayMaster {
         // They hold each other, and the supervisor the loop with its descriptors.
         defer { self.supervisor = nil }
         let code = supervisor.run()
+        logs.errorLog.finish()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
         }
@@ -109,20 +116,39 @@ final class GatewayMaster {
                 logs.reopen()
                 give(logs)
             },
-            reconfigure: { [self] in reconfigure(logs) }, notifier: notifier, handover: image?.handover,
+            reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
+            onTurn: { [self] in turnEnded(isTick: $0, logs) }, handover: image?.handover,
             execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 begin(context.index, logs.logger)
                 return WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    onServing: { [daemon] in daemon?.detach() })
+                    reload: ReloadPlan(settings, reader), onServing: daemon.map { $0.detach })
             })
     }
 
     private func hooks(_ logs: ProcessLogs) -> SupervisorHooks {
         var hooks = SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }
-        hooks.serving = { [daemon] in daemon?.isServing() }
+        hooks.serving = { [daemon] in
+            guard let daemon else { return }
+            daemon.isServing()
+            logs.reopen()
+        }
         return hooks
+    }
+
+    /// What the master measures, by gunicorn's names: the workers when their number changes, and once a second how many
+    /// connections wait.
+    private func turnEnded(isTick: Bool, _ logs: ProcessLogs) {
+        if isTick { logs.errorLog.retry() }
+        guard let metrics = logs.masterMetrics, let supervisor else { return }
+        let workers = supervisor.workers.count
+        if workers != measuredWorkers { metrics.gauge("gunicorn.workers", workers) }
+        measuredWorkers = workers
+        if isTick, configuration.measuresBacklog, let waiting = supervisor.waitingConnections {
+            metrics.histogram("gunicorn.backlog", waiting)
+        }
+        metrics.flush()
     }
 
     /// A sentence for each hook of the configuration that is never called.
@@ -164,6 +190,7 @@ final class GatewayMaster {
     func chooseWorkerClass(_ logger: Logger) {
         let choice = host.chooseWorkerClass(for: configuration)
         configuration.workerClass = choice.workerClass
+        isClassCertain = choice.isCertain
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     }
 

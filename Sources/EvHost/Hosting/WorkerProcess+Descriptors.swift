@@ -17,15 +17,19 @@ extension WorkerProcess {
         }
         rememberLogs()
         Self.current = self
-        loop.onCheck = { [unowned self] in LoopActor.assumeIsolated { self.checkDescriptors() } }
+        loop.onCheck = { [unowned self] in
+            LoopActor.assumeIsolated {
+                self.checkDescriptors()
+                self.logs.errorLog.retry()
+                self.reportLostLines(atOnce: false)
+            }
+        }
         EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
     }
 
     /// Standard streams are left out: apps may redirect them.
     func rememberLogs() {
-        for log in [logs.errorLog.fileDescriptor, logs.accessLog?.fileDescriptor].compactMap(\.self) where log > 2 {
-            descriptors.remember(log, as: "a log file")
-        }
+        for log in logs.descriptors where log > 2 { descriptors.remember(log, as: "a log file") }
     }
 
     /// A worker that leaves closes them.

@@ -73,11 +73,4 @@ extension WorkerProcess {
         forgetListeners()
         if let worker { worker.quit() } else { leave(0) }
     }
-
-    private func reopenLogs() {
-        // Buffered lines were logged before the rotation, so they go to the old file.
-        accessLog?.flush()
-        logs.reopen()
-        rememberLogs()
-    }
 }

@@ -17,9 +17,10 @@ final class WorkerProcess {
     let spool: SpoolConfiguration
     let context: WorkerContext
     let logs: ProcessLogs
+    private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
-    private let onServing: () -> Void
+    private let onServing: (() -> Void)?
 
     var worker: Worker?
     var accessLog: AccessLog?
@@ -31,15 +32,21 @@ final class WorkerProcess {
     /// Ends what limits the worker's life.
     var lifetime: TimerWatcher?
     private var exitCode: Int32?
+    /// Monotonic seconds before which no further lost lines are reported.
+    var nextLossReport = 0.0
+    private var reloader: Reloader?
+    /// The app could not be loaded, and with `--reload` the worker says so to clients.
+    private var isWithoutApp = false
 
     /// Runs the worker to its end and returns the exit code of the process.
     ///
-    /// - Parameter onServing: called when it accepts connections.
+    /// - Parameter onServing: called when it accepts connections. It may change the standard streams.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, onServing: @escaping () -> Void = {}
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
+        logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
             // As under gunicorn, the hook is still called as the master's user.
@@ -56,8 +63,8 @@ final class WorkerProcess {
             nonisolated(unsafe) let (host, logs, onServing) = (host, logs, onServing)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop,
-                    onServing: onServing
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: reload, loop: loop, onServing: onServing
                 ).run()
             }
         } catch {
@@ -68,13 +75,15 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, loop: EventLoop, onServing: @escaping () -> Void
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop,
+        onServing: (() -> Void)?
     ) {
         self.host = host
         self.configuration = configuration
         self.spool = spool
         self.context = context
         self.logs = logs
+        self.reload = reload
         self.loop = loop
         self.onServing = onServing
         logger = logs.logger
@@ -85,7 +94,8 @@ final class WorkerProcess {
         watchMaster()
         boot()
         if exitCode == nil {
-            host.run(loop)
+            // Without its app, the host has no loop to drive this one.
+            if isWithoutApp { loop.run() } else { host.run(loop) }
             if exitCode == nil { loopHasEnded() }
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
@@ -96,6 +106,8 @@ final class WorkerProcess {
         Fork.block(WorkerContext.signals)
         signals = []
         control = nil
+        reportLostLines(atOnce: true)
+        logs.errorLog.finish()
         return exitCode ?? 0
     }
 
@@ -106,8 +118,12 @@ final class WorkerProcess {
     // MARK: The app
 
     private func boot() {
+        reloader = reload.map { plan in
+            Reloader(loop, plan, logger) { [unowned self] in LoopActor.assumeIsolated { tellMaster(.changed) } }
+        }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
+            watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor() })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
@@ -125,6 +141,10 @@ final class WorkerProcess {
                 }
             }
         } catch {
+            isWithoutApp = reloader != nil
+            if isWithoutApp, let hooks = host.pollHooks {
+                loop.setPollHooks(release: hooks.release, acquire: hooks.acquire)
+            }
             failToLoad(error)
         }
     }
@@ -146,7 +166,13 @@ final class WorkerProcess {
         } catch {
             return failToLoad(error)
         }
-        accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
+        begin(application, description)
+    }
+
+    private func begin(_ application: any Application, _ description: String) {
+        guard !isLeaving else { return }
+        accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
+        if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
@@ -160,7 +186,10 @@ final class WorkerProcess {
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
-        onServing()
+        if let onServing {
+            onServing()
+            reopenLogs()
+        }
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
@@ -178,7 +207,9 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
-        leave(error.exitCode)
+        guard let reloader else { return leave(error.exitCode) }
+        reloader.appHasFailed()
+        begin(FailedApplication(error), "without the app, until a file changes")
     }
 
     // MARK: Leaving

@@ -20,6 +20,9 @@ enum HostAnswers {
     /// Of the master: `SettingsInForce.workers`.
     nonisolated(unsafe) static var workers: (() -> [WorkerIdentity])?
 
+    /// Of a worker: `WorkerEnvironment.watchFile`.
+    nonisolated(unsafe) static var watchFile: (@Sendable (String) -> Void)?
+
     static func begin(_ worker: WorkerEnvironment) {
         self.worker = Worker(index: worker.index, age: worker.age, slot: worker.slot)
     }
@@ -59,6 +62,11 @@ public func tell(
     let text = String(decoding: UnsafeRawBufferPointer(question), as: UTF8.self)
     guard let value = HostAnswers.answer(text) else { return }
     SettingCoding.encode(value).withUnsafeBytes { answer(context, evg_py_text($0)) }
+}
+
+@_cdecl("evg_swift_watch_file")
+public func watchFile(_ path: evg_py_text) {
+    HostAnswers.watchFile?(String(decoding: UnsafeRawBufferPointer(path), as: UTF8.self))
 }
 
 @_cdecl("evg_swift_log")

@@ -137,7 +137,7 @@ package enum UWSGISettings {
         ("reload-mercy", .not("use worker-reload-mercy")),
         ("log-format logformat log-format-* logformat-*", .not("set access_log_format, in gunicorn's words")),
         ("req-logger logger-req", .not("requests are logged to a file or standard output: set accesslog")),
-        ("logger log-syslog log-socket", .not("it logs to a file or standard error: use logto")),
+        ("logger log-syslog log-socket", .not("use logto, or the option --log-syslog")),
         ("log-date logdate log-prefix", .not("the form of the log's lines is fixed")),
         ("procname-master procname-append", .not("the titles of the processes have one part to choose: use procname")),
         ("chroot", .not("use RootDirectory= of systemd, or a container")),

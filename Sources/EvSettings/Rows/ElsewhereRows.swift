@@ -79,9 +79,8 @@ struct ForeignFlag: Sendable {
         ("--ssl-keyfile --ssl-certificate-key-file", "keyfile"),
         ("--ssl-ca-certs --ssl-ca", "ca_certs"), ("--ssl-ciphers", "ciphers"), ("--ssl-cert-reqs", "cert_reqs"),
         ("--uid", "user"), ("--gid", "group"),
-        ("--reload-dir --reload-include --reload-paths --touch-reload", "reload_extra_files"),
-        ("--reload-exclude --reload-delay --reload-ignore-dirs --reload-ignore-patterns", "reload_extra_files"),
-        ("--reload-ignore-paths --reload-tick --py-autoreload", "reload_extra_files"),
+        ("--reload-paths --touch-reload", "reload_extra_files"),
+        ("--reload-ignore-dirs --reload-ignore-paths", "reload_excludes"),
         ("--ws-max-size --websocket-max-message-size-bytes", "websocket_max_message_size"),
     ]
 
@@ -93,6 +92,9 @@ struct ForeignFlag: Sendable {
         ("--http1-header-read-timeout", "header_timeout", milliseconds),
         ("--workers-lifetime", "max_worker_lifetime", duration),
         ("--workers-max-rss --reload-on-rss --evil-reload-on-rss", "max_worker_rss", megabytes),
+        ("--reload-dir", "reload_extra_files", { text throws(ValueError) in text + "/**/*.py" }),
+        ("--reload-include", "reload_extra_files", anywhere),
+        ("--py-autoreload", "reload", { text throws(ValueError) in text == "0" ? "false" : "true" }),
         ("--ws", "websocket_max_message_size", webSocket),
     ]
 
@@ -109,6 +111,11 @@ struct ForeignFlag: Sendable {
         if text == "2" { throw ValueError("HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server") }
         if ["auto", "1", "h11", "httptools"].contains(text) { return "" }
         return text
+    }
+
+    /// uvicorn has a glob for the last names of a path there, or a folder.
+    private static func anywhere(_ text: String) throws(ValueError) -> String {
+        text.contains { "*?[".contains($0) } && !text.hasPrefix("/") ? "**/" + text : text
     }
 
     private static func milliseconds(_ text: String) throws(ValueError) -> String {
@@ -150,6 +157,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
 
@@ -168,7 +176,8 @@ struct ForeignFlag: Sendable {
         "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
         + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
         + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
-        + "--blocking-threads-idle-timeout --server-alias --rss-sample-interval --rss-samples"
+        + "--blocking-threads-idle-timeout --server-alias --rss-sample-interval --rss-samples --reload-delay "
+        + "--reload-tick"
 
     private static let insteadOfSwitches = [
         ("--proxy-headers --clear-untrusted-proxy-headers --log-untrusted-proxy-headers", noProxy),
@@ -179,7 +188,6 @@ struct ForeignFlag: Sendable {
         ("--compress-responses", "let the proxy or the app compress"),
         ("--rotate-logs", rotation),
         ("--http-websockets --ws-per-message-deflate", "WebSocket is not spoken"),
-        ("--log-x-forwarded-for", "write --access-logformat FORMAT"),
         ("--setup-only", "no files are generated"),
         (
             "--debug-mode --enable-debugger --enable-profiler --enable-coverage --enable-recorder --enable-gdb",
@@ -254,6 +262,7 @@ struct ForeignFlag: Sendable {
         ("--url-scheme", "let the app set it, as with werkzeug's ProxyFix"),
         ("--outbuf-high-watermark", "write --spool-limit BYTES"),
         ("--async", "write --worker-class gevent"),
+        ("--reload-ignore-patterns", "write --reload-exclude GLOB"),
         ("--stats --metrics-port --metrics-address --metrics-scrape-interval", "there are no metrics"),
         ("--log-format", "write --access-logformat FORMAT"),
     ]
