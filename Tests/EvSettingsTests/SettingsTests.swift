@@ -54,6 +54,22 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(try settings(words).configuration.binds.map(\.text) == [expected])
     }
 
+    @Test(
+        arguments: [
+            ("0", 0), ("1048576", 1 << 20), ("1024K", 1 << 20), ("3m", 3 << 20), ("2G", 2 << 30), ("7MiB", 7 << 20),
+            ("5b", 5),
+        ] as [(String, Int)])
+    func sizesHaveUnits(_ text: String, _ bytes: Int) throws {
+        #expect(try settings(["--max-worker-rss", text]).configuration.maxWorkerRSS == bytes)
+        let file = [FileSetting("max_worker_rss", .integer(bytes))]
+        #expect(try settings(file: file).configuration.maxWorkerRSS == bytes)
+    }
+
+    @Test(arguments: ["", "M", "1X", "1.5M", "-1", "99999999999999G", "1 M"])
+    func sizesThatAreNone(_ text: String) {
+        #expect(failure(["--max-worker-rss", text]).hasPrefix("--max-worker-rss: "))
+    }
+
     @Test func optionsOfOtherServersAreUnderstood() throws {
         let uwsgi = try settings(["--gevent", "100", "--post-buffering", "1", "--harakiri", "20"]).configuration
         #expect(uwsgi.workerClass == .gevent && uwsgi.connections == 100 && uwsgi.requestTimeout == 20)
@@ -61,6 +77,8 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         let granian = try settings(["--http1-header-read-timeout", "2500", "--no-http1-keep-alive"]).configuration
         #expect(granian.headerTimeout == 2.5 && granian.keepAliveTimeout == 0)
         #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
+        let limits = try settings(["--workers-lifetime", "1h30m5s", "--workers-max-rss", "512", "--rss-samples", "3"])
+        #expect(limits.configuration.maxWorkerLifetime == 5405 && limits.configuration.maxWorkerRSS == 512 << 20)
         #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)
         #expect(try settings(["--request-queue-size", "5"]).configuration.backlog == 5)
         #expect(try settings(["-l", "100", "-C", "664", "-L"]).configuration.socketMode == 0o664)

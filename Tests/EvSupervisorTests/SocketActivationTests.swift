@@ -12,13 +12,13 @@ import Testing
     private let both = [BindAddress.inherited(fileDescriptor: 3), .inherited(fileDescriptor: 4)]
 
     @Test func passedSocketsTakeThePlaceOfAddresses() throws {
-        let activation = try #require(activation())
+        let activation = try #require(self.activation())
         #expect(activation.addresses(for: [.tcp(host: "127.0.0.1", port: 8000)]) == both)
         #expect(activation.names.map(\.name) == ["web", "other"])
     }
 
     @Test func oneThatIsNamedIsAChoice() throws {
-        let activation = try #require(activation())
+        let activation = try #require(self.activation())
         let own = BindAddress.unix(path: "/s")
         #expect(activation.addresses(for: [.named("other"), own]) == [both[1], own])
         #expect(activation.addresses(for: [both[0]]) == [both[0]])
@@ -27,12 +27,12 @@ import Testing
 
     /// A unit may give several sockets one name.
     @Test func nameStandsForAllThatHaveIt() throws {
-        let activation = try #require(activation(["LISTEN_FDNAMES": "web:web"]))
+        let activation = try #require(self.activation(["LISTEN_FDNAMES": "web:web"]))
         #expect(activation.addresses(for: [.named("web")]) == both)
     }
 
     @Test func missingNamesAreUnknown() throws {
-        let activation = try #require(activation(["LISTEN_FDNAMES": "web"]))
+        let activation = try #require(self.activation(["LISTEN_FDNAMES": "web"]))
         #expect(activation.names.map(\.name) == ["web", "unknown"])
     }
 
