@@ -33,6 +33,9 @@ package struct GatewayConfiguration: Sendable {
     package var socketMode: Int?
     package var backlog = 2048
     package var reusePort = false
+    /// PROXY headers, and who may send them.
+    package var proxyProtocol = ProxyProtocol.off
+    package var proxySenders = AddressSet.local
 
     package var workers = 1
     package var workerClass = WorkerClass.auto

@@ -25,6 +25,8 @@ SHOWN = {
     "socket_mode": "settings_effects::socket_files_have_their_mode",
     "backlog": "settings_effects::backlog_bounds_the_queue",
     "reuse_port": "launcher::reuse_port_gives_every_worker_a_queue",
+    "proxy_protocol": "proxy_protocol::app_is_told_the_client_of_real_proxies",
+    "proxy_allow_ips": "proxy_protocol::header_of_somebody_who_may_not_send_one_is_forbidden",
     "workers": "settings_sources::file_is_read_and_names_the_app",
     "worker_connections": "limits::longest_idle_connection_makes_room_at_the_cap",
     "worker_class": "choice::explicit_class_needs_no_reason_and_no_import",

@@ -71,6 +71,7 @@ package enum UWSGISettings {
         ("chmod-socket chmod C", .other(.socketMode)),
         ("listen l", .setting("backlog")),
         ("reuse-port", .flag("reuse_port")),
+        ("enable-proxy-protocol http-enable-proxy-protocol", .flag("proxy_protocol")),
         // Workers.
         ("processes workers p", .setting("workers")),
         ("threads", .setting("threads")),
