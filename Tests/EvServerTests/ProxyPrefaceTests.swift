@@ -29,7 +29,7 @@ private let getPeer = "GET / HTTP/1.1\r\nHost: test\r\n\r\n"
     private func connect(
         _ server: TestServer, sending bytes: [UInt8] = [], peer: String = ""
     ) async throws -> Client {
-        let client = await server.connect(sending: String(decoding: bytes, as: UTF8.self)) {
+        let client = await server.connect(sending: bytes) {
             transport, none, listener, worker in
             ProxyHeaders.stage(worker)(transport, PeerAddress(parsing: peer) ?? none, listener, worker)
         }

@@ -28,9 +28,10 @@ extension Kind {
             reset: { $0[keyPath: path] = GatewayConfiguration()[keyPath: path] },
             show: { .text($0[keyPath: path].rawValue) }
         ) { configuration, value throws(ValueError) in
-            let text = value.plainText.trimmedWord.lowercased()
+            let word = if case .boolean(let isOn) = value { isOn ? "true" : "false" } else { try ValueReader.text(value) }
+            let text = word.trimmedWord.lowercased()
             guard let mode = ProxyProtocol(rawValue: text) ?? others[text] else {
-                throw ValueError("'\(value.plainText)' is unknown: choose \(ValueReader.alternatives(words))")
+                throw ValueError("'\(word)' is unknown: choose \(ValueReader.alternatives(words))")
             }
             configuration[keyPath: path] = mode
         }
