@@ -19,6 +19,14 @@ package struct AddressSet: Sendable, Equatable {
 
     package init() {}
 
+    /// `127.0.0.1,::1`.
+    package static let loopback: AddressSet = {
+        var set = AddressSet()
+        set.networks = ["127.0.0.1", "::1"].compactMap { try? Network($0) }
+        set.texts = ["127.0.0.1", "::1"]
+        return set
+    }()
+
     /// Addresses (`192.0.2.1`, `::1`), networks (`10.0.0.0/8`, `fd00::/8`) and `*`.
     ///
     /// - Throws: for another text, and for a network whose address has bits beyond its prefix, as gunicorn does:

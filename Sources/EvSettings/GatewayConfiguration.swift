@@ -35,7 +35,7 @@ package struct GatewayConfiguration: Sendable {
     package var reusePort = false
     /// PROXY headers, and who may send them.
     package var proxyProtocol = ProxyProtocol.off
-    package var proxySenders = AddressSet.local
+    package var proxySenders = AddressSet.loopback
 
     package var workers = 1
     package var workerClass = WorkerClass.auto

@@ -1,9 +1,4 @@
-package import EvLoop
-
-extension AddressSet {
-    /// The machine itself, whom gunicorn trusts by default.
-    package static let local = (try? AddressSet(["127.0.0.1", "::1"])) ?? AddressSet()
-}
+import EvLoop
 
 extension Kind {
     /// Addresses and networks, in a list or in one text with commas between.
