@@ -53,7 +53,11 @@ package struct CommandLine: Equatable, Sendable {
                 applicationArguments = Array(words[(index + 1)...])
                 break
             } else if word.hasPrefix("--") {
-                try readLong(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
+                if let alone = Self.alone(word, before: index + 1 < words.count ? words[index + 1] : nil) {
+                    add(alone.setting, .text(alone.value), alone.flag)
+                } else {
+                    try readLong(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
+                }
             } else if word.hasPrefix("-"), word != "-" {
                 try readShort(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
             } else {
@@ -120,6 +124,17 @@ package struct CommandLine: Equatable, Sendable {
         } else {
             throw ConfigurationError(reason: Suggestion.unknownOption(flag))
         }
+    }
+
+    /// A flag that stands without its value, as argparse allows it with `nargs="?"`.
+    private static func alone(
+        _ word: String, before next: String?
+    ) -> (setting: Setting, value: String, flag: String)? {
+        guard let flag = try? completed(word), let setting = Setting.byFlag[flag]?.setting,
+            let alone = setting.kind.alone
+        else { return nil }
+        if let next, (setting.kind.words + alone.otherWords).contains(next.lowercased()) { return nil }
+        return (setting, alone.value, flag)
     }
 
     /// `-w 4`, `-w4`, `-Rw4`.

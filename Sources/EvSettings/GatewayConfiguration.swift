@@ -38,6 +38,9 @@ package struct GatewayConfiguration: Sendable {
     package var deferAccept = 0.0
     package var backlog = 2048
     package var reusePort = false
+    /// PROXY headers, and who may send them.
+    package var proxyProtocol = ProxyProtocol.off
+    package var proxySenders = AddressSet.loopback
 
     package var workers = 1
     package var workerClass = WorkerClass.auto

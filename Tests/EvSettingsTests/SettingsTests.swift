@@ -188,9 +188,9 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
     }
 
     @Test func laterSourceTakesBackWhatIsRefused() throws {
-        let file = [FileSetting("proxy_protocol", .text("v1"))]
-        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: proxy_protocol: "))
-        #expect(failure(["--proxy-protocol", "off"], file: file).isEmpty)
+        let file = [FileSetting("http2_cleartext", .text("on"))]
+        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: http2_cleartext: "))
+        #expect(failure(["--http2-cleartext", "off"], file: file).isEmpty)
     }
 
     @Test func printedConfigurationIsReadBack() throws {

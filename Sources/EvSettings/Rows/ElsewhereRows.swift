@@ -157,6 +157,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--enable-proxy-protocol --http-enable-proxy-protocol", "proxy_protocol", .text("v1")),
         ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]

@@ -21,9 +21,6 @@ extension Setting {
             "header_map", "--header-map", "name", harmless: ["drop"],
             "fields whose names have an underscore are dropped"),
         accepted(
-            "proxy_allow_ips", "--proxy-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            "the PROXY protocol is not spoken"),
-        accepted(
             "uwsgi_allow_ips", "--uwsgi-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
             "the uwsgi protocol is not spoken"),
         accepted(
@@ -79,9 +76,6 @@ extension Setting {
         refused("keyfile", "--keyfile", "file", noTLS),
         refused("ca_certs", "--ca-certs", "file", noTLS),
         refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
-        refused(
-            "proxy_protocol", "--proxy-protocol", "mode", harmless: ["off"],
-            "the PROXY protocol is not spoken: turn it off at the proxy"),
         refused(
             "protocol", "--protocol", "name", harmless: ["http"],
             "only HTTP is spoken: use proxy_pass in place of uwsgi_pass"),

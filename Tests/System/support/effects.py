@@ -12,6 +12,8 @@ SHOWN = {
     "tcp_keepalive": "sockets::tcp_options_are_those_of_each_connection",
     "tcp_user_timeout": "sockets::tcp_options_are_those_of_each_connection",
     "defer_accept": "sockets::silent_connection_waits_in_the_kernel",
+    "proxy_protocol": "proxy_protocol::app_is_told_the_client_of_real_proxies",
+    "proxy_allow_ips": "proxy_protocol::header_of_somebody_who_may_not_send_one_is_forbidden",
     "workers": "settings_sources::file_is_read_and_names_the_app",
     "worker_connections": "limits::longest_idle_connection_makes_room_at_the_cap",
     "worker_class": "choice::explicit_class_needs_no_reason_and_no_import",
