@@ -23,6 +23,11 @@ extension ApplicationHost {
         if isPython, case .file = settings.origin(of: "python") {
             settings.takeBack("python", "the interpreter is chosen before the file is read: write --python")
         }
+        if kind == .swift {
+            for name in Setting.ofPythonLog where settings.origin(of: name) != .standard {
+                settings.takeBack(name, "it is about Python's logging, and this app is in Swift")
+            }
+        }
         try settings.resolveWorkerClass(for: kind)
         if kind == .python, settings.configuration.application == nil, !settings.configuration.printsConfiguration {
             throw ConfigurationError(reason: "no APP given: name it on the command line, or as wsgi_app in the file")

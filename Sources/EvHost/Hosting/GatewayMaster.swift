@@ -45,6 +45,7 @@ final class GatewayMaster {
             return 0
         }
         if configuration.checkOnly {
+            try host.checkLog(settings)
             try host.check(configuration)
             print("evgateway: configuration OK")
             return 0
@@ -53,6 +54,8 @@ final class GatewayMaster {
         _ = signal(SIGPIPE, SIG_IGN)
         let logs = try ProcessLogs(settings)
         tellHost(logs)
+        try host.openLog(settings, logs.errorLog)
+        logs.captureOutput()
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
@@ -75,8 +78,13 @@ final class GatewayMaster {
     private func makeSupervisor(_ logs: ProcessLogs) -> Supervisor {
         Supervisor(
             configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
-            hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
-            reconfigure: { [self] in reconfigure(logs) }, onTurn: { [self] in turnEnded(isTick: $0, logs) },
+            hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) },
+            onReopenLogs: { [host] in
+                logs.reopen()
+                host.reopenLog()
+            },
+            reconfigure: { [self] in reconfigure(logs) },
+            onTurn: { [self] in turnEnded(isTick: $0, logs) },
             worker: { [self] context in
                 WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs)
