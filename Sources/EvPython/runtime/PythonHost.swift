@@ -56,6 +56,7 @@ final class PythonHost: ApplicationHost {
         isWorker = true
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
         evg_py_worker_started(worker.errorLog.fileDescriptor)
+        PythonLog.beginWorker(beside: configuration.workerClass == .threads)
         switch configuration.workerClass {
         case .threads: return try loadThreads(configuration, worker)
         case .gevent: return try loadGevent(configuration, worker)
@@ -77,6 +78,7 @@ final class PythonHost: ApplicationHost {
     }
 
     func shutdown() {
+        PythonLog.endWorker()
         evg_py_worker_ended()
     }
 
