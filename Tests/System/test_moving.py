@@ -76,6 +76,7 @@ from shop import app
 asgi_app = WsgiToAsgi(app)
 ''',
     "app.env": "GREETING=Hello\n",
+    "log.json": '{"version": 1}',
 }
 
 
