@@ -17,8 +17,8 @@ package struct ListeningSocket: Sendable {
         if isUnix { return "unix:\(localAddress)" }
         return localAddress.contains(":") ? "[\(localAddress)]:\(port)" : "\(localAddress):\(port)"
     }
-    /// The socket file that this process has made.
-    private let file: FileIdentity?
+    /// The socket file that this process has made, or taken over.
+    package let file: FileIdentity?
 
     /// For a descriptor that listens already, e.g. in a test.
     package init(fileDescriptor: Int32, address: BindAddress, localAddress: String, port: UInt16, isUnix: Bool) {
@@ -54,6 +54,17 @@ package struct ListeningSocket: Sendable {
         case .inherited(let fileDescriptor):
             try adopt(address, fileDescriptor)
         }
+    }
+
+    /// Takes over a socket that another process has opened for this address and passed on.
+    ///
+    /// - Parameter file: the socket file that the other process has made.
+    package static func takeOver(
+        _ fileDescriptor: Int32, of address: BindAddress, file: FileIdentity?
+    ) throws(BindAddressError) -> ListeningSocket {
+        let socket = try adopt(address, fileDescriptor)
+        let name = SocketName(socket.localAddress, socket.port, isUnix: socket.isUnix)
+        return ListeningSocket(fileDescriptor, address, name, file: file)
     }
 
     /// Opens another socket on the same address and port. This one must have been opened with `reusePort`.
@@ -100,9 +111,14 @@ extension ListeningSocket: CustomStringConvertible {
 }
 
 /// Identifies the file at a path, so that another file at the same path is recognised as another one.
-struct FileIdentity: Equatable {
-    let device: UInt
-    let inode: UInt
+package struct FileIdentity: Equatable, Sendable {
+    package let device: UInt
+    package let inode: UInt
+
+    package init(device: UInt, inode: UInt) {
+        self.device = device
+        self.inode = inode
+    }
 
     init?(of path: String) {
         var status = stat()

@@ -44,6 +44,16 @@ package struct GatewayConfiguration: Sendable {
     package var maxRequests = 0
     package var maxRequestsJitter = 0
 
+    /// Seconds that workers go on accepting after TERM.
+    package var shutdownDelay = 0.0
+    package var maxWorkerLifetime = 0.0
+    package var maxWorkerLifetimeJitter = 0.0
+    /// Resident bytes; 0: no limit.
+    package var maxWorkerRSS = 0
+    /// Where it is more than `workers`, the number of workers follows the load.
+    package var maxWorkers = 0
+    package var workerIdleTimeout = 30.0
+
     package var timeout = 30.0
     package var gracefulTimeout = 30.0
     package var keepAliveTimeout = 75.0
@@ -112,6 +122,14 @@ package struct GatewayConfiguration: Sendable {
     package var umask: Int?
     package var sendsServerHeader = true
     package var checkOnly = false
+
+    /// Workers start anew when files of the app change.
+    package var reload = false
+    package var reloadEngine = ReloadEngine.auto
+    /// Files, folders and globs.
+    package var reloadExtraFiles: [String] = []
+    package var reloadExcludes: [String] = []
+
     package var printsConfiguration = false
 
     package init() {}
@@ -128,6 +146,14 @@ package enum AccessLogClient: String, CaseIterable, Sendable {
     case peer
     /// The client that trusted proxies have named.
     case real
+}
+
+/// `--reload-engine`: how changes of files are noticed.
+package enum ReloadEngine: String, CaseIterable, Sendable {
+    /// inotify where it can be had, else poll.
+    case auto
+    case poll
+    case inotify
 }
 
 /// `--log-level`.

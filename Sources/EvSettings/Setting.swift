@@ -22,7 +22,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, application, python, logging, process, gunicorn
+        case binding, workers, times, sizes, application, python, logging, process, development, gunicorn
 
         package var title: String {
             switch self {
@@ -34,6 +34,7 @@ package struct Setting: Sendable {
             case .python: "Python"
             case .logging: "Logging"
             case .process: "Process"
+            case .development: "Development"
             case .gunicorn: "Of gunicorn, without effect or refused"
             }
         }

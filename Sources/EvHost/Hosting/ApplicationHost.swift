@@ -40,6 +40,8 @@ package struct WorkerEnvironment {
     package let age: Int
     /// Its record, which counts its connections and requests.
     package let slot: ScoreboardSlot
+    /// With `--reload`: watches a file of the app, which is to be named before it is read. On any thread.
+    package let watchFile: (@Sendable (String) -> Void)?
     /// Asks for a worker in place of this one, which serves until the new one is ready and then leaves. The caller logs
     /// why.
     package let replaceWorker: @LoopActor () -> Void
@@ -141,9 +143,9 @@ package protocol ApplicationHost: AnyObject {
     func checkLog(_ settings: Settings) throws(ConfigurationError)
     /// In the master and in workers: opens the files of the language's own log again, after a rotation.
     func reopenLog()
-    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting` and
-    /// `whenReady` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log with
-    /// its traceback when this returns.
+    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting`, `whenReady`
+    /// and `preExec` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log
+    /// with its traceback when this returns.
     ///
     /// - Parameters:
     ///   - worker: that the hook is about; its `pid` is 0 before the fork.

@@ -11,10 +11,12 @@ import Logging
 final class GatewayMaster {
     let host: any ApplicationHost
     let reader: SettingsReader
+    private let image: ProgramImage?
     var settings: Settings
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
+    private(set) var isClassCertain = true
     private var supervisor: Supervisor?
     /// As statsd was told last.
     private var measuredWorkers: Int?
@@ -26,9 +28,12 @@ final class GatewayMaster {
     let isPreloaded: Bool
     let hasReusePort: Bool
 
-    init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
+    init(
+        _ host: any ApplicationHost, _ reader: SettingsReader, _ image: ProgramImage?
+    ) throws(ConfigurationError) {
         self.host = host
         self.reader = reader
+        self.image = image
         settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
@@ -60,6 +65,9 @@ final class GatewayMaster {
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
         for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
+        if configuration.reload {
+            logs.logger.warning("--reload is for development: workers start anew when files of the app change")
+        }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         host.prepareToFork(configuration)
@@ -85,9 +93,11 @@ final class GatewayMaster {
             },
             reconfigure: { [self] in reconfigure(logs) },
             onTurn: { [self] in turnEnded(isTick: $0, logs) },
+            handover: image?.handover, execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 WorkerProcess.run(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs)
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: ReloadPlan(settings, reader))
             })
     }
 
@@ -144,6 +154,7 @@ final class GatewayMaster {
     func chooseWorkerClass(_ logger: Logger) {
         let choice = host.chooseWorkerClass(for: configuration)
         configuration.workerClass = choice.workerClass
+        isClassCertain = choice.isCertain
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     }
 
@@ -159,6 +170,10 @@ final class GatewayMaster {
                 --connections \(connections) does not fit the limit of \(limit) open files: \
                 a worker holds about \(max(0, limit - ownDescriptors)) (ulimit -Hn, LimitNOFILE)
                 """)
+        }
+        if 1..<configuration.workers ~= configuration.maxWorkers {
+            logger.warning(
+                "--max-workers \(configuration.maxWorkers) is less than --workers \(configuration.workers): no effect")
         }
         if configuration.workerClass.spoolsBodies { spool.check(logger) }
     }
@@ -184,6 +199,7 @@ extension SupervisorHooks {
                 try host.callHook(.whenReady, worker: nil, new: nil, old: nil)
             },
             onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
-            workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
+            workersChanged: { call(.workersChanged, new: $0, old: $1) },
+            preExec: { try host.callHook(.preExec, worker: nil, new: nil, old: nil) }, onExit: { call(.onExit) })
     }
 }

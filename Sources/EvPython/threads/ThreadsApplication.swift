@@ -104,6 +104,8 @@ final class ThreadsApplication: Application {
         }
     }
 
+    func workerLeaves(before deadline: Double) { evg_py_leave() }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)

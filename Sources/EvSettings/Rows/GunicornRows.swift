@@ -5,9 +5,6 @@ extension Setting {
     static let gunicornRows = [
         accepted("worker_tmp_dir", "--worker-tmp-dir", "folder", "heartbeats are in shared memory and need no file"),
         accepted("sendfile", "", off: "--no-sendfile", "", harmless: ["true"], "files go by sendfile where they can"),
-        accepted("reload", "--reload", "", "the server does not watch files: send HUP to its master after a change"),
-        accepted("reload_engine", "--reload-engine", "name", harmless: ["auto", "poll", "inotify"], "see reload"),
-        accepted("reload_extra_files", "--reload-extra-file", "file...", "see reload"),
         accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
         accepted("proc_name", "-n --name", "text", "the titles of the processes are not changed"),
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the titles of the processes are not changed"),

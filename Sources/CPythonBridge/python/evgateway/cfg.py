@@ -9,8 +9,7 @@ from . import state, values
 
 # The defaults of gunicorn's settings that are not served.
 DEFAULTS = {
-    "worker_tmp_dir": None, "sendfile": True, "reload": False, "reload_engine": "auto", "reload_extra_files": [],
-    "spew": False, "initgroups": False, "daemon": False,
+    "worker_tmp_dir": None, "sendfile": True, "spew": False, "initgroups": False, "daemon": False,
     "secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
     "forwarded_allow_ips": ["127.0.0.1", "::1"], "forwarder_headers": ["SCRIPT_NAME", "PATH_INFO"],
     "header_map": "drop", "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
