@@ -108,17 +108,25 @@ enum PythonLog {
 
     fileprivate static func take() -> Entry? {
         state.withLock { state -> Entry? in
-            guard state.next < state.entries.count else {
+            let isEmpty = state.next == state.entries.count
+            if isEmpty {
                 state.entries.removeAll(keepingCapacity: state.entries.capacity < 256)
                 state.next = 0
-                guard state.lost > 0 else { return nil }
+            }
+            if state.lost >= capacity || isEmpty && state.lost > 0 {
                 defer { state.lost = 0 }
                 return .line(
                     level: 30, text: "\(state.lost) entries of the log are lost: its handlers are too slow for them")
             }
+            guard !isEmpty else { return nil }
+            let entry = state.entries[state.next]
+            state.entries[state.next] = .reopen
             state.next += 1
-            let entry = state.entries[state.next - 1]
-            state.entries[state.next - 1] = .reopen
+            // What was taken must not gather while handlers never come to the end.
+            if state.next == 1024 {
+                state.entries.removeFirst(1024)
+                state.next = 0
+            }
             return entry
         }
     }
