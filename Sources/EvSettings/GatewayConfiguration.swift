@@ -117,6 +117,14 @@ package struct GatewayConfiguration: Sendable {
     package var dogstatsdTags = ""
     package var measuresBacklog = false
 
+    /// What the app prints goes to the error log's file.
+    package var capturesOutput = false
+    /// Of Python's logging; see `asksForPythonLog`.
+    package var loggerClass: String?
+    package var logConfigFile: String?
+    package var logConfigJSONFile: String?
+    package var logConfigTable: [SettingValue.Entry] = []
+
     package var pidFile: String?
     /// nil: that of the process that starts the server.
     package var umask: Int?

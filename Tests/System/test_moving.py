@@ -88,6 +88,7 @@ class Root:
 app = cherrypy.tree.mount(Root(), "/")
 ''',
     "app.env": "GREETING=Hello\n",
+    "log.json": '{"version": 1}',
 }
 
 

@@ -201,7 +201,8 @@ PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, e
     int status = environ ? set_input(environ, request, input) : -1;
     if (!environ && !input && request->body_file >= 0) close(request->body_file);
     if (!environ) Py_XDECREF(input);
-    if (!status && !fill(environ, request, call)) return environ;
+    if (!status && !fill(environ, request, call)
+        && (!evg_py_kept_environs || !evg_py_keep_environ(request->head, environ))) return environ;
     Py_XDECREF(environ);
     return NULL;
 }
