@@ -70,7 +70,15 @@ static int dress(evg_py_call *call, PyObject *environ) {
     return status;
 }
 
-static const evg_wsgi_sink sink = {.write = write_bytes, .dress = dress};
+static void hint(evg_py_call *call, evg_py_text lines) {
+    evg_py_job *job = call->owner;
+    if (job->thread.head_posted) return;
+    Py_BEGIN_ALLOW_THREADS
+    evg_job_lend(&job->base, lines.base, lines.count, EVG_PY_HINTS);
+    Py_END_ALLOW_THREADS
+}
+
+static const evg_wsgi_sink sink = {.write = write_bytes, .hint = hint, .dress = dress};
 
 static const evg_py_environ *environ_of(evg_py_listener *listener) {
     if (listener->gil.environ) return listener->gil.environ;
