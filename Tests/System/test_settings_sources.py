@@ -136,7 +136,7 @@ def test_swift_app_refuses_a_file_in_python(example, tmp_path):
 
 
 def test_lines_of_uwsgi_that_are_not_taken_are_named(gateway, tmp_path):
-    write(tmp_path, "uwsgi.ini", "[uwsgi]\nmodule = contract\n; a comment\ncheaper = 2\nno-such-option = 1\n"
+    write(tmp_path, "uwsgi.ini", "[uwsgi]\nmodule = contract\n; a comment\ncheaper = 9\nno-such-option = 1\n"
                                  "processes = 2\nsocket = /tmp/never-opened\n")
     server = gateway(None, *FLAGS, "-b", "127.0.0.1:0", "-c", "uwsgi.ini", cwd=tmp_path, bare=True)
     server.wait_until_ready(workers=2)

@@ -22,6 +22,7 @@ extension GatewayConfiguration {
         server.requestTimeout = requestTimeout
         server.maxRequests = maxRequests
         server.maxRequestsJitter = maxRequestsJitter
+        server.measuresLoad = maxWorkers > 0
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
@@ -41,7 +42,8 @@ extension GatewayConfiguration {
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
-            gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout, pidFile: pidFile,
+            gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
+            shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             socketMode: socketMode, toleratesThreads: preload)
     }
 }

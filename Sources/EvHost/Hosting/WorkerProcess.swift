@@ -1,6 +1,7 @@
 // A worker from fork to exit: load the app, serve, and leave for one of five reasons: TERM (finish what runs),
-// INT or QUIT (now), the master has ended, enough requests served, or the app did not load. The master sends commands
-// over the control socket and as signals, because an app may replace signal handlers; each command is handled once.
+// INT or QUIT (now), the master has ended, a limit of its life is reached, or the app did not load. The master sends
+// commands over the control socket and as signals, because an app may replace signal handlers; each command is handled
+// once.
 
 import EvLoop
 import EvServer
@@ -11,23 +12,27 @@ import Logging
 
 @LoopActor
 final class WorkerProcess {
-    private let host: any ApplicationHost
-    private let configuration: GatewayConfiguration
-    private let spool: SpoolConfiguration
-    private let context: WorkerContext
-    private let logs: ProcessLogs
+    let host: any ApplicationHost
+    let configuration: GatewayConfiguration
+    let spool: SpoolConfiguration
+    let context: WorkerContext
+    let logs: ProcessLogs
     private let reload: ReloadPlan?
-    private let loop: EventLoop
-    private let logger: Logger
+    let loop: EventLoop
+    let logger: Logger
 
-    private var worker: Worker?
-    private var accessLog: AccessLog?
-    private var signals: [SignalWatcher] = []
-    private var control: IOWatcher?
-    private var descriptors = DescriptorGuard()
-    private var isLeaving = false
-    private var wasInterrupted = false
+    var worker: Worker?
+    var accessLog: AccessLog?
+    var signals: [SignalWatcher] = []
+    var control: IOWatcher?
+    var descriptors = DescriptorGuard()
+    var isLeaving = false
+    var wasInterrupted = false
+    /// Ends what limits the worker's life.
+    var lifetime: TimerWatcher?
     private var exitCode: Int32?
+    /// Monotonic seconds before which no further lost lines are reported.
+    var nextLossReport = 0.0
     private var reloader: Reloader?
     /// The app could not be loaded, and with `--reload` the worker says so to clients.
     private var isWithoutApp = false
@@ -38,6 +43,7 @@ final class WorkerProcess {
         context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?
     ) -> Int32 {
         Fork.watch()
+        logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
         } catch {
@@ -93,6 +99,8 @@ final class WorkerProcess {
         Fork.block(WorkerContext.signals)
         signals = []
         control = nil
+        reportLostLines(atOnce: true)
+        logs.errorLog.finish()
         return exitCode ?? 0
     }
 
@@ -156,33 +164,29 @@ final class WorkerProcess {
 
     private func begin(_ application: any Application, _ description: String) {
         guard !isLeaving else { return }
-        accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
+        accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
+        if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
             accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
-        worker.onMaxRequests = { [unowned self] in
-            LoopActor.assumeIsolated {
-                self.logger.info("Autorestarting worker after current request. It has served its --max-requests")
-                self.askForSuccessor()
-            }
-        }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.
         FreedMemory.keep()
         worker.start()
+        limitLife(of: worker)
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    private func askForSuccessor() {
+    func askForSuccessor() {
         if !isLeaving { tellMaster(.replaceMe) }
     }
 
-    private func tellMaster(_ message: ControlMessage) {
+    func tellMaster(_ message: ControlMessage) {
         var byte = message.rawValue
         _ = send(context.controlFileDescriptor, &byte, 1, Int32(MSG_NOSIGNAL))
     }
@@ -206,7 +210,7 @@ final class WorkerProcess {
         exitCode = ExitCode.failure
     }
 
-    private func leave(_ code: Int32) {
+    func leave(_ code: Int32) {
         if exitCode == nil {
             exitCode = code
             if code == ExitCode.success { tellMaster(.finished) }
@@ -215,117 +219,10 @@ final class WorkerProcess {
     }
 
     /// Stops accepting connections, and ends the worker when its open requests are answered.
-    private func drain(takesQueue: Bool) {
+    func drain(takesQueue: Bool) {
         guard !isLeaving else { return }
         isLeaving = true
         forgetListeners()
         if let worker { worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue) } else { leave(0) }
-    }
-
-    private func obey(_ command: ControlCommand) {
-        switch command {
-        case .stop: drain(takesQueue: true)
-        case .retire: drain(takesQueue: false)
-        case .quit: quit()
-        case .reopenLogs: reopenLogs()
-        }
-    }
-
-    private func quit() {
-        isLeaving = true
-        wasInterrupted = true
-        forgetListeners()
-        if let worker { worker.quit() } else { leave(0) }
-    }
-
-    private func reopenLogs() {
-        // Buffered lines were logged before the rotation, so they go to the old file.
-        accessLog?.flush()
-        logs.reopen()
-        rememberLogs()
-    }
-
-    // MARK: Descriptors
-
-    /// The worker that the loop's failure ends.
-    private static var current: WorkerProcess?
-
-    private func watchDescriptors() {
-        descriptors.remember(context.controlFileDescriptor, as: "the control socket")
-        for listener in context.listeners {
-            descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
-        }
-        rememberLogs()
-        Self.current = self
-        loop.onCheck = { [unowned self] in LoopActor.assumeIsolated { self.checkDescriptors() } }
-        EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
-    }
-
-    /// Standard streams are left out: apps may redirect them.
-    private func rememberLogs() {
-        for log in [logs.errorLog.fileDescriptor, logs.accessLog?.fileDescriptor].compactMap(\.self) where log > 2 {
-            descriptors.remember(log, as: "a log file")
-        }
-    }
-
-    /// A worker that leaves closes them.
-    private func forgetListeners() {
-        for listener in context.listeners { descriptors.forget(listener.fileDescriptor) }
-    }
-
-    /// A descriptor may now belong to another client, so the worker must not use any more. It ends at once.
-    private func checkDescriptors() {
-        guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
-        if descriptors.isIntact(logs.errorLog.fileDescriptor) {
-            logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
-        }
-        Fork.exitChild(ExitCode.descriptorsLost)
-    }
-
-    private func watchSignals() {
-        for number in WorkerContext.signals {
-            let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
-                LoopActor.assumeIsolated { self.received(number) }
-            }
-            watcher.start()
-            signals.append(watcher)
-        }
-        Fork.unblock(WorkerContext.signals)
-    }
-
-    private func received(_ signal: Int32) {
-        switch signal {
-        case SIGTERM:
-            // The master writes a command before it sends the signal, and the command is more exact than the signal.
-            readCommands()
-            obey(.stop)
-        case SIGINT, SIGQUIT: obey(.quit)
-        case SIGUSR1: obey(.reopenLogs)
-        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
-        default: break
-        }
-    }
-
-    private func watchMaster() {
-        let descriptor = context.controlFileDescriptor
-        let watcher = IOWatcher(loop, fileDescriptor: descriptor, events: .read) { [unowned self] _ in
-            LoopActor.assumeIsolated { self.readCommands() }
-        }
-        watcher.start()
-        control = watcher
-    }
-
-    private func readCommands() {
-        while true {
-            var byte: UInt8 = 0
-            let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
-            if count < 0, errno == EINTR { continue }
-            if count < 0, errno == EAGAIN { return }
-            guard count > 0 else { break }
-            if let command = ControlCommand(rawValue: byte) { obey(command) }
-        }
-        control?.stop()
-        if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
-        drain(takesQueue: true)
     }
 }

@@ -150,6 +150,13 @@ public func exchangeOverran(_ pointer: OpaquePointer) {
 
 // MARK: - The request body
 
+@_cdecl("evg_swift_exchange_note")
+public func exchangeNote(_ pointer: OpaquePointer, _ variables: evg_py_text) {
+    onLoop(pointer, variables) { exchange, variables in
+        exchange.loggedVariables = Array(UnsafeRawBufferPointer(variables))
+    }
+}
+
 @_cdecl("evg_swift_exchange_take")
 public func exchangeTake(
     _ pointer: OpaquePointer, _ bytes: UnsafeMutablePointer<evg_py_text>, _ status: UnsafeMutablePointer<Int32>

@@ -42,6 +42,7 @@ enum HostAnswers {
             let (open, requests) = (worker.slot?.open ?? 0, worker.slot?.requests ?? 0)
             return .list([
                 .integer(worker.index), .integer(worker.age), .integer(Int(open)), .integer(Int(clamping: requests)),
+                .boolean(worker.slot?.isToLeave == true),
             ])
         case "workers":
             guard let workers else { return SettingValue.none }

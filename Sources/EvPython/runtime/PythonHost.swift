@@ -69,6 +69,10 @@ final class PythonHost: ApplicationHost {
         }
     }
 
+    func logsVariables(_ names: [[UInt8]]) {
+        Array(names.joined(separator: [0])).withUnsafeBytes { evg_py_want_variables(evg_py_text($0)) }
+    }
+
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool {
         configuration.workerClass == .gevent || configuration.workerClass == .asgi
     }

@@ -52,12 +52,15 @@ package final class Exchange {
     private var writer = Writer.none
     /// The field lines that were sent; kept only for an access log that shows some of them.
     var sentLines: [UInt8] = []
+    /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
+    /// order, each ended by NUL; empty where there is no environ. Whoever has called the app sets it.
+    package var loggedVariables: [UInt8] = []
 
     package init(_ head: RequestHead, _ carrier: Carrier) {
         self.head = head
         self.carrier = carrier
         connection = carrier.connection
-        startedAt = EventLoop.coarseNow()
+        startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 

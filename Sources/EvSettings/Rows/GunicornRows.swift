@@ -38,18 +38,6 @@ extension Setting {
         accepted("logconfig", "--log-config", "file", noLogging),
         accepted("logconfig_dict", "", "", noLogging),
         accepted("logconfig_json", "--log-config-json", "file", noLogging),
-        accepted("syslog_addr", "--log-syslog-to", "address", harmless: ["udp://localhost:514"], "see syslog"),
-        accepted("syslog", "--log-syslog", "", "nothing is sent to syslog: write to standard error under systemd"),
-        accepted("syslog_prefix", "--log-syslog-prefix", "text", "see syslog"),
-        accepted("syslog_facility", "--log-syslog-facility", "name", harmless: ["user"], "see syslog"),
-        accepted(
-            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "",
-            harmless: ["true", "false"],
-            "see syslog"),
-        accepted("statsd_host", "--statsd-host", "address", "no metrics are sent to statsd"),
-        accepted("dogstatsd_tags", "--dogstatsd-tags", "tags", "see statsd_host"),
-        accepted("statsd_prefix", "--statsd-prefix", "text", "see statsd_host"),
-        accepted("enable_backlog_metric", "--enable-backlog-metric", "", "see statsd_host"),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),

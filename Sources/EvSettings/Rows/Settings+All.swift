@@ -3,8 +3,8 @@
 extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
-        bindingRows + workerRows + timeRows + sizeRows + applicationRows + pythonRows + loggingRows + processRows
-        + developmentRows + gunicornRows
+        bindingRows + workerRows + lifeRows + timeRows + sizeRows + applicationRows + pythonRows + loggingRows
+        + processRows + developmentRows + gunicornRows
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {
