@@ -46,6 +46,14 @@ def ask(front, method="GET", target="/", body=None):
         connection.close()
 
 
+@pytest.mark.parametrize("name, idle", [("apache", [200, 502] * 2), ("caddy", [200] * 4)])
+def test_other_proxies_repeat_less(short_path, name, idle):
+    with Breaking(("127.0.0.1", 0), 1, broken=2) as server, FRONTS[name](short_path, server.address) as proxy:
+        assert [ask(proxy) for _ in idle] == idle
+    with Breaking(("127.0.0.1", 0), 0, broken=1) as server, FRONTS[name](short_path, server.address) as proxy:
+        assert [ask(proxy) for _ in range(2)] == [502, 200]
+
+
 @pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
 def test_request_that_meets_the_close_of_an_idle_connection_is_answered(front, breaking, resets):
     with breaking(1, broken=4, resets=resets) as server, front(server.address) as proxy:
