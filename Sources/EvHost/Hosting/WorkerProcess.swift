@@ -83,7 +83,7 @@ final class WorkerProcess {
         self.loop = loop
         logger = logs.logger
         let errorLog = logs.errorLog
-        drain = LogDrain(loop) { errorLog.retry() }
+        drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
 
     private func run() -> Int32 {
