@@ -20,7 +20,7 @@ extension WorkerProcess {
         loop.onCheck = { [unowned self] in
             LoopActor.assumeIsolated {
                 self.checkDescriptors()
-                self.drain.look(at: self.logs.errorLog.retry() ? nil : self.logs.errorLog.waitingDescriptor)
+                self.drain.look()
                 self.reportLostLines(atOnce: false)
             }
         }

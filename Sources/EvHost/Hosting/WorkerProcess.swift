@@ -90,7 +90,7 @@ final class WorkerProcess {
         self.onServing = onServing
         logger = logs.logger
         let errorLog = logs.errorLog
-        drain = LogDrain(loop) { errorLog.retry() }
+        drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
 
     private func run() -> Int32 {

@@ -184,10 +184,10 @@ package final class AccessLog {
     func retry(on loop: EventLoop) {
         if drains.isEmpty {
             drains = sinks.map { sink in
-                LogDrain(loop) { LoopActor.assumeIsolated { sink.retry() } }
+                LogDrain(loop) { LoopActor.assumeIsolated { sink.retry() ? nil : sink.waitingDescriptor } }
             }
         }
-        for (sink, drain) in zip(sinks, drains) { drain.look(at: sink.retry() ? nil : sink.waitingDescriptor) }
+        for drain in drains { drain.look() }
     }
 
     /// The last lines are written, and what does not go on its way now is lost. Maybe within a task of the app's, so
