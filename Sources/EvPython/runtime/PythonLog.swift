@@ -167,7 +167,7 @@ final class PythonAccessLog: AccessLogObserver {
             (ended.address, ended.port, ended.scheme) = (client.address, client.port, client.scheme)
         } else {
             ended.line = Array(request.record.requestLine)
-            ended.address = request.record.remoteAddress
+            ended.address = String(decoding: request.record.remoteAddress, as: UTF8.self)
         }
         if hasOwnForm { ended.formatted = Array(request.line) }
         PythonLog.leave(.request(ended))
