@@ -22,7 +22,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, application, python, logging, process, gunicorn
+        case binding, workers, times, sizes, proxies, application, python, logging, process, gunicorn
 
         package var title: String {
             switch self {
@@ -30,6 +30,7 @@ package struct Setting: Sendable {
             case .workers: "Workers"
             case .times: "Time limits"
             case .sizes: "Size limits"
+            case .proxies: "Behind proxies"
             case .application: "Application"
             case .python: "Python"
             case .logging: "Logging"

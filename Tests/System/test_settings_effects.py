@@ -46,6 +46,13 @@ SHOWN = {
     "limit_request_body": "http_refused::body_at_the_limit_is_taken",
     "spool_limit": "threads_stuck::answer_beyond_the_spool_limit_waits_with_its_thread",
     "tmp_upload_dir": "settings_effects::large_bodies_wait_in_the_folder",
+    "forwarded_allow_ips": "forwarded::others_are_not_believed",
+    "secure_scheme_headers": "gunicorn_alike::alike",
+    "proxy_headers": "forwarded::client_is_the_one_that_the_proxies_name",
+    "trusted_proxy_headers": "forwarded::forwarded_is_the_only_source_where_it_is_asked_for",
+    "trusted_proxy_count": "forwarded::hops_are_counted_where_proxies_have_no_known_address",
+    "forwarder_headers": "forwarded::names_with_an_underscore",
+    "header_map": "forwarded::names_with_an_underscore",
     "wsgi_app": "settings_sources::file_is_read_and_names_the_app",
     "config": "settings_sources::which_file_is_read",
     "chdir": "launcher::chdir_comes_before_the_import",
@@ -352,6 +359,7 @@ GIVEN = ["-b", "127.0.0.1:0", "-b", "unix:@x", "--socket-mode", "660", "-m", "00
          "--env-file", "/dev/null", "--threads", 3, "-k", "sync", "--timeout", 1.5, "--access-logfile", "-",
          "--access-logformat", '%(h)s # "x"\t%(U)s', "--pid", "/tmp/é # pid", "--root-path", "/a/", "--spool-limit", 0,
          "--no-server-header", "--tmp-upload-dir", "/tmp", "--paste-global", "a=b", "--chdir", "/", "--factory",
+         "--forwarded-allow-ips", "10.0.0.0/8,::1", "--trusted-proxy-headers", "forwarded", "--header-map", "refuse",
          "--log-level", "warn", "--lifespan", "off", "--max-requests", 10 ** 15]
 
 

@@ -31,7 +31,7 @@ package final class AccessLog {
                 UnsafeRawBufferPointer(rebasing: bytes[slice.range])
             }
             var record = AccessLogRecord()
-            record.remoteAddress = exchange.client.address
+            record.remoteAddress = exchange.remote.host
             record.requestLine = head.withRequestLine { $0 }
             record.method = slice(head.method)
             record.path = slice(head.path)

@@ -13,19 +13,6 @@ extension Setting {
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the titles of the processes are not changed"),
         accepted("initgroups", "--initgroups", "", "the user of the processes does not change"),
         accepted(
-            "secure_scheme_headers", "", "",
-            harmless: ["x-forwarded-protocol=ssl,x-forwarded-proto=https,x-forwarded-ssl=on"],
-            noProxy),
-        accepted(
-            "forwarded_allow_ips", "--forwarded-allow-ips", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            variable: "FORWARDED_ALLOW_IPS", noProxy),
-        accepted(
-            "forwarder_headers", "--forwarder-headers", "names", harmless: ["script_name,path_info"],
-            "fields whose names have an underscore are dropped"),
-        accepted(
-            "header_map", "--header-map", "name", harmless: ["drop"],
-            "fields whose names have an underscore are dropped"),
-        accepted(
             "proxy_allow_ips", "--proxy-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
             "the PROXY protocol is not spoken"),
         accepted(
@@ -125,7 +112,6 @@ extension Setting {
             "there are no dirty workers: run long work in a task queue or in a process of its own"),
     ]
 
-    private static let noProxy = "X-Forwarded-* fields of a proxy are passed to the app, and not evaluated"
     private static let noLogging = "the log is written by the server itself; Python's logging is left to the app"
     private static let noTLS = "TLS is not spoken: let the proxy in front do it"
     private static let noControl = "there is no control socket: the master obeys signals"

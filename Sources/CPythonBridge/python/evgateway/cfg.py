@@ -11,9 +11,7 @@ from . import state, values
 DEFAULTS = {
     "worker_tmp_dir": None, "sendfile": True, "reload": False, "reload_engine": "auto", "reload_extra_files": [],
     "spew": False, "initgroups": False, "daemon": False,
-    "secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
-    "forwarded_allow_ips": ["127.0.0.1", "::1"], "forwarder_headers": ["SCRIPT_NAME", "PATH_INFO"],
-    "header_map": "drop", "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
+    "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
     "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "enable_stdio_inheritance": False,
     "logger_class": None, "logconfig": None, "logconfig_dict": {}, "logconfig_json": None, "syslog": False,
     "syslog_addr": "udp://localhost:514", "syslog_prefix": None, "syslog_facility": "user",
