@@ -105,7 +105,7 @@ extension SettingValue {
         case .number(let value): value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
         case .boolean(let value): value ? "true" : "false"
         case .list(let values): values.map(\.plainText).joined(separator: ",")
-        case .table(let entries): entries.map { "\($0.name)=\($0.value.plainText)" }.joined(separator: ",")
+        case .table(let entries): entries.map { "\($0.name)=\($0.value.plainText)" }.joined(separator: ", ")
         }
     }
 }

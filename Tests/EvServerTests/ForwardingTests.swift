@@ -104,7 +104,10 @@ import Testing
     ) throws {
         let reading = try read(lines, named([.client, .host, .port]))
         guard let authority else {
-            guard case .refused = reading.forwarded else { return Issue.record("not refused") }
+            guard case .refused = reading.forwarded else {
+                Issue.record("not refused")
+                return
+            }
             return
         }
         #expect(reading.head.string(reading.head.authority) == authority)
@@ -162,7 +165,10 @@ import Testing
         let reading = try read(
             "X-Forwarded-Proto: https\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: \(value)", forwarded())
         guard let expected else {
-            guard case .refused = reading.forwarded else { return Issue.record("not refused") }
+            guard case .refused = reading.forwarded else {
+                Issue.record("not refused")
+                return
+            }
             return
         }
         let facts = try #require(reading.forwarded.facts)
@@ -182,11 +188,12 @@ import Testing
 
     // MARK: names with an underscore
 
-    @Test(arguments: [
-        (ForwardingConfiguration.Underscores.dropped, true, ["A", "SCRIPT_NAME", "B"]),
-        (.dropped, false, ["A", "B"]), (.kept, false, ["A", "X_Y", "SCRIPT_NAME", "B"]),
-        (.kept, true, ["A", "X_Y", "SCRIPT_NAME", "B"]), (.refused, true, nil), (.refused, false, nil),
-    ])
+    @Test(
+        arguments: [
+            (ForwardingConfiguration.Underscores.dropped, true, ["A", "SCRIPT_NAME", "B"]),
+            (.dropped, false, ["A", "B"]), (.kept, false, ["A", "X_Y", "SCRIPT_NAME", "B"]),
+            (.kept, true, ["A", "X_Y", "SCRIPT_NAME", "B"]), (.refused, true, nil), (.refused, false, nil),
+        ] as [(ForwardingConfiguration.Underscores, Bool, [String]?)])
     func treatsNamesWithAnUnderscore(
         _ underscores: ForwardingConfiguration.Underscores, _ isTrusted: Bool, _ names: [String]?
     ) throws {

@@ -69,6 +69,13 @@ def test_scheme_alone_is_taken_over(alike):
     assert facts(server)["scheme"] == "http"
 
 
+def test_scheme_is_told_by_the_fields_of_the_settings(alike, tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text("secure_scheme_headers = {'X-TLS': 'yes'}\n")
+    server = alike("-c", tmp_path / "gunicorn.conf.py")
+    assert [facts(server, field)["scheme"] for field in (("x-tls", "yes"), ("X-Tls", "YES"),
+                                                         ("X-Forwarded-Proto", "https"))] == ["https", "http", "http"]
+
+
 def test_others_are_not_believed(alike):
     server = alike("--forwarded-allow-ips", "10.0.0.0/8,::1", "--proxy-headers", "--trusted-proxy-headers",
                    "x-forwarded-for,x-forwarded-proto,x-forwarded-host,x-forwarded-port,x-forwarded-prefix")
@@ -276,7 +283,8 @@ def alike_facts(server, fields, *names):
 def test_asgi_app_sees_what_it_sees_under_uvicorn(gateway):
     server = gateway("alike_app:asgi", "--proxy-headers", "--pythonpath", ALIKE)
     with Peer("uvicorn") as peer:
-        for fields in REQUESTS:
+        # uvicorn gives the scheme of WebSockets to HTTP.
+        for fields in [fields for fields in REQUESTS if fields != [("X-Forwarded-Proto", "wss")]]:
             names = ["scheme", "address", "host", "root", "path", "fields"]
             names += ["port"] if any(name == "X-Forwarded-For" and value for name, value in fields) else []
             if fields == [("X-Forwarded-For", "127.0.0.1")]:
@@ -288,12 +296,12 @@ def test_wsgi_app_sees_what_it_sees_under_waitress(gateway):
     server = gateway("alike_app:application", "--trusted-proxy", "127.0.0.1", "--trusted-proxy-count", 1,
                      "--trusted-proxy-headers", "x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port",
                      "--pythonpath", ALIKE)
-    # waitress takes an empty element for an address, and knows no scheme of WebSockets.
-    left_out = ([("X-Forwarded-For", "")], [("X-Forwarded-Proto", "wss")], [("X-Forwarded-Host", "evil.example")])
+    # waitress takes an empty element and an IPv6 address with its port for addresses; WebSockets have no scheme there.
+    left_out = ([("X-Forwarded-For", "")], [("X-Forwarded-For", "[2001:db8::1]:4711")], [("X-Forwarded-Proto", "wss")])
     with Peer("waitress") as peer:
         for fields in [fields for fields in REQUESTS + OF_WAITRESS if fields not in left_out]:
             names = ["scheme", "address", "host"]
-            if any(name.startswith("X-Forwarded-") and name[12:] != "For" for name, _ in fields):
-                names += ["server port"]
+            # With a host alone waitress leaves the port that it listens on.
+            names += ["server port"] if {"X-Forwarded-Proto", "X-Forwarded-Port"} & {name for name, _ in fields} else []
             names += ["server"] if any(name == "X-Forwarded-Host" for name, _ in fields) else []
             assert alike_facts(server, fields, *names) == alike_facts(peer, fields, *names), fields

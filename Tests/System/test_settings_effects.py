@@ -47,7 +47,7 @@ SHOWN = {
     "spool_limit": "threads_stuck::answer_beyond_the_spool_limit_waits_with_its_thread",
     "tmp_upload_dir": "settings_effects::large_bodies_wait_in_the_folder",
     "forwarded_allow_ips": "forwarded::others_are_not_believed",
-    "secure_scheme_headers": "gunicorn_alike::alike",
+    "secure_scheme_headers": "forwarded::scheme_is_told_by_the_fields_of_the_settings",
     "proxy_headers": "forwarded::client_is_the_one_that_the_proxies_name",
     "trusted_proxy_headers": "forwarded::forwarded_is_the_only_source_where_it_is_asked_for",
     "trusted_proxy_count": "forwarded::hops_are_counted_where_proxies_have_no_known_address",

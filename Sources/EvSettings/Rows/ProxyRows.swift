@@ -121,7 +121,7 @@ extension Kind {
 
     /// A table, or `NAME=value` with commas between.
     private static func pairs(_ value: SettingValue) throws(ValueError) -> [String] {
-        if case .text(let text) = value { return text.split(separator: ",").map(String.init) }
+        if case .text(let text) = value { return text.split(separator: ",").map { String($0.trimming(" ")) } }
         return try ValueReader.texts(value)
     }
 

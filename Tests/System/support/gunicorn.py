@@ -53,6 +53,7 @@ DIFFERENCES = [
     ("limits", "field of 50", "431 Request Header Fields Too Large", "200 OK", "the line's end does not count"),
     # Fields of proxies
     ("fields of proxies*", "GET /root*", ANY, ANY, "a SCRIPT_NAME that the path does not begin with has been cut off"),
+    ("fields of proxies*, asgi", "GET /mounted/*/root_path", "", "/mounted", "what SCRIPT_NAME is for WSGI"),
     ("fields of proxies, dangerous, gthread", "GET /mounted/*/environ/*", ANY, ANY,
      "SCRIPT_NAME says where the app is only when it comes from a proxy that is trusted"),
     # The sync class
