@@ -9,6 +9,7 @@ thousands.
 import os
 import pathlib
 
+from evgateway import leaving
 from flask import Flask, jsonify, request, send_file
 from redis_room import RedisRoom
 from room import Room, Unavailable
@@ -22,6 +23,8 @@ app = Flask(__name__)
 app.config["MAX_CONTENT_LENGTH"] = 16_384
 # The worker subscribes when this module is imported. So do not use --preload, which imports it in the master.
 room = RedisRoom(REDIS_URL) if REDIS_URL else Room()
+# A reload or a stop need not wait for the holds: the client asks again, and the next worker answers.
+leaving.on_leave(room.end)
 
 
 @app.get("/")

@@ -22,6 +22,7 @@ class Room:
     def __init__(self):
         self.kept, self.lock = [], threading.Lock()
         self.news = threading.Event()
+        self.ended = False
 
     def publish(self, name, text):
         """Adds a message and returns its id."""
@@ -48,8 +49,13 @@ class Room:
                 return last_of(found or kept), found
             if found := messages_after(kept, after):
                 return last_of(found), found
-            if not news.wait(max(0, until - time.monotonic())):
+            if self.ended or not news.wait(max(0, until - time.monotonic())):
                 return max(after, last_of(kept)), []
+
+    def end(self):
+        """Answers all requests that wait, and those that would wait, with what there is."""
+        self.ended = True
+        self.replace(self.kept)
 
     def began_anew(self, after):
         """Called for an id above the newest one here. Returns True if it belongs to a history that was lost: then all

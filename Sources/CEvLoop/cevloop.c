@@ -93,14 +93,38 @@ void evg_loop_stop(evg_loop *loop) { ev_break(loop, EVBREAK_ALL); }
 
 static void (*release_hook)(void);
 static void (*acquire_hook)(void);
-static void call_release(evg_loop *loop) { (void)loop; release_hook(); }
-static void call_acquire(evg_loop *loop) { (void)loop; acquire_hook(); }
+static bool measures_polls;
+static double poll_began, polled;
+
+static void call_release(evg_loop *loop) {
+    (void)loop;
+    if (measures_polls) poll_began = evg_monotonic();
+    if (release_hook) release_hook();
+}
+
+static void call_acquire(evg_loop *loop) {
+    (void)loop;
+    if (acquire_hook) acquire_hook();
+    if (measures_polls) polled += evg_monotonic() - poll_began;
+}
+
+static void update_poll_hooks(evg_loop *loop) {
+    bool wanted = measures_polls || release_hook || acquire_hook;
+    ev_set_loop_release_cb(loop, wanted ? call_release : NULL, wanted ? call_acquire : NULL);
+}
 
 void evg_loop_set_poll_hooks(evg_loop *loop, void (*release)(void), void (*acquire)(void)) {
     release_hook = release;
     acquire_hook = acquire;
-    ev_set_loop_release_cb(loop, release ? call_release : NULL, acquire ? call_acquire : NULL);
+    update_poll_hooks(loop);
 }
+
+void evg_loop_measure_polls(evg_loop *loop) {
+    measures_polls = true;
+    update_poll_hooks(loop);
+}
+
+double evg_loop_polled(void) { return polled; }
 
 static double seconds_of(clockid_t clock) {
     struct timespec now;

@@ -47,6 +47,8 @@ void evg_end_with_parent(pid_t parent) {
     if (getppid() != parent) _exit(1);
 }
 
+void evg_tell_of_parents_end(int number) { prctl(PR_SET_PDEATHSIG, number); }
+
 pid_t evg_fork(const int *held, size_t count) {
     sigset_t all, before;
     sigfillset(&all);

@@ -12,13 +12,14 @@
 
 static int (*const ready[])(PyObject *module) = {
     evg_py_exported_ready, evg_py_texts_ready, evg_py_report_ready, evg_py_ask_ready, evg_py_forked_ready,
-    evg_py_guest_ready, evg_wsgi_ready, evg_gevent_ready, evg_asgi_ready, evg_py_threads_ready,
+    evg_py_leaving_ready, evg_py_guest_ready, evg_wsgi_ready, evg_gevent_ready, evg_asgi_ready,
+    evg_py_threads_ready,
 };
 
 /* main(argv) -> exit code */
 static PyObject *run_main(PyObject *self, PyObject *list) {
     (void)self;
-    if (evg_py_interpreter_prepare() || evg_wsgi_prepare()) return NULL;
+    if (evg_py_interpreter_prepare() || evg_py_leaving_prepare() || evg_wsgi_prepare()) return NULL;
     Py_CLEAR(evg_py_app);   /* of an earlier call, which had preloaded it */
     Py_ssize_t count = PySequence_Size(list);
     if (count < 0) return NULL;

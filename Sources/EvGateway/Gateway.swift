@@ -35,6 +35,11 @@ public enum Gateway {
     /// leave. Call this while the handler is made.
     @LoopActor public static func onLeave(_ action: @escaping @LoopActor () -> Void) { WorkerLeave.add(action) }
 
+    /// Whether this worker leaves, or will as soon as `--shutdown-delay` is over: a health check answers 503 then.
+    public static var isLeaving: Bool { slot.withLock { $0?.isToLeave == true } }
+
+    static let slot = Mutex<ScoreboardSlot?>(nil)
+
     /// The app's own arguments: the words after `--` on the command line.
     public static var arguments: [String] {
         Array(CommandLine.arguments.drop { $0 != "--" }.dropFirst())

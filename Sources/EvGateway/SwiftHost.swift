@@ -4,6 +4,7 @@ import EvHost
 import EvLoop
 import EvServer
 import EvSettings
+import Synchronization
 
 final class SwiftHost: ApplicationHost {
     enum Handler {
@@ -23,7 +24,8 @@ final class SwiftHost: ApplicationHost {
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication {
-        switch handler {
+        Gateway.slot.withLock { $0 = worker.slot }
+        return switch handler {
         case .ready(let handler):
             LoadedApplication(application: SwiftApplication(handler), description: "Swift handler")
         case .immediate(let handler):

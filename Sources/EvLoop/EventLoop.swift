@@ -104,6 +104,11 @@ package final class EventLoop {
         evg_loop_set_poll_hooks(handle, release, acquire)
     }
 
+    /// From here on ``polled`` counts, at the cost of two readings of the clock per poll.
+    package func measurePolls() { evg_loop_measure_polls(handle) }
+    /// How long the loop has waited for events, in seconds. Another loop that drives this one waits in its place.
+    package var polled: Double { evg_loop_polled() }
+
     /// In a forked child: drops the parent's loop. Its epoll set is shared with the parent and stays as it is.
     /// Watchers must have been stopped; none of them may be used afterwards.
     package func abandonAfterFork() {

@@ -17,8 +17,8 @@ package struct ListeningSocket: Sendable {
         if isUnix { return "unix:\(localAddress)" }
         return localAddress.contains(":") ? "[\(localAddress)]:\(port)" : "\(localAddress):\(port)"
     }
-    /// The socket file that this process has made.
-    private let file: FileIdentity?
+    /// The socket file that this process has made, or taken over.
+    package let file: FileIdentity?
 
     /// For a descriptor that listens already, e.g. in a test.
     package init(fileDescriptor: Int32, address: BindAddress, localAddress: String, port: UInt16, isUnix: Bool) {
@@ -56,6 +56,17 @@ package struct ListeningSocket: Sendable {
         }
     }
 
+    /// Takes over a socket that another process has opened for this address and passed on.
+    ///
+    /// - Parameter file: the socket file that the other process has made.
+    package static func takeOver(
+        _ fileDescriptor: Int32, of address: BindAddress, file: FileIdentity?
+    ) throws(BindAddressError) -> ListeningSocket {
+        let socket = try adopt(address, fileDescriptor)
+        let name = SocketName(socket.localAddress, socket.port, isUnix: socket.isUnix)
+        return ListeningSocket(fileDescriptor, address, name, file: file)
+    }
+
     /// Opens another socket on the same address and port. This one must have been opened with `reusePort`.
     package func openSibling(backlog: Int32) throws(BindAddressError) -> ListeningSocket {
         let sibling = try Self.open(.tcp(host: localAddress, port: port), backlog: backlog, reusePort: true)
@@ -67,6 +78,16 @@ package struct ListeningSocket: Sendable {
     package func close() {
         if case .inherited = address { return }
         Socket.close(fileDescriptor)
+    }
+
+    /// Connections that wait to be accepted: of a TCP socket that listens, `tcpi_unacked` of tcp(7) counts them. Nil
+    /// for another one.
+    package var waitingConnections: Int? {
+        guard !isUnix else { return nil }
+        var info = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(fileDescriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
+        return Int(info.tcpi_unacked)
     }
 
     /// Changes the mode of the socket file, unless another file has taken its path since.
@@ -90,9 +111,14 @@ extension ListeningSocket: CustomStringConvertible {
 }
 
 /// Identifies the file at a path, so that another file at the same path is recognised as another one.
-struct FileIdentity: Equatable {
-    let device: UInt
-    let inode: UInt
+package struct FileIdentity: Equatable, Sendable {
+    package let device: UInt
+    package let inode: UInt
+
+    package init(device: UInt, inode: UInt) {
+        self.device = device
+        self.inode = inode
+    }
 
     init?(of path: String) {
         var status = stat()

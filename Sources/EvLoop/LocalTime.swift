@@ -40,6 +40,21 @@ package struct LocalTime: Equatable, Sendable {
         appendClock(to: &output)
     }
 
+    /// Appends `2026-11-21T02:39:00.123+00:00` (RFC 3339).
+    package func appendRFC3339(milliseconds: Int, to output: inout [UInt8]) {
+        let start = output.count
+        appendISO(to: &output)
+        output[start + 10] = UInt8(ascii: "T")
+        let zone = Array(output[(start + 20)...])
+        output.removeSubrange((start + 19)...)
+        output.append(UInt8(ascii: "."))
+        Self.append(milliseconds / 10, digits: 2, to: &output)
+        output.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: abs(milliseconds) % 10))
+        output.append(contentsOf: zone[..<3])
+        output.append(UInt8(ascii: ":"))
+        output.append(contentsOf: zone[3...])
+    }
+
     /// Appends `21/Nov/2026:02:39:00 +0000`, the form of the common log format.
     package func appendCommonLog(to output: inout [UInt8]) {
         let names: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"

@@ -8,6 +8,8 @@ package struct ScoreboardSlot: Sendable {
     /// What the worker is doing: starting, serving, or finishing its last requests.
     package enum State: UInt32, Sendable {
         case empty, booting, ready, draining
+        /// It will be told to finish soon, and serves until then.
+        case leaving
     }
 
     // The pointer may be used in every isolation: the memory behind it holds only atomics, and it is never unmapped
@@ -37,6 +39,9 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_state(record, newValue.rawValue) }
     }
 
+    /// Whether the worker finishes its last requests, or soon will.
+    package var isToLeave: Bool { state == .leaving || state == .draining }
+
     /// Connections held, whatever they do.
     package var open: UInt32 {
         get { evg_slot_open(record) }
@@ -65,6 +70,13 @@ package struct ScoreboardSlot: Sendable {
     package var dropped: UInt32 {
         get { evg_slot_dropped(record) }
         nonmutating set { evg_slot_set_dropped(record, newValue) }
+    }
+
+    /// How busy the worker was in the last second, in percent; 100 when requests waited for their turn. Only where the
+    /// number of workers follows the load.
+    package var load: UInt32 {
+        get { evg_slot_load(record) }
+        nonmutating set { evg_slot_set_load(record, newValue) }
     }
 
     /// Whether the worker takes new connections at the moment.

@@ -35,6 +35,9 @@ package struct ServerConfiguration: Sendable {
     package var maxRequests = 0
     package var maxRequestsJitter = 0
 
+    /// `ScoreboardSlot.load` is measured.
+    package var measuresLoad = false
+
     /// The value of the `Server` field; nil sends none.
     package var serverHeader: String? = "evgateway"
     /// Where large request bodies are spooled.

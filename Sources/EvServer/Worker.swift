@@ -30,6 +30,8 @@ package final class Worker {
     let responseHead = UnsafeMutablePointer<ResponseHead>.allocate(capacity: 1)
     @exclusivity(unchecked) var clock: ResponseClock
     let logsResponseFields: Bool
+    /// Somebody is told how long requests took, to less than the few milliseconds of the coarse clock.
+    let measuresTime: Bool
     /// Where the text of a response of a Swift app stands while it is sent.
     let text = ByteWriter()
     /// A parser that has seen nothing, copied for each head.
@@ -54,6 +56,11 @@ package final class Worker {
     package private(set) var dropped = 0
     private var requestsUntilRetirement: Int
     private(set) var isDraining = false
+    /// Another request may follow on a connection, as far as the worker's state goes.
+    private(set) var keepsConnections: Bool
+    private var meter: LoadMeter?
+    /// The number of requests at which one waits for its turn, where that is measured.
+    private var firstThatWaits = Int.max
     /// Monotonic seconds at which the drain ends.
     private var drainDeadline = Double.infinity
     private var isFinished = false
@@ -64,6 +71,8 @@ package final class Worker {
     package var onFinished: (() -> Void)?
     /// As many requests as `maxRequests` allows have been started.
     package var onMaxRequests: (() -> Void)?
+    /// With each heartbeat.
+    package var onBeat: (() -> Void)?
 
     /// - Parameters:
     ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
@@ -85,11 +94,13 @@ package final class Worker {
         responseHead.initialize(to: ResponseHead())
         clock = ResponseClock(server: configuration.serverHeader)
         logsResponseFields = accessLog?.showsResponseFields == true
+        measuresTime = accessLog?.showsDuration == true
         spool = Spool(configuration.spool, logger)
         outputSpools = OutputSpools(configuration, logger)
         parser = RequestParser(limits: configuration.limits)
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
+        keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings)
@@ -106,6 +117,11 @@ package final class Worker {
 
     /// Begins to accept and to beat.
     package func start() {
+        if configuration.measuresLoad {
+            let meter = LoadMeter(loop, parallelism: application.parallelism, places: configuration.connections)
+            self.meter = meter
+            firstThatWaits = meter.firstThatWaits
+        }
         beat()
         let heartbeat = TimerWatcher(loop) { [unowned self] in self.beat() }
         self.heartbeat = heartbeat
@@ -127,12 +143,20 @@ package final class Worker {
 
     // MARK: leaving
 
+    /// The worker will be told to leave soon: it goes on accepting, and each connection ends with its next answer.
+    package func announce() {
+        guard !isDraining else { return }
+        keepsConnections = false
+        slot.state = .leaving
+    }
+
     /// Stops accepting, lets what runs finish, and answers the rest with 503 after `timeout` seconds.
     ///
     /// - Parameter takesQueue: nobody else accepts from these sockets, so whoever has connected is served here.
     package func drain(timeout: Double, takesQueue: Bool = true) {
         guard !isDraining, !isFinished else { return }
         isDraining = true
+        keepsConnections = false
         drainDeadline = EventLoop.monotonicNow() + timeout
         slot.state = .draining
         application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
@@ -178,6 +202,7 @@ package final class Worker {
     package func quit() {
         guard !isFinished, !isQuitting else { return }
         isDraining = true
+        keepsConnections = false
         isQuitting = true
         slot.state = .draining
         // After a drain all have been told, and have had that time.
@@ -209,7 +234,7 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
-        accessLog?.flush()
+        accessLog?.finish()
         onFinished?()
     }
 
@@ -250,6 +275,7 @@ package final class Worker {
         runningTasks += 1
         slot.requests = UInt64(requests)
         slot.active = UInt32(clamping: runningTasks)
+        if runningTasks == firstThatWaits { meter?.waitingBegins() }
         exchange.head.withRequestLine { slot.setCurrentRequest($0, startedAt: exchange.startedAt) }
         requestsUntilRetirement -= 1
         if requestsUntilRetirement == 0 { onMaxRequests?() }
@@ -264,6 +290,7 @@ package final class Worker {
     }
 
     func taskEnded() {
+        if runningTasks == firstThatWaits { meter?.waitingEnds() }
         runningTasks -= 1
         slot.active = UInt32(clamping: runningTasks)
         if runningTasks == 0 { slot.clearCurrentRequest() }
@@ -277,9 +304,6 @@ package final class Worker {
         }
         return false
     }
-
-    /// Another request may follow on a connection, as far as the worker's state goes.
-    var keepsConnections: Bool { !isDraining && configuration.keepAliveTimeout > 0 }
 
     /// Prepares a plain-text error response in `responseHead`, and returns its body.
     func prepareError(_ status: Int) -> UnsafeRawBufferPointer {
@@ -308,8 +332,14 @@ package final class Worker {
 
     private func beat() {
         loop.onCheck?()
+        accessLog?.retry()
+        onBeat?()
         slot.heartbeat = EventLoop.monotonicNow()
-        slot.idle = UInt32(clamping: deadlines.count(of: .keepAlive))
+        let idle = deadlines.count(of: .keepAlive)
+        slot.idle = UInt32(clamping: idle)
+        if let meter {
+            slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
+        }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
         if let longest = (deadlines.first(of: .active) as? Connection)?.exchange {
             longest.head.withRequestLine { slot.setLongestRequest($0, startedAt: longest.startedAt) }

@@ -44,6 +44,16 @@ package struct GatewayConfiguration: Sendable {
     package var maxRequests = 0
     package var maxRequestsJitter = 0
 
+    /// Seconds that workers go on accepting after TERM.
+    package var shutdownDelay = 0.0
+    package var maxWorkerLifetime = 0.0
+    package var maxWorkerLifetimeJitter = 0.0
+    /// Resident bytes; 0: no limit.
+    package var maxWorkerRSS = 0
+    /// Where it is more than `workers`, the number of workers follows the load.
+    package var maxWorkers = 0
+    package var workerIdleTimeout = 30.0
+
     package var timeout = 30.0
     package var gracefulTimeout = 30.0
     package var keepAliveTimeout = 75.0
@@ -94,16 +104,40 @@ package struct GatewayConfiguration: Sendable {
     package var headerMap = HeaderMap.drop
 
     package var accessLogFile: String?
-    /// gunicorn's `%(x)s` atoms.
+    /// gunicorn's `%(x)s` atoms, or `json` or `logfmt`.
     package var accessLogFormat = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
+    package var accessLogClient = AccessLogClient.peer
+    /// Rules; each may be several with commas between them.
+    package var accessLogSkip: [String] = []
+    /// 0: requests are logged however fast they are.
+    package var accessLogSlow = 0.0
     package var errorLogFile = "-"
     package var logLevel = LogLevel.info
+    package var syslog = false
+    /// As gunicorn writes it; `LogAddress(syslog:)` takes it.
+    package var syslogAddress = "udp://localhost:514"
+    package var syslogPrefix: String?
+    package var syslogFacility = SyslogFacility.user
+    package var keepsAccessLogFromSyslog = false
+    /// `LogAddress(statsd:)` takes it.
+    package var statsdAddress: String?
+    package var statsdPrefix = ""
+    package var dogstatsdTags = ""
+    package var measuresBacklog = false
 
     package var pidFile: String?
     /// nil: that of the process that starts the server.
     package var umask: Int?
     package var sendsServerHeader = true
     package var checkOnly = false
+
+    /// Workers start anew when files of the app change.
+    package var reload = false
+    package var reloadEngine = ReloadEngine.auto
+    /// Files, folders and globs.
+    package var reloadExtraFiles: [String] = []
+    package var reloadExcludes: [String] = []
+
     package var printsConfiguration = false
 
     package init() {}
@@ -118,6 +152,22 @@ package struct GatewayConfiguration: Sendable {
     package var threads: Int { threadsAsked ?? (isSync ? 1 : 8) }
     /// `--threads` asks for more than one.
     package var asksForThreads: Bool { (threadsAsked ?? 1) > 1 }
+}
+
+/// `--access-log-client`: whose address is logged.
+package enum AccessLogClient: String, CaseIterable, Sendable {
+    /// The other end of the socket, often a proxy.
+    case peer
+    /// The client that trusted proxies have named.
+    case real
+}
+
+/// `--reload-engine`: how changes of files are noticed.
+package enum ReloadEngine: String, CaseIterable, Sendable {
+    /// inotify where it can be had, else poll.
+    case auto
+    case poll
+    case inotify
 }
 
 /// `--log-level`.

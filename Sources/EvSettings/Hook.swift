@@ -17,10 +17,7 @@ package struct Hook: Sendable {
         served("post_worker_init", "worker", "In a worker, when the app is loaded."),
         served("worker_int", "worker", "In a worker that INT or QUIT ends."),
         served("worker_abort", "worker", "In a worker that is ended because it hangs, if its loop still turns."),
-        Hook(
-            name: "pre_exec", parameters: "server",
-            verdict: .accepted("USR2 does not execute a new master"),
-            help: "Without effect: USR2 does not execute a new master."),
+        served("pre_exec", "server", "After USR2, in the process that executes the next master."),
         served("pre_request", "worker, req", "In a worker, before the app is called."),
         served("post_request", "worker, req, environ, resp", "In a worker, after the response."),
         served("child_exit", "server, worker", "In the master, when a worker has ended."),

@@ -81,6 +81,16 @@ package struct Kind: Sendable {
         }
     }
 
+    /// A size, also with K, M or G for powers of 1024.
+    static func bytes(_ path: Path<Int>) -> Kind {
+        Kind(
+            .value, range: "0 or more", takesDashes: true, reset: initial(path),
+            show: { .integer($0[keyPath: path]) }
+        ) { configuration, value throws(ValueError) in
+            configuration[keyPath: path] = try ValueReader.bytes(value)
+        }
+    }
+
     /// A file mode: octal with a leading zero, as gunicorn reads it.
     ///
     /// - Parameter isOctal: digits are octal without one, too, as with chmod(1).

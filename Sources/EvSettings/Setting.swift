@@ -22,7 +22,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, application, python, logging, process, gunicorn
+        case binding, workers, times, sizes, proxies, application, python, logging, process, development, gunicorn
 
         package var title: String {
             switch self {
@@ -35,6 +35,7 @@ package struct Setting: Sendable {
             case .python: "Python"
             case .logging: "Logging"
             case .process: "Process"
+            case .development: "Development"
             case .gunicorn: "Of gunicorn, without effect or refused"
             }
         }

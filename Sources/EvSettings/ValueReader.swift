@@ -47,6 +47,21 @@ enum ValueReader {
         return number
     }
 
+    /// `1048576`, `1024K`, `1M`; a `B` or `iB` may follow the letter, and letters may be small.
+    static func bytes(_ value: SettingValue) throws(ValueError) -> Int {
+        guard case .text(let word) = value else { return try wholeNumber(value, in: 0...Int.max) }
+        let digits = word.prefix { $0.isASCII && $0.isNumber }
+        let unit = word.dropFirst(digits.count).lowercased()
+        let shifts = ["": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20]
+        let larger = ["g": 30, "gb": 30, "gib": 30]
+        guard let number = Int(digits), let shift = shifts[unit] ?? larger[unit] else {
+            throw ValueError("'\(word)' is not a number of bytes, such as 512M")
+        }
+        let (bytes, isTooLarge) = number.multipliedReportingOverflow(by: 1 << shift)
+        guard !isTooLarge else { throw ValueError("'\(word)' is more than \(Int.max) bytes") }
+        return bytes
+    }
+
     static func mode(_ value: SettingValue, isOctal: Bool) throws(ValueError) -> Int {
         var mode: Int?
         switch value {

@@ -48,6 +48,7 @@ func signalName(_ number: Int32) -> String {
     case SIGTERM: "SIGTERM"
     case SIGTTIN: "SIGTTIN"
     case SIGTTOU: "SIGTTOU"
+    case SIGWINCH: "SIGWINCH"
     case SIGXCPU: "SIGXCPU"
     case SIGXFSZ: "SIGXFSZ"
     case SIGSYS: "SIGSYS"

@@ -34,17 +34,32 @@ package struct ListenerSet {
     private var current: [Listener] = []
     /// Of addresses that are not in the configuration any more.
     private var former: [Listener] = []
+    /// Closed; their files are removed at the end, or stay for another master.
+    private var closed: [Listener] = []
+    /// What the former master has passed on and this configuration does not name.
+    private var unclaimed: [ListeningSocket] = []
 
-    /// Opens every address.
+    /// Opens every address, or takes its sockets over.
     ///
     /// - Throws: for the first that cannot be used; the others are closed then, and their files removed.
     package init(
-        _ addresses: [BindAddress], backlog: Int32, reusePort: Bool, socketMode: Int? = nil
+        _ addresses: [BindAddress], backlog: Int32, reusePort: Bool, socketMode: Int? = nil, handover: Handover? = nil
     ) throws(BindAddressError) {
         self.backlog = backlog
         self.socketMode = socketMode
         self.reusePort = reusePort
+        var handed = handover?.sockets ?? []
+        var opened: [Listener] = []
+        for address in addresses {
+            if let listener = try takeOver(address, from: &handed) { opened.append(listener) }
+        }
+        current = opened
         _ = try change(to: addresses, backlog: backlog, socketMode: socketMode, nextAge: 0)
+        if handover != nil {
+            setBacklog(backlog)
+            setFileMode(socketMode)
+        }
+        for socket in handed { giveUp(socket) }
     }
 
     /// One socket per address, for the log.
@@ -67,6 +82,49 @@ package struct ListenerSet {
         }
         for (position, socket) in opened.enumerated() where socket != nil { current[position].sockets[index] = socket }
         return current.compactMap { $0.sockets[$0.isShared ? 0 : index] }
+    }
+
+    // MARK: another master
+
+    /// What the next master gets.
+    package var handedOver: [Handover.Socket] {
+        current.flatMap { listener in
+            listener.sockets.sorted { $0.key < $1.key }.map { index, socket in
+                Handover.Socket(
+                    fileDescriptor: socket.fileDescriptor, index: listener.isShared ? nil : index,
+                    address: listener.address.text, file: socket.file)
+            }
+        }
+    }
+
+    /// The sockets of an address that the former master has listened to, without a break. Nil if there are none.
+    private func takeOver(
+        _ address: BindAddress, from handed: inout [Handover.Socket]
+    ) throws(BindAddressError) -> Listener? {
+        guard let first = handed.first(where: { $0.address == address.text }) else { return nil }
+        var sockets: [Int: ListeningSocket] = [:]
+        for socket in handed where socket.address == address.text && sockets[socket.index ?? 0] == nil {
+            // The same address may stand there twice.
+            guard (socket.index == nil) == (first.index == nil) else { continue }
+            sockets[socket.index ?? 0] = try .takeOver(socket.fileDescriptor, of: address, file: socket.file)
+        }
+        handed.removeAll { socket in sockets.values.contains { $0.fileDescriptor == socket.fileDescriptor } }
+        return Listener(address: address, isShared: first.index == nil, sockets: sockets, ages: 0..<Int.max)
+    }
+
+    /// The former master goes on serving it.
+    private mutating func giveUp(_ handed: Handover.Socket) {
+        guard let address = try? BindAddress(parsing: handed.address),
+            let socket = try? ListeningSocket.takeOver(handed.fileDescriptor, of: address, file: handed.file)
+        else { return Socket.close(handed.fileDescriptor) }
+        socket.close()
+        unclaimed.append(socket)
+    }
+
+    /// To be called when the former master has ended: it has left the files to this one.
+    package mutating func removeUnclaimedFiles() {
+        for socket in unclaimed { socket.removeFile() }
+        unclaimed = []
     }
 
     // MARK: changed addresses
@@ -149,17 +207,21 @@ package struct ListenerSet {
     /// Closes the sockets of former addresses from which no worker accepts any more, and removes their files. A worker
     /// that leaves has its own copy, from which it takes what waits.
     ///
-    /// - Parameter isServed: returns true if a worker of one of these ages accepts connections, and has this index if
-    ///   one is given.
+    /// - Parameters:
+    ///   - removingFiles: false leaves them to another master on the same sockets.
+    ///   - isServed: returns true if a worker of one of these ages accepts connections, and has this index if
+    ///     one is given.
     /// - Returns: one socket, closed now, per address that is given up.
-    package mutating func closeFormer(unless isServed: (Range<Int>, Int?) -> Bool) -> [ListeningSocket] {
+    package mutating func closeFormer(
+        removingFiles: Bool = true, unless isServed: (Range<Int>, Int?) -> Bool
+    ) -> [ListeningSocket] {
         var given: [ListeningSocket] = []
         for position in former.indices.reversed() {
             let (listener, model) = (former[position], former[position].model)
             // Each index has a queue of its own, which fills while any socket of the address is open.
             for (index, socket) in listener.sockets where !isServed(listener.ages, listener.isShared ? nil : index) {
                 former[position].sockets[index] = nil
-                if listener.isShared { socket.removeFile() }
+                if listener.isShared, removingFiles { socket.removeFile() }
                 socket.close()
             }
             guard former[position].sockets.isEmpty else { continue }
@@ -170,6 +232,18 @@ package struct ListenerSet {
     }
 
     // MARK: closing
+
+    /// The files stay until ``removeFiles()``.
+    package mutating func close() {
+        for listener in current + former { listener.close() }
+        closed += current + former
+        current = []
+        former = []
+    }
+
+    package func removeFiles() {
+        for listener in current + former + closed { listener.removeFile() }
+    }
 
     /// Closes the sockets that only one index uses.
     package mutating func close(index: Int) {
@@ -188,15 +262,5 @@ package struct ListenerSet {
         }
         for listener in former { listener.close() }
         former = []
-    }
-
-    package mutating func close() {
-        for listener in current + former { listener.close() }
-        current = []
-        former = []
-    }
-
-    package func removeFiles() {
-        for listener in current + former { listener.removeFile() }
     }
 }

@@ -5,7 +5,6 @@ package import Logging
 /// Something worth a line in the log.
 package enum Notice: Equatable {
     case handling(signal: Int32)
-    case unsupported(signal: Int32)
     case booting(pid: Int32)
     case ready(pid: Int32)
     case exiting(pid: Int32)
@@ -25,6 +24,13 @@ package enum Notice: Equatable {
     case workerLimit(Int)
     case workersClamped(to: Int, wanted: Int)
     case stoodStill(seconds: Double)
+    case leaving(seconds: Double)
+    case masterStarted(pid: Int32)
+    case masterNotStarted(reason: String)
+    case masterRefused(String)
+    case masterEnded(pid: Int32, ExitStatus)
+    case tookOver
+    case withdrawing
 }
 
 /// Why the master sends SIGKILL.
@@ -39,18 +45,19 @@ extension Notice {
     package var level: Logger.Level {
         switch self {
         case .handling, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
+        case .leaving, .masterStarted, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)): .info
         case .ready: .debug
-        case .unsupported, .nextStart, .workerLimit, .workersClamped, .stoodStill: .warning
+        case .nextStart, .workerLimit, .workersClamped, .stoodStill, .masterRefused: .warning
         case .killed(_, .quickStop), .killed(_, .demanded): .warning
         case .haltedByBootFailure: .critical
         case .died, .diedBooting, .leftUnasked, .neverReady, .killed, .spawnFailed, .reloadAborted: .error
+        case .masterEnded, .masterNotStarted: .error
         }
     }
 
     package var text: String {
         switch self {
         case .handling(let signal): "Handling signal: \(signalName(signal).dropFirst(3).lowercased())"
-        case .unsupported(let signal): "Ignoring signal: \(signalName(signal).dropFirst(3).lowercased())"
         case .booting(let pid): "Booting worker with pid: \(pid)"
         case .ready(let pid): "Worker ready (pid: \(pid))"
         case .exiting(let pid): "Worker exiting (pid: \(pid))"
@@ -87,6 +94,14 @@ extension Notice {
             "There is room for \(room) workers, not for \(wanted); more take effect at the next start"
         case .stoodStill(let seconds):
             "The master stood still for \(rounded(seconds)) s; workers are granted as much"
+        case .leaving(let seconds):
+            "Leaving in \(rounded(seconds)) s: until then connections are accepted, and each ends with its answer"
+        case .masterStarted(let pid): "Started the next master (pid: \(pid)); this one serves until it is told to go"
+        case .masterNotStarted(let reason): "Cannot start the next master: \(reason)"
+        case .masterRefused(let reason): "No next master is started: \(reason)"
+        case .masterEnded(let pid, let status): "The next master (pid: \(pid)) \(status); this one goes on alone"
+        case .tookOver: "The former master has ended: this one serves alone"
+        case .withdrawing: "All workers leave; HUP brings them back"
         }
     }
 }

@@ -113,12 +113,20 @@ extension Supervisor {
     package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
 
     /// The workers that live now, the oldest first.
+    /// Connections that wait to be accepted, of all TCP sockets; nil if there is none of these.
+    package var waitingConnections: Int? {
+        let waiting = listeners?.addresses.compactMap(\.waitingConnections) ?? []
+        return waiting.isEmpty ? nil : waiting.reduce(0, +)
+    }
+
     package var workers: [WorkerIdentity] {
         children.map { WorkerIdentity(index: $1.index, age: $1.age, pid: $0) }.sorted { $0.age < $1.age }
     }
 
     /// Collects every child that has ended, also those that the master did not start (as process 1 of a container).
     func reap() {
+        // The signal comes at the end of the former master, too.
+        noticeFormerMaster()
         while true {
             var status: Int32 = 0
             let pid = waitpid(-1, &status, WNOHANG)
@@ -144,7 +152,7 @@ extension Supervisor {
         let command = command == .retire && isAlone ? .stop : command
         var byte = command.rawValue
         let wasSent = send(child.control, &byte, 1, Int32(MSG_NOSIGNAL)) == 1
-        if command != .reopenLogs || !wasSent { kill(pid, command.signal) }
+        if let number = command.signal, command != .reopenLogs || !wasSent { kill(pid, number) }
     }
 
     private func readControl(of pid: Int32) {
@@ -161,6 +169,7 @@ extension Supervisor {
                     case .ready: enqueue(.workerReady(pid: pid))
                     case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))
+                    case .changed: enqueue(.filesChanged(pid: pid))
                     case nil: continue
                     }
                 }

@@ -38,7 +38,7 @@ extension Supervisor {
         }
         do {
             let movesPIDFile = wanted.pidFile != configuration.pidFile
-            let claimed = movesPIDFile ? try wanted.pidFile.map(PIDFile.init(claiming:)) : nil
+            let claimed = movesPIDFile ? try wanted.pidFile.map { try PIDFile(claiming: ownPath($0)) } : nil
             do {
                 try open(wanted)
             } catch {
@@ -65,7 +65,9 @@ extension Supervisor {
 
     /// Gives up addresses that are not in the configuration any more, as soon as no worker accepts from them.
     func closeFormerListeners() {
-        for socket in listeners?.closeFormer(unless: state.hasAcceptor(ofAges:index:)) ?? [] {
+        let closed = listeners?.closeFormer(
+            removingFiles: !state.hasOtherMaster, unless: state.hasAcceptor(ofAges:index:))
+        for socket in closed ?? [] {
             logger.info("No longer listening at: \(socket)")
         }
     }

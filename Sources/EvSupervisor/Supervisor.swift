@@ -15,6 +15,11 @@ package final class Supervisor {
     let onReopenLogs: () -> Void
     let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
+    let onTurn: (_ isTick: Bool) -> Void
+    /// Becomes the next master with this variable in its environment; returns errno if it cannot.
+    let execute: ((_ handover: String) -> Int32)?
+    /// What the former master has passed on, where USR2 has started this one.
+    let handover: Handover?
 
     var state: SupervisorState
     let slotCount: Int
@@ -37,11 +42,17 @@ package final class Supervisor {
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
+    ///   - onTurn: called when workers may have come or gone, and at least once a second, which `isTick` tells.
+    ///   - handover: what the former master has passed on; nil if USR2 has not started this one.
+    ///   - execute: becomes the next master, in a process of its own; it is given the text of a ``Handover``, and
+    ///     returns errno if that fails. Without it, USR2 does nothing.
     ///   - worker: the body of a worker process; its result is the process's exit code (``ExitCode``).
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
-        reconfigure: @escaping () -> Reconfiguration = { .keep }, worker: @escaping (WorkerContext) -> Int32
+        reconfigure: @escaping () -> Reconfiguration = { .keep }, onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
+        handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
+        worker: @escaping (WorkerContext) -> Int32
     ) {
         self.configuration = configuration
         self.logger = logger
@@ -50,9 +61,14 @@ package final class Supervisor {
         self.onReopenLogs = onReopenLogs
         self.reconfigure = reconfigure
         self.worker = worker
+        self.onTurn = onTurn
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
-        slotCount = max(64, configuration.workers * 4)
-        state = SupervisorState(workers: configuration.workers, slots: slotCount, limits: configuration.limits)
+        slotCount = max(64, max(configuration.workers, configuration.mostWorkers) * 4)
+        self.handover = handover
+        self.execute = execute
+        state = SupervisorState(
+            workers: configuration.workers, slots: slotCount, limits: configuration.limits,
+            hasFormerMaster: handover != nil, isOnTerminal: getpid() == 1 || Terminal.controlsThisProcess)
     }
 
     /// Runs until the last worker is gone.
@@ -62,8 +78,8 @@ package final class Supervisor {
         // Without this, a write to a log whose reader has ended would end the server.
         signal(SIGPIPE, SIG_IGN)
         let code = start() ? serve() : ExitCode.failure
-        listeners?.removeFiles()
         listeners?.close()
+        if !hasOtherMaster { listeners?.removeFiles() }
         pidFile?.remove()
         if hasStarted { call(hooks.onExit) }
         stopWatching()
@@ -76,13 +92,16 @@ package final class Supervisor {
             // Signals first, so that a signal that comes while files are made does not leave them behind.
             loop = try EventLoop()
             watch()
-            if let path = configuration.pidFile { pidFile = try PIDFile(claiming: path) }
+            watchFormerMaster()
+            if let path = configuration.pidFile { pidFile = try PIDFile(claiming: ownPath(path)) }
             hasStarted = true
             call { hooks.workersChanged(state.target, nil) }
             try call(hooks.onStarting)
+            keepReusePort()
             listeners = try ListenerSet(
                 configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort,
-                socketMode: configuration.socketMode)
+                socketMode: configuration.socketMode, handover: handover)
+            closeSurplusSockets()
             scoreboard = try Scoreboard(capacity: slotCount)
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
             for socket in listeners?.addresses ?? [] { log(listening: socket) }
@@ -134,9 +153,11 @@ package final class Supervisor {
             }
             let now = EventLoop.monotonicNow()
             let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity)
-            if nextTick <= now {
+            let isTick = nextTick <= now
+            if isTick {
                 lastTick = now
                 feed(.tick(heartbeats: heartbeats()))
+                if state.followsLoad { feed(.loads(loads())) }
             } else {
                 timer?.start(after: nextTick - now)
                 loop?.run()
@@ -153,6 +174,7 @@ package final class Supervisor {
                 feed(event)
             }
             closeFormerListeners()
+            onTurn(isTick)
         }
     }
 
@@ -166,6 +188,12 @@ package final class Supervisor {
         return beats
     }
 
+    private func loads() -> [Int: Int] {
+        var loads: [Int: Int] = [:]
+        for child in children.values { loads[child.slotIndex] = scoreboard.map { Int($0[child.slotIndex].load) } }
+        return loads
+    }
+
     // MARK: actions
 
     private func perform(_ action: SupervisorState.Action) {
@@ -177,13 +205,15 @@ package final class Supervisor {
         case .tell(let pid, let command): tell(pid, command)
         case .releaseSlot(let slot): scoreboard?[slot].reset()
         case .closeListeners:
-            listeners?.removeFiles()
+            if !state.hasOtherMaster { listeners?.removeFiles() }
             listeners?.close()
         case .closeSockets(let index): listeners?.close(index: index)
         case .reopenLogs: onReopenLogs()
         case .reconfigure: reload()
         case .workersChanged(let new, let old): call { hooks.workersChanged(new, old) }
         case .reportHang(let pid, let slot, let silence): reportHang(pid, slot, silence)
+        case .startMaster: startMaster()
+        case .takeOver: takeOver()
         case .log(let notice): logger.log(level: notice.level, "\(notice.text)")
         case .halt(let code): exitCode = code
         }

@@ -14,6 +14,12 @@ package struct SupervisorConfiguration: Sendable {
     package var timeout: Double
     /// How long a retired worker may take to finish its open requests.
     package var gracefulTimeout: Double
+    /// How long workers go on accepting after SIGTERM.
+    package var shutdownDelay: Double
+    /// How many workers there may be when they are busy; where it is not more than `workers`, the load changes nothing.
+    package var mostWorkers: Int
+    /// How long one worker too many must have been idle before it retires.
+    package var idleTimeout: Double
     package var pidFile: String?
     /// Of the files of Unix sockets; nil: as the umask makes it.
     package var socketMode: Int?
@@ -23,7 +29,8 @@ package struct SupervisorConfiguration: Sendable {
     package init(
         workers: Int = 1, binds: [BindAddress] = [.tcp(host: "127.0.0.1", port: BindAddress.defaultPort)],
         backlog: Int32 = 2048, reusePort: Bool = false, timeout: Double = 30, gracefulTimeout: Double = 30,
-        pidFile: String? = nil, socketMode: Int? = nil, toleratesThreads: Bool = false
+        shutdownDelay: Double = 0, mostWorkers: Int = 0, idleTimeout: Double = 30, pidFile: String? = nil,
+        socketMode: Int? = nil, toleratesThreads: Bool = false
     ) {
         self.workers = workers
         self.binds = binds
@@ -31,6 +38,9 @@ package struct SupervisorConfiguration: Sendable {
         self.reusePort = reusePort
         self.timeout = timeout
         self.gracefulTimeout = gracefulTimeout
+        self.shutdownDelay = shutdownDelay
+        self.mostWorkers = mostWorkers
+        self.idleTimeout = idleTimeout
         self.pidFile = pidFile
         self.socketMode = socketMode
         self.toleratesThreads = toleratesThreads
@@ -40,6 +50,9 @@ package struct SupervisorConfiguration: Sendable {
         var limits = SupervisorState.Limits()
         limits.timeout = timeout
         limits.gracefulTimeout = gracefulTimeout
+        limits.shutdownDelay = shutdownDelay
+        limits.mostWorkers = mostWorkers
+        limits.idleTimeout = idleTimeout
         return limits
     }
 }
@@ -80,6 +93,8 @@ package enum ControlMessage: UInt8, Sendable {
     case replaceMe = 0x58  // X
     /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
     case finished = 0x46  // F
+    /// Files of the app have changed: all workers are to be started anew, at once.
+    case changed = 0x43  // C
 }
 
 /// One byte from the master to a worker: what the signals say too, where no handler of the app can take it over.
@@ -88,13 +103,16 @@ package enum ControlCommand: UInt8, Sendable {
     case stop = 0x53  // S
     /// The same for this worker alone; others go on accepting.
     case retire = 0x54  // T
+    /// The worker will be told to stop soon: go on accepting, and let each connection end with its answer.
+    case announce = 0x41  // A
     /// Exit with 0 at once.
     case quit = 0x51  // Q
     case reopenLogs = 0x4c  // L
 
-    /// The signal that means the same.
-    package var signal: Int32 {
+    /// The signal that means the same, if there is one.
+    package var signal: Int32? {
         switch self {
+        case .announce: nil
         case .stop, .retire: SIGTERM
         case .quit: SIGQUIT
         case .reopenLogs: SIGUSR1

@@ -18,6 +18,8 @@ package struct SupervisorHooks {
     package var childExit: (WorkerIdentity) -> Void
     /// The wanted number of workers has changed. At the start, and only then, there is no old number.
     package var workersChanged: (_ new: Int, _ old: Int?) -> Void
+    /// In the new process that USR2 has made, before it executes the next master. An error ends it.
+    package var preExec: () throws -> Void
     /// The last call: all workers are gone, and so are the pid file and the sockets. It comes whenever `onStarting` was
     /// called, also when the master could not start.
     package var onExit: () -> Void
@@ -27,7 +29,7 @@ package struct SupervisorHooks {
         onReload: @escaping () -> Void = {}, preFork: @escaping (WorkerIdentity) -> Void = { _ in },
         childExit: @escaping (WorkerIdentity) -> Void = { _ in },
         workersChanged: @escaping (_ new: Int, _ old: Int?) -> Void = { _, _ in },
-        onExit: @escaping () -> Void = {}
+        preExec: @escaping () throws -> Void = {}, onExit: @escaping () -> Void = {}
     ) {
         self.onStarting = onStarting
         self.whenReady = whenReady
@@ -35,6 +37,7 @@ package struct SupervisorHooks {
         self.preFork = preFork
         self.childExit = childExit
         self.workersChanged = workersChanged
+        self.preExec = preExec
         self.onExit = onExit
     }
 }

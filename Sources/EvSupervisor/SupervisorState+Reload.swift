@@ -2,11 +2,28 @@
 
 extension SupervisorState {
     mutating func reconfigured(_ workers: Int, _ limits: Limits, _ now: Double) {
-        guard stop == nil else { return }
+        guard !isEnding else { return }
         self.limits = limits
-        // As in gunicorn, what TTIN and TTOU have changed does not outlive a reload.
-        setTarget(clamped(workers), now)
-        requestReload()
+        // As in gunicorn, what TTIN, TTOU and WINCH have changed does not outlive a reload. What the load needs does.
+        least = clamped(workers)
+        setTarget(max(least, min(target, most)), now)
+        if isReloadAbrupt { replaceAll(now) } else { requestReload() }
+    }
+
+    /// Answers a worker whose app has changed. Each worker tells, and one of them is enough.
+    mutating func filesChanged(_ pid: Int32) {
+        guard !isEnding, workers.contains(where: { $0.pid == pid && $0.phase != .retiring }) else { return }
+        isReloadAbrupt = true
+        actions.append(.reconfigure)
+    }
+
+    /// All workers leave, and others start at once: who asks next is to see the new app, and waits for it if need be.
+    private mutating func replaceAll(_ now: Double) {
+        isReloadAbrupt = false
+        reloadBarrier = nil
+        isReloadQueued = false
+        histories = [:]
+        retire(now) { _ in true }
     }
 
     /// Each worker may have a successor, and both need a slot; the number of slots is fixed.
@@ -30,6 +47,11 @@ extension SupervisorState {
         // The cause of earlier failures may have been removed, so all pauses end.
         histories = [:]
         log(.reloading)
+    }
+
+    mutating func giveUpReload() {
+        reloadBarrier = nil
+        isReloadQueued = false
     }
 
     /// Ends a reload when all old workers are replaced.

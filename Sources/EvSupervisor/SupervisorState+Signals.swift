@@ -8,17 +8,21 @@ extension SupervisorState {
     ]
 
     mutating func handleSignal(_ number: Int32, _ now: Double) {
-        // WINCH comes whenever a terminal is resized, and what these signals mean in gunicorn is not supported.
-        guard number != SIGWINCH else { return }
-        guard number != SIGUSR2 else { return log(.unsupported(signal: number)) }
+        guard number != SIGWINCH || obeysWINCH else { return }
         log(.handling(signal: number))
         switch number {
         case SIGTERM, SIGINT, SIGQUIT:
             if stop != nil { return hasten(now) }
+            if number == SIGTERM, mayDelay { return beginLeaving(now) }
             beginStop(quick: number != SIGTERM, code: ExitCode.success, now)
-        case SIGHUP: if stop == nil { actions.append(.reconfigure) }
+        case SIGHUP:
+            guard !isEnding else { return }
+            isReloadAbrupt = false
+            actions.append(.reconfigure)
         case SIGTTIN: addWorker(now)
         case SIGTTOU: removeWorker(now)
+        case SIGUSR2: startMaster()
+        case SIGWINCH: withdraw(now)
         case SIGUSR1: reopenLogs()
         default: break
         }
@@ -27,14 +31,16 @@ extension SupervisorState {
     // MARK: one more, one fewer
 
     private mutating func addWorker(_ now: Double) {
-        guard stop == nil else { return }
+        guard !isEnding else { return }
         // Each worker may have a successor, and both need a slot.
         guard (target + 1) * 2 <= slots else { return log(.workerLimit(target)) }
+        least = isWithdrawn ? 1 : least + 1
         setTarget(target + 1, now)
     }
 
     private mutating func removeWorker(_ now: Double) {
-        guard stop == nil, target > 1 else { return }
+        guard !isEnding, target > 1 else { return }
+        least = max(1, least - 1)
         setTarget(target - 1, now)
     }
 
@@ -44,10 +50,14 @@ extension SupervisorState {
         guard number != target else { return }
         let old = target
         target = number
+        isWithdrawn = number == 0
+        idleSince = nil
         log(.workers(number))
         actions.append(.workersChanged(new: number, old: old))
         for index in old..<max(old, number) { histories[index] = nil }
         retire(now) { $0.index >= number }
+        // After WINCH, clients wait in the queues, for the next master or for HUP.
+        guard number > 0 else { return }
         for index in number..<max(old, number) { actions.append(.closeSockets(index: index)) }
     }
 
@@ -78,14 +88,15 @@ extension SupervisorState {
 
     mutating func beginStop(quick: Bool, code: Int32, _ now: Double) {
         stop = Stop(isQuick: quick, code: code)
-        reloadBarrier = nil
-        isReloadQueued = false
+        leavingUntil = nil
+        giveUpReload()
         // When the workers have closed their copies too, new clients are refused and do not wait in the queue.
         actions.append(.closeListeners)
         if quick {
             quitAll(now)
         } else {
-            retire(now, .stop) { _ in true }
+            // Where another master serves, its workers take what waits.
+            retire(now, otherMaster == .none ? .stop : .retire) { _ in true }
         }
     }
 

@@ -18,6 +18,7 @@ extension SupervisorState {
             for position in workers.indices { watch(position, heartbeats, counted, now) }
         }
         killOverdue(now)
+        if let leavingUntil, leavingUntil <= now { beginStop(quick: false, code: ExitCode.success, now) }
     }
 
     private mutating func watch(_ position: Int, _ heartbeats: [Int: Double], _ counted: Double, _ now: Double) {

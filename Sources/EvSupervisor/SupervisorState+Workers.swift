@@ -23,6 +23,7 @@ extension SupervisorState {
         log(.ready(pid: pid))
         guard workers[position].phase == .booting else { return }
         workers[position].phase = .ready
+        if leavingUntil != nil { actions.append(.tell(pid: pid, .announce)) }
         guard workers[position].isSuccessor else { return }
         workers[position].isSuccessor = false
         let (age, index) = (workers[position].age, workers[position].index)
@@ -30,6 +31,7 @@ extension SupervisorState {
     }
 
     mutating func childExited(_ pid: Int32, _ status: ExitStatus, _ now: Double) {
+        if otherMaster == .next(pid: pid) { return nextMasterEnded(status, now) }
         // An unknown child: as process 1 of a container the master inherits every orphan.
         guard let position = workers.firstIndex(where: { $0.pid == pid }) else { return }
         let worker = workers.remove(at: position)

@@ -11,12 +11,21 @@ package struct SupervisorState {
         case workerWantsReplacement(pid: Int32)
         /// It has ended its work as it was told to; `.childExited` follows.
         case workerFinished(pid: Int32)
+        /// The app of this worker is not any more what its files say.
+        case filesChanged(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
         /// Answers `.reconfigure`, before any other event; without it there is no reload.
         case reconfigured(workers: Int, limits: Limits)
         /// Sent at least once per second, with each worker's heartbeat by the number of its slot.
         case tick(heartbeats: [Int: Double])
+        /// Follows a tick where the number of workers follows the load: each worker's, in percent, by its slot.
+        case loads([Int: Int])
+        /// Answers `.startMaster`, before any other event.
+        case masterStarted(pid: Int32)
+        case masterNotStarted(reason: String)
+        /// The master that has started this one has ended.
+        case formerMasterEnded
 
         var isSignal: Bool { if case .signal = self { true } else { false } }
     }
@@ -35,11 +44,15 @@ package struct SupervisorState {
         case reconfigure
         case workersChanged(new: Int, old: Int)
         case reportHang(pid: Int32, slot: Int, silence: Double)
+        /// USR2: executes a new master, which gets the sockets.
+        case startMaster
+        /// This master is the only one now: the pid file and the files of sockets are its own.
+        case takeOver
         case log(Notice)
         case halt(code: Int32)
     }
 
-    /// All in seconds.
+    /// Times in seconds.
     package struct Limits: Equatable {
         package var timeout = 30.0
         package var gracefulTimeout = 30.0
@@ -59,6 +72,13 @@ package struct SupervisorState {
         package var longestTick = 2.0
         /// The shortest such gap that is logged.
         package var notableGap = 1.0
+        /// How long TERM leaves the workers accepting before they drain.
+        package var shutdownDelay = 0.0
+        /// How many workers there may be when they are busy; where it is not more than the configured number, the load
+        /// changes nothing.
+        package var mostWorkers = 0
+        /// How long one worker too many must have been idle before it retires.
+        package var idleTimeout = 30.0
         /// The least time limit of booting. While a worker imports its app it has no heartbeat, and that may take long.
         package var shortestBootLimit = 60.0
 
@@ -98,6 +118,15 @@ package struct SupervisorState {
         var pausedUntil = 0.0
     }
 
+    /// The other master that serves on the same sockets.
+    enum OtherMaster: Equatable {
+        case none
+        /// It has started this one.
+        case former
+        /// This one has started it.
+        case next(pid: Int32)
+    }
+
     struct Stop: Equatable {
         var isQuick: Bool
         let code: Int32
@@ -107,8 +136,19 @@ package struct SupervisorState {
     var limits: Limits
     /// Room on the scoreboard. A reload or a long drain needs more slots than there are workers.
     let slots: Int
+    let isOnTerminal: Bool
     let firstGeneration: Int
+    /// The number of workers that there are to be.
     var target: Int
+    /// The number that the configuration, TTIN and TTOU ask for; the load only adds to it.
+    var least: Int
+    /// Since when one worker has been too many.
+    var idleSince: Double?
+    var otherMaster = OtherMaster.none
+    /// WINCH has retired all workers.
+    var isWithdrawn = false
+    /// TERM has come, and until then the workers go on accepting.
+    var leavingUntil: Double?
     var workers: [Worker] = []
     var histories: [Int: History] = [:]
     var nextAge = 1
@@ -116,16 +156,26 @@ package struct SupervisorState {
     /// While reloading: workers below this age are to be replaced.
     var reloadBarrier: Int?
     var isReloadQueued = false
+    /// The next reload is one for changed files, which waits for no successor.
+    var isReloadAbrupt = false
     var stop: Stop?
     var lastTick: Double?
     var actions: [Action] = []
 
-    /// - Parameter slots: at least twice `workers`.
-    package init(workers: Int, slots: Int, limits: Limits = Limits()) {
+    /// - Parameters:
+    ///   - slots: at least twice `workers`.
+    ///   - hasFormerMaster: another master has started this one, and serves.
+    ///   - isOnTerminal: WINCH tells of the size of a window, unless there is another master.
+    package init(
+        workers: Int, slots: Int, limits: Limits = Limits(), hasFormerMaster: Bool = false, isOnTerminal: Bool = true
+    ) {
         self.limits = limits
         self.slots = slots
+        self.isOnTerminal = isOnTerminal
         target = max(1, workers)
+        least = target
         firstGeneration = target
+        if hasFormerMaster { otherMaster = .former }
     }
 
     /// The next instant at which a tick is due, if something waits for one.
@@ -134,7 +184,7 @@ package struct SupervisorState {
         guard stop == nil else { return kills.min() }
         let starts = (0..<target).filter { index in holder(of: index).map(needsSuccessor) ?? true }
             .compactMap { histories[$0]?.pausedUntil }.filter { $0 > lastTick ?? 0 }
-        return (kills + starts).min()
+        return (kills + starts + [leavingUntil].compactMap(\.self)).min()
     }
 
     /// Handles one event and returns the actions to carry out, in order.
@@ -146,11 +196,16 @@ package struct SupervisorState {
         case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
         case .workerReady(let pid): workerReady(pid, now)
         case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .filesChanged(let pid): filesChanged(pid)
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)
         case .reconfigured(let workers, let limits): reconfigured(workers, limits, now)
         case .tick(let heartbeats): tick(heartbeats, now)
+        case .loads(let loads): follow(loads, now)
+        case .masterStarted(let pid): masterStarted(pid)
+        case .masterNotStarted(let reason): log(.masterNotStarted(reason: reason))
+        case .formerMasterEnded: formerMasterEnded()
         }
         settle(now)
         return actions

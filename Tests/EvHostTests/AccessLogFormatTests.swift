@@ -15,13 +15,13 @@ import Testing
             }
         }
         let format = try AccessLogFormat(parsing: format)
-        let line = Array("GET /a?b=c HTTP/1.1".utf8)
+        let line = Array("GET /a?b=c HTTP/1.1 10.0.0.1".utf8)
         var output: [UInt8] = []
         line.withUnsafeBytes { bytes in
             var record = AccessLogRecord()
-            record.remoteAddress = "10.0.0.1"
+            record.remoteAddress = UnsafeRawBufferPointer(rebasing: bytes[20...])
             record.time = 1_000_000_000
-            record.requestLine = bytes
+            record.requestLine = UnsafeRawBufferPointer(rebasing: bytes[..<19])
             record.method = UnsafeRawBufferPointer(rebasing: bytes[0..<3])
             record.path = UnsafeRawBufferPointer(rebasing: bytes[4..<6])
             record.query = UnsafeRawBufferPointer(rebasing: bytes[7..<10])

@@ -61,7 +61,7 @@ import Testing
         #expect(throws: SystemError.self) { try file.reopen() }
         Array("still here\n".utf8).withUnsafeBytes { file.write($0) }
         #expect(folder.text("moved/x.log") == "still here\n")
-        #expect(file.lostWrites == 0)
+        #expect(file.lost.count == 0)
     }
 
     @Test func twoWritersAppend() throws {
@@ -73,10 +73,11 @@ import Testing
         #expect(folder.text("x.log") == "0\n1\n2\n3\n")
     }
 
-    @Test func fullDiskCountsLostWrites() throws {
+    @Test func fullDiskCountsLostLines() throws {
         let file = try LogFile(path: "/dev/full", standard: STDERR_FILENO)
-        for _ in 0..<3 { Array("x\n".utf8).withUnsafeBytes { file.write($0) } }
-        #expect(file.lostWrites == 3)
+        for _ in 0..<3 { Array("x\ny\n".utf8).withUnsafeBytes { file.write($0) } }
+        #expect(file.lost.count == 6 && file.lost.reason == ENOSPC)
+        #expect(file.takeLost().count == 6 && file.lost.count == 0)
     }
 
     @Test func pathThatCannotBeOpenedThrows() {

@@ -110,8 +110,8 @@ final class TestServer: Sendable {
             application: application, slot: .local(),
             accessLog: try log.map { log in
                 AccessLog(
-                    file: try LogFile(path: log.path, standard: STDOUT_FILENO),
-                    format: try AccessLogFormat(parsing: log.format))
+                    .init(format: try AccessLogFormat(parsing: log.format)),
+                    sinks: [LogFileSink(try LogFile(path: log.path, standard: STDOUT_FILENO))])
             }, logger: logger)
         worker.onFinished = { [finished] in finished.signal() }
         worker.start()

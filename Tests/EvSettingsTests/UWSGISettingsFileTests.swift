@@ -121,6 +121,13 @@ import Testing
         ("gevent = 100\ngevent-monkey-patch", ["worker_class=gevent", "worker_connections=100"]),
         ("loop = gevent\nasync = 50", ["worker_class=gevent", "worker_connections=50"]),
         ("max_requests = 5\nmax-requests-delta = 2", ["max_requests=5", "max_requests_jitter=2"]),
+        (
+            "max-worker-lifetime = 60\nmax-worker-lifetime-delta = 6",
+            ["max_worker_lifetime=60", "max_worker_lifetime_jitter=6"]
+        ),
+        ("reload-on-rss = 200", ["max_worker_rss=200M"]),
+        ("processes = 8\ncheaper = 2", ["max_workers=8", "workers=2"]),
+        ("cheaper = 2\nworkers = 8", ["workers=2", "max_workers=8"]),
         ("harakiri = 30\nworker-reload-mercy = 9", ["request_timeout=30", "graceful_timeout=9"]),
         ("pp = a\nchdir = c\npythonpath = b\npython-path = d", ["pythonpath=a,b,d", "chdir=c"]),
         ("venv = a\nhome = b", ["python=b"]),
@@ -158,7 +165,12 @@ import Testing
         ("loop = x", "loop: there is no such engine: use gevent"),
         ("plugins = python3,lua,x", "plugins: plugins of uWSGI are not loaded: lua, x"),
         ("buffer-size = 64k", "buffer-size: expected a number of bytes"),
-        ("cheaper-step = 1", "cheaper-step: the number of workers does not follow the load"),
+        (
+            "cheaper-step = 1",
+            "cheaper-step: how the number of workers follows the load is fixed: set worker_idle_timeout"
+        ),
+        ("cheaper = 1", "cheaper: expected a number that is less than processes"),
+        ("reload-on-rss = 1G", "reload-on-rss: expected a number of megabytes"),
         ("touch-reload = a", "touch-reload: files are not watched: send HUP to reload"),
         ("colour = red", "unknown option 'colour' of uWSGI is not taken"),
     ])
@@ -169,10 +181,10 @@ import Testing
 
     @Test(
         arguments: """
-            chown-socket static-map static-index check_static cheaper cheaper-initial spooler mule mules cron
+            chown-socket static-map static-index check_static cheap cheaper-initial spooler mule mules cron
             cron2 cache2 attach-daemon emperor vassals-cap stats log-format logformat req-logger logger
-            procname-prefix https ssl-socket https-socket fastcgi-socket scgi-socket max-worker-lifetime
-            reload-on-rss evil-reload-on-rss route-uri hook-asap ini shared-socket touch_reload reload-mercy
+            procname-prefix https ssl-socket https-socket fastcgi-socket scgi-socket reload-on-as
+            evil-reload-on-as route-uri hook-asap ini shared-socket touch_reload reload-mercy
             """.split { $0 == " " || $0 == "\n" }.map(String.init))
     func optionsThatAreRefusedAreKnown(_ name: String) throws {
         #expect(try settings("\(name) = 1") == [])

@@ -16,9 +16,16 @@ struct StateHarness {
     var forkFailure: String?
     /// What the configuration says when HUP comes; nil refuses the reload.
     var configured: (workers: Int, limits: SupervisorState.Limits)?
+    /// The process id of the next master that USR2 starts; nil: it cannot be started.
+    var nextMaster: Int32? = 900
 
-    init(workers: Int = 2, slots: Int = 64, limits: SupervisorState.Limits = .init(), start: Bool = true) {
-        state = SupervisorState(workers: workers, slots: slots, limits: limits)
+    init(
+        workers: Int = 2, slots: Int = 64, limits: SupervisorState.Limits = .init(), hasFormerMaster: Bool = false,
+        isOnTerminal: Bool = true, start: Bool = true
+    ) {
+        state = SupervisorState(
+            workers: workers, slots: slots, limits: limits, hasFormerMaster: hasFormerMaster,
+            isOnTerminal: isOnTerminal)
         configured = (workers, limits)
         if start { startReady() }
     }
@@ -37,6 +44,9 @@ struct StateHarness {
             seen.append(action)
             if action == .reconfigure, let (workers, limits) = configured {
                 seen += send(.reconfigured(workers: workers, limits: limits))
+            }
+            if action == .startMaster {
+                seen += send(nextMaster.map { .masterStarted(pid: $0) } ?? .masterNotStarted(reason: "fork: no room"))
             }
             guard case .spawn(let age, _, let slot) = action else { continue }
             if let forkFailure {
@@ -62,6 +72,15 @@ struct StateHarness {
     @discardableResult
     mutating func exit(_ pid: Int32) -> [Action] {
         send(.workerFinished(pid: pid)) + exit(pid, .exited(code: 0))
+    }
+
+    /// A second passes, with the load of every worker in percent, in the order of their starts.
+    @discardableResult
+    mutating func second(_ loads: Int...) -> [Action] {
+        now += 1
+        var bySlot: [Int: Int] = [:]
+        for (pid, load) in zip(running.sorted(), loads) { bySlot[slots[pid] ?? -1] = load }
+        return tick() + send(.loads(bySlot))
     }
 
     /// Moves the clock in ticks of at most a second. All workers but those in `silent` beat at each tick.

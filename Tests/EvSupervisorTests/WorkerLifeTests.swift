@@ -173,10 +173,4 @@ import Testing
         #expect(actions == [.releaseSlot(0), .log(.exiting(pid: 101))])
         #expect(harness.pass(0.1).spawned == [0])
     }
-
-    @Test func saysThatItIgnoresUSR2() {
-        var harness = StateHarness()
-        #expect(harness.send(.signal(SIGUSR2)) == [.log(.unsupported(signal: SIGUSR2))])
-        #expect(harness.send(.signal(SIGWINCH)) == [])
-    }
 }

@@ -1,13 +1,20 @@
 """The access log: a line for every answer, also for requests that cannot be read, and each line in the right file."""
 
+import getpass
+import grp
+import os
 import re
+import shutil
 import signal
+import subprocess
 
 import pytest
 
 from support import wait
 from support.load import Load
 
+# Not on the PATH of everybody.
+LOGROTATE = shutil.which("logrotate", path=os.environ.get("PATH", "") + ":/usr/sbin")
 LIMITS = ["--limit-request-line", 200, "--limit-request-field_size", 200, "--limit-request-fields", 3,
           "--limit-request-body", 5, "--header-timeout", 0.3]
 FORMAT = '%(h)s %(m)s %(U)s "%(r)s" %(s)s %(b)s %({content-type}o)s %(a)s'
@@ -109,3 +116,65 @@ def test_line_goes_to_the_file_that_has_the_name(gateway, tmp_path):
         assert int(number) == latest.get(client, 0) + 1
         latest[client] = int(number)
     assert sum(latest.values()) == load.outcomes["ok"]
+
+
+ROTATIONS = {
+    # The file is moved, and the server told: every line is in exactly one file.
+    "moved": ("nocreate", "postrotate\n kill -USR1 PID\n endscript"),
+    # The file is copied and emptied: what is written in between is lost, but nothing is torn.
+    "copied": ("copytruncate", ""),
+}
+
+
+def workers_in(log):
+    return {line.split()[0] for line in log.read_text().splitlines()} if log.exists() else set()
+
+
+@pytest.mark.skipif(not LOGROTATE, reason="there is no logrotate")
+@pytest.mark.parametrize("way", ROTATIONS)
+def test_logrotate_at_full_load(gateway, tmp_path, way):
+    """Both logs, two workers. In the error log each request is a line, too."""
+    logs = tmp_path / "log"
+    logs.mkdir()
+    access, errors = logs / "access.log", logs / "error.log"
+    address = tmp_path / "s"
+    server = gateway("contract:app", "-w", 2, "-k", "inline", "--bind", f"unix:{address}", "--access-logfile", access,
+                     "--access-logformat", "%(p)s %(U)s %(q)s", "--error-logfile", errors, wait=False)
+    wait.until(lambda: errors.exists() and errors.read_text().count("Worker ready") == 2, "two workers are ready")
+    option, script = ROTATIONS[way]
+    rules = tmp_path / "rules"
+    owner = f"{getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name}"
+    rules.write_text(f"{logs}/*.log {{\nrotate 9\n{option}\nsu {owner}\n"
+                     f"sharedscripts\n{script.replace('PID', str(server.pid))}\n}}\n")
+    rules.chmod(0o644)
+    target = "/log?line=id%3D{id}."
+    # Connections of one request each reach every worker.
+    with Load(str(address), clients=3, target=target, expect="logged", one_shot=2) as load:
+        for _ in range(4):
+            load.wait_for_more(150)
+            done = subprocess.run([LOGROTATE, "--force", "--state", tmp_path / "state", rules], capture_output=True,
+                                  text=True)
+            assert (done.returncode, done.stdout + done.stderr) == (0, "")
+            if way == "moved":
+                # Each worker opens both files anew, the access log last, and no line of it is in the old files then.
+                wait.until(lambda: len(workers_in(access)) == 2, "lines of both workers")
+                sizes = [os.stat(f"{file}.1").st_size for file in (access, errors)]
+                load.wait_for_more(100)
+                assert sizes == [os.stat(f"{file}.1").st_size for file in (access, errors)]
+        load.stop()
+    assert set(load.outcomes) == {"ok"}, load.failures
+    assert server.stop() == 0
+    answered = load.total
+    for name, pattern in (("access", r"<\d+> /log line=id%3D(\d+-\d+)\."), ("error", r"id=(\d+-\d+)\.")):
+        text = b"".join(file.read_bytes() for file in sorted(logs.glob(f"{name}.log*")))
+        assert b"\0" not in text, "a file that was emptied begins at its beginning"
+        lines = text.decode().splitlines()
+        ids = [found[1] for line in lines if (found := re.fullmatch(pattern, line))]
+        assert len(set(ids)) == len(ids)
+        if name == "access":
+            assert len(ids) == len(lines)
+        if way == "moved":
+            assert len(ids) == answered
+        else:
+            # The copy is behind what is written meanwhile.
+            assert 500 < len(ids) <= answered

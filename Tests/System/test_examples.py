@@ -1,6 +1,7 @@
 """The examples, built by scripts/build and served by the launcher."""
 
 import json
+import signal
 
 import pytest
 
@@ -92,6 +93,17 @@ def test_events_end_when_the_client_leaves(gateway, example):
             client.read_head()
             client.read_chunk()
             client.reset()
+    assert server.stop() == 0
+
+
+def test_events_end_with_their_worker(gateway, example):
+    server = gateway(example("server-sent-events"), "--graceful-timeout", 300)
+    with server.connect() as client:
+        client.request("GET", "/events?interval=60")
+        client.read_head()
+        assert client.read_chunk()
+        server.signal(signal.SIGHUP)
+        assert client.read_chunk() == b""
     assert server.stop() == 0
 
 

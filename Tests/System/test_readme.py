@@ -220,7 +220,7 @@ def reads(tmp_path):
 # The summary before the first heading and the sections after it are read apart: neither may need the other's commands.
 README = (ROOT / "README.md").read_text()
 ARTICLES = ROOT / "Sources" / "EvGateway" / "EvGateway.docc"
-PAGE = "".join([README, *((ARTICLES / f"{name}.md").read_text() for name in ("Numbers", "Contributing"))])
+PAGE = "".join([README, *((ARTICLES / f"{name}.md").read_text() for name in ("Installing", "Numbers", "Contributing"))])
 SUMMARY, _, SECTIONS = PAGE.partition("\n## ")
 
 

@@ -1,5 +1,5 @@
 """Every setting that is served has an effect that can be seen from outside, and a test that sees it: here, or where
-`SHOWN` says."""
+`support/effects.py` says."""
 
 import ast
 import errno
@@ -13,74 +13,11 @@ import pytest
 
 from conftest import PYTHON
 from support import procfs, wait
+from support.effects import SHOWN
 from support.gateway import ROOT
 from support.settings import FLAGS, in_force, page, parsed, refusal, run, served
 
 FOLDER = ROOT / "Tests" / "System"
-# By name: the file without `test_` and `.py`, and the function without `test_`.
-SHOWN = {
-    "bind": "launcher::several_addresses_are_served",
-    "host": "settings_effects::host_and_port_are_one_address",
-    "port": "settings_effects::host_and_port_are_one_address",
-    "socket_mode": "settings_effects::socket_files_have_their_mode",
-    "backlog": "settings_effects::backlog_bounds_the_queue",
-    "reuse_port": "launcher::reuse_port_gives_every_worker_a_queue",
-    "workers": "settings_sources::file_is_read_and_names_the_app",
-    "worker_connections": "limits::longest_idle_connection_makes_room_at_the_cap",
-    "worker_class": "choice::explicit_class_needs_no_reason_and_no_import",
-    "threads": "threads_class::as_many_requests_run_at_once_as_there_are_threads",
-    "max_requests": "lifecycle::max_requests_recycles_without_loss",
-    "max_requests_jitter": "settings_effects::jitter_spreads_the_ends_of_workers",
-    "timeout": "lifecycle::hung_worker_is_killed_and_its_request_named",
-    "graceful_timeout": "lifecycle::term_ends_what_outlives_the_graceful_timeout",
-    "keepalive": "limits::idle_connection_is_closed_after_keep_alive",
-    "header_timeout": "limits::slow_head_is_cut",
-    "body_timeout": "limits::slow_body_is_cut",
-    "body_min_rate": "settings_effects::body_that_is_too_slow_is_cut",
-    "write_timeout": "limits::stuck_reader_is_dropped",
-    "half_close_grace": "limits::abandoned_request_is_cancelled_after_the_grace",
-    "request_timeout": "deadlines::held_request_is_answered_504",
-    "limit_request_line": "http_refused::limits_follow_the_options",
-    "limit_request_fields": "http_refused::limits_follow_the_options",
-    "limit_request_field_size": "http_refused::limits_follow_the_options",
-    "limit_request_body": "http_refused::body_at_the_limit_is_taken",
-    "spool_limit": "threads_stuck::answer_beyond_the_spool_limit_waits_with_its_thread",
-    "tmp_upload_dir": "settings_effects::large_bodies_wait_in_the_folder",
-    "forwarded_allow_ips": "forwarded::others_are_not_believed",
-    "secure_scheme_headers": "forwarded::scheme_is_told_by_the_fields_of_the_settings",
-    "proxy_headers": "forwarded::client_is_the_one_that_the_proxies_name",
-    "trusted_proxy_headers": "forwarded::forwarded_is_the_only_source_where_it_is_asked_for",
-    "trusted_proxy_count": "forwarded::hops_are_counted_where_proxies_have_no_known_address",
-    "forwarder_headers": "forwarded::names_with_an_underscore",
-    "header_map": "forwarded::names_with_an_underscore",
-    "wsgi_app": "settings_sources::file_is_read_and_names_the_app",
-    "config": "settings_sources::which_file_is_read",
-    "chdir": "launcher::chdir_comes_before_the_import",
-    "raw_env": "settings_sources::later_source_wins",
-    "env_file": "settings_effects::environment_files_add_what_is_not_there",
-    "preload_app": "launcher::preloaded_app_is_imported_once",
-    "python": "launcher::every_interpreter_serves",
-    "pythonpath": "settings_effects::folders_of_the_path_come_in_their_order",
-    "factory": "settings_effects::factory_makes_the_app",
-    "interface": "choice::interface_overrides_the_looks",
-    "paste": "settings_effects::paste_file_makes_the_app",
-    "raw_paste_global_conf": "settings_effects::paste_file_makes_the_app",
-    "stream_request_body": "threads_class::streamed_body_is_read_as_it_arrives",
-    "monkey_patch": "gevent::no_monkey_patch_leaves_the_library_alone",
-    "cancel_on_disconnect": "gevent::cancel_on_disconnect_raises_in_the_greenlet",
-    "root_path": "settings_effects::root_path_is_where_the_app_is",
-    "asgi_lifespan": "asgi::lifespan_can_be_off",
-    "asgi_loop": "settings_effects::loop_is_the_one_that_was_asked_for",
-    "accesslog": "access_log::line_goes_to_the_file_that_has_the_name",
-    "access_log_format": "settings_effects::lines_of_the_access_log_have_the_format",
-    "errorlog": "lifecycle::error_log_is_reopened",
-    "loglevel": "settings_reload::level_of_the_log_follows_the_file",
-    "pidfile": "lifecycle::pid_file_lives_as_long_as_the_master",
-    "umask": "settings_effects::umask_is_that_of_all_processes",
-    "server_header": "http::server_field_can_be_turned_off",
-    "check_config": "settings_effects::check_config_checks_everything_and_opens_nothing",
-    "print_config": "settings_effects::printed_configuration_can_be_given_back",
-}
 
 
 def test_every_served_setting_has_a_test_of_its_effect():

@@ -136,7 +136,7 @@ def test_swift_app_refuses_a_file_in_python(example, tmp_path):
 
 
 def test_lines_of_uwsgi_that_are_not_taken_are_named(gateway, tmp_path):
-    write(tmp_path, "uwsgi.ini", "[uwsgi]\nmodule = contract\n; a comment\ncheaper = 2\nno-such-option = 1\n"
+    write(tmp_path, "uwsgi.ini", "[uwsgi]\nmodule = contract\n; a comment\ncheaper = 9\nno-such-option = 1\n"
                                  "processes = 2\nsocket = /tmp/never-opened\n")
     server = gateway(None, *FLAGS, "-b", "127.0.0.1:0", "-c", "uwsgi.ini", cwd=tmp_path, bare=True)
     server.wait_until_ready(workers=2)
@@ -157,7 +157,7 @@ def reasons(title):
 ASKS = {"daemon": "True", "user": "'nobody'", "group": "'nogroup'", "cert_reqs": "1", "proxy_protocol": "'auto'",
         "protocol": "'uwsgi'", "http2_cleartext": "'on'", "strip_header_spaces": "True", "dirty_apps": "['a:b']",
         "disable_redirect_access_to_syslog": None, "control_socket_disable": None, "http_parser": None,
-        "reload_engine": None, "suppress_ragged_eofs": "False", "sendfile": "False"}
+        "suppress_ragged_eofs": "False", "sendfile": "False"}
 
 
 def test_settings_without_effect_are_told_once_with_the_reason(gateway, tmp_path):

@@ -1,10 +1,10 @@
 """Compares evgateway with its peers side by side: interleaved rounds, the median of the ratios, CPU time first.
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
-of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, sleepers, latency), separated by
-commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions`
+of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, preload, sleepers, latency), separated
+by commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions`
 counts the instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request
-of the tables that it names (all but the last three).
+of the tables that it names (all but the last four).
 """
 
 import argparse
@@ -32,7 +32,7 @@ from side_by_side import SideBySide  # noqa: E402
 from tables import Table, judged  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-TABLES = [*WORKLOADS, "memory", "sleepers", "latency"]
+TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency"]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -47,6 +47,8 @@ MEMORY = [
     ("evgateway-asgi-held", "/wait", 4608),
     ("hummingbird", "/hold?seconds=86400", None),
 ]
+# Name. Four workers of a Django app and their master, when all have worked.
+PRELOAD = ["evgateway-django-preload", "gunicorn-django-preload", "evgateway-django", "gunicorn-django"]
 # Name; the most seconds until everyone of a crowd that sleeps for five has been answered.
 SLEEPERS = [("evgateway-gevent-held", 7)]
 # Name, the path that is held; how many times as long the 99th percentile beside the crowd may be.
@@ -106,6 +108,19 @@ class Bench:
                       judged(growth, limit, "{:.0f}"))
         self.show(table)
 
+    def preload(self, rows):
+        table = Table(f"PSS of 4 workers with Django and their master, after {2 * REQUESTS} requests", "MB", "own MB")
+        for name, in rows:
+            server = contestants.started(name)
+            try:
+                self.requested(server, 2 * REQUESTS, connections=64)
+                server.settle()
+                table.add(name, *(f"{size / 1e6:.1f}" for size in (server.tree.pss_bytes(),
+                                                                   server.tree.own_pss_bytes())))
+            finally:
+                server.stop()
+        self.show(table)
+
     def sleepers(self, rows):
         """hold asks each to be answered ramp + hold + 1 seconds after it came."""
         table = Table(f"{self.count} requests that sleep for 5 s", "seconds", "target")
@@ -156,15 +171,18 @@ class Bench:
         return found
 
     def percentile(self, server):
+        return self.requested(server, REQUESTS, connections=1)["latency"]["percentiles"]["99"]
+
+    def requested(self, server, count, connections):
         one = Measurement(self.context, server, "latency", {})
         one.begin()
-        crew = one.crew("requests", 1, connections=1, rate=0, until=one.start + 30, requests=REQUESTS,
+        crew = one.crew("requests", 1, connections=connections, rate=0, until=one.start + 30, requests=count,
                         data=one.request("fast"), fresh=False)
         one.watch(lambda: crew.finished, 40)
         found = one.result()
-        if found["errors"] or found["requests"] != REQUESTS:
-            raise SystemExit(f"bench: {server.name}: {found['requests']} of {REQUESTS} answered, {found['errors']}")
-        return found["latency"]["percentiles"]["99"]
+        if found["errors"] or found["requests"] != count:
+            raise SystemExit(f"bench: {server.name}: {found['requests']} of {count} answered, {found['errors']}")
+        return found
 
 
 def main():
@@ -198,7 +216,7 @@ def main():
 
 def measure(options, named, tables):
     rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
-            "memory": MEMORY, "sleepers": SLEEPERS, "latency": LATENCY}
+            "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}
     bench = Bench(options, min(options.held, limits.raise_descriptor_limit() - 400))

@@ -26,6 +26,10 @@ CONTESTANTS = {
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),
     "evgateway-asgi-held": ("evgateway:class=asgi", ASGI_LOOP),
+    "evgateway-django": ("evgateway:class=threads,threads=8,workers=4,app=hello_django:app", []),
+    "evgateway-django-preload": ("evgateway:class=threads,threads=8,workers=4,app=hello_django:app", ["--preload"]),
+    "gunicorn-django": ("gunicorn-gthread:threads=8,workers=4,app=hello_django:app", []),
+    "gunicorn-django-preload": ("gunicorn-gthread:threads=8,workers=4,app=hello_django:app", ["--preload"]),
 }
 
 

@@ -38,6 +38,11 @@ void evg_loop_run_nowait(evg_loop *loop);
 void evg_loop_stop(evg_loop *loop);
 /* Called right before and right after the poll, and nowhere else. */
 void evg_loop_set_poll_hooks(evg_loop *loop, void (*release)(void), void (*acquire)(void));
+/* From here on the process adds up how long this loop has polled, waiting for Python's lock afterwards included, at the
+ * cost of two readings of the clock per poll: one loop per process. */
+void evg_loop_measure_polls(evg_loop *loop);
+/* In seconds. */
+double evg_loop_polled(void);
 /* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */
 double evg_monotonic(void);
 double evg_monotonic_coarse(void);

@@ -18,6 +18,9 @@ void evg_unblock_signals(const int *numbers, size_t count);
 /// The calling child is killed when its parent has ended, also when that happened before the call.
 void evg_end_with_parent(pid_t parent);
 
+/// The calling process gets the signal when its parent ends, also after an exec.
+void evg_tell_of_parents_end(int number);
+
 /// The calling child ends at most `seconds` (more than 0) after its parent, also when that has ended already: SIGABRT
 /// then, for the stacks, and a second later SIGKILL. Timers of the kernel send them, so it does not matter what the
 /// process does meanwhile, unless each of its threads blocks every signal. Returns -errno if the timers cannot be made.

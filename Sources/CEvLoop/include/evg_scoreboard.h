@@ -30,7 +30,8 @@ typedef struct evg_slot {
     int32_t pid;
     uint32_t age;
     uint32_t dropped;
-    uint32_t reserved[4];
+    uint32_t load;
+    uint32_t reserved[3];
     evg_line current;
     evg_line longest;
     uint64_t padding[12];
@@ -72,6 +73,8 @@ static inline uint32_t evg_slot_accepting(const evg_slot *s) { return evg_load32
 static inline void evg_slot_set_accepting(evg_slot *s, uint32_t v) { evg_store32(&s->accepting, v); }
 static inline uint32_t evg_slot_dropped(const evg_slot *s) { return evg_load32(&s->dropped); }
 static inline void evg_slot_set_dropped(evg_slot *s, uint32_t v) { evg_store32(&s->dropped, v); }
+static inline uint32_t evg_slot_load(const evg_slot *s) { return evg_load32(&s->load); }
+static inline void evg_slot_set_load(evg_slot *s, uint32_t v) { evg_store32(&s->load, v); }
 static inline uint32_t evg_slot_age(const evg_slot *s) { return evg_load32(&s->age); }
 static inline void evg_slot_set_age(evg_slot *s, uint32_t v) { evg_store32(&s->age, v); }
 static inline int32_t evg_slot_pid(const evg_slot *s) { return __atomic_load_n(&s->pid, __ATOMIC_RELAXED); }
@@ -130,6 +133,7 @@ static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_idle(s, 0);
     evg_slot_set_requests(s, 0);
     evg_slot_set_dropped(s, 0);
+    evg_slot_set_load(s, 0);
     evg_slot_set_heartbeat(s, 0);
     evg_line_clear(&s->current);
     evg_line_clear(&s->longest);

@@ -178,6 +178,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     bool alive = evg_swift_guest_pump();
     is_pumping = false;
     drain();
+    evg_py_tell_leaving();
     if (!alive) {
         PyObject *answer = PyObject_CallObject(stop, NULL);
         if (!answer) return NULL;

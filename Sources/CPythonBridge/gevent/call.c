@@ -88,10 +88,16 @@ static int dress(evg_py_call *call, PyObject *environ) {
                      PyObject_CallFunctionObjArgs(evg_gevent_input, (PyObject *)request, NULL));
 }
 
+static void note(evg_py_call *call, evg_py_text variables) {
+    evg_gevent_request *request = call->owner;
+    if (request->exchange) evg_swift_exchange_note(request->exchange, variables);
+}
+
 static void comes_back(evg_py_call *call) { evg_gevent_comes_back(call->owner); }
 
 static const evg_wsgi_sink sink = {
-    .write = write_block, .dress = dress, .silences = silences, .comes_back = comes_back, .owns_context = true,
+    .write = write_block, .dress = dress, .silences = silences, .note = note, .comes_back = comes_back,
+    .owns_context = true,
 };
 
 /* gevent_take(request) -> the next bytes of a streamed body, b'' at its end. */

@@ -156,6 +156,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     if (evg_py_forked) Py_RETURN_NONE;
     bool alive = evg_swift_guest_pump();
+    evg_py_tell_leaving();
     /* No pump runs inside of this one: only the hub calls it. What greenlets add meanwhile waits for the next. */
     size_t count = note_count;
     for (size_t at = 0; at < count; at++) {

@@ -69,6 +69,9 @@ extern void evg_swift_exchange_send_file(evg_exchange *exchange, int file, int64
 /* Logs that the app sent more than it announced (what is too much is dropped). */
 extern void evg_swift_exchange_overran(evg_exchange *exchange);
 
+/* What the access log is to show of the environ: see evg_wsgi_sink. */
+extern void evg_swift_exchange_note(evg_exchange *exchange, evg_py_text variables);
+
 /* ---- the request body ---- */
 
 typedef enum evg_taken {

@@ -53,6 +53,12 @@ void evg_py_worker_started(int fault_fd);
 /* Runs atexit handlers and flushes the standard streams of a worker that ends. */
 void evg_py_worker_ended(void);
 
+/* The worker begins to leave: whoever waits for that in a thread is woken. On the loop's thread, without the GIL. */
+void evg_py_leave(void);
+/* Tells greenlets, tasks and callbacks, if there is something to tell. With the GIL, and nothing of Swift below that
+ * must not be left: an app's callbacks run here in class inline. */
+void evg_py_leave_tell(void);
+
 /* Around fork(2): PyOS_BeforeFork and PyOS_AfterFork_*. */
 void evg_py_before_fork(void);
 void evg_py_after_fork_in_parent(void);
@@ -83,6 +89,9 @@ extern void evg_swift_log_error(evg_py_text line);
 
 /* The same with a level as in Python's logging: 10 is debug, 50 is critical. */
 extern void evg_swift_log(int32_t level, evg_py_text line);
+
+/* With --reload: a file of the app, which is to be watched. On any thread of the app. */
+extern void evg_swift_watch_file(evg_py_text path);
 
 /* Answers a question of the Python package by one call of `answer`, or by none. On any thread of the app. */
 extern void evg_swift_tell(evg_py_text question, void (*answer)(void *context, evg_py_text answer), void *context);

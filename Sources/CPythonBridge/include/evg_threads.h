@@ -51,6 +51,7 @@ typedef struct evg_py_answer {
     const evg_response_head *head;
     int64_t length;     /* of the body; -1: not known */
     evg_py_text data;   /* job->loop.lent comes behind it */
+    evg_py_text variables;  /* for the access log; with the end of the response, if at all */
     int file;
     int64_t file_offset, file_count;
 } evg_py_answer;

@@ -40,4 +40,7 @@ evg_py_outcome evg_py_call_next(evg_py_call *call, evg_py_result *result);
 /* Calls close() of what the app returned, once, and lets go of everything; the call must not be used afterwards. */
 void evg_py_call_close(evg_py_call *call);
 
+/* Which variables of the environ the access log shows: names separated by NUL. Once, with the GIL. */
+void evg_py_want_variables(evg_py_text names);
+
 #endif

@@ -53,9 +53,19 @@ static PyObject *log_line(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *watch_file(PyObject *module, PyObject *path) {
+    (void)module;
+    PyObject *bytes = NULL;
+    if (!PyUnicode_FSConverter(path, &bytes)) return NULL;
+    evg_swift_watch_file((evg_py_text){(const uint8_t *)PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)});
+    Py_DECREF(bytes);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"tell", tell, METH_O, "tell(question) -> bytes: what Swift knows of it"},
     {"log", log_line, METH_VARARGS, "log(level, line): one entry of the error log, level as in logging"},
+    {"watch_file", watch_file, METH_O, "watch_file(path): with --reload, a change of the file starts workers anew"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -220,6 +220,7 @@ evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result) {
     result->call = call;
     if (!call || !call->environ) return EVG_PY_FAILED;
     if (evg_py_forked) evg_py_come_back(call);
+    if (evg_py_notes_variables) evg_py_note_variables(call);
     Py_CLEAR(call->environ);
     evg_py_outcome outcome = call->result ? first_block_of(call, call->result, result) : failed(call, "in the app");
     if (evg_py_forked) evg_py_come_back(call);

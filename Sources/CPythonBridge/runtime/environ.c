@@ -62,6 +62,7 @@ static PyObject *constants(const evg_py_environ_options *options) {
         && !PyDict_SetItemString(dict, "wsgi.run_once", Py_False)
         && !PyDict_SetItemString(dict, "wsgi.input_terminated", Py_True)
         && !PyDict_SetItemString(dict, "wsgi.file_wrapper", evg_py_file_wrapper)
+        && !PyDict_SetItemString(dict, "evgateway.leaving", evg_py_leaving)
         && !set_text(dict, "filler 1", "") && !set_text(dict, "filler 2", "")
         && !PyDict_DelItemString(dict, "filler 1") && !PyDict_DelItemString(dict, "filler 2");
     Py_XDECREF(version);

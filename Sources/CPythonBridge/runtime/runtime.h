@@ -1,8 +1,8 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c) and what it exports beyond the stable ABI
  * (exported.h), the app and how it is found (app.c, choose.c), the error log (report.c), questions about settings and
- * hooks (ask.c), the deadline of a request (deadline.c), texts (texts.c, percent.c), the tables of header fields
- * (field_names.h, repeated_fields.h), the head of a response that repeats (repeated_head.h); and the call of a WSGI app
- * (wsgi_call.h), which three of the classes make.
+ * hooks (ask.c), the deadline of a request (deadline.c), the end of the worker (leaving.c), timeouts (until.c), texts
+ * (texts.c, percent.c), the tables of header fields (field_names.h, repeated_fields.h), the head of a response that
+ * repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
@@ -28,6 +28,7 @@ int evg_py_report_ready(PyObject *module);
 int evg_py_texts_ready(PyObject *module);
 int evg_py_forked_ready(PyObject *module);
 int evg_py_ask_ready(PyObject *module);
+int evg_py_leaving_ready(PyObject *module);
 
 /* ---- processes that the app forks (forked.c) ---- */
 
@@ -64,6 +65,26 @@ PyObject *evg_py_deadline_remaining(evg_exchange *exchange);
 /* Both return None; NULL with ValueError or TypeError. value: finite seconds; for set also None, which is never. */
 PyObject *evg_py_deadline_set(evg_exchange *exchange, PyObject *value);
 PyObject *evg_py_deadline_extend(evg_exchange *exchange, PyObject *value);
+
+/* ---- the end of the worker ---- */
+
+/* evgateway.leaving, which every request finds in its environ or scope; NULL before evg_py_leaving_prepare, which is -1
+ * with an exception. */
+extern PyObject *evg_py_leaving;
+int evg_py_leaving_prepare(void);
+
+/* The worker has begun to leave, and Python has not been told. On the loop's thread. */
+extern bool evg_py_leave_pending;
+
+static inline void evg_py_tell_leaving(void) {
+    if (evg_py_leave_pending) evg_py_leave_tell();
+}
+
+/* ---- waiting ---- */
+
+/* The moment of CLOCK_MONOTONIC at which a timeout in seconds ends; -1 with an exception. None is the caller's. */
+struct timespec;
+int evg_py_until(PyObject *timeout, struct timespec *until);
 
 /* ---- texts ---- */
 

@@ -12,6 +12,8 @@
 
 #include "evg_wsgi_call.h"
 
+#include <evg_thread_pool.h>
+
 struct evg_py_environ {
     PyObject *constants;     /* copied for every request */
     char *script_name;       /* "" or "/prefix" */
@@ -29,6 +31,9 @@ typedef struct evg_wsgi_sink {
     int (*dress)(evg_py_call *call, PyObject *environ);
     /* Whether the pending exception is an end that is meant and needs no report; or NULL. */
     bool (*silences)(evg_py_call *call);
+    /* Takes what the access log shows of the environ, when the app has returned: values in the order of the names, each
+     * but the last ended by NUL, and a NUL at the end. */
+    void (*note)(evg_py_call *call, evg_py_text variables);
     /* Called before evg_py_come_back ends a forked process, and returns where it may end; or NULL. */
     void (*comes_back)(evg_py_call *call);
     /* Each call has a thread of control, and so a context for context variables, of its own. */
@@ -81,6 +86,11 @@ evg_py_call *evg_py_call_prepare(const evg_py_request *request, PyObject *input,
                                  void *owner);
 void evg_py_call_enter(evg_py_call *call);
 evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result);
+
+/* Whether the access log shows variables of the environ, and then, while the call has its environ, tells them
+ * (variables.c). An exception that is pending stays so. */
+extern bool evg_py_notes_variables;
+void evg_py_note_variables(evg_py_call *call);
 
 /* In a forked process, when the app returns control to the server: ends the process. A copy of another request's
  * greenlet waits for ever. */

@@ -28,7 +28,7 @@ evg_job *evg_py_job_new(evg_py_listener *listener, const evg_py_request *request
     *kept = *request;
     evg_swift_exchange_describe(request->exchange, kept);
     kept->body_file = job->out.file = -1;
-    job->in.address.count = 0;
+    job->in.address.count = job->out.variables.count = 0;
     if (!evg_bytes_append(&job->in.address, kept->client_address.base, kept->client_address.count)) {
         evg_job_end(&job->base);
         return NULL;
@@ -52,6 +52,7 @@ bool evg_py_threads_next(evg_py_answer *answer) {
         .job = &job->base, .exchange = job->loop.exchange, .news = news, .head = &job->out.head,
         .length = job->out.length,
         .data = {job->base.loop.data.base, job->base.loop.data.count},
+        .variables = {job->out.variables.base, news & (EVG_PY_ENDED | EVG_PY_SENDS) ? job->out.variables.count : 0},
         .file = -1, .file_offset = job->out.file_offset, .file_count = job->out.file_count,
     };
     if (news & EVG_PY_SENDS) {
@@ -76,5 +77,6 @@ bool evg_py_job_reset(evg_job *base) {
 void evg_py_job_destroy(evg_job *base) {
     evg_py_job *job = (evg_py_job *)base;
     free(job->in.address.base);
+    free(job->out.variables.base);
     evg_response_head_free(&job->out.head);
 }

@@ -70,7 +70,12 @@ static int dress(evg_py_call *call, PyObject *environ) {
     return status;
 }
 
-static const evg_wsgi_sink sink = {.write = write_bytes, .dress = dress};
+static void note(evg_py_call *call, evg_py_text variables) {
+    evg_py_job *job = call->owner;
+    evg_bytes_append(&job->out.variables, variables.base, variables.count);
+}
+
+static const evg_wsgi_sink sink = {.write = write_bytes, .dress = dress, .note = note};
 
 static const evg_py_environ *environ_of(evg_py_listener *listener) {
     if (listener->gil.environ) return listener->gil.environ;

@@ -31,6 +31,7 @@ typedef struct evg_py_job {
         int64_t length;
         int file;
         int64_t file_offset, file_count;
+        evg_bytes variables;            /* of the environ, for the access log; complete before the end is posted */
     } out;
 
     struct {                            /* by the loop's thread */

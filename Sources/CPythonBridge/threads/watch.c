@@ -3,7 +3,6 @@
  * loop's, and on the caller's when the client had left already. */
 #include "threads.h"
 
-#include <math.h>
 #include <time.h>
 
 typedef struct watch {
@@ -31,28 +30,12 @@ static PyObject *call(PyObject *object, PyObject *arguments, PyObject *keywords)
     return PyBool_FromLong(is_gone((watch *)object));
 }
 
-static int deadline(PyObject *timeout, struct timespec *until) {
-    double seconds = PyFloat_AsDouble(timeout);
-    if (seconds == -1 && PyErr_Occurred()) return -1;
-    clock_gettime(CLOCK_MONOTONIC, until);
-    if (!(seconds > 0)) seconds = 0;
-    if (seconds > 1e9) seconds = 1e9;
-    double whole = floor(seconds);
-    until->tv_sec += (time_t)whole;
-    until->tv_nsec += (long)((seconds - whole) * 1e9);
-    if (until->tv_nsec >= 1000000000) {
-        until->tv_sec++;
-        until->tv_nsec -= 1000000000;
-    }
-    return 0;
-}
-
 static PyObject *wait_for(PyObject *object, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"timeout", NULL};
     PyObject *timeout = Py_None;
     struct timespec until;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:wait", names, &timeout)) return NULL;
-    if (timeout != Py_None && deadline(timeout, &until)) return NULL;
+    if (timeout != Py_None && evg_py_until(timeout, &until)) return NULL;
     watch *self = (watch *)object;
     if (!self->job) return PyBool_FromLong(self->gone);
     evg_job *job = &self->job->base;

@@ -18,7 +18,9 @@ static int write_bytes(evg_py_call *call, evg_response_head *head, evg_py_text b
     return 0;
 }
 
-static const evg_wsgi_sink sink = {.write = write_bytes};
+static void note(evg_py_call *call, evg_py_text variables) { evg_swift_exchange_note(call->owner, variables); }
+
+static const evg_wsgi_sink sink = {.write = write_bytes, .note = note};
 
 static void send_whole(evg_exchange *exchange, const evg_response_head *head, evg_py_text block) {
     if (head) {

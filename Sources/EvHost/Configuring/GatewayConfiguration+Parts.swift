@@ -22,6 +22,7 @@ extension GatewayConfiguration {
         server.requestTimeout = requestTimeout
         server.maxRequests = maxRequests
         server.maxRequestsJitter = maxRequestsJitter
+        server.measuresLoad = maxWorkers > 0
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
@@ -57,10 +58,15 @@ extension GatewayConfiguration {
         return spool
     }
 
+    /// A stream that is open does not hold up `--reload`, nor Ctrl-C.
+    private static let graceOfReload = 1.0
+
     var supervisor: SupervisorConfiguration {
         SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
-            gracefulTimeout: gracefulTimeout, pidFile: pidFile, socketMode: socketMode, toleratesThreads: preload)
+            gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
+            shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
+            socketMode: socketMode, toleratesThreads: preload)
     }
 }
 

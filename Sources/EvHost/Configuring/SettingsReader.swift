@@ -81,7 +81,7 @@ package struct SettingsReader {
     private func checked(_ settings: Settings) throws(ConfigurationError) -> Settings {
         var settings = settings
         try settings.finish()
-        _ = try ProcessLogs.format(settings)
+        _ = try ProcessLogs.accessLogSettings(settings)
         return settings
     }
 

@@ -23,6 +23,15 @@ extension ApplicationHost {
         if isPython, case .file = settings.origin(of: "python") {
             settings.takeBack("python", "the interpreter is chosen before the file is read: write --python")
         }
+        if settings.configuration.reload, kind == .swift {
+            settings.takeBack("reload", "a Swift app is a program: build it, and start it again")
+        }
+        if settings.configuration.reload, settings.configuration.preload {
+            settings.takeBack("preload_app", "with --reload each worker loads the app itself")
+        }
+        for name in ["reload_extra_files", "reload_excludes"] where settings.isIdle(name) {
+            settings.fileNotes.append("\(settings.label(of: name)) has no effect without --reload")
+        }
         try settings.resolveWorkerClass(for: kind)
         if kind == .python, settings.configuration.application == nil, !settings.configuration.printsConfiguration {
             throw ConfigurationError(reason: "no APP given: name it on the command line, or as wsgi_app in the file")
@@ -38,6 +47,12 @@ extension ApplicationHost {
 }
 
 extension Settings {
+    /// Whether a setting about `--reload` was given without it.
+    fileprivate func isIdle(_ name: String) -> Bool {
+        guard !configuration.reload, let setting = Setting.named(name) else { return false }
+        return setting.kind.show(configuration) != .list([])
+    }
+
     /// Changes to `--chdir`, or back to where the server was started.
     func enterFolder(_ reader: SettingsReader) throws(ConfigurationError) {
         let folder = FilePath.absolute(configuration.changeDirectory ?? ".", in: reader.startFolder)

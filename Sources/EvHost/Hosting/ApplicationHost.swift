@@ -40,6 +40,8 @@ package struct WorkerEnvironment {
     package let age: Int
     /// Its record, which counts its connections and requests.
     package let slot: ScoreboardSlot
+    /// With `--reload`: watches a file of the app, which is to be named before it is read. On any thread.
+    package let watchFile: (@Sendable (String) -> Void)?
     /// Asks for a worker in place of this one, which serves until the new one is ready and then leaves. The caller logs
     /// why.
     package let replaceWorker: @LoopActor () -> Void
@@ -100,6 +102,12 @@ package protocol ApplicationHost: AnyObject {
     @LoopActor func makeApplication(
         _ configuration: GatewayConfiguration, worker: WorkerEnvironment
     ) throws(ApplicationError) -> LoadedApplication
+    /// In the worker, when its app is loaded: what logs requests in the app's language, in place of the access log's
+    /// files; nil if nothing does.
+    @LoopActor func accessLogObserver(of configuration: GatewayConfiguration) -> (any AccessLogObserver)?
+    /// In the worker, when its app is loaded: the access log shows these variables of the app's environ. A host whose
+    /// apps have one sets `Exchange.loggedVariables`.
+    @LoopActor func logsVariables(_ names: [[UInt8]])
     /// Returns true if another loop (gevent's hub, asyncio) is to drive the worker's loop as its guest.
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool
     /// In the worker: serves until `loop.stop()`. A host that drives the loop pumps it here.
@@ -128,9 +136,9 @@ package protocol ApplicationHost: AnyObject {
     func setEnvironment(_ variables: [(name: String, value: String?)])
     /// Tells the settings in force: at start before the first hook, and after each reload.
     func configured(_ settings: SettingsInForce)
-    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting` and
-    /// `whenReady` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log with
-    /// its traceback when this returns.
+    /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting`, `whenReady`
+    /// and `preExec` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log
+    /// with its traceback when this returns.
     ///
     /// - Parameters:
     ///   - worker: that the hook is about; its `pid` is 0 before the fork.
@@ -149,6 +157,8 @@ extension ApplicationHost {
         WorkerClassChoice(configuration.workerClass)
     }
     package func prepareToFork(_ configuration: GatewayConfiguration) {}
+    package func accessLogObserver(of configuration: GatewayConfiguration) -> (any AccessLogObserver)? { nil }
+    package func logsVariables(_ names: [[UInt8]]) {}
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }

@@ -64,11 +64,14 @@ extension GatewayMaster {
         }
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
-        if !isPreloaded, host.kind == .python, !Self.ofTheApp.isDisjoint(with: changes) {
+        let isMended = configuration.reload && !isClassCertain
+        if !isPreloaded, host.kind == .python, isMended || !Self.ofTheApp.isDisjoint(with: changes) {
             chooseWorkerClass(logs.logger)
         } else {
             configuration.workerClass = chosen
         }
         prepareForWorkers(logs.logger)
+        // Again only for more workers than before; what is loaded already costs nothing.
+        if changes.contains("workers") { host.prepareToFork(configuration) }
     }
 }

@@ -11,11 +11,15 @@ import Logging
 final class GatewayMaster {
     let host: any ApplicationHost
     let reader: SettingsReader
+    private let image: ProgramImage?
     var settings: Settings
     /// That of the settings, with the worker class that was chosen.
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
+    private(set) var isClassCertain = true
     private var supervisor: Supervisor?
+    /// As statsd was told last.
+    private var measuredWorkers: Int?
     /// The variables that the configuration has set.
     private var variableNames: Set<String> = []
     /// That of the start.
@@ -24,9 +28,12 @@ final class GatewayMaster {
     let isPreloaded: Bool
     let hasReusePort: Bool
 
-    init(_ host: any ApplicationHost, _ reader: SettingsReader) throws(ConfigurationError) {
+    init(
+        _ host: any ApplicationHost, _ reader: SettingsReader, _ image: ProgramImage?
+    ) throws(ConfigurationError) {
         self.host = host
         self.reader = reader
+        self.image = image
         settings = try host.readSettings(reader)
         configuration = settings.configuration
         spool = configuration.spool(environment: reader.environment)
@@ -55,6 +62,9 @@ final class GatewayMaster {
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
         for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
+        if configuration.reload {
+            logs.logger.warning("--reload is for development: workers start anew when files of the app change")
+        }
         chooseWorkerClass(logs.logger)
         prepareForWorkers(logs.logger)
         host.prepareToFork(configuration)
@@ -63,6 +73,7 @@ final class GatewayMaster {
         // They hold each other, and the supervisor the loop with its descriptors.
         defer { self.supervisor = nil }
         let code = supervisor.run()
+        logs.errorLog.finish()
         if code != 0, configuration.errorLogFile != "-" {
             printError("evgateway: ended with exit code \(code), see \(configuration.errorLogFile)")
         }
@@ -73,11 +84,27 @@ final class GatewayMaster {
         Supervisor(
             configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
             hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
-            reconfigure: { [self] in reconfigure(logs) },
+            reconfigure: { [self] in reconfigure(logs) }, onTurn: { [self] in turnEnded(isTick: $0, logs) },
+            handover: image?.handover, execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
                 WorkerProcess.run(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs)
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: ReloadPlan(settings, reader))
             })
+    }
+
+    /// What the master measures, by gunicorn's names: the workers when their number changes, and once a second how many
+    /// connections wait.
+    private func turnEnded(isTick: Bool, _ logs: ProcessLogs) {
+        if isTick { logs.errorLog.retry() }
+        guard let metrics = logs.masterMetrics, let supervisor else { return }
+        let workers = supervisor.workers.count
+        if workers != measuredWorkers { metrics.gauge("gunicorn.workers", workers) }
+        measuredWorkers = workers
+        if isTick, configuration.measuresBacklog, let waiting = supervisor.waitingConnections {
+            metrics.histogram("gunicorn.backlog", waiting)
+        }
+        metrics.flush()
     }
 
     /// A sentence for each hook of the configuration that is never called.
@@ -119,6 +146,7 @@ final class GatewayMaster {
     func chooseWorkerClass(_ logger: Logger) {
         let choice = host.chooseWorkerClass(for: configuration)
         configuration.workerClass = choice.workerClass
+        isClassCertain = choice.isCertain
         logger.info("Using worker: \(choice.workerClass.rawValue)\(choice.reason.map { " (\($0))" } ?? "")")
     }
 
@@ -134,6 +162,10 @@ final class GatewayMaster {
                 --connections \(connections) does not fit the limit of \(limit) open files: \
                 a worker holds about \(max(0, limit - ownDescriptors)) (ulimit -Hn, LimitNOFILE)
                 """)
+        }
+        if 1..<configuration.workers ~= configuration.maxWorkers {
+            logger.warning(
+                "--max-workers \(configuration.maxWorkers) is less than --workers \(configuration.workers): no effect")
         }
         if configuration.workerClass.spoolsBodies { spool.check(logger) }
     }
@@ -159,6 +191,7 @@ extension SupervisorHooks {
                 try host.callHook(.whenReady, worker: nil, new: nil, old: nil)
             },
             onReload: { call(.onReload) }, preFork: { call(.preFork, $0) }, childExit: { call(.childExit, $0) },
-            workersChanged: { call(.workersChanged, new: $0, old: $1) }, onExit: { call(.onExit) })
+            workersChanged: { call(.workersChanged, new: $0, old: $1) },
+            preExec: { try host.callHook(.preExec, worker: nil, new: nil, old: nil) }, onExit: { call(.onExit) })
     }
 }

@@ -16,7 +16,11 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
         try ProcFileSystem.require()
         try host.enterInterpreter(reader)
         EarlySignals.note()
-        return try GatewayMaster(host, reader).run()
+        let image = ProgramImage(folder: reader.startFolder)
+        // Not for the app, nor for programs that it starts.
+        if getenv(Handover.variable) != nil { host.setEnvironment([(Handover.variable, nil)]) }
+        image?.handover?.closeOnExec()
+        return try GatewayMaster(host, reader, image).run()
     } catch {
         return report(error)
     }

@@ -1,6 +1,7 @@
 // A worker from fork to exit: load the app, serve, and leave for one of five reasons: TERM (finish what runs),
-// INT or QUIT (now), the master has ended, enough requests served, or the app did not load. The master sends commands
-// over the control socket and as signals, because an app may replace signal handlers; each command is handled once.
+// INT or QUIT (now), the master has ended, a limit of its life is reached, or the app did not load. The master sends
+// commands over the control socket and as signals, because an app may replace signal handlers; each command is handled
+// once.
 
 import EvLoop
 import EvServer
@@ -11,29 +12,38 @@ import Logging
 
 @LoopActor
 final class WorkerProcess {
-    private let host: any ApplicationHost
-    private let configuration: GatewayConfiguration
-    private let spool: SpoolConfiguration
-    private let context: WorkerContext
-    private let logs: ProcessLogs
-    private let loop: EventLoop
-    private let logger: Logger
+    let host: any ApplicationHost
+    let configuration: GatewayConfiguration
+    let spool: SpoolConfiguration
+    let context: WorkerContext
+    let logs: ProcessLogs
+    private let reload: ReloadPlan?
+    let loop: EventLoop
+    let logger: Logger
 
-    private var worker: Worker?
-    private var accessLog: AccessLog?
-    private var signals: [SignalWatcher] = []
-    private var control: IOWatcher?
-    private var descriptors = DescriptorGuard()
-    private var isLeaving = false
-    private var wasInterrupted = false
+    var worker: Worker?
+    var accessLog: AccessLog?
+    var signals: [SignalWatcher] = []
+    var control: IOWatcher?
+    var descriptors = DescriptorGuard()
+    var isLeaving = false
+    var wasInterrupted = false
+    /// Ends what limits the worker's life.
+    var lifetime: TimerWatcher?
     private var exitCode: Int32?
+    /// Monotonic seconds before which no further lost lines are reported.
+    var nextLossReport = 0.0
+    private var reloader: Reloader?
+    /// The app could not be loaded, and with `--reload` the worker says so to clients.
+    private var isWithoutApp = false
 
     /// Runs the worker to its end and returns the exit code of the process.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?
     ) -> Int32 {
         Fork.watch()
+        logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
         } catch {
@@ -48,7 +58,8 @@ final class WorkerProcess {
             nonisolated(unsafe) let (host, logs) = (host, logs)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
-                    host: host, configuration: configuration, spool: spool, context: context, logs: logs, loop: loop
+                    host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    reload: reload, loop: loop
                 ).run()
             }
         } catch {
@@ -59,13 +70,14 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, loop: EventLoop
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop
     ) {
         self.host = host
         self.configuration = configuration
         self.spool = spool
         self.context = context
         self.logs = logs
+        self.reload = reload
         self.loop = loop
         logger = logs.logger
     }
@@ -75,7 +87,8 @@ final class WorkerProcess {
         watchMaster()
         boot()
         if exitCode == nil {
-            host.run(loop)
+            // Without its app, the host has no loop to drive this one.
+            if isWithoutApp { loop.run() } else { host.run(loop) }
             if exitCode == nil { loopHasEnded() }
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
@@ -86,6 +99,8 @@ final class WorkerProcess {
         Fork.block(WorkerContext.signals)
         signals = []
         control = nil
+        reportLostLines(atOnce: true)
+        logs.errorLog.finish()
         return exitCode ?? 0
     }
 
@@ -96,8 +111,12 @@ final class WorkerProcess {
     // MARK: The app
 
     private func boot() {
+        reloader = reload.map { plan in
+            Reloader(loop, plan, logger) { [unowned self] in LoopActor.assumeIsolated { tellMaster(.changed) } }
+        }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
+            watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor() })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
@@ -115,6 +134,10 @@ final class WorkerProcess {
                 }
             }
         } catch {
+            isWithoutApp = reloader != nil
+            if isWithoutApp, let hooks = host.pollHooks {
+                loop.setPollHooks(release: hooks.release, acquire: hooks.acquire)
+            }
             failToLoad(error)
         }
     }
@@ -136,33 +159,34 @@ final class WorkerProcess {
         } catch {
             return failToLoad(error)
         }
-        accessLog = logs.accessLog.map { AccessLog(file: $0, format: logs.accessLogFormat) }
+        begin(application, description)
+    }
+
+    private func begin(_ application: any Application, _ description: String) {
+        guard !isLeaving else { return }
+        accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
+        if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
             accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
-        worker.onMaxRequests = { [unowned self] in
-            LoopActor.assumeIsolated {
-                self.logger.info("Autorestarting worker after current request. It has served its --max-requests")
-                self.askForSuccessor()
-            }
-        }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.
         FreedMemory.keep()
         worker.start()
+        limitLife(of: worker)
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    private func askForSuccessor() {
+    func askForSuccessor() {
         if !isLeaving { tellMaster(.replaceMe) }
     }
 
-    private func tellMaster(_ message: ControlMessage) {
+    func tellMaster(_ message: ControlMessage) {
         var byte = message.rawValue
         _ = send(context.controlFileDescriptor, &byte, 1, Int32(MSG_NOSIGNAL))
     }
@@ -172,7 +196,9 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
-        leave(error.exitCode)
+        guard let reloader else { return leave(error.exitCode) }
+        reloader.appHasFailed()
+        begin(FailedApplication(error), "without the app, until a file changes")
     }
 
     // MARK: Leaving
@@ -184,7 +210,7 @@ final class WorkerProcess {
         exitCode = ExitCode.failure
     }
 
-    private func leave(_ code: Int32) {
+    func leave(_ code: Int32) {
         if exitCode == nil {
             exitCode = code
             if code == ExitCode.success { tellMaster(.finished) }
@@ -193,117 +219,10 @@ final class WorkerProcess {
     }
 
     /// Stops accepting connections, and ends the worker when its open requests are answered.
-    private func drain(takesQueue: Bool) {
+    func drain(takesQueue: Bool) {
         guard !isLeaving else { return }
         isLeaving = true
         forgetListeners()
         if let worker { worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue) } else { leave(0) }
-    }
-
-    private func obey(_ command: ControlCommand) {
-        switch command {
-        case .stop: drain(takesQueue: true)
-        case .retire: drain(takesQueue: false)
-        case .quit: quit()
-        case .reopenLogs: reopenLogs()
-        }
-    }
-
-    private func quit() {
-        isLeaving = true
-        wasInterrupted = true
-        forgetListeners()
-        if let worker { worker.quit() } else { leave(0) }
-    }
-
-    private func reopenLogs() {
-        // Buffered lines were logged before the rotation, so they go to the old file.
-        accessLog?.flush()
-        logs.reopen()
-        rememberLogs()
-    }
-
-    // MARK: Descriptors
-
-    /// The worker that the loop's failure ends.
-    private static var current: WorkerProcess?
-
-    private func watchDescriptors() {
-        descriptors.remember(context.controlFileDescriptor, as: "the control socket")
-        for listener in context.listeners {
-            descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
-        }
-        rememberLogs()
-        Self.current = self
-        loop.onCheck = { [unowned self] in LoopActor.assumeIsolated { self.checkDescriptors() } }
-        EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
-    }
-
-    /// Standard streams are left out: apps may redirect them.
-    private func rememberLogs() {
-        for log in [logs.errorLog.fileDescriptor, logs.accessLog?.fileDescriptor].compactMap(\.self) where log > 2 {
-            descriptors.remember(log, as: "a log file")
-        }
-    }
-
-    /// A worker that leaves closes them.
-    private func forgetListeners() {
-        for listener in context.listeners { descriptors.forget(listener.fileDescriptor) }
-    }
-
-    /// A descriptor may now belong to another client, so the worker must not use any more. It ends at once.
-    private func checkDescriptors() {
-        guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
-        if descriptors.isIntact(logs.errorLog.fileDescriptor) {
-            logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
-        }
-        Fork.exitChild(ExitCode.descriptorsLost)
-    }
-
-    private func watchSignals() {
-        for number in WorkerContext.signals {
-            let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
-                LoopActor.assumeIsolated { self.received(number) }
-            }
-            watcher.start()
-            signals.append(watcher)
-        }
-        Fork.unblock(WorkerContext.signals)
-    }
-
-    private func received(_ signal: Int32) {
-        switch signal {
-        case SIGTERM:
-            // The master writes a command before it sends the signal, and the command is more exact than the signal.
-            readCommands()
-            obey(.stop)
-        case SIGINT, SIGQUIT: obey(.quit)
-        case SIGUSR1: obey(.reopenLogs)
-        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
-        default: break
-        }
-    }
-
-    private func watchMaster() {
-        let descriptor = context.controlFileDescriptor
-        let watcher = IOWatcher(loop, fileDescriptor: descriptor, events: .read) { [unowned self] _ in
-            LoopActor.assumeIsolated { self.readCommands() }
-        }
-        watcher.start()
-        control = watcher
-    }
-
-    private func readCommands() {
-        while true {
-            var byte: UInt8 = 0
-            let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
-            if count < 0, errno == EINTR { continue }
-            if count < 0, errno == EAGAIN { return }
-            guard count > 0 else { break }
-            if let command = ControlCommand(rawValue: byte) { obey(command) }
-        }
-        control?.stop()
-        if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
-        drain(takesQueue: true)
     }
 }

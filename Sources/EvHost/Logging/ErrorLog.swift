@@ -1,5 +1,5 @@
 // The error log in gunicorn's line format. A message is always one line: control characters are escaped. The time stamp
-// is formatted once per second.
+// is formatted once per second. No write waits; lines that were lost are counted, and the log says so when it can.
 
 package import EvLoop
 import Glibc
@@ -8,12 +8,14 @@ import Synchronization
 
 /// The sink that all loggers of a process share. Any thread may log.
 package final class ErrorLog: Sendable {
-    private struct State: ~Copyable {
+    fileprivate struct State: ~Copyable {
         var file: LogFile
         var level = Logger.Level.info
         var stampSecond = Int.min
         var stamp: [UInt8] = []
         var line: [UInt8] = []
+        var syslog: Syslog?
+        var statsd: Statsd?
     }
 
     private let state: Mutex<State>
@@ -25,8 +27,41 @@ package final class ErrorLog: Sendable {
         state = Mutex(State(file: try LogFile(path: path, standard: STDERR_FILENO)))
     }
 
-    /// How many writes did not reach the log.
-    package var lostWrites: Int { state.withLock { $0.file.lostWrites } }
+    /// Sends each line to syslog too, and counts warnings and errors for statsd, from now on.
+    package func send(to syslog: SyslogSettings?, counting statsd: StatsdSettings?) {
+        state.withLock { state in
+            state.syslog = syslog.map { Syslog($0, log: "error") }
+            state.statsd = statsd.map { Statsd($0) }
+        }
+    }
+
+    /// In a forked child, which opens sockets of its own: what waits is the parent's to write.
+    package func forget(_ syslog: SyslogSettings?, _ statsd: StatsdSettings?) {
+        state.withLock { $0.file.forget() }
+        send(to: syslog, counting: statsd)
+    }
+
+    /// Tries again what could not be written at once.
+    package func retry() {
+        state.withLock { state in
+            state.file.retry()
+            state.syslog?.retry()
+        }
+    }
+
+    /// Waits a moment for what has not been taken yet; the rest is lost. For the end of the process.
+    package func finish() {
+        state.withLock { state in
+            state.file.finish(seconds: 0.5)
+            state.syslog?.finish(seconds: 0.5)
+        }
+    }
+
+    /// Returns how many lines syslog did not get since the last call. The log tells by itself how many it lost.
+    package func takeLostToSyslog() -> LostLines { state.withLock { $0.syslog?.takeLost() ?? LostLines() } }
+
+    /// All descriptors that must stay as they are while the log is in use.
+    package var descriptors: [Int32] { state.withLock { $0.file.descriptors } }
 
     /// For writers that cannot take a lock, such as a crashing process that prints its stacks. `reopen` keeps the
     /// number.
@@ -68,7 +103,12 @@ package final class ErrorLog: Sendable {
     /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
     package func write(_ bytes: UnsafeRawBufferPointer) {
         let copy = [UInt8](bytes)
-        state.withLock { state in copy.withUnsafeBytes { state.file.write($0) } }
+        state.withLock { state in
+            copy.withUnsafeBytes {
+                state.put($0)
+                state.syslog?.write($0, level: .error)
+            }
+        }
     }
 
     /// A logger that writes here, at the level of the log.
@@ -89,8 +129,49 @@ package final class ErrorLog: Sendable {
             LogLine.append(
                 stamp: state.stamp, processIdentifier: getpid(), level: level, message: message, metadata: metadata,
                 to: &state.line)
-            state.line.withUnsafeBytes { state.file.write($0) }
-            state.line.removeAll(keepingCapacity: state.line.capacity <= 16_384)
+            state.putLine()
+            if let syslog = state.syslog {
+                var text: [UInt8] = []
+                LogLine.append(message: message, metadata: metadata, to: &text)
+                text.withUnsafeBytes { syslog.write($0, level: level) }
+            }
+            state.statsd?.count(level, isException: Self.exceptions.contains { message.hasPrefix($0) })
+        }
+    }
+}
+
+extension ErrorLog {
+    /// What gunicorn logs with a traceback, which statsd counts by itself.
+    private static let exceptions = ["Error handling request ", "Exception in worker process"]
+}
+
+extension ErrorLog.State {
+    mutating func putLine() {
+        line.withUnsafeBytes { put($0) }
+        line.removeAll(keepingCapacity: line.capacity <= 16_384)
+    }
+
+    /// Writes whole lines; and after lines that were lost, as soon as one has been written, how many.
+    func put(_ lines: UnsafeRawBufferPointer) {
+        let before = file.lost.count
+        file.write(lines)
+        guard before > 0, file.lost.count == before else { return }
+        let lost = file.takeLost()
+        var note: [UInt8] = []
+        LogLine.append(
+            stamp: stamp, processIdentifier: getpid(), level: .warning,
+            message: "Lost \(lost.count) lines of this log: \(lost.reasonText)", metadata: [], to: &note)
+        note.withUnsafeBytes { file.write($0) }
+    }
+}
+
+extension LostLines {
+    /// The reason in words, without a full stop.
+    package var reasonText: String {
+        switch reason {
+        case EAGAIN: "its reader does not keep up"
+        case EPIPE: "nobody reads it any more"
+        default: String(cString: strerror(reason))
         }
     }
 }

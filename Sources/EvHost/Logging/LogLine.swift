@@ -17,6 +17,14 @@ package enum LogLine {
         line.append(contentsOf: "] [".utf8)
         line.append(contentsOf: name(of: level).utf8)
         line.append(contentsOf: "] ".utf8)
+        append(message: message, metadata: metadata, to: &line)
+        line.append(UInt8(ascii: "\n"))
+    }
+
+    /// Appends what stands behind the stamp, without a line feed.
+    package static func append(
+        message: String, metadata: [(key: String, value: String)], to line: inout [UInt8]
+    ) {
         append(escaping: message, to: &line)
         for (key, value) in metadata {
             line.append(UInt8(ascii: " "))
@@ -27,7 +35,6 @@ package enum LogLine {
             append(escaping: value, quotes: quoted, to: &line)
             if quoted { line.append(UInt8(ascii: "\"")) }
         }
-        line.append(UInt8(ascii: "\n"))
     }
 
     private static func name(of level: Logger.Level) -> String {

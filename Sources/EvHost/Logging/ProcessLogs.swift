@@ -10,12 +10,16 @@ import Logging
 final class ProcessLogs {
     let errorLog: ErrorLog
     let logger: Logger
-    private(set) var accessLog: LogFile?
-    private(set) var accessLogFormat: AccessLogFormat
+    private var accessLog: LogFile?
+    private var accessLogSettings: AccessLog.Configuration
+    private var collectors: Collectors
+    /// What the master itself measures; nil without --statsd-host, and in a worker.
+    private(set) var masterMetrics: Statsd?
 
     init(_ settings: Settings) throws(ConfigurationError) {
         let configuration = settings.configuration
-        accessLogFormat = try Self.format(settings)
+        accessLogSettings = try Self.accessLogSettings(settings)
+        collectors = try Collectors(settings)
         do {
             errorLog = try ErrorLog(path: configuration.errorLogFile)
         } catch {
@@ -24,12 +28,46 @@ final class ProcessLogs {
         accessLog = try Self.accessLog(settings)
         errorLog.level = configuration.logLevel.level
         logger = errorLog.makeLogger(label: "evgateway")
+        send()
+    }
+
+    private func send() {
+        errorLog.send(to: collectors.syslog, counting: collectors.statsd)
+        masterMetrics = collectors.statsd.map { Statsd($0) }
+    }
+
+    /// In a forked worker: what waits to be written is the master's.
+    func forget() {
+        errorLog.forget(collectors.syslog, collectors.statsd)
+        accessLog?.forget()
+        masterMetrics = nil
+    }
+
+    /// All descriptors that must stay as they are while the logs are in use.
+    var descriptors: [Int32] { errorLog.descriptors + (accessLog?.descriptors ?? []) }
+
+    /// The access log of a worker; nil if nobody wants lines.
+    ///
+    /// - Parameter observer: the log of the app's language, which takes the place of the files.
+    @LoopActor
+    func makeAccessLog(observer: (any AccessLogObserver)?) -> AccessLog? {
+        var sinks: [any AccessLogSink] = []
+        if observer == nil {
+            if let accessLog { sinks.append(LogFileSink(accessLog)) }
+            if let syslog = collectors.syslog, collectors.sendsAccessLog {
+                sinks.append(SyslogSink(Syslog(syslog, log: "access")))
+            }
+        }
+        let metrics = collectors.statsd.map { StatsdRequests(Statsd($0)) }
+        guard observer != nil || metrics != nil || !sinks.isEmpty else { return nil }
+        return AccessLog(accessLogSettings, sinks: sinks, observer: observer, metrics: metrics)
     }
 
     /// Throws if the settings of a reload cannot be used.
     func check(_ settings: Settings) throws(ConfigurationError) {
         let configuration = settings.configuration
         _ = try Self.accessLog(settings)
+        _ = try Collectors(settings)
         do {
             _ = try LogFile(path: configuration.errorLogFile, standard: STDERR_FILENO)
         } catch {
@@ -46,7 +84,8 @@ final class ProcessLogs {
     /// Takes the settings of a reload. If one of them cannot be used, nothing is changed.
     func change(to settings: Settings) throws(ConfigurationError) {
         let configuration = settings.configuration
-        let format = try Self.format(settings)
+        let wanted = try Self.accessLogSettings(settings)
+        let fresh = try Collectors(settings)
         let access = try accessLog?.path == configuration.accessLogFile ? accessLog : Self.accessLog(settings)
         do {
             try errorLog.move(to: configuration.errorLogFile)
@@ -54,7 +93,11 @@ final class ProcessLogs {
             throw Self.failure(settings, "errorlog", configuration.errorLogFile, error)
         }
         errorLog.level = configuration.logLevel.level
-        (accessLogFormat, accessLog) = (format, access)
+        (accessLogSettings, accessLog) = (wanted, access)
+        if fresh != collectors {
+            collectors = fresh
+            send()
+        }
     }
 
     /// Opens both logs again after a rotation. If a log cannot be opened, its old file stays in use.
@@ -67,12 +110,23 @@ final class ProcessLogs {
         }
     }
 
-    static func format(_ settings: Settings) throws(ConfigurationError) -> AccessLogFormat {
+    /// Throws if the format or a rule of the access log cannot be used.
+    static func accessLogSettings(_ settings: Settings) throws(ConfigurationError) -> AccessLog.Configuration {
+        let configuration = settings.configuration
+        var wanted: AccessLog.Configuration
         do {
-            return try AccessLogFormat(parsing: settings.configuration.accessLogFormat)
+            wanted = AccessLog.Configuration(format: try AccessLogFormat(parsing: configuration.accessLogFormat))
         } catch {
             throw ConfigurationError(settings.label(of: "access_log_format"), reason: "\(error)")
         }
+        do {
+            wanted.filter = try AccessLogFilter(
+                skipping: configuration.accessLogSkip, slowerThan: configuration.accessLogSlow)
+        } catch {
+            throw ConfigurationError(settings.label(of: "access_log_skip"), reason: "\(error)")
+        }
+        wanted.showsRealClient = configuration.accessLogClient == .real
+        return wanted
     }
 
     private static func accessLog(_ settings: Settings) throws(ConfigurationError) -> LogFile? {

@@ -59,7 +59,11 @@ final class ASGIApplication: Application {
         evg_asgi_accept(exchange.retainedForC(), scope)
     }
 
-    func workerLeaves(before deadline: Double) { leavesBefore = deadline }
+    func workerLeaves(before deadline: Double) {
+        leavesBefore = deadline
+        // Told of when the pump is over.
+        evg_py_leave()
+    }
 
     /// Waits for the app's own start-up (lifespan).
     fileprivate func started() async throws {

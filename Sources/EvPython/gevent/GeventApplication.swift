@@ -70,6 +70,9 @@ final class GeventApplication: Application {
         }
     }
 
+    /// Told of when the pump is over.
+    func workerLeaves(before deadline: Double) { evg_py_leave() }
+
     /// - Parameter streams: the app reads the body as it arrives.
     private func accept(_ exchange: Exchange, _ body: CollectedBody, streams: Bool) {
         guard let environ = templates.template(for: exchange) else { return exchange.refuse(body, status: 500) }

@@ -52,7 +52,7 @@ extension Exchange {
         let remote = remote
         request.pointee.head = head.record
         request.pointee.client_port = remote.port
-        request.pointee.client_address = withRemoteAddress(of: remote) { evg_py_text($0) }
+        request.pointee.client_address = withAddress(of: remote) { evg_py_text($0) }
         request.pointee.scheme = evg_py_text((isSecure ? "https" : "http" as StaticString).bytes)
         request.pointee.server_name = .none
         request.pointee.server_port = 0
@@ -159,6 +159,13 @@ public func exchangeOverran(_ pointer: OpaquePointer) {
 }
 
 // MARK: - The request body
+
+@_cdecl("evg_swift_exchange_note")
+public func exchangeNote(_ pointer: OpaquePointer, _ variables: evg_py_text) {
+    onLoop(pointer, variables) { exchange, variables in
+        exchange.loggedVariables = Array(UnsafeRawBufferPointer(variables))
+    }
+}
 
 @_cdecl("evg_swift_exchange_take")
 public func exchangeTake(

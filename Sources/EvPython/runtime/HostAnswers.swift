@@ -20,6 +20,9 @@ enum HostAnswers {
     /// Of the master: `SettingsInForce.workers`.
     nonisolated(unsafe) static var workers: (() -> [WorkerIdentity])?
 
+    /// Of a worker: `WorkerEnvironment.watchFile`.
+    nonisolated(unsafe) static var watchFile: (@Sendable (String) -> Void)?
+
     static func begin(_ worker: WorkerEnvironment) {
         self.worker = Worker(index: worker.index, age: worker.age, slot: worker.slot)
     }
@@ -39,6 +42,7 @@ enum HostAnswers {
             let (open, requests) = (worker.slot?.open ?? 0, worker.slot?.requests ?? 0)
             return .list([
                 .integer(worker.index), .integer(worker.age), .integer(Int(open)), .integer(Int(clamping: requests)),
+                .boolean(worker.slot?.isToLeave == true),
             ])
         case "workers":
             guard let workers else { return SettingValue.none }
@@ -58,6 +62,11 @@ public func tell(
     let text = String(decoding: UnsafeRawBufferPointer(question), as: UTF8.self)
     guard let value = HostAnswers.answer(text) else { return }
     SettingCoding.encode(value).withUnsafeBytes { answer(context, evg_py_text($0)) }
+}
+
+@_cdecl("evg_swift_watch_file")
+public func watchFile(_ path: evg_py_text) {
+    HostAnswers.watchFile?(String(decoding: UnsafeRawBufferPointer(path), as: UTF8.self))
 }
 
 @_cdecl("evg_swift_log")

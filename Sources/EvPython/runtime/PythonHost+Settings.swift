@@ -76,7 +76,7 @@ extension PythonHost {
         let answer = Self.ask("arbiter", "call_hook", argument) ?? unasked
         guard let reason = answer["reason"]?.text else { return }
         switch moment {
-        case .onStarting, .whenReady: throw ApplicationError(reason, exitCode: 1)
+        case .onStarting, .whenReady, .preExec: throw ApplicationError(reason, exitCode: 1)
         case .postFork, .postWorkerInit: throw ApplicationError(reason, exitCode: ApplicationError.bootFailure)
         default: return
         }

@@ -16,7 +16,7 @@ extension PythonHost {
         if configuration.interface == .asgi { return WorkerClassChoice(.asgi, "--interface is asgi") }
         if configuration.preload { return chooseForPreloaded(configuration) }
         guard let answer = probe(configuration) else {
-            return WorkerClassChoice(.threads, "the app could not be examined")
+            return WorkerClassChoice(.threads, "the app could not be examined", isCertain: false)
         }
         switch answer.interface {
         case .asgi:
@@ -29,7 +29,7 @@ extension PythonHost {
             return WorkerClassChoice(.threads, "a WSGI app, and \(answer.gevent)")
         case .auto:
             // A worker will say why it cannot load the app.
-            return WorkerClassChoice(.threads)
+            return WorkerClassChoice(.threads, isCertain: false)
         }
     }
 

@@ -46,6 +46,7 @@ final class PythonHost: ApplicationHost {
     func preload(_ configuration: GatewayConfiguration) throws(ApplicationError) {
         if configuration.workerClass == .gevent { try prepareGevent(configuration) }
         try load(configuration)
+        _ = Self.ask("host", "preloaded", .none)
     }
 
     @LoopActor func makeApplication(
@@ -54,6 +55,10 @@ final class PythonHost: ApplicationHost {
         ErrorSink.install(worker.logger, worker.errorLog)
         HostAnswers.begin(worker)
         isWorker = true
+        if let watch = worker.watchFile {
+            HostAnswers.watchFile = watch
+            _ = Self.ask("reloading", "begin", .none)
+        }
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
         evg_py_worker_started(worker.errorLog.fileDescriptor)
         switch configuration.workerClass {
@@ -62,6 +67,10 @@ final class PythonHost: ApplicationHost {
         case .asgi: return try loadASGI(configuration, worker)
         case .auto, .inline, .swift: return try loadInline(configuration)
         }
+    }
+
+    func logsVariables(_ names: [[UInt8]]) {
+        Array(names.joined(separator: [0])).withUnsafeBytes { evg_py_want_variables(evg_py_text($0)) }
     }
 
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool {

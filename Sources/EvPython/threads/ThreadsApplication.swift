@@ -104,6 +104,8 @@ final class ThreadsApplication: Application {
         }
     }
 
+    func workerLeaves(before deadline: Double) { evg_py_leave() }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)
@@ -207,6 +209,7 @@ final class ThreadsApplication: Application {
     private func settle() {
         let answer = answer.pointee
         let exchange = Exchange.borrowed(answer.exchange)
+        if answer.variables.count > 0 { exchange.loggedVariables = Array(UnsafeRawBufferPointer(answer.variables)) }
         if answer.news & Self.whole == Self.whole, answer.length == Int64(answer.data.count) {
             exchange.respond(ResponseHead.lent(answer.head).pointee, body: UnsafeRawBufferPointer(answer.data))
             if answer.news & EVG_PY_DONE.rawValue == 0 { evg_job_taken(answer.job) }

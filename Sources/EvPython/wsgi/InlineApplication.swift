@@ -12,6 +12,7 @@ import HTTPCore
 extension PythonHost {
     @LoopActor func loadInline(_ configuration: GatewayConfiguration) throws(ApplicationError) -> LoadedApplication {
         try load(configuration)
+        _ = Self.ask("leave", "inline", .none)
         return LoadedApplication(
             application: InlineApplication(configuration),
             description: "WSGI app \(configuration.application ?? ""), called inline")
@@ -42,6 +43,12 @@ final class InlineApplication: Application {
             case .failure(let error): exchange.refuseBody(error)
             }
         }
+    }
+
+    func workerLeaves(before deadline: Double) {
+        evg_py_leave()
+        // The loop is not polling, so this thread has Python's lock, as when it calls the app.
+        evg_py_leave_tell()
     }
 
     /// Calls the app. A response that is there as a whole has left at the return; a task sends what takes longer.

@@ -45,10 +45,8 @@ extension Exchange {
     /// What trusted proxies have said that differs from what the connection says.
     package nonisolated var facts: ForwardedFacts? { forwarded.facts }
 
-    /// Calls with the address that `remote` has; for whoever needs its bytes with every request.
-    package func withRemoteAddress<Result>(
-        of remote: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result
-    ) -> Result {
-        worker.withAddress(of: remote, body)
+    /// Calls with an address as text; for whoever needs its bytes with every request.
+    package func withAddress<Result>(of address: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        worker.withAddress(of: address, body)
     }
 }

@@ -56,6 +56,9 @@ package final class Exchange {
     private var writer = Writer.none
     /// The field lines that were sent; kept only for an access log that shows some of them.
     var sentLines: [UInt8] = []
+    /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
+    /// order, each ended by NUL; empty where there is no environ. Whoever has called the app sets it.
+    package var loggedVariables: [UInt8] = []
 
     package init(_ head: RequestHead, _ carrier: Carrier) {
         self.carrier = carrier
@@ -65,7 +68,7 @@ package final class Exchange {
         self.head = reading.head
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
-        startedAt = EventLoop.coarseNow()
+        startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
@@ -286,19 +289,6 @@ package final class Exchange {
         case .over, .clientLeft:
             break
         }
-    }
-
-    /// Answers what cannot be believed. The connection ends, as with every head that is refused.
-    private func refuse(_ reason: ForwardedRefusal) {
-        worker.logger.debug(
-            "Refused a request", metadata: ["status": "400", "reason": "\(reason.rawValue)", "peer": "\(peer.host)"])
-        let body = worker.prepareError(400)
-        do throws(ResponseHeadError) {
-            try responseHead.pointee.append("Connection", "close")
-        } catch {
-            worker.logger.error("An error response cannot be made", metadata: ["error": "\(error)"])
-        }
-        respond(worker.responseHead.pointee, body: body)
     }
 
     // MARK: back-pressure

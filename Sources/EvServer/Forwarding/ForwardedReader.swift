@@ -127,7 +127,7 @@ struct ForwardedReader {
     /// element further on the left says of host and scheme is nearer to the client.
     private mutating func readForwarded() throws(ForwardedRefusal) {
         let configuration = rules.configuration
-        let hops = configuration.hops == 0 ? ForwardingRules.mostHops : configuration.hops
+        let hops = configuration.hops == 0 ? ForwardingRules.mostHops + 1 : configuration.hops
         var count = 0
         for field in head.fields.reversed() where head.matches(field.name, "forwarded") {
             var list = ForwardedList(head.bytes(of: field.value), knowsQuotes: true)
@@ -139,7 +139,7 @@ struct ForwardedReader {
                 count += 1
                 guard count < hops, case .address(let address)? = node, configuration.trusted.contains(address) else {
                     // No chain of proxies is so long.
-                    if count == ForwardingRules.mostHops, configuration.hops == 0 { node = .hidden }
+                    if count > ForwardingRules.mostHops { node = .hidden }
                     return
                 }
             }

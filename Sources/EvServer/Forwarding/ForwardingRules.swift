@@ -124,7 +124,7 @@ package final class ForwardingRules: Sendable {
                     return node
                 }
                 // No chain of proxies is so long, and reading it takes time.
-                guard count < Self.mostHops else { return .hidden }
+                guard count <= Self.mostHops else { return .hidden }
                 last = node
             }
         }

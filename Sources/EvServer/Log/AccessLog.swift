@@ -1,13 +1,32 @@
+// The access log of a worker: a line for each request, in batches of a turn of the loop. Lines go to sinks and requests
+// to an observer; which there are is decided where the worker is made.
+
 package import EvLoop
 import Glibc
 import HTTPCore
 
-/// Writes one line for each request, in batches of a turn of the loop.
 @LoopActor
 package final class AccessLog {
-    private let file: LogFile
+    /// What decides about lines.
+    package struct Configuration: Sendable {
+        package var format: AccessLogFormat
+        package var filter = AccessLogFilter.everything
+        /// The address is that of the client that trusted proxies name, and not that of the socket.
+        package var showsRealClient = false
+
+        package init(format: AccessLogFormat) { self.format = format }
+    }
+
+    private let sinks: [any AccessLogSink]
+    private let observer: (any AccessLogObserver)?
+    private let metrics: (any RequestMetrics)?
     private let format: AccessLogFormat
+    private let filter: AccessLogFilter?
+    private let showsRealClient: Bool
+    private let hasLines: Bool
+    private let showsFractions: Bool
     private var buffer: [UInt8] = []
+    private var hasEnded = false
     private let processIdentifier = getpid()
 
     /// Lines are written early when so many bytes have gathered within a turn.
@@ -15,23 +34,55 @@ package final class AccessLog {
     /// Bytes that are shown of the request line of a refused head, which may be far too long.
     private static let refusedLine = 1024
 
-    /// Whether a line needs the field lines of the response.
+    /// Whether the field lines of responses are needed.
     let showsResponseFields: Bool
+    /// Whether somebody wants to know how long requests took.
+    let showsDuration: Bool
+    /// The variables of the app's environ that lines show, as they were typed. Their values are in
+    /// `Exchange.loggedVariables`.
+    package let variables: [[UInt8]]
 
-    package init(file: LogFile, format: AccessLogFormat) {
-        self.file = file
-        self.format = format
-        showsResponseFields = format.showsResponseFields
+    /// - Parameters:
+    ///   - sinks: each gets every line.
+    ///   - observer: gets every request that has a line.
+    ///   - metrics: gets every request.
+    package init(
+        _ configuration: Configuration, sinks: [any AccessLogSink], observer: (any AccessLogObserver)? = nil,
+        metrics: (any RequestMetrics)? = nil
+    ) {
+        self.sinks = sinks
+        self.observer = observer
+        self.metrics = metrics
+        format = configuration.format
+        filter = configuration.filter.isEmpty ? nil : configuration.filter
+        showsRealClient = configuration.showsRealClient
+        hasLines = !sinks.isEmpty || observer != nil
+        showsFractions = hasLines && format.form != .atoms
+        showsResponseFields = hasLines && format.showsResponseFields || observer != nil
+        showsDuration =
+            metrics != nil || observer != nil
+            || hasLines && (format.showsDuration || configuration.filter.slowerThan > 0)
+        variables = hasLines ? format.variables : []
     }
 
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
+        if showsRealClient {
+            exchange.withAddress(of: exchange.client.endpoint) { append(exchange, $0, status, bodyBytes) }
+        } else {
+            exchange.withAddress(of: exchange.remote) { append(exchange, $0, status, bodyBytes) }
+        }
+    }
+
+    private func append(
+        _ exchange: Exchange, _ address: UnsafeRawBufferPointer, _ status: Int, _ bodyBytes: UInt64
+    ) {
         let head = exchange.head
         head.withBytes { bytes in
             func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer {
                 UnsafeRawBufferPointer(rebasing: bytes[slice.range])
             }
             var record = AccessLogRecord()
-            record.remoteAddress = exchange.remote.host
+            record.remoteAddress = address
             record.requestLine = head.withRequestLine { $0 }
             record.method = slice(head.method)
             record.path = slice(head.path)
@@ -39,17 +90,16 @@ package final class AccessLog {
             record.version = head.version == .http11 ? "HTTP/1.1" : "HTTP/1.0"
             record.status = status
             record.bodyBytes = bodyBytes
-            append(
-                &record, since: exchange.startedAt, on: exchange.worker.loop,
-                requestField: { name, use in
-                    guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else {
-                        return
-                    }
-                    use(slice(field.value))
-                },
-                responseField: { name, use in
-                    exchange.sentLines.withUnsafeBytes { lines in FieldBlock.value(of: name, in: lines).map(use) }
-                })
+            exchange.sentLines.withUnsafeBytes { sent in
+                append(
+                    &record, since: exchange.startedAt, on: exchange.worker.loop, exchange, sentLines: sent,
+                    requestField: { name, use in
+                        guard let field = head.fields.first(where: { slice($0.name).equalsIgnoringCase(name) }) else {
+                            return
+                        }
+                        use(slice(field.value))
+                    })
+            }
         }
     }
 
@@ -59,41 +109,95 @@ package final class AccessLog {
         refused received: UnsafeRawBufferPointer, of connection: Connection, since start: Double, status: Int,
         bodyBytes: UInt64, sentLines: UnsafeRawBufferPointer
     ) {
-        var record = AccessLogRecord()
-        record.remoteAddress = connection.peer.host
-        let line = received.drop { $0 == 13 || $0 == 10 }.prefix(Self.refusedLine).prefix { $0 != 13 && $0 != 10 }
-        record.requestLine = UnsafeRawBufferPointer(rebasing: line)
-        record.version = "-"
-        record.status = status
-        record.bodyBytes = bodyBytes
-        append(
-            &record, since: start, on: connection.worker.loop, requestField: { _, _ in },
-            responseField: { name, use in FieldBlock.value(of: name, in: sentLines).map(use) })
+        connection.worker.withAddress(of: connection.peer) { address in
+            var record = AccessLogRecord()
+            record.remoteAddress = address
+            let line = received.drop { $0 == 13 || $0 == 10 }.prefix(Self.refusedLine).prefix { $0 != 13 && $0 != 10 }
+            record.requestLine = UnsafeRawBufferPointer(rebasing: line)
+            record.version = "-"
+            record.status = status
+            record.bodyBytes = bodyBytes
+            append(
+                &record, since: start, on: connection.worker.loop, nil, sentLines: sentLines,
+                requestField: { _, _ in })
+        }
     }
 
     private func append(
-        _ record: inout AccessLogRecord, since start: Double, on loop: EventLoop, requestField: AccessLogFieldLookup,
-        responseField: AccessLogFieldLookup
+        _ record: inout AccessLogRecord, since start: Double, on loop: EventLoop, _ exchange: Exchange?,
+        sentLines: UnsafeRawBufferPointer, requestField: AccessLogFieldLookup
     ) {
-        record.time = time(nil)
         record.duration = max(0, EventLoop.monotonicNow() - start)
-        record.processIdentifier = processIdentifier
         // Before the next poll the lines are written; a guest has to be told that there is one.
-        if buffer.isEmpty { loop.noteChange() }
-        format.append(record, to: &buffer, requestField: requestField, responseField: responseField)
+        if !hasEnded { loop.noteChange() }
+        hasEnded = true
+        metrics?.requestEnded(status: record.status, duration: record.duration)
+        guard hasLines, filter?.takes(record) ?? true else { return }
+        note(time: &record)
+        record.processIdentifier = processIdentifier
+        let before = buffer.count
+        format.append(
+            record, to: &buffer, requestField: requestField,
+            responseField: { name, use in FieldBlock.value(of: name, in: sentLines).map(use) },
+            variable: { [record] name, use in withVariable(name, of: exchange, record, use) })
+        if let observer {
+            buffer.withUnsafeBytes { bytes in
+                observer.requestEnded(
+                    FinishedRequest(
+                        record: record, line: UnsafeRawBufferPointer(rebasing: bytes[before..<(bytes.count - 1)]),
+                        responseFields: sentLines, exchange: exchange))
+            }
+            if sinks.isEmpty { buffer.removeAll(keepingCapacity: true) }
+        }
         if buffer.count >= Self.batch { flush() }
     }
 
+    private func note(time record: inout AccessLogRecord) {
+        guard showsFractions else {
+            record.time = time(nil)
+            return
+        }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        record.time = now.tv_sec
+        record.nanoseconds = now.tv_nsec
+    }
+
+    /// Writes the lines that have gathered. What the observer's language logs comes only now.
     package func flush() {
-        guard !buffer.isEmpty else { return }
-        buffer.withUnsafeBytes { file.write($0) }
-        buffer.removeAll(keepingCapacity: true)
+        guard hasEnded else { return }
+        hasEnded = false
+        if !buffer.isEmpty {
+            buffer.withUnsafeBytes { bytes in for sink in sinks { sink.write(bytes) } }
+            buffer.removeAll(keepingCapacity: true)
+        }
+        metrics?.turnEnded()
+        observer?.turnEnded()
+    }
+
+    /// Once a second: what a sink could not write at once is tried again.
+    func retry() {
+        for sink in sinks { sink.retry() }
+    }
+
+    /// The last lines are written, and what does not go on its way now is lost.
+    func finish() {
+        flush()
+        for sink in sinks { sink.finish() }
     }
 
     /// Continues in the file that has the log's path now.
     package func reopen() throws(SystemError) {
         flush()
-        try file.reopen()
+        observer?.reopen()
+        for sink in sinks { try sink.reopen() }
+    }
+
+    /// Returns, for each sink that has lost lines since the last call, its name and how many; and for metrics.
+    package func takeLost() -> [(name: String, lost: LostLines)] {
+        var all = sinks.map { ($0.name, $0.takeLost()) }
+        if let metrics { all.append(("statsd", metrics.takeLost())) }
+        return all.filter { $0.1.count > 0 }
     }
 }
 

@@ -1,6 +1,6 @@
-// The access log's line as a value: a format in gunicorn's `%(x)s` notation is compiled once into atoms, and a
-// record is rendered by walking them. What a client sent is escaped here, so a line is one line and a quoted
-// field ends where its quote is. No I/O and no clock.
+// The access log's line as a value: a format in gunicorn's `%(x)s` notation is compiled once into atoms, and a record
+// is rendered by walking them; two forms for machines are there by their names. What a client sent is escaped here, so
+// a line is one line and a quoted field ends where its quote is. No I/O and no clock.
 
 /// Why an access log format cannot be used.
 package struct AccessLogFormatError: Error, Equatable, CustomStringConvertible {
@@ -16,8 +16,14 @@ package struct AccessLogFormat: Equatable, Sendable {
         /// Names are in lower case.
         case requestField([UInt8])
         case responseField([UInt8])
+        /// As it was typed.
+        case variable([UInt8])
     }
 
+    /// `atoms` are walked; the other two have a fixed set of fields.
+    enum Form: Equatable, Sendable { case atoms, json, logfmt }
+
+    let form: Form
     let atoms: [Atom]
 
     /// Whether a line needs to know the response's fields.
@@ -25,9 +31,25 @@ package struct AccessLogFormat: Equatable, Sendable {
         atoms.contains { if case .responseField = $0 { true } else { false } }
     }
 
-    /// Compiles `text`: `%(x)s` with an atom of gunicorn's (`h l u t r m U q H s B b f a T M D L p {name}i {name}o
-    /// {name}e`), and `%%` for a percent sign. Atoms that are not known print `-`.
+    /// The variables of the app's environ that a line shows, as they were typed.
+    package var variables: [[UInt8]] {
+        atoms.compactMap { if case .variable(let name) = $0 { name } else { nil } }
+    }
+
+    /// Whether a line shows how long a request took, to less than a few milliseconds.
+    var showsDuration: Bool {
+        form != .atoms
+            || atoms.contains { [.milliseconds, .microseconds, .decimalSeconds].contains($0) }
+    }
+
+    /// Compiles `text`: `json` or `logfmt`, or a text with `%(x)s` for an atom of gunicorn's (`h l u t r m U q H s B b
+    /// f a T M D L p {name}i {name}o {name}e`), and `%%` for a percent sign. Atoms that are not known print `-`.
     package init(parsing text: String) throws(AccessLogFormatError) {
+        form = text == "json" ? .json : text == "logfmt" ? .logfmt : .atoms
+        guard form == .atoms else {
+            atoms = []
+            return
+        }
         var atoms: [Atom] = []
         var literal: [UInt8] = []
         var rest = Array(text.utf8)[...]
@@ -66,6 +88,7 @@ package struct AccessLogFormat: Equatable, Sendable {
             switch name.last {
             case UInt8(ascii: "i"): return .requestField(field)
             case UInt8(ascii: "o"): return .responseField(field)
+            case UInt8(ascii: "e"): return .variable(Array(name[1..<(name.count - 2)]))
             default: return .dash
             }
         }

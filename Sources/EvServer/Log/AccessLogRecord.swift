@@ -6,9 +6,11 @@ import EvLoop
 /// The facts of one request. Buffers are read during `append` only.
 package struct AccessLogRecord {
     /// Empty for a peer without an address (a Unix socket).
-    package var remoteAddress: String = ""
+    package var remoteAddress = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Seconds since the epoch at which the request was finished.
     package var time: Int = 0
+    /// Only where the line shows them.
+    package var nanoseconds: Int = 0
     /// Method, target and version as received, without CRLF.
     package var requestLine = UnsafeRawBufferPointer(start: nil, count: 0)
     package var method = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -35,14 +37,20 @@ extension AccessLogFormat {
     /// - Parameters:
     ///   - requestField: looks up a request header.
     ///   - responseField: looks up a response header; finds none when they are not known any more.
+    ///   - variable: looks up a variable of the app's environ.
     package func append(
         _ record: AccessLogRecord, to output: inout [UInt8], requestField: AccessLogFieldLookup,
-        responseField: AccessLogFieldLookup = { _, _ in }
+        responseField: AccessLogFieldLookup = { _, _ in }, variable: AccessLogFieldLookup = { _, _ in }
     ) {
+        switch form {
+        case .atoms: break
+        case .json: Self.appendJSON(record, to: &output, requestField: requestField)
+        case .logfmt: Self.appendLogfmt(record, to: &output, requestField: requestField)
+        }
         for atom in atoms {
             switch atom {
             case .literal(let bytes): output.append(contentsOf: bytes)
-            case .remoteAddress: Self.append(text: record.remoteAddress, to: &output)
+            case .remoteAddress: Self.append(escaping: record.remoteAddress, to: &output)
             case .user: Self.append(user: requestField, to: &output)
             case .time:
                 output.append(UInt8(ascii: "["))
@@ -72,6 +80,7 @@ extension AccessLogFormat {
             case .dash: output.append(UInt8(ascii: "-"))
             case .requestField(let name): Self.append(field: name, requestField, to: &output)
             case .responseField(let name): Self.append(field: name, responseField, to: &output)
+            case .variable(let name): Self.append(field: name, variable, to: &output)
             }
         }
         output.append(UInt8(ascii: "\n"))
@@ -110,17 +119,12 @@ extension AccessLogFormat {
         if output.count == before { output.append(UInt8(ascii: "-")) }
     }
 
-    private static func append(text: String, to output: inout [UInt8]) {
-        var text = text
-        text.withUTF8 { append(escaping: UnsafeRawBufferPointer($0), to: &output) }
-    }
-
-    private static func append(decimal value: some BinaryInteger, to output: inout [UInt8]) {
+    static func append(decimal value: some BinaryInteger, to output: inout [UInt8]) {
         var text = String(value)
         text.withUTF8 { output.append(contentsOf: $0) }
     }
 
-    private static func append(decimalSeconds duration: Double, to output: inout [UInt8]) {
+    static func append(decimalSeconds duration: Double, to output: inout [UInt8]) {
         let microseconds = whole(duration * 1e6)
         append(decimal: microseconds / 1_000_000, to: &output)
         output.append(UInt8(ascii: "."))
@@ -136,7 +140,7 @@ extension AccessLogFormat {
         value > 0 && value < 9e18 ? UInt64(value) : value > 0 ? UInt64(Int64.max) : 0
     }
 
-    private static func hexDigit(_ value: UInt8) -> UInt8 {
+    static func hexDigit(_ value: UInt8) -> UInt8 {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
     }
 }

@@ -110,6 +110,9 @@ final class Acceptor {
         if pause == nil { close() }
     }
 
+    /// Clients may wait for a place.
+    var isFull: Bool { pause == .full }
+
     /// Everybody who has connected has been opened, and nobody else will be.
     var isDone: Bool { isStopped && waiting.isEmpty }
 

@@ -46,6 +46,7 @@ package enum UWSGISettings {
         case module, callable, file, mount, paste, plugins
         case bind, socket, socketProtocol, socketMode
         case gevent, loop, cores, bufferSize, autoReload
+        case cheaper, memory
         case log, daemon, disableLogging
         case condition, endOfCondition
     }
@@ -79,6 +80,10 @@ package enum UWSGISettings {
         ("async", .other(.cores)),
         ("max-requests R", .setting("max_requests")),
         ("max-requests-delta", .setting("max_requests_jitter")),
+        ("max-worker-lifetime", .setting("max_worker_lifetime")),
+        ("max-worker-lifetime-delta", .setting("max_worker_lifetime_jitter")),
+        ("reload-on-rss evil-reload-on-rss", .other(.memory)),
+        ("cheaper", .other(.cheaper)),
         ("worker-reload-mercy", .setting("graceful_timeout")),
         ("harakiri t", .setting("request_timeout")),
         // Requests.
@@ -115,7 +120,8 @@ package enum UWSGISettings {
         ("route* final-route* error-route* response-route*", .not("requests are not routed: let the proxy do it")),
         ("asyncio", .not(noAsyncio)),
         ("ugreen greenlet", .not("such engines are not there: use gevent")),
-        ("cheaper* cheap idle", .not("the number of workers does not follow the load")),
+        ("cheaper-*", .not("how the number of workers follows the load is fixed: set worker_idle_timeout")),
+        ("cheap idle", .not("there is always a worker")),
         ("spooler* mule* farm", .not("only web workers are run: run other processes by themselves")),
         ("cron* unique-cron", .not("there is no scheduler: use cron or a timer of systemd")),
         ("cache* queue* sharedarea", .not("there is no cache of the server: use one of the app's")),
@@ -125,13 +131,11 @@ package enum UWSGISettings {
         ("import shared-import pyimport py-import", .not("let the app import it")),
         ("stats*", .not("statistics are not served")),
         ("touch-* fs-reload fs-brutal-reload", .not("files are not watched: send HUP to reload")),
-        ("max-worker-lifetime*", .not("workers are not replaced because of their age: use max-requests")),
-        ("reload-on-rss evil-reload-on-rss", .not("workers are not replaced because of their size: use max-requests")),
-        ("reload-on-as evil-reload-on-as", .not("workers are not replaced because of their size: use max-requests")),
+        ("reload-on-as evil-reload-on-as", .not("the size of the address space does not count: use reload-on-rss")),
         ("reload-mercy", .not("use worker-reload-mercy")),
         ("log-format logformat log-format-* logformat-*", .not("set access_log_format, in gunicorn's words")),
         ("req-logger logger-req", .not("requests are logged to a file or standard output: set accesslog")),
-        ("logger log-syslog log-socket", .not("it logs to a file or standard error: use logto")),
+        ("logger log-syslog log-socket", .not("use logto, or the option --log-syslog")),
         ("log-date logdate log-prefix", .not("the form of the log's lines is fixed")),
         ("procname*", .not("the names of the processes are fixed")),
         ("ini include inherit config json yaml yml xml", .not("other files are not read")),

@@ -18,6 +18,7 @@ struct UWSGITranslator {
     private var logsRequests = true
     private var loop: Line?
     private var cores: Line?
+    private var cheaper: Line?
     /// The `if-…` or `for` that the lines belong to.
     private var condition: Line?
 
@@ -71,6 +72,8 @@ struct UWSGITranslator {
         case .loop: loop = line
         case .cores: cores = line
         case .bufferSize: takeBufferSize(line)
+        case .cheaper: cheaper = line
+        case .memory: takeMemory(line)
         case .autoReload: set("reload", .boolean(line.isTrue), line)
         case .log: takeLog(line)
         case .daemon:
@@ -90,6 +93,7 @@ struct UWSGITranslator {
     mutating func result() -> ([FileSetting], [UWSGISettings.Note]) {
         finishSockets()
         finishLoop()
+        finishWorkers()
         if logsRequests { set("accesslog", .text(log?.value ?? "-"), log) }
         // uWSGI serves one request at a time where nothing else is asked for, and apps may rely on it.
         if settings["worker_class"] == nil, settings["threads"] == nil { set("worker_class", .text("sync"), nil) }
@@ -154,6 +158,21 @@ extension UWSGITranslator {
     private mutating func takeLog(_ line: Line) {
         log = line
         set("errorlog", .text(line.value), line)
+    }
+
+    private mutating func takeMemory(_ line: Line) {
+        guard let number = Int(line.value) else { return note(line, "expected a number of megabytes") }
+        set("max_worker_rss", .text("\(number)M"), line)
+    }
+
+    /// There, `processes` is the most, and `cheaper` the least.
+    private mutating func finishWorkers() {
+        guard let cheaper else { return }
+        guard let most = settings["workers"], let least = Int(cheaper.value), least > 0,
+            least < Int(most.value.plainText) ?? 0
+        else { return note(cheaper, "expected a number that is less than processes") }
+        settings["max_workers"] = FileSetting("max_workers", most.value, line: most.line)
+        set("workers", .text(cheaper.value), cheaper)
     }
 
     private mutating func finishSockets() {

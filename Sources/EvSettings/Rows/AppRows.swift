@@ -1,4 +1,4 @@
-// The rows about the app: where it is, how it is called, its environment; then logs and the process.
+// The rows about the app: where it is, how it is called, its environment; then the process.
 
 extension Setting {
     static let applicationRows = [
@@ -67,22 +67,6 @@ extension Setting {
         Setting(
             "asgi_loop", "--asgi-loop --loop", .python, .choice(\.asgiLoop), value: "name",
             "The event loop of ASGI apps: auto, asyncio or uvloop."),
-    ]
-
-    static let loggingRows = [
-        Setting(
-            "accesslog", "--access-logfile", .logging, .text(\.accessLogFile, .file), value: "file",
-            "Where requests are logged; '-': standard output; else nowhere."),
-        Setting(
-            "access_log_format", "--access-logformat", .logging, .text(\.accessLogFormat), value: "format",
-            "The access log's line, in gunicorn's %(x)s atoms.",
-            details: "h l u t r m U q H s B b f a T M D L p {name}i {name}o; others print '-'."),
-        Setting(
-            "errorlog", "--error-logfile --log-file", .logging, .text(\.errorLogFile, .file), value: "file",
-            "Where everything else is logged; '-': standard error."),
-        Setting(
-            "loglevel", "--log-level", .logging, .choice(\.logLevel, also: ["warn": .warning, "trace": .debug]),
-            value: "level", "debug, info, warning, error or critical."),
     ]
 
     static let processRows = [

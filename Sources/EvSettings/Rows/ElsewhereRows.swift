@@ -53,6 +53,8 @@ struct ForeignFlag: Sendable {
         ("--limit-concurrency --connection-limit --max-clients", "worker_connections"),
         ("--limit-max-requests --maximum-requests", "max_requests"),
         ("--limit-max-requests-jitter --max-requests-delta", "max_requests_jitter"),
+        ("--restart-interval", "max_worker_lifetime"),
+        ("--max-worker-lifetime-delta", "max_worker_lifetime_jitter"),
         ("--timeout-keep-alive --keep-alive-timeout", "keepalive"),
         (
             "--timeout-graceful-shutdown --workers-kill-timeout --shutdown-timeout --worker-reload-mercy",
@@ -80,9 +82,8 @@ struct ForeignFlag: Sendable {
         ("--ssl-keyfile --ssl-certificate-key-file", "keyfile"),
         ("--ssl-ca-certs --ssl-ca", "ca_certs"), ("--ssl-ciphers", "ciphers"), ("--ssl-cert-reqs", "cert_reqs"),
         ("--uid", "user"), ("--gid", "group"),
-        ("--reload-dir --reload-include --reload-paths --touch-reload", "reload_extra_files"),
-        ("--reload-exclude --reload-delay --reload-ignore-dirs --reload-ignore-patterns", "reload_extra_files"),
-        ("--reload-ignore-paths --reload-tick --py-autoreload", "reload_extra_files"),
+        ("--reload-paths --touch-reload", "reload_extra_files"),
+        ("--reload-ignore-dirs --reload-ignore-paths", "reload_excludes"),
         ("--ws-max-size --websocket-max-message-size-bytes", "websocket_max_message_size"),
     ]
 
@@ -92,6 +93,11 @@ struct ForeignFlag: Sendable {
         ("--listen", "bind", listen),
         ("--http", "bind", http),
         ("--http1-header-read-timeout", "header_timeout", milliseconds),
+        ("--workers-lifetime", "max_worker_lifetime", duration),
+        ("--workers-max-rss --reload-on-rss --evil-reload-on-rss", "max_worker_rss", megabytes),
+        ("--reload-dir", "reload_extra_files", { text throws(ValueError) in text + "/**/*.py" }),
+        ("--reload-include", "reload_extra_files", anywhere),
+        ("--py-autoreload", "reload", { text throws(ValueError) in text == "0" ? "false" : "true" }),
         ("--ws", "websocket_max_message_size", webSocket),
         ("--daemonize -d", "daemon", { _ throws(ValueError) in "true" }),
     ]
@@ -111,9 +117,35 @@ struct ForeignFlag: Sendable {
         return text
     }
 
+    /// uvicorn has a glob for the last names of a path there, or a folder.
+    private static func anywhere(_ text: String) throws(ValueError) -> String {
+        text.contains { "*?[".contains($0) } && !text.hasPrefix("/") ? "**/" + text : text
+    }
+
     private static func milliseconds(_ text: String) throws(ValueError) -> String {
         guard let number = Int(text) else { throw ValueError("'\(text)' is not a number of milliseconds") }
         return String(Double(number) / 1000)
+    }
+
+    /// granian takes `1h30m`, too.
+    private static func duration(_ text: String) throws(ValueError) -> String {
+        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let last = text.last, units[last] != nil else { return text }
+        var (sum, digits) = (0, "")
+        for character in text {
+            guard let unit = units[character] else {
+                digits.append(character)
+                continue
+            }
+            guard let number = Int32(digits) else { throw ValueError("'\(text)' is not a time such as 1h30m") }
+            (sum, digits) = (sum + Int(number) * unit, "")
+        }
+        return String(sum)
+    }
+
+    private static func megabytes(_ text: String) throws(ValueError) -> String {
+        guard Int(text) != nil else { throw ValueError("'\(text)' is not a number of megabytes") }
+        return text + "M"
     }
 
     /// uvicorn has the name of a library there.
@@ -129,6 +161,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
 
@@ -147,7 +180,8 @@ struct ForeignFlag: Sendable {
         "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
         + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
         + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
-        + "--blocking-threads-idle-timeout --server-alias"
+        + "--blocking-threads-idle-timeout --server-alias --rss-sample-interval --rss-samples --reload-delay "
+        + "--reload-tick"
 
     private static let insteadOfSwitches = [
         ("--clear-untrusted-proxy-headers", "let the proxy remove what clients send of them"),
@@ -159,7 +193,6 @@ struct ForeignFlag: Sendable {
         ("--compress-responses", "let the proxy or the app compress"),
         ("--rotate-logs", rotation),
         ("--http-websockets --ws-per-message-deflate", "WebSocket is not spoken"),
-        ("--log-x-forwarded-for", "write --access-logformat FORMAT"),
         ("--setup-only", "no files are generated"),
         (
             "--debug-mode --enable-debugger --enable-profiler --enable-coverage --enable-recorder --enable-gdb",
@@ -212,10 +245,10 @@ struct ForeignFlag: Sendable {
         ("--header --add-header", "let the app or the proxy add it"),
         ("--runtime-threads --runtime-mode --runtime-blocking-threads --task-impl", "write --workers N"),
         ("--backpressure", "write --connections N"),
+        ("--cheaper", "write --workers LEAST and --max-workers MOST"),
         (
-            "--workers-lifetime --workers-max-rss --rss-sample-interval --rss-samples --max-worker-lifetime "
-                + "--reload-on-rss --eviction-timeout --restart-interval --cpu-time-limit --inactivity-timeout",
-            "write --max-requests N"
+            "--eviction-timeout --cpu-time-limit --inactivity-timeout",
+            "write --max-requests N or --max-worker-lifetime SECONDS"
         ),
         (
             "--static-path-mount --static-path-route --static-map --check-static --document-root --url-alias "
@@ -228,6 +261,7 @@ struct ForeignFlag: Sendable {
         ("--url-scheme", "let the proxy send X-Forwarded-Proto"),
         ("--outbuf-high-watermark", "write --spool-limit BYTES"),
         ("--async", "write --worker-class gevent"),
+        ("--reload-ignore-patterns", "write --reload-exclude GLOB"),
         ("--stats --metrics-port --metrics-address --metrics-scrape-interval", "there are no metrics"),
         ("--log-format", "write --access-logformat FORMAT"),
     ]

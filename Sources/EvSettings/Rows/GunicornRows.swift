@@ -5,9 +5,6 @@ extension Setting {
     static let gunicornRows = [
         accepted("worker_tmp_dir", "--worker-tmp-dir", "folder", "heartbeats are in shared memory and need no file"),
         accepted("sendfile", "", off: "--no-sendfile", "", harmless: ["true"], "files go by sendfile where they can"),
-        accepted("reload", "--reload", "", "the server does not watch files: send HUP to its master after a change"),
-        accepted("reload_engine", "--reload-engine", "name", harmless: ["auto", "poll", "inotify"], "see reload"),
-        accepted("reload_extra_files", "--reload-extra-file", "file...", "see reload"),
         accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
         accepted("proc_name", "-n --name", "text", "the titles of the processes are not changed"),
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the titles of the processes are not changed"),
@@ -28,18 +25,6 @@ extension Setting {
         accepted("logconfig", "--log-config", "file", noLogging),
         accepted("logconfig_dict", "", "", noLogging),
         accepted("logconfig_json", "--log-config-json", "file", noLogging),
-        accepted("syslog_addr", "--log-syslog-to", "address", harmless: ["udp://localhost:514"], "see syslog"),
-        accepted("syslog", "--log-syslog", "", "nothing is sent to syslog: write to standard error under systemd"),
-        accepted("syslog_prefix", "--log-syslog-prefix", "text", "see syslog"),
-        accepted("syslog_facility", "--log-syslog-facility", "name", harmless: ["user"], "see syslog"),
-        accepted(
-            "disable_redirect_access_to_syslog", "--disable-redirect-access-to-syslog", "",
-            harmless: ["true", "false"],
-            "see syslog"),
-        accepted("statsd_host", "--statsd-host", "address", "no metrics are sent to statsd"),
-        accepted("dogstatsd_tags", "--dogstatsd-tags", "tags", "see statsd_host"),
-        accepted("statsd_prefix", "--statsd-prefix", "text", "see statsd_host"),
-        accepted("enable_backlog_metric", "--enable-backlog-metric", "", "see statsd_host"),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),

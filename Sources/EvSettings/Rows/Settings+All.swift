@@ -3,9 +3,8 @@
 extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
-        bindingRows + workerRows + timeRows + sizeRows + proxyRows + applicationRows + pythonRows + loggingRows
-        + processRows
-        + gunicornRows
+        bindingRows + workerRows + lifeRows + timeRows + sizeRows + proxyRows + applicationRows + pythonRows
+        + loggingRows + processRows + developmentRows + gunicornRows
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {

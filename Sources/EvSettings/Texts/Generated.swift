@@ -154,7 +154,8 @@ package enum Generated {
         return text + """
             .SH SIGNALS
             TERM: finish what runs and end. INT, QUIT: end at once. HUP: read the configuration again and replace the
-            workers. TTIN, TTOU: one worker more, one less. USR1: reopen the logs.
+            workers. TTIN, TTOU: one worker more, one less. USR1: reopen the logs. USR2: start a new master on the same
+            sockets. WINCH: end the workers, and stay.
             .SH EXIT STATUS
             0: ended as asked. 1: the configuration, or the server itself. 3: a worker did not boot: the app's module is
             missing or raised. 4: the app is not in its module.

@@ -3,7 +3,7 @@
 Law: importing this package imports nothing of the server, and works without it.
 """
 
-__all__ = ["run", "serve", "version", "worker"]
+__all__ = ["leaving", "run", "serve", "version", "worker"]
 
 
 def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
@@ -35,4 +35,7 @@ def __getattr__(name):
     if name == "worker":
         from . import about
         return about.worker()
+    if name == "leaving":
+        from .leave import leaving
+        return leaving
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 from os import PathLike
 from typing import Any, Callable, Iterable, Optional, Union
 
-__all__ = ["run", "serve", "version", "worker"]
+__all__ = ["leaving", "run", "serve", "version", "worker"]
 
 class _Worker:
     @property
@@ -14,7 +14,17 @@ class _Worker:
     def connections(self) -> int: ...
     @property
     def requests(self) -> int: ...
+    @property
+    def leaving(self) -> bool: ...
 
+class _Leaving:
+    def is_set(self) -> bool: ...
+    # In class asgi a coroutine, which returns the same.
+    def wait(self, timeout: Optional[float] = ...) -> Any: ...
+    def on_leave(self, callback: Callable[[], Any]) -> None: ...
+    def forget(self, callback: Callable[[], Any]) -> None: ...
+
+leaving: _Leaving
 version: Optional[str]
 __version__: Optional[str]
 worker: Optional[_Worker]

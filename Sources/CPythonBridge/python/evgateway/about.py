@@ -21,6 +21,11 @@ class Worker:
         """How many requests the worker has begun to serve."""
         return _told()[3]
 
+    @property
+    def leaving(self):
+        """Whether the worker leaves, or will as soon as --shutdown-delay is over: a health check fails then."""
+        return _told()[4]
+
     def __repr__(self):
         return f"<evgateway worker {self.index}, pid {self.pid}>"
 

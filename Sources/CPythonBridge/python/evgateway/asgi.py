@@ -12,7 +12,7 @@ import types
 
 import _evgateway
 
-from . import guest
+from . import guest, leave
 
 _driver = None
 
@@ -43,6 +43,7 @@ class Driver:
         self.lifespan = Lifespan(app, lifespan, self.loop) if lifespan != "off" else None
         self.timeout = graceful_timeout
         asyncio.set_event_loop(self.loop)
+        leave.leaving._open(leave.Tasks(self.loop))
         options = {"loop": self.loop, "name": "request"}
         eager = sys.version_info >= (3, 12)
         if eager:

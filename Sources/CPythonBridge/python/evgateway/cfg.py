@@ -9,8 +9,7 @@ from . import state, values
 
 # The defaults of gunicorn's settings that are not served.
 DEFAULTS = {
-    "worker_tmp_dir": None, "sendfile": True, "reload": False, "reload_engine": "auto", "reload_extra_files": [],
-    "spew": False, "initgroups": False, "daemon": False,
+    "worker_tmp_dir": None, "sendfile": True, "spew": False, "initgroups": False, "daemon": False,
     "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
     "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "enable_stdio_inheritance": False,
     "logger_class": None, "logconfig": None, "logconfig_dict": {}, "logconfig_json": None, "syslog": False,

@@ -14,6 +14,8 @@ def probe(text, pythonpath, arguments, factory, asked):
     "+VERSION" of gevent, or why gevent cannot be used."""
     # A worker imports the app after this, and shows then what the import prints and why it fails.
     silence()
+    # The app may change before the worker reads it: see reloading.UncachedLoader.
+    sys.dont_write_bytecode |= bool(state.settings()[0].get("reload"))
     kind = asked
     if not kind:
         if state.app is None:

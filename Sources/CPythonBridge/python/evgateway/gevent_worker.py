@@ -7,7 +7,7 @@ import re
 
 import _evgateway
 
-from . import guest
+from . import guest, leave
 
 OLDEST = (22, 10, 1)
 
@@ -38,6 +38,7 @@ def open():
     hub = gevent.get_hub()
     _define()
     guest.driver = drive
+    leave.leaving._open(leave.Greenlets())
     kind = type(hub.loop).__module__.split(".")[1]
     return f"gevent {gevent.__version__} on {kind}"
 

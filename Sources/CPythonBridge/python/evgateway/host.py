@@ -1,6 +1,7 @@
 """What the extension module calls in Python: WSGI helpers, reports of exceptions, a worker's beginning and end."""
 import atexit
 import faulthandler
+import gc
 import os
 import sys
 import traceback
@@ -116,6 +117,10 @@ def load(text, pythonpath, arguments, factory=False, _=""):
         return app, 0, b"", b""
     except locator.LoadError as error:
         return None, error.exit_code, _encoded(error.message), _encoded(error.traceback)
+    finally:
+        reloading = sys.modules.get("evgateway.reloading")
+        if reloading is not None:
+            reloading.scan()
 
 
 def _encoded(text):
@@ -140,6 +145,14 @@ def worker_ended(_):
         atexit._run_exitfuncs()
     finally:
         flush()
+
+
+def preloaded(_):
+    """Called in the master that has loaded the app: what is there is no collector's business any more, neither here nor
+    in the workers. A collector writes to each object that it looks at, and memory that is written to is not shared."""
+    gc.collect()
+    gc.freeze()
+    return b"n"
 
 
 def before_fork(_):

@@ -138,6 +138,9 @@ def load_file(path):
     spec = importlib.util.spec_from_file_location(name, full)
     if spec is None or spec.loader is None:
         raise LoadError(f"{path} is no Python file")
+    reloading = sys.modules.get("evgateway.reloading")
+    if reloading is not None:
+        spec = reloading.watched(spec)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -14,7 +14,7 @@ RENAMED = {
     "loop": "asgi_loop", "timeout_keep_alive": "keepalive", "limit_concurrency": "worker_connections",
     "limit_max_requests": "max_requests", "limit_max_requests_jitter": "max_requests_jitter",
     "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
-    "server_header": "server_header", "env_file": "env_file",
+    "server_header": "server_header", "env_file": "env_file", "reload_excludes": "reload_excludes",
     "forwarded_allow_ips": "forwarded_allow_ips", "proxy_headers": "proxy_headers", "app_dir": "pythonpath",
     "ssl_keyfile": "keyfile", "ssl_certfile": "certfile",
 }
@@ -22,11 +22,11 @@ RENAMED = {
 # them.
 OF_UVICORN = {
     "http", "ws", "use_colors", "interface", "ws_max_size", "ws_max_queue", "ws_ping_interval", "ws_ping_timeout",
-    "ws_per_message_deflate", "h11_max_incomplete_event_size", "date_header", "reload_dirs", "reload_excludes",
-    "reload_delay", "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
+    "ws_per_message_deflate", "h11_max_incomplete_event_size", "date_header", "reload_delay",
+    "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
     "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
 }
-OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_includes"}
+OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes"}
 # Those without which the app would not be served as the program means it.
 REFUSED = {
     "headers": "the server adds no headers to responses: let a middleware of the app do it",
@@ -57,14 +57,22 @@ def run(app, **arguments):
             settings["loglevel"] = level(value)
         elif name == "log_config":
             settings["logconfig_dict" if isinstance(value, dict) else "logconfig"] = value
+        elif name == "reload_dirs":
+            settings.setdefault("reload_extra_files", []).extend(f"{folder}/**/*.py" for folder in texts(value))
         elif name == "reload_includes":
-            settings["reload_extra_files"] = value
+            settings.setdefault("reload_extra_files", []).extend(anywhere(text) for text in texts(value))
         elif name == "access_log" and value:
             settings["accesslog"] = "-"
     if addresses:   # uvicorn's host and port have no effect then
         settings.pop("host", None)
         settings.pop("port", None)
     serve(app, bind=addresses or None, **settings)
+
+
+def anywhere(pattern):
+    """uvicorn has a glob for the last names of a path there, or a folder."""
+    text = os.fspath(pattern)
+    return f"**/{text}" if any(letter in text for letter in "*?[") and not os.path.isabs(text) else text
 
 
 def level(value):
@@ -96,6 +104,8 @@ def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threa
         known.pop(name, None)
     given, hooks = sort(settings, known)
     state.given, state.given_hooks, state.given_originals = given, hooks, settings
+    if settings.get("reload") and not isinstance(app, str):
+        raise TypeError("serve(): reload wants the app as 'module:attribute': a callable stays what it is")
     state.app, text = (None, app) if isinstance(app, str) else (app, described(app))
     try:
         code = library.start([text])

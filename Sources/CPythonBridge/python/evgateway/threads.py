@@ -8,7 +8,7 @@ import threading
 
 import _evgateway
 
-from . import host
+from . import host, leave
 
 _notifier = None
 _notifier_lock = threading.Lock()
@@ -20,6 +20,7 @@ def start(count, log):
         faulthandler.register(signal.SIGRTMAX - 1, file=log, all_threads=True)
     except (OSError, RuntimeError, ValueError):
         pass  # the log is no file that is open: the extension module says then that it cannot write the stacks
+    leave.leaving._open(leave.Threads())
     for number in range(1, count + 1):
         _start(f"evgateway-{number}", _serve)
 

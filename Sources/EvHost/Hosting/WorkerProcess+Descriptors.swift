@@ -1,0 +1,48 @@
+// An app that closes or replaces descriptors of the worker's own: the worker notices within a second, and ends at once,
+// because the bytes of one client must not reach another.
+
+import EvLoop
+import EvSupervisor
+import Glibc
+import Logging
+
+extension WorkerProcess {
+    /// The worker that the loop's failure ends.
+    private static var current: WorkerProcess?
+
+    func watchDescriptors() {
+        descriptors.remember(context.controlFileDescriptor, as: "the control socket")
+        for listener in context.listeners {
+            descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
+        }
+        rememberLogs()
+        Self.current = self
+        loop.onCheck = { [unowned self] in
+            LoopActor.assumeIsolated {
+                self.checkDescriptors()
+                self.logs.errorLog.retry()
+                self.reportLostLines(atOnce: false)
+            }
+        }
+        EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }
+    }
+
+    /// Standard streams are left out: apps may redirect them.
+    func rememberLogs() {
+        for log in logs.descriptors where log > 2 { descriptors.remember(log, as: "a log file") }
+    }
+
+    /// A worker that leaves closes them.
+    func forgetListeners() {
+        for listener in context.listeners { descriptors.forget(listener.fileDescriptor) }
+    }
+
+    /// A descriptor may now belong to another client, so the worker must not use any more. It ends at once.
+    func checkDescriptors() {
+        guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
+        if descriptors.isIntact(logs.errorLog.fileDescriptor) {
+            logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
+        }
+        Fork.exitChild(ExitCode.descriptorsLost)
+    }
+}

@@ -1,0 +1,62 @@
+// What ends the life of a worker that is well: enough requests, enough time, too much memory. It asks for a successor
+// and serves until that is ready; the master replaces one worker at a time.
+
+import EvLoop
+import EvServer
+import EvSettings
+import Glibc
+import Logging
+
+extension WorkerProcess {
+    func limitLife(of worker: Worker) {
+        worker.onMaxRequests = { [unowned self] in
+            LoopActor.assumeIsolated {
+                self.endLife("Autorestarting worker after current request. It has served its --max-requests")
+            }
+        }
+        limitTime()
+        limitMemory(of: worker)
+    }
+
+    private func endLife(_ reason: String) {
+        logger.info("\(reason) (pid: \(getpid()))")
+        askForSuccessor()
+    }
+
+    private func limitTime() {
+        guard configuration.maxWorkerLifetime > 0 else { return }
+        let jitter = configuration.maxWorkerLifetimeJitter
+        let seconds = configuration.maxWorkerLifetime + (jitter > 0 ? Double.random(in: 0...jitter) : 0)
+        let timer = TimerWatcher(loop) { [unowned self] in
+            LoopActor.assumeIsolated {
+                self.endLife("Autorestarting worker. It has lived for its --max-worker-lifetime")
+            }
+        }
+        lifetime = timer
+        timer.start(after: seconds)
+    }
+
+    /// Looked at with each heartbeat.
+    private func limitMemory(of worker: Worker) {
+        let limit = configuration.maxWorkerRSS
+        guard limit > 0 else { return }
+        if let resident = ProcessMemory.resident(), resident >= limit {
+            // Its successors would be as large, and would follow each other for ever.
+            logger.warning(
+                """
+                --max-worker-rss has no effect on this worker: it has \(Self.megabytes(resident)) MB before its first \
+                request, and \(Self.megabytes(limit)) MB is the limit (pid: \(getpid()))
+                """)
+            return
+        }
+        worker.onBeat = { [unowned self, unowned worker] in
+            LoopActor.assumeIsolated {
+                guard let resident = ProcessMemory.resident(), resident >= limit else { return }
+                worker.onBeat = nil
+                self.endLife("Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
+            }
+        }
+    }
+
+    private static func megabytes(_ bytes: Int) -> Int { bytes >> 20 }
+}

@@ -1,0 +1,76 @@
+// What a worker is told: the master's commands over the control socket, and signals, which say the same and may come
+// from anybody. Each is obeyed once.
+
+import EvLoop
+import EvServer
+import EvSupervisor
+import Glibc
+import Logging
+
+extension WorkerProcess {
+    func watchSignals() {
+        for number in WorkerContext.signals {
+            let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
+                LoopActor.assumeIsolated { self.received(number) }
+            }
+            watcher.start()
+            signals.append(watcher)
+        }
+        Fork.unblock(WorkerContext.signals)
+    }
+
+    private func received(_ signal: Int32) {
+        switch signal {
+        case SIGTERM:
+            // The master writes a command before it sends the signal, and the command is more exact than the signal.
+            readCommands()
+            obey(.stop)
+        case SIGINT, SIGQUIT: obey(.quit)
+        case SIGUSR1: obey(.reopenLogs)
+        // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
+        default: break
+        }
+    }
+
+    func watchMaster() {
+        let descriptor = context.controlFileDescriptor
+        let watcher = IOWatcher(loop, fileDescriptor: descriptor, events: .read) { [unowned self] _ in
+            LoopActor.assumeIsolated { self.readCommands() }
+        }
+        watcher.start()
+        control = watcher
+    }
+
+    private func readCommands() {
+        while true {
+            var byte: UInt8 = 0
+            let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN { return }
+            guard count > 0 else { break }
+            if let command = ControlCommand(rawValue: byte) { obey(command) }
+        }
+        control?.stop()
+        if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
+        drain(takesQueue: true)
+    }
+
+    // MARK: What they ask for
+
+    private func obey(_ command: ControlCommand) {
+        switch command {
+        case .announce: worker?.announce()
+        case .stop: drain(takesQueue: true)
+        case .retire: drain(takesQueue: false)
+        case .quit: quit()
+        case .reopenLogs: reopenLogs()
+        }
+    }
+
+    private func quit() {
+        isLeaving = true
+        wasInterrupted = true
+        forgetListeners()
+        if let worker { worker.quit() } else { leave(0) }
+    }
+}

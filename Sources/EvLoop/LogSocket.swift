@@ -1,0 +1,235 @@
+// A socket to whoever collects logs or metrics. Law: nothing waits, not even a connection; what cannot be sent is
+// counted as lost; each process has a socket of its own, made when it is first needed.
+
+import Glibc
+
+/// Where a `LogSocket` sends to.
+package enum LogAddress: Equatable, Sendable {
+    case udp(host: String, port: UInt16)
+    case tcp(host: String, port: UInt16)
+    case unix(path: String, UnixType)
+
+    /// Of a Unix socket. `either` is a datagram socket, or a stream where the other end is one.
+    package enum UnixType: Sendable { case either, datagram, stream }
+}
+
+/// Why an address cannot be used: the end of a sentence.
+package struct LogAddressError: Error, Equatable {
+    package let reason: String
+}
+
+/// An address that has been looked up, so that a socket can be made without waiting for the resolver.
+package struct LogDestination: Equatable, Sendable {
+    let address: LogAddress
+    /// The addresses of the host, in the resolver's order; at least one.
+    let names: [Name]
+
+    struct Name: Equatable, Sendable {
+        let family: Int32
+        let bytes: [UInt8]
+    }
+
+    /// Looks the host up, which may take as long as the resolver does.
+    package init(_ address: LogAddress) throws(LogAddressError) {
+        self.address = address
+        switch address {
+        case .udp(let host, let port): names = try Self.resolve(host, port, SOCK_DGRAM)
+        case .tcp(let host, let port): names = try Self.resolve(host, port, SOCK_STREAM)
+        case .unix(let path, _):
+            names = [
+                SocketName.withUnixAddress(path: path) { name, count in
+                    Name(family: AF_UNIX, bytes: Array(UnsafeRawBufferPointer(start: name, count: Int(count))))
+                }
+            ]
+        }
+    }
+
+    private static func resolve(
+        _ host: String, _ port: UInt16, _ type: __socket_type
+    ) throws(LogAddressError) -> [Name] {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(type.rawValue)
+        var first: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, String(port), &hints, &first)
+        defer { if let first { freeaddrinfo(first) } }
+        guard code == 0 else {
+            throw LogAddressError(reason: "cannot resolve '\(host)': \(String(cString: gai_strerror(code)))")
+        }
+        var names: [Name] = []
+        var next = first
+        while let info = next?.pointee {
+            let bytes = UnsafeRawBufferPointer(start: info.ai_addr, count: Int(info.ai_addrlen))
+            names.append(Name(family: info.ai_family, bytes: Array(bytes)))
+            next = info.ai_next
+        }
+        guard !names.isEmpty else { throw LogAddressError(reason: "'\(host)' has no address") }
+        return names
+    }
+}
+
+package final class LogSocket {
+    private let address: LogAddress
+    /// Lines that were not sent.
+    package private(set) var lost = LostLines()
+    private let names: [LogDestination.Name]
+    private var current = 0
+    private var descriptor: Int32 = -1
+    private var isStream: Bool
+    /// Monotonic seconds before which no other attempt to connect is made.
+    private var nextAttempt = 0.0
+    private var failure: Int32 = ENOTCONN
+    /// What a stream has not taken yet.
+    private var queue = LineQueue()
+
+    /// Seconds between attempts to connect, so that a collector that is down costs no system calls for each line.
+    private static let pause = 1.0
+
+    /// Opens nothing yet.
+    package init(_ destination: LogDestination) {
+        address = destination.address
+        names = destination.names
+        isStream =
+            switch destination.address {
+            case .tcp, .unix(_, .stream): true
+            default: false
+            }
+    }
+
+    deinit { disconnect() }
+
+    /// Bytes of the largest datagram that no usual network cuts into pieces.
+    package var datagramSize: Int { isNetwork ? 1432 : 8192 }
+    private var isNetwork: Bool { if case .unix = address { false } else { true } }
+
+    /// Sends a line as one datagram, or appends it to the stream. Returns at once.
+    ///
+    /// - Parameter line: with its line feed, which a datagram does without.
+    package func send(_ line: UnsafeRawBufferPointer) {
+        guard !line.isEmpty else { return }
+        if isStream {
+            lost.add(queue.append(line), failure)
+            retry()
+        } else if connect() {
+            // Connecting may have told that it is a stream.
+            isStream ? send(line) : sendDatagram(UnsafeRawBufferPointer(rebasing: line.dropLast()))
+        } else {
+            lost.add(1, failure)
+        }
+    }
+
+    /// Tries again what waits. Returns true if nothing does any more.
+    @discardableResult
+    package func retry() -> Bool {
+        guard !queue.isEmpty, connect() else { return queue.isEmpty }
+        let error = queue.drain(attempt)
+        if error < 0, error != -Int(EAGAIN) {
+            disconnect()
+            (failure, nextAttempt) = (Int32(-error), EventLoop.monotonicNow() + Self.pause)
+        }
+        return queue.isEmpty
+    }
+
+    /// Waits up to `seconds` for what a stream has not taken yet; what remains is lost. For the end of a process.
+    package func finish(seconds: Double) {
+        let end = EventLoop.monotonicNow() + seconds
+        while !retry(), descriptor >= 0 {
+            var waited = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            let left = end - EventLoop.monotonicNow()
+            guard left > 0, poll(&waited, 1, Int32(left * 1000) + 1) > 0 else { break }
+        }
+        lost.add(queue.removeAll(), failure)
+    }
+
+    /// In a forked child: what waits is the parent's to send, and the connection is its too.
+    package func forget() {
+        disconnect()
+        nextAttempt = 0
+        _ = queue.removeAll()
+        _ = lost.take()
+    }
+
+    package func takeLost() -> LostLines { lost.take() }
+
+    // MARK: one message
+
+    private func sendDatagram(_ message: UnsafeRawBufferPointer) {
+        var answer = attempt(message)
+        guard answer < 0 else { return }
+        if [ECONNREFUSED, ENOTCONN, ECONNRESET, ENOENT, EPIPE].contains(Int32(-answer)) {
+            // On a network that is about the datagram before; a Unix socket has been made anew by its collector.
+            if isNetwork { lost.add(1, Int32(-answer)) }
+            if !isNetwork || names.count > 1 {
+                current = (current + 1) % names.count
+                disconnect()
+                guard connect() else { return lost.add(1, failure) }
+            }
+            answer = attempt(message)
+        }
+        if answer < 0 { lost.add(1, Int32(-answer)) }
+    }
+
+    /// Returns how many bytes were taken, or a negated `errno`.
+    private func attempt(_ bytes: UnsafeRawBufferPointer) -> Int {
+        while true {
+            let count = Glibc.send(
+                descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            if count >= 0 { return count }
+            guard errno == EINTR else { return -Int(errno) }
+        }
+    }
+
+    // MARK: the connection
+
+    /// Returns true if there is a socket to send to. A connection that is still being made counts.
+    private func connect() -> Bool {
+        if descriptor >= 0 { return isStream ? !hasEnded : true }
+        guard EventLoop.monotonicNow() >= nextAttempt else { return false }
+        var answer = open(names[current])
+        if answer == -EPROTOTYPE, case .unix(_, .either) = address {
+            isStream.toggle()
+            answer = open(names[current])
+        }
+        guard answer >= 0 else {
+            (failure, nextAttempt) = (-answer, EventLoop.monotonicNow() + Self.pause)
+            current = (current + 1) % names.count
+            return false
+        }
+        descriptor = answer
+        lost.add(queue.removeTornLine(), ECONNRESET)
+        return true
+    }
+
+    /// Whether the collector has closed the stream. What is written to it then would be lost without a word.
+    private var hasEnded: Bool {
+        var byte: UInt8 = 0
+        let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT))
+        guard count == 0 || count < 0 && ![EAGAIN, EINTR, ENOTCONN].contains(errno) else { return false }
+        (failure, nextAttempt) = (count == 0 ? EPIPE : errno, 0)
+        disconnect()
+        return !connect()
+    }
+
+    /// Returns the descriptor, or a negated `errno`.
+    private func open(_ name: LogDestination.Name) -> Int32 {
+        let type = isStream ? SOCK_STREAM : SOCK_DGRAM
+        let socket = Glibc.socket(
+            name.family, Int32(type.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        guard socket >= 0 else { return -errno }
+        let status = name.bytes.withUnsafeBytes { bytes in
+            bytes.baseAddress.map {
+                Glibc.connect(socket, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+            } ?? -1
+        }
+        guard status == 0 || errno == EINPROGRESS else {
+            let error = errno
+            _ = close(socket)
+            return -error
+        }
+        return socket
+    }
+
+    private func disconnect() {
+        if descriptor >= 0 { _ = close(descriptor) }
+        descriptor = -1
+    }
+}

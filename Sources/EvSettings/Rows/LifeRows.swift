@@ -1,0 +1,28 @@
+// The rows about the life of workers: when one is replaced, how many there are, how the server leaves.
+
+extension Setting {
+    static let lifeRows = [
+        Setting(
+            "max_worker_lifetime", "--max-worker-lifetime", .workers, .seconds(\.maxWorkerLifetime), value: "seconds",
+            "Seconds after which a worker is replaced; 0: never."),
+        Setting(
+            "max_worker_lifetime_jitter", "--max-worker-lifetime-jitter", .workers,
+            .seconds(\.maxWorkerLifetimeJitter), value: "seconds",
+            "Up to so many seconds, at random, are added to --max-worker-lifetime."),
+        Setting(
+            "max_worker_rss", "--max-worker-rss", .workers, .bytes(\.maxWorkerRSS), value: "bytes",
+            "Resident memory from which on a worker is replaced, as 512M; 0: any.",
+            details: "Looked at once a second. It is what ps shows as RSS: what is shared with the master counts too."),
+        Setting(
+            "max_workers", "--max-workers", .workers, .wholeNumber(\.maxWorkers, 0...1024), value: "int",
+            "Most workers, where they follow the load; 0: as many as --workers.",
+            details: "One more is started when all have been busy for a second."),
+        Setting(
+            "worker_idle_timeout", "--worker-idle-timeout", .workers, .seconds(\.workerIdleTimeout), value: "seconds",
+            "With --max-workers: a worker more than the load needs ends after so long."),
+        Setting(
+            "shutdown_delay", "--shutdown-delay", .times, .seconds(\.shutdownDelay), value: "seconds",
+            "Time after TERM in which workers still accept, so that proxies learn that they leave.",
+            details: "Each answer ends its connection meanwhile. A second TERM, or QUIT, ends the delay."),
+    ]
+}
