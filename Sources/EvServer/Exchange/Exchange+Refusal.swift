@@ -1,5 +1,6 @@
 // The answer to a request whose fields say what cannot be believed. No app is called for it.
 
+import EvLoop
 import HTTPCore
 import Logging
 
