@@ -29,6 +29,9 @@ typedef struct evg_py_request {
     uint16_t server_port;               /* 0: that of the listening socket */
     evg_py_text prefix;                 /* where the app is; base is NULL where nobody has said it */
     bool path_has_prefix;               /* the path still begins with it */
+    /* Where the client has connected to, if a PROXY header says so; else empty. Valid as long as the head. */
+    evg_py_text destination_address;
+    uint16_t destination_port;
     const evg_py_environ *environ;      /* WSGI only */
     /* The body, where it has been read before the app is called (WSGI). */
     const uint8_t *body;                /* NULL when the body is empty or in body_file; lent for the call */
@@ -47,6 +50,9 @@ typedef enum evg_sent {
     EVG_SENT_FULL,  /* on its way, and the client reads too slowly: wait for EVG_DRAINED before the next */
     EVG_SENT_GONE   /* nobody listens: the client has left, or has its answer */
 } evg_sent;
+
+/* Sends a 103 with these field lines, unless the response has begun or the client speaks HTTP/1.0. */
+extern void evg_swift_exchange_hint(evg_exchange *exchange, evg_py_text lines);
 
 /* Sends a whole response. */
 extern evg_sent evg_swift_exchange_respond(evg_exchange *exchange, const evg_response_head *head, evg_py_text body);

@@ -58,6 +58,9 @@ extension Exchange {
         request.pointee.server_port = 0
         request.pointee.prefix = .none
         request.pointee.path_has_prefix = false
+        let destination = destination
+        request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
+        request.pointee.destination_port = destination?.port ?? 0
         if let facts { describe(facts, request) }
     }
 
@@ -150,6 +153,12 @@ public func exchangeSendFile(
                 done(context, code)
             })
     }
+}
+
+@_cdecl("evg_swift_exchange_hint")
+public func exchangeHint(_ pointer: OpaquePointer, _ lines: evg_py_text) {
+    nonisolated(unsafe) let (pointer, lines) = (pointer, lines)
+    LoopActor.assumeIsolated { exchange(pointer).hint(UnsafeRawBufferPointer(lines)) }
 }
 
 @_cdecl("evg_swift_exchange_overran")
