@@ -24,14 +24,14 @@ typedef struct evg_py_request {
     evg_py_text client_address;         /* lent for the call; empty for a Unix socket's peer, or who is not known */
     uint16_t client_port;               /* 0 where it is not known */
     evg_py_text scheme;                 /* "http" or "https", valid for ever */
-    /* Where the client has connected to, if a PROXY header says so; else empty. Valid as long as the head. */
-    evg_py_text destination_address;
-    uint16_t destination_port;
     /* What trusted proxies have said; valid like the head. */
     evg_py_text server_name;            /* empty: that of the listening socket */
     uint16_t server_port;               /* 0: that of the listening socket */
     evg_py_text prefix;                 /* where the app is; base is NULL where nobody has said it */
     bool path_has_prefix;               /* the path still begins with it */
+    /* Where the client has connected to, if a PROXY header says so; else empty. Valid as long as the head. */
+    evg_py_text destination_address;
+    uint16_t destination_port;
     const evg_py_environ *environ;      /* WSGI only */
     /* The body, where it has been read before the app is called (WSGI). */
     const uint8_t *body;                /* NULL when the body is empty or in body_file; lent for the call */

@@ -160,6 +160,13 @@ static int set_client(PyObject *environ, const evg_py_request *request) {
     return evg_py_set(environ, evg_py_name.remote_port, port_text(request->client_port));
 }
 
+static int set_server(PyObject *environ, const evg_py_request *request) {
+    evg_py_text name = request->server_name;
+    if (name.count && evg_py_set(environ, evg_py_name.server_name, evg_py_latin1(name.base, name.count))) return -1;
+    if (request->server_port == 0) return 0;
+    return evg_py_set(environ, evg_py_name.server_port, port_text(request->server_port));
+}
+
 /* What gunicorn tells of a PROXY header, which has named the client before. An IPv6 address alone has a colon. */
 static int set_destination(PyObject *environ, const evg_py_request *request) {
     evg_py_text address = request->destination_address;
@@ -168,13 +175,6 @@ static int set_destination(PyObject *environ, const evg_py_request *request) {
     if (PyDict_SetItem(environ, evg_py_name.proxy_protocol, is_ipv6 ? evg_py_name.tcp6 : evg_py_name.tcp4)) return -1;
     if (evg_py_set(environ, evg_py_name.proxy_addr, evg_py_latin1(address.base, address.count))) return -1;
     return evg_py_set(environ, evg_py_name.proxy_port, port_text(request->destination_port));
-}
-
-static int set_server(PyObject *environ, const evg_py_request *request) {
-    evg_py_text name = request->server_name;
-    if (name.count && evg_py_set(environ, evg_py_name.server_name, evg_py_latin1(name.base, name.count))) return -1;
-    if (request->server_port == 0) return 0;
-    return evg_py_set(environ, evg_py_name.server_port, port_text(request->server_port));
 }
 
 /* The template has the scheme of the listening socket; a trusted proxy may have said another. */
@@ -206,8 +206,8 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
     if (head->query.count && evg_py_set(environ, evg_py_name.query_string,
                                         evg_py_latin1(bytes + head->query.start, head->query.count))) return -1;
     if (head->is_http10 && PyDict_SetItem(environ, evg_py_name.server_protocol, evg_py_name.http10)) return -1;
-    if (set_scheme(environ, request) || set_client(environ, request)) return -1;
-    if (set_destination(environ, request) || set_server(environ, request)) return -1;
+    if (set_scheme(environ, request) || set_client(environ, request) || set_server(environ, request)
+        || set_destination(environ, request)) return -1;
     return !request->length_from_body ? 0
         : evg_py_set(environ, evg_py_name.content_length, PyUnicode_FromFormat("%zu", request->body_count));
 }

@@ -61,6 +61,9 @@ extension Exchange {
         request.pointee.server_port = 0
         request.pointee.prefix = .none
         request.pointee.path_has_prefix = false
+        let destination = destination
+        request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
+        request.pointee.destination_port = destination?.port ?? 0
         if let facts { describe(facts, request) }
     }
 

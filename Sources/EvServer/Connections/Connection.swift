@@ -9,7 +9,8 @@ import Logging
 package class Connection: Waiter {
     /// The worker outlives its connections.
     unowned(unsafe) final let worker: Worker
-    /// Who speaks on it, as the socket or a PROXY header says. Whether proxies are trusted is asked of this address.
+    /// The other end of the socket, or who that says has connected to it: a stage that has been told gives it to the
+    /// next one. Whether the fields of a proxy are believed is asked of this address.
     package final let peer: PeerAddress
     /// What the peer's fields say of its clients is believed.
     final let trustsPeer: Bool

@@ -217,10 +217,10 @@ struct ForeignFlag: Sendable {
                 + "--ping-timeout --websocket_timeout --websocket_connect_timeout --websocket-max-frame-size",
             "WebSocket is not spoken"
         ),
-        ("--endpoint", OtherServers.bind),
-        ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--proxy-headers-host --proxy-headers-port", "let the proxy write X-Forwarded-For"),
         ("--proxy-mount-point", "write --root-path PATH, or --trusted-proxy-headers x-forwarded-prefix"),
+        ("--endpoint", OtherServers.bind),
+        ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         ("--keyfile-password --verify-mode", "TLS is not spoken: let the proxy in front do it"),
         ("--https --hsts-policy", "TLS is not spoken: let the proxy in front do it"),
