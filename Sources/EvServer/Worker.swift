@@ -333,7 +333,7 @@ package final class Worker {
 
     private func beat() {
         loop.onCheck?()
-        accessLog?.retry()
+        accessLog?.retry(on: loop)
         onBeat?()
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)

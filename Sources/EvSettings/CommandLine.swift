@@ -61,6 +61,10 @@ package struct CommandLine: Equatable, Sendable {
             } else if word.hasPrefix("-"), word != "-" {
                 try readShort(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
             } else {
+                let previous = index > 0 ? words[index - 1] : nil
+                if let complaint = OtherServers.complaint(app: word, after: previous) {
+                    throw ConfigurationError(reason: complaint)
+                }
                 try readApplication(word, at: index)
             }
             index += 1
@@ -150,9 +154,8 @@ package struct CommandLine: Equatable, Sendable {
                 if rest.first == "=" { rest.removeFirst() }
                 let value = rest.isEmpty ? try next(flag, row.setting.kind.takesDashes) : String(rest)
                 rest = ""
-                if flag == "-w", value.contains(":") {
-                    // uWSGI's `-w` is the module.
-                    throw ConfigurationError(flag, reason: "'\(value)' is no number of workers; as APP, write it alone")
+                if let complaint = OtherServers.complaint(flag, value) {
+                    throw ConfigurationError(flag, reason: complaint)
                 }
                 add(row.setting, .text(value), row.setting.label)
             } else if let foreign = ForeignFlag.all[flag] {

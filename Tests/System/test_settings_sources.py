@@ -154,7 +154,7 @@ def reasons(title):
     return dict(re.findall(r"^- `(\w+)`: (.*)\.$", section, re.M))
 
 
-ASKS = {"daemon": "True", "user": "'nobody'", "group": "'nogroup'", "cert_reqs": "1",
+ASKS = {"cert_reqs": "1",
         "protocol": "'uwsgi'", "http2_cleartext": "'on'", "strip_header_spaces": "True", "dirty_apps": "['a:b']",
         "disable_redirect_access_to_syslog": None, "control_socket_disable": None, "http_parser": None,
         "suppress_ragged_eofs": "False", "sendfile": "False"}

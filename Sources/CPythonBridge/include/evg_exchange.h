@@ -46,6 +46,9 @@ typedef enum evg_sent {
     EVG_SENT_GONE   /* nobody listens: the client has left, or has its answer */
 } evg_sent;
 
+/* Sends a 103 with these field lines, unless the response has begun or the client speaks HTTP/1.0. */
+extern void evg_swift_exchange_hint(evg_exchange *exchange, evg_py_text lines);
+
 /* Sends a whole response. */
 extern evg_sent evg_swift_exchange_respond(evg_exchange *exchange, const evg_response_head *head, evg_py_text body);
 

@@ -28,7 +28,8 @@ static int init_names(void) {
 
 int evg_wsgi_ready(PyObject *module) {
     (void)module;
-    return init_names() || evg_py_input_init() || evg_py_start_response_init() ? -1 : 0;
+    return init_names() || evg_py_input_init() || evg_py_start_response_init()
+        || evg_py_early_hints_init() ? -1 : 0;
 }
 
 int evg_wsgi_prepare(void) {
@@ -63,6 +64,7 @@ static PyObject *constants(const evg_py_environ_options *options) {
         && !PyDict_SetItemString(dict, "wsgi.run_once", Py_False)
         && !PyDict_SetItemString(dict, "wsgi.input_terminated", Py_True)
         && !PyDict_SetItemString(dict, "wsgi.file_wrapper", evg_py_file_wrapper)
+        && !PyDict_SetItemString(dict, "wsgi.early_hints", Py_None)
         && !PyDict_SetItemString(dict, "evgateway.leaving", evg_py_leaving)
         && !set_text(dict, "filler 1", "") && !set_text(dict, "filler 2", "")
         && !PyDict_DelItemString(dict, "filler 1") && !PyDict_DelItemString(dict, "filler 2");
@@ -201,7 +203,8 @@ PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, e
     int status = environ ? set_input(environ, request, input) : -1;
     if (!environ && !input && request->body_file >= 0) close(request->body_file);
     if (!environ) Py_XDECREF(input);
-    if (!status && !fill(environ, request, call)) return environ;
+    if (!status && !fill(environ, request, call)
+        && (!evg_py_kept_environs || !evg_py_keep_environ(request->head, environ))) return environ;
     Py_XDECREF(environ);
     return NULL;
 }

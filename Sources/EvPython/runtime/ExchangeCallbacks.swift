@@ -140,6 +140,12 @@ public func exchangeSendFile(
     }
 }
 
+@_cdecl("evg_swift_exchange_hint")
+public func exchangeHint(_ pointer: OpaquePointer, _ lines: evg_py_text) {
+    nonisolated(unsafe) let (pointer, lines) = (pointer, lines)
+    LoopActor.assumeIsolated { exchange(pointer).hint(UnsafeRawBufferPointer(lines)) }
+}
+
 @_cdecl("evg_swift_exchange_overran")
 public func exchangeOverran(_ pointer: OpaquePointer) {
     nonisolated(unsafe) let pointer = pointer
