@@ -47,8 +47,9 @@ def test_reader_that_is_stuck_delays_no_request(gateway, fifo, stream, workers):
     more = {} if stream == "file" else {"limits": f"exec >{fifo}"}
     server = gateway("contract:app", "-w", workers, "-k", "inline",
                      "--access-logfile", fifo if stream == "file" else "-", "--access-logformat", "%(q)s %(a)s", **more)
+    name = re.escape("the access log" if stream != "file" else f"the access log {fifo}")
     ask(server, MANY * workers)
-    wait.until(lambda: lost_in(server.error_log(), "the access log"), server.error_log)
+    wait.until(lambda: lost_in(server.error_log(), name), server.error_log)
     if stream != "file":
         flags = re.search(r"flags:\s+0(\d+)", open(f"/proc/{server.pid}/fdinfo/1").read())[1]
         assert int(flags, 8) & os.O_NONBLOCK == 0
@@ -59,8 +60,7 @@ def test_reader_that_is_stuck_delays_no_request(gateway, fifo, stream, workers):
     assert server.wait() == 0
     os.close(reader)
     lines = text.splitlines()
-    name = "the access log" if stream != "file" else f"the access log {fifo}"
-    assert len(lines) + lost_in(server.error_log(), re.escape(name)) == MANY * workers + 10
+    assert len(lines) + lost_in(server.error_log(), name) == MANY * workers + 10
     assert all(re.fullmatch(r"\d+ (x{4000}|-)", line) for line in lines), "no line is torn"
 
 

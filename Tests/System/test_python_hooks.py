@@ -68,10 +68,11 @@ def test_every_setting_of_gunicorn_has_a_value(package):
     for name, value in package.cfg.DEFAULTS.items():
         if name not in ("logger_class", "control_socket", "statsd_host"):
             assert value == getattr(theirs, name) == cfg.settings[name].get(), name
-    served = ("access_log_format accesslog asgi_lifespan asgi_loop backlog check_config config errorlog "
-              "graceful_timeout limit_request_field_size limit_request_fields limit_request_line loglevel max_requests "
-              "max_requests_jitter paste pidfile preload_app print_config raw_env raw_paste_global_conf reload "
-              "reload_engine reload_extra_files reuse_port root_path tmp_upload_dir umask worker_connections wsgi_app")
+    served = ("access_log_format accesslog asgi_lifespan asgi_loop backlog check_config config daemon "
+              "enable_stdio_inheritance errorlog graceful_timeout initgroups limit_request_field_size "
+              "limit_request_fields limit_request_line loglevel max_requests max_requests_jitter paste pidfile "
+              "preload_app print_config raw_env raw_paste_global_conf reload reload_engine reload_extra_files "
+              "reuse_port root_path tmp_upload_dir umask worker_connections wsgi_app")
     assert {name for name in theirs.settings if not hasattr(cfg, name)} == set(served.split())
 
 

@@ -20,7 +20,7 @@ extension WorkerProcess {
         loop.onCheck = { [unowned self] in
             LoopActor.assumeIsolated {
                 self.checkDescriptors()
-                self.logs.errorLog.retry()
+                self.drain.look()
                 self.reportLostLines(atOnce: false)
             }
         }

@@ -42,13 +42,19 @@ package final class ErrorLog: Sendable {
         send(to: syslog, counting: statsd)
     }
 
-    /// Tries again what could not be written at once.
-    package func retry() {
+    /// Tries again what could not be written at once. Returns true if nothing waits any more.
+    @discardableResult
+    package func retry() -> Bool {
         state.withLock { state in
-            state.file.retry()
+            let isDone = state.file.retry()
             state.noteLost()
-            state.syslog?.retry()
+            return state.syslog?.retry() ?? true && isDone
         }
+    }
+
+    /// What is to become writable before that; nil if nothing waits.
+    package var waitingDescriptor: Int32? {
+        state.withLock { $0.file.waitingDescriptor ?? $0.syslog?.waitingDescriptor }
     }
 
     /// Waits a moment for what has not been taken yet; the rest is lost. For the end of the process.

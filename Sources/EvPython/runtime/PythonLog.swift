@@ -161,13 +161,12 @@ final class PythonAccessLog: AccessLogObserver {
         var ended = EndedRequest(
             status: Int32(clamping: request.record.status), sent: request.record.bodyBytes ?? 0,
             responseFields: Array(request.responseFields), seconds: request.record.duration)
+        ended.address = String(decoding: request.record.remoteAddress, as: UTF8.self)
         if let exchange = request.exchange {
-            let client = exchange.client
             ended.head = exchange.head
-            (ended.address, ended.port, ended.scheme) = (client.address, client.port, client.scheme)
+            (ended.port, ended.scheme) = (exchange.client.port, exchange.client.scheme)
         } else {
             ended.line = Array(request.record.requestLine)
-            ended.address = String(decoding: request.record.remoteAddress, as: UTF8.self)
         }
         if hasOwnForm { ended.formatted = Array(request.line) }
         PythonLog.leave(.request(ended))

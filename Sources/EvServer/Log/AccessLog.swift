@@ -27,6 +27,7 @@ package final class AccessLog {
     private let showsFractions: Bool
     private var buffer: [UInt8] = []
     private var hasEnded = false
+    private var drains: [LogDrain] = []
     private let processIdentifier = getpid()
 
     /// Lines are written early when so many bytes have gathered within a turn.
@@ -179,9 +180,14 @@ package final class AccessLog {
         observer?.turnEnded()
     }
 
-    /// Once a second: what a sink could not write at once is tried again.
-    func retry() {
-        for sink in sinks { sink.retry() }
+    /// Once a second: what a sink could not write at once is tried again, and from then on whenever it can be written.
+    func retry(on loop: EventLoop) {
+        if drains.isEmpty {
+            drains = sinks.map { sink in
+                LogDrain(loop) { LoopActor.assumeIsolated { sink.retry() ? nil : sink.waitingDescriptor } }
+            }
+        }
+        for drain in drains { drain.look() }
     }
 
     /// The last lines are written, and what does not go on its way now is lost. Maybe within a task of the app's, so

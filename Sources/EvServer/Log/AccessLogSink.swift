@@ -9,8 +9,11 @@ package protocol AccessLogSink: AnyObject {
     /// Takes the lines of a turn of the loop, each whole and with its line feed. What cannot be written is counted.
     func write(_ lines: UnsafeRawBufferPointer)
 
-    /// Once a second: what could not be written at once is tried again.
-    func retry()
+    /// What could not be written at once is tried again. Returns true if nothing waits any more.
+    func retry() -> Bool
+
+    /// What is to become writable before that; nil if nothing waits.
+    var waitingDescriptor: Int32? { get }
 
     /// Before the worker ends: waits a moment for what has not been taken yet.
     func finish()
@@ -23,7 +26,8 @@ package protocol AccessLogSink: AnyObject {
 }
 
 extension AccessLogSink {
-    package func retry() {}
+    package func retry() -> Bool { true }
+    package var waitingDescriptor: Int32? { nil }
     package func finish() {}
 }
 
@@ -73,7 +77,8 @@ package final class LogFileSink: AccessLogSink {
     package var name: String { file.path == "-" ? "the access log" : "the access log \(file.path)" }
 
     package func write(_ lines: UnsafeRawBufferPointer) { file.write(lines) }
-    package func retry() { file.retry() }
+    package func retry() -> Bool { file.retry() }
+    package var waitingDescriptor: Int32? { file.waitingDescriptor }
     package func finish() { file.finish(seconds: 0.5) }
     package func takeLost() -> LostLines { file.takeLost() }
 }

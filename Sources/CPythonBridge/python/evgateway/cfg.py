@@ -9,13 +9,13 @@ from . import state, values
 
 # The defaults of gunicorn's settings that are not served.
 DEFAULTS = {
-    "worker_tmp_dir": None, "sendfile": True, "spew": False, "initgroups": False, "daemon": False,
+    "worker_tmp_dir": None, "sendfile": True, "spew": False,
     "secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
     "forwarded_allow_ips": ["127.0.0.1", "::1"], "forwarder_headers": ["SCRIPT_NAME", "PATH_INFO"],
-    "header_map": "drop", "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
-    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "enable_stdio_inheritance": False,
-    "logconfig": None, "logconfig_dict": {}, "logconfig_json": None, "syslog": False,
-    "syslog_addr": "udp://localhost:514", "syslog_prefix": None, "syslog_facility": "user",
+    "header_map": "drop", "protocol": "http",
+    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "logconfig": None, "logconfig_dict": {},
+    "logconfig_json": None, "syslog": False, "syslog_addr": "udp://localhost:514", "syslog_prefix": None,
+    "syslog_facility": "user",
     "disable_redirect_access_to_syslog": False, "statsd_host": None, "statsd_prefix": "", "dogstatsd_tags": "",
     "enable_backlog_metric": False, "keyfile": None, "certfile": None, "ssl_version": 2, "cert_reqs": 0,
     "ca_certs": None, "suppress_ragged_eofs": True, "do_handshake_on_connect": False, "ciphers": None,
@@ -85,6 +85,7 @@ class Config:
         if isinstance(settings.get("pythonpath"), list):
             settings["pythonpath"] = ",".join(settings["pythonpath"]) or None
         settings["proc_name"] = self.proc_name
+        settings["user"], settings["group"] = self.uid, self.gid
         for name in SECONDS:
             value = settings.get(name)
             if isinstance(value, float) and value == int(value):
@@ -151,15 +152,32 @@ class Config:
 
     @property
     def uid(self):
-        return self._values["user"]
+        return number(self._values["user"], user, os.geteuid)
 
     @property
     def gid(self):
-        return self._values["group"]
+        return number(self._values["group"], group, os.getegid)
 
     @property
     def is_ssl(self):
         return bool(self._values.get("certfile") or self._values.get("keyfile"))
+
+
+def number(value, find, own):
+    """Returns the id that a user or a group stands for."""
+    if value is None:
+        return own()
+    return int(value) if str(value).isdigit() else find(value)
+
+
+def user(name):
+    import pwd
+    return pwd.getpwnam(name).pw_uid
+
+
+def group(name):
+    import grp
+    return grp.getgrnam(name).gr_gid
 
 
 def pairs(texts):

@@ -108,6 +108,7 @@ def drive():
             report(None, None, "in a greenlet", error)
     watcher.close()
     seconds.close()
+    leave.leaving._end(1)
     running = _evgateway.gevent_running()
     if running:
         import gevent

@@ -156,6 +156,7 @@ def worker_ended(_):
     """A worker ends with _exit, so that exit handlers of the master do not run twice. Those of the app run here."""
     logqueue.end()  # before the exit handler of logging
     try:
+        sys.modules["evgateway.leave"].leaving._end(1)
         atexit._run_exitfuncs()
     finally:
         flush()
