@@ -56,11 +56,12 @@ package final class LogFile {
         return [fileDescriptor]
     }
 
-    /// Opens the path again: after a log rotation, the new file is written. Does nothing for a standard stream.
+    /// Opens the path again: after a log rotation, the new file is written. Of a standard stream, what it is now is
+    /// written, which a daemon has changed.
     ///
     /// When the path cannot be opened the old file stays in use and the error is thrown.
     package func reopen() throws(SystemError) {
-        guard ownsDescriptor else { return }
+        guard ownsDescriptor else { return followStandard() }
         let fresh = try Self.open(path)
         defer { _ = close(fresh) }
         retry()
@@ -69,6 +70,22 @@ package final class LogFile {
         way = Self.way(of: fileDescriptor)
         isTorn = false
         lost.add(queue.removeTornLine(), EAGAIN)
+    }
+
+    private func followStandard() {
+        switch way {
+        case .file where Self.kind(of: fileDescriptor) == S_IFREG,
+            .socket where Self.kind(of: fileDescriptor) == S_IFSOCK:
+            return
+        case .nonBlocking(let own):
+            guard DescriptorIdentity(of: own) != DescriptorIdentity(of: fileDescriptor) else { return }
+            retry()
+            guard case .nonBlocking(let fresh) = Self.way(ofStandard: fileDescriptor) else { return }
+            _ = dup2(fresh, own)
+            _ = fcntl(own, F_SETFD, FD_CLOEXEC)
+            _ = close(fresh)
+        case .file, .socket, .shared: way = Self.way(ofStandard: fileDescriptor)
+        }
     }
 
     /// Writes the bytes, whole lines. Returns at once.
@@ -97,6 +114,13 @@ package final class LogFile {
         return queue.isEmpty
     }
 
+    /// What is to become writable before something that waits can be written; nil if nothing waits.
+    package var waitingDescriptor: Int32? {
+        guard !queue.isEmpty else { return nil }
+        if case .nonBlocking(let own) = way { return own }
+        return fileDescriptor
+    }
+
     /// Waits up to `seconds` for what has not been taken yet; what remains is lost. For the end of a process.
     package func finish(seconds: Double) {
         let end = EventLoop.monotonicNow() + seconds
@@ -112,6 +136,14 @@ package final class LogFile {
     package func forget() {
         _ = queue.removeAll()
         _ = lost.take()
+    }
+
+    /// Writes what `note` says of the lines that were lost, if there are any and the log takes lines again.
+    package func noteLost(_ note: (LostLines) -> [UInt8]) {
+        guard lost.count > 0, queue.isEmpty else { return }
+        let former = lost.take()
+        note(former).withUnsafeBytes { write($0) }
+        if lost.count > 0 { lost = former }
     }
 
     /// Returns how many lines were lost since the last call.

@@ -29,10 +29,18 @@ package struct GatewayConfiguration: Sendable {
     /// Together they stand for one bind address.
     package var host: String?
     package var port: Int?
-    /// Mode of the files of Unix sockets; nil: as the umask makes it.
+    /// Mode of the files of Unix sockets; nil: what `umask` leaves of 0777.
     package var socketMode: Int?
+    /// `USER`, `USER:GROUP` or `:GROUP` of these files; nil: `user` and `group`.
+    package var socketOwner: String?
+    package var tcpKeepAlive: TCPKeepAlive?
+    package var tcpUserTimeout = 0.0
+    package var deferAccept = 0.0
     package var backlog = 2048
     package var reusePort = false
+    /// PROXY headers, and who may send them.
+    package var proxyProtocol = ProxyProtocol.off
+    package var proxySenders = AddressSet.loopback
 
     package var workers = 1
     package var workerClass = WorkerClass.auto
@@ -109,9 +117,31 @@ package struct GatewayConfiguration: Sendable {
     package var dogstatsdTags = ""
     package var measuresBacklog = false
 
+    /// What the app prints goes to the error log's file.
+    package var capturesOutput = false
+    /// Of Python's logging; see `asksForPythonLog`.
+    package var loggerClass: String?
+    package var logConfigFile: String?
+    package var logConfigJSONFile: String?
+    package var logConfigTable: [SettingValue.Entry] = []
+
     package var pidFile: String?
     /// nil: that of the process that starts the server.
     package var umask: Int?
+    /// Of the workers, by name or number; nil: that of the process that starts the server.
+    package var user: String?
+    package var group: String?
+    package var initializesGroups = false
+    package var isDaemon = false
+    /// A daemon keeps standard output and standard error.
+    package var keepsStreams = false
+    /// In the titles of the processes; nil: the app's.
+    package var processName: String?
+    package var cpuAffinity: CPUAffinity?
+    /// What `user`, `group` and `initializesGroups` stand for on this machine, found out by the master; nil: no change.
+    package var workerUser: Credentials?
+    /// The same of `socketOwner`.
+    package var socketFileOwner = FileOwner()
     package var sendsServerHeader = true
     package var checkOnly = false
 

@@ -71,6 +71,7 @@ extension Supervisor {
 
     /// Answers `.takeOver`.
     func takeOver() {
+        tellStatus()
         listeners?.removeUnclaimedFiles()
         guard let path = configuration.pidFile else { return }
         do throws(SupervisorError) {

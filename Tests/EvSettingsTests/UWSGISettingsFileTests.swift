@@ -144,6 +144,8 @@ import Testing
         ("logto = a\ndisable-logging", ["errorlog=a", "accesslog=nothing"]),
         ("disable-logging = 1\ndisable-logging = false", []),
         ("daemonize = a", ["accesslog=a", "daemon=true", "errorlog=a"]),
+        ("chmod-socket = 660\nchown-socket = www:web", ["socket_mode=660", "socket_owner=www:web"]),
+        ("cpu-affinity = 1\nprocname-prefix = shop", ["cpu_affinity=auto", "proc_name=shop"]),
     ])
     func optionsHaveTheirSetting(_ text: String, _ settings: [String]) throws {
         #expect(try self.settings(text) == settings)
@@ -164,6 +166,7 @@ import Testing
         ("async = 5", "async: such engines are not there: use gevent"),
         ("loop = x", "loop: there is no such engine: use gevent"),
         ("plugins = python3,lua,x", "plugins: plugins of uWSGI are not loaded: lua, x"),
+        ("cpu-affinity = 2", "cpu-affinity: workers have one processor each: use 1"),
         ("buffer-size = 64k", "buffer-size: expected a number of bytes"),
         (
             "cheaper-step = 1",
@@ -181,9 +184,9 @@ import Testing
 
     @Test(
         arguments: """
-            chown-socket static-map static-index check_static cheap cheaper-initial spooler mule mules cron
+            chroot static-map static-index check_static cheap cheaper-initial spooler mule mules cron
             cron2 cache2 attach-daemon emperor vassals-cap stats log-format logformat req-logger logger
-            procname-prefix https ssl-socket https-socket fastcgi-socket scgi-socket reload-on-as
+            procname-master https ssl-socket https-socket fastcgi-socket scgi-socket reload-on-as
             evil-reload-on-as route-uri hook-asap ini shared-socket touch_reload reload-mercy
             """.split { $0 == " " || $0 == "\n" }.map(String.init))
     func optionsThatAreRefusedAreKnown(_ name: String) throws {

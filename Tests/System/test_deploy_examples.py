@@ -150,7 +150,7 @@ def test_restart_with_the_socket_unit_refuses_nobody(place):
         listener.listen(64)
         for _ in range(2):
             waiting = clients.enter_context(Wire(str(place / "hello.sock"))).request("GET", "/healthz")
-            command = [moved(word.replace("fd://3", f"fd://{listener.fileno()}"), place) for word in words]
+            command = [moved(word, place) for word in [*words, "--bind", f"fd://{listener.fileno()}"]]
             server = subprocess.Popen(command, cwd=place / "srv", env=environment(ENVIRONMENT), stderr=subprocess.PIPE,
                                       stdin=subprocess.DEVNULL, pass_fds=[listener.fileno()], start_new_session=True)
             log = Log(server.stderr)
@@ -162,18 +162,30 @@ def test_restart_with_the_socket_unit_refuses_nobody(place):
             assert code == 0, log.text()
 
 
-@pytest.mark.parametrize("twin", [False, True], ids=["own socket", "socket unit"])
+def version_of_systemd():
+    printed = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.match(r"systemd (\d+)", printed)[1])
+
+
+@pytest.mark.parametrize("twin", ["own socket", "socket unit", "notify-reload"])
 def test_units_are_ones_that_systemd_reads(place, tmp_path, twin):
     for name in UNITS:
         unit = moved(text(name), place)
-        if twin and name == "hello.service":
+        if twin == "notify-reload" and name == "hello.service":
+            unit = replaced(replaced(unit, "Type=notify\n", "Type=notify-reload\n"),
+                            "ExecReload=/bin/kill -HUP $MAINPID\n", "")
+        if twin == "socket unit" and name == "hello.service":
             own, other = [re.search(rf"(?m)^{start}ExecStart=.*\\\n.*\n", unit)[0] for start in ("", "# ")]
             unit = unit.replace(own, "").replace(other, other.replace("# ", "").replace("#", ""))
             unit = replaced(unit, "# Requires=", "Requires=")
         (tmp_path / name).write_text(unit)
     verified = subprocess.run(["systemd-analyze", "verify", "--man=no", *(tmp_path / name for name in UNITS)],
                               capture_output=True, text=True)
-    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+    said = verified.stdout + verified.stderr
+    if twin == "notify-reload" and version_of_systemd() < 253:
+        assert verified.returncode == 0 and "ignoring: notify-reload" in said and len(said.splitlines()) == 1, said
+    else:
+        assert (verified.returncode, said) == (0, "")
 
 
 def test_service_is_hardened_by_the_judgement_of_systemd():
@@ -342,6 +354,21 @@ def test_compose_serves_behind_nginx(serves, place, settings):
 
 
 # Kubernetes
+
+
+@pytest.mark.parametrize("change, complaint", [
+    (("", ""), None),
+    (("periodSeconds: 2", "periodSecond: 2"), "startupProbe: Additional properties are not allowed ('periodSecond'"),
+    (("containerPort: 8000", 'containerPort: "8000"'), "containerPort: '8000' is not of type 'integer'"),
+])
+def test_kubernetes_is_what_its_schema_asks_for(tmp_path, change, complaint):
+    manifest = tmp_path / "kubernetes.yaml"
+    words = text("kubernetes.yaml")
+    manifest.write_text(words if complaint is None else replaced(words, *change))
+    done = subprocess.run([ROOT / ".venv-wheel" / "bin" / "kubernetes-validate", "--strict", manifest],
+                          capture_output=True, text=True)
+    assert (done.returncode == 0) == (complaint is None), done.stdout + done.stderr
+    assert (complaint or "passed for resource deployment/hello") in done.stdout + done.stderr
 
 
 def test_kubernetes_agrees_with_the_image_and_the_settings(serves, settings):

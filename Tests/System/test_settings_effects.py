@@ -57,14 +57,6 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_socket_files_have_their_mode(gateway, short_path):
-    with_mode, without = short_path / "m", short_path / "u"
-    server = gateway("contract", "-b", f"unix:{with_mode}", "--socket-mode", "620", "--umask", "077")
-    assert server.get("/").status == 200 and mode(with_mode) == 0o620
-    gateway("contract", "-b", f"unix:{without}", "--umask", "0117")
-    assert mode(without) == 0o660
-
-
 def test_backlog_bounds_the_queue(gateway, short_path):
     """Of a worker that does not accept: Linux queues one connection more than the backlog."""
     for backlog in (1, 4):

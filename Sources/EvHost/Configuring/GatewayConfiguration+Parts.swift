@@ -1,5 +1,6 @@
 // The one place where the gateway's configuration is converted into the worker's and the master's.
 
+import EvLoop
 import EvServer
 import EvSettings
 import EvSupervisor
@@ -26,6 +27,8 @@ extension GatewayConfiguration {
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
+        server.acceptProxyHeaders(
+            v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
         return server
     }
 
@@ -36,6 +39,19 @@ extension GatewayConfiguration {
         return spool
     }
 
+    private var listening: ListeningOptions {
+        var options = ListeningOptions()
+        options.fileMode = fileModeOfSockets
+        options.fileOwner = socketFileOwner
+        options.tcp.keepAlive = tcpKeepAlive
+        options.tcp.userTimeout = tcpUserTimeout
+        options.tcp.deferAccept = deferAccept
+        return options
+    }
+
+    /// Of Unix sockets. Not the umask of the shell decides, which would keep every proxy out that is not of this user.
+    var fileModeOfSockets: Int { socketMode ?? 0o777 & ~(umask ?? 0) }
+
     /// A stream that is open does not hold up `--reload`, nor Ctrl-C.
     private static let graceOfReload = 1.0
 
@@ -44,7 +60,7 @@ extension GatewayConfiguration {
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
-            socketMode: socketMode, toleratesThreads: preload)
+            listening: listening, toleratesThreads: preload)
     }
 }
 

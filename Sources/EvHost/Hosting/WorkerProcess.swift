@@ -20,6 +20,7 @@ final class WorkerProcess {
     private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
+    private let onServing: (() -> Void)?
 
     var worker: Worker?
     var accessLog: AccessLog?
@@ -33,19 +34,25 @@ final class WorkerProcess {
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     var nextLossReport = 0.0
+    /// Of the error log.
+    let drain: LogDrain
     private var reloader: Reloader?
     /// The app could not be loaded, and with `--reload` the worker says so to clients.
     private var isWithoutApp = false
 
     /// Runs the worker to its end and returns the exit code of the process.
+    ///
+    /// - Parameter onServing: called when it accepts connections. It may change the standard streams.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
         logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
+            // As under gunicorn, the hook is still called as the master's user.
+            try configuration.workerUser?.becomeWorker()
         } catch {
             logs.logger.error("\(error)")
             return error.exitCode
@@ -55,11 +62,11 @@ final class WorkerProcess {
             if host.drivesLoop(of: configuration) { try loop.becomeGuest() }
             LoopExecutor.shared.bind(to: loop)
             // The child of a fork has one thread, and from here on that thread is the loop's.
-            nonisolated(unsafe) let (host, logs) = (host, logs)
+            nonisolated(unsafe) let (host, logs, onServing) = (host, logs, onServing)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    reload: reload, loop: loop
+                    reload: reload, loop: loop, onServing: onServing
                 ).run()
             }
         } catch {
@@ -70,7 +77,8 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop,
+        onServing: (() -> Void)?
     ) {
         self.host = host
         self.configuration = configuration
@@ -79,7 +87,10 @@ final class WorkerProcess {
         self.logs = logs
         self.reload = reload
         self.loop = loop
+        self.onServing = onServing
         logger = logs.logger
+        let errorLog = logs.errorLog
+        drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
 
     private func run() -> Int32 {
@@ -90,6 +101,7 @@ final class WorkerProcess {
             // Without its app, the host has no loop to drive this one.
             if isWithoutApp { loop.run() } else { host.run(loop) }
             if exitCode == nil { loopHasEnded() }
+            accessLog?.flush()
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
         if wasInterrupted { try? callHook(.workerInt) }
@@ -179,6 +191,10 @@ final class WorkerProcess {
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
+        if let onServing {
+            onServing()
+            reopenLogs()
+        }
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.

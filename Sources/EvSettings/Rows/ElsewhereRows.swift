@@ -26,6 +26,7 @@ struct ForeignFlag: Sendable {
         for (flags, name, transform) in converted { add(flags, .same(name, transform), true, to: &table) }
         for (flags, name, value) in toggles { add(flags, .toggle(name, value), false, to: &table) }
         add("--gevent", .sameWith("worker_connections", other: "worker_class", "gevent"), true, to: &table)
+        add("--daemonize -d", .sameWith("errorlog", other: "daemon", "true"), true, to: &table)
         add(agreed, .nothing, false, to: &table)
         add(agreedValues, .nothing, true, to: &table)
         for (flags, text) in insteadOfSwitches { add(flags, .instead(text), false, to: &table) }
@@ -44,7 +45,7 @@ struct ForeignFlag: Sendable {
     /// The same value under another name.
     private static let aliases = [
         ("--http-socket --http11-socket --insecure-bind", "bind"),
-        ("--unix-socket-perms --uds-permissions --chmod-socket -C", "socket_mode"),
+        ("--unix-socket-perms --uds-permissions --chmod-socket -C", "socket_mode"), ("--chown-socket", "socket_owner"),
         ("--processes", "workers"),
         ("--blocking-threads", "threads"),
         ("--limit-concurrency --connection-limit --max-clients", "worker_connections"),
@@ -95,7 +96,6 @@ struct ForeignFlag: Sendable {
         ("--reload-include", "reload_extra_files", anywhere),
         ("--py-autoreload", "reload", { text throws(ValueError) in text == "0" ? "false" : "true" }),
         ("--ws", "websocket_max_message_size", webSocket),
-        ("--daemonize -d", "daemon", { _ throws(ValueError) in "true" }),
     ]
 
     /// waitress has addresses there, `*:8080` among them, and uWSGI the length of the queue.
@@ -157,6 +157,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--enable-proxy-protocol --http-enable-proxy-protocol", "proxy_protocol", .text("v1")),
         ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
@@ -202,7 +203,6 @@ struct ForeignFlag: Sendable {
     private static let insteadOfValues = [
         ("--callable --callable-object --entry-point", "write it as part of APP: module:callable"),
         ("--mount", "write APP and --root-path /PREFIX"),
-        ("--chown-socket", "start the server as the owner"),
         (
             "--socket -s --uwsgi-socket --fastcgi-socket --scgi-socket",
             "only HTTP is spoken: write --bind ADDRESS, and proxy_pass in nginx"
@@ -217,10 +217,12 @@ struct ForeignFlag: Sendable {
                 + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
             noProxy
         ),
+        ("--endpoint", OtherServers.bind),
+        ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         ("--keyfile-password --verify-mode", "TLS is not spoken: let the proxy in front do it"),
         ("--https --hsts-policy", "TLS is not spoken: let the proxy in front do it"),
-        ("--read-timeout --socket-timeout", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
+        ("--read-timeout --socket-timeout -z", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
         ("--header-max-timeout --header-min-rate", "write --header-timeout SECONDS for the whole head"),
         ("--body-max-timeout", "write --body-timeout and --body-min-rate"),
         ("--http-timeout --interrupt-timeout --queue-timeout", "write --request-timeout SECONDS"),
@@ -232,6 +234,10 @@ struct ForeignFlag: Sendable {
         ("--max-threads", "write --threads N"),
         ("--accepted-queue-size --accepted-queue-timeout", "write --connections N"),
         ("--initial-workers", "write --workers N"),
+        (
+            "--chroot",
+            "the server needs /proc and the app its interpreter, so use RootDirectory= of systemd, or a container"
+        ),
         ("--limit-as", "write ulimit -v before the command, or MemoryMax= for systemd"),
         ("--lang --locale", "set LC_ALL in the environment"),
         ("--log-directory", "write --error-logfile FILE and --access-logfile FILE"),

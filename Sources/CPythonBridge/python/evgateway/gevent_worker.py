@@ -7,7 +7,7 @@ import re
 
 import _evgateway
 
-from . import guest, leave
+from . import guest, leave, logqueue
 
 OLDEST = (22, 10, 1)
 
@@ -113,6 +113,12 @@ def drive():
     if running:
         import gevent
         gevent.killall(running, timeout=1)
+
+
+def drain_log():
+    """Lets a greenlet log what the server has left: a handler may wait."""
+    import gevent
+    gevent.spawn(logqueue.drain)
 
 
 def call_all(callbacks):
