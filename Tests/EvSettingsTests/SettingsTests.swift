@@ -89,7 +89,37 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         arguments: [
             (["--gevent", "many"], "--gevent: 'many' is not a whole number of 1 or more"),
             (["--ws", "auto"], "--ws: WebSocket is not spoken"),
-            (["-w", "hello:app"], "-w: 'hello:app' is no number of workers; as APP, write it alone"),
+            (
+                ["-w", "hello:app"],
+                "-w: 'hello:app' is no number of workers: uWSGI's -w is APP here, so write hello:app alone"
+            ),
+            (["-whello"], "-w: 'hello' is no number of workers: uWSGI's -w is APP here, so write hello alone"),
+            (["-m", "hello:app"], "-m: 'hello:app' is no mode: uWSGI's -m, a report of memory, is left out here"),
+            (["-R", "5000", "hello:app"], "-R: for uWSGI's -R, write --max-requests 5000"),
+            (["-u", "/run/d.sock"], "-u: '/run/d.sock' is no user: for daphne's -u, write --bind unix:/run/d.sock"),
+            (
+                ["-e", "ssl:443:privateKey=key.pem", "hello:app"],
+                "-e: 'ssl:443:privateKey=key.pem' is no variable: for daphne's -e, write --bind HOST:PORT, unix:PATH "
+                    + "or fd://NUMBER"
+            ),
+            (
+                ["--endpoint", "tcp:8000"],
+                "unknown option '--endpoint': write --bind HOST:PORT, unix:PATH or fd://NUMBER"
+            ),
+            (
+                ["uwsgi.ini"],
+                "'uwsgi.ini' is no app: write --ini uwsgi.ini for a file of uWSGI's, --paste uwsgi.ini for "
+                    + "PasteDeploy's"
+            ),
+            (["./shop.toml"], "'./shop.toml' is no app: write --config ./shop.toml"),
+            (
+                ["-x", "shop.xml"],
+                "unknown option '-x': of uWSGI's files, those that end with .ini are read: write --ini FILE"
+            ),
+            (
+                ["shop.yml"],
+                "'shop.yml' is no app: of uWSGI's files, those that end with .ini are read: write --ini FILE"
+            ),
             (["-w", "0"], "--workers: '0' is not a whole number of 1 or more"),
             (
                 ["-k", "uvloop"],
@@ -158,9 +188,9 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
     }
 
     @Test func laterSourceTakesBackWhatIsRefused() throws {
-        let file = [FileSetting("proxy_protocol", .text("v1"))]
-        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: proxy_protocol: "))
-        #expect(failure(["--proxy-protocol", "off"], file: file).isEmpty)
+        let file = [FileSetting("http2_cleartext", .text("on"))]
+        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: http2_cleartext: "))
+        #expect(failure(["--http2-cleartext", "off"], file: file).isEmpty)
     }
 
     @Test func printedConfigurationIsReadBack() throws {

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 @Suite struct SocketActivationTests {
-    private func activation(_ changes: [String: String] = [:]) -> SocketActivation? {
+    private func made(_ changes: [String: String] = [:]) -> SocketActivation? {
         let all = ["LISTEN_FDS": "2", "LISTEN_PID": "\(getpid())", "LISTEN_FDNAMES": "web:other"]
         return SocketActivation { name in changes[name] ?? all[name] }
     }
@@ -12,13 +12,13 @@ import Testing
     private let both = [BindAddress.inherited(fileDescriptor: 3), .inherited(fileDescriptor: 4)]
 
     @Test func passedSocketsTakeThePlaceOfAddresses() throws {
-        let activation = try #require(self.activation())
+        let activation = try #require(made())
         #expect(activation.addresses(for: [.tcp(host: "127.0.0.1", port: 8000)]) == both)
         #expect(activation.names.map(\.name) == ["web", "other"])
     }
 
     @Test func oneThatIsNamedIsAChoice() throws {
-        let activation = try #require(self.activation())
+        let activation = try #require(made())
         let own = BindAddress.unix(path: "/s")
         #expect(activation.addresses(for: [.named("other"), own]) == [both[1], own])
         #expect(activation.addresses(for: [both[0]]) == [both[0]])
@@ -27,12 +27,12 @@ import Testing
 
     /// A unit may give several sockets one name.
     @Test func nameStandsForAllThatHaveIt() throws {
-        let activation = try #require(self.activation(["LISTEN_FDNAMES": "web:web"]))
+        let activation = try #require(made(["LISTEN_FDNAMES": "web:web"]))
         #expect(activation.addresses(for: [.named("web")]) == both)
     }
 
     @Test func missingNamesAreUnknown() throws {
-        let activation = try #require(self.activation(["LISTEN_FDNAMES": "web"]))
+        let activation = try #require(made(["LISTEN_FDNAMES": "web"]))
         #expect(activation.names.map(\.name) == ["web", "unknown"])
     }
 
@@ -41,6 +41,6 @@ import Testing
         ["LISTEN_FDS": "99999999999"], ["LISTEN_FDS": "100000"],
     ])
     func whatIsNotForThisProcessIsNothing(_ changes: [String: String]) {
-        #expect(activation(changes) == nil)
+        #expect(made(changes) == nil)
     }
 }

@@ -10,7 +10,7 @@ import pytest
 from conftest import PYTHON, end
 from support import accounts, procfs, wait
 from support.gateway import LAUNCHER, Gateway
-from support.settings import FLAGS, refusal, run
+from support.settings import FLAGS, in_force, refusal, run
 
 USER = accounts.USER
 APP = """
@@ -215,6 +215,10 @@ def test_preloaded_app_is_imported_by_root(dropped):
 ])
 def test_names_that_nobody_has_are_told(flags, reason):
     assert refusal(run("-k", "threads", *FLAGS, "-b", "127.0.0.1:0", *flags, "contract:app")) == f"evgateway: {reason}"
+
+
+def test_settings_are_shown_where_their_user_is_not_there():
+    assert in_force("--user", "no-such-user")["user"] == ('"no-such-user"', "command line")
 
 
 @accounts.needs_root
