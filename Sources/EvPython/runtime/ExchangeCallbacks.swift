@@ -54,9 +54,6 @@ extension Exchange {
         request.pointee.client_port = remote.port
         request.pointee.client_address = withAddress(of: remote) { evg_py_text($0) }
         request.pointee.scheme = evg_py_text((isSecure ? "https" : "http" as StaticString).bytes)
-        let destination = destination
-        request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
-        request.pointee.destination_port = destination?.port ?? 0
         request.pointee.server_name = .none
         request.pointee.server_port = 0
         request.pointee.prefix = .none
