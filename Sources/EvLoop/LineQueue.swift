@@ -62,6 +62,25 @@ struct LineQueue {
             }
         }
         if start > self.start { took(bytes[start - 1]) }
+        advance(to: start)
+        return min(answer, 0)
+    }
+
+    /// Hands out line by line, each without its line feed, until `send` returns false.
+    mutating func drainLines(_ send: (UnsafeRawBufferPointer) -> Bool) {
+        var start = start
+        bytes.withUnsafeBytes { all in
+            while start < all.count {
+                let rest = UnsafeRawBufferPointer(rebasing: all[start...])
+                let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.count
+                guard send(UnsafeRawBufferPointer(rebasing: rest[..<end])) else { return }
+                start += min(end + 1, rest.count)
+            }
+        }
+        advance(to: start)
+    }
+
+    private mutating func advance(to start: Int) {
         self.start = start
         if isEmpty {
             bytes.removeAll(keepingCapacity: bytes.capacity <= 65_536)
@@ -70,7 +89,6 @@ struct LineQueue {
             bytes.removeFirst(start)
             self.start = 0
         }
-        return min(answer, 0)
     }
 
     /// Bytes that end with this one were taken, past the queue or out of it.

@@ -114,6 +114,13 @@ package final class LogFile {
         return queue.isEmpty
     }
 
+    /// What is to become writable before something that waits can be written; nil if nothing waits.
+    package var waitingDescriptor: Int32? {
+        guard !queue.isEmpty else { return nil }
+        if case .nonBlocking(let own) = way { return own }
+        return fileDescriptor
+    }
+
     /// Waits up to `seconds` for what has not been taken yet; what remains is lost. For the end of a process.
     package func finish(seconds: Double) {
         let end = EventLoop.monotonicNow() + seconds
@@ -129,6 +136,14 @@ package final class LogFile {
     package func forget() {
         _ = queue.removeAll()
         _ = lost.take()
+    }
+
+    /// Writes what `note` says of the lines that were lost, if there are any and the log takes lines again.
+    package func noteLost(_ note: (LostLines) -> [UInt8]) {
+        guard lost.count > 0, queue.isEmpty else { return }
+        let former = lost.take()
+        note(former).withUnsafeBytes { write($0) }
+        if lost.count > 0 { lost = former }
     }
 
     /// Returns how many lines were lost since the last call.

@@ -78,7 +78,7 @@ package final class LogSocket {
     /// Monotonic seconds before which no other attempt to connect is made.
     private var nextAttempt = 0.0
     private var failure: Int32 = ENOTCONN
-    /// What a stream has not taken yet.
+    /// What has not been taken yet. Not over UDP, which never says that it is full.
     private var queue = LineQueue()
 
     /// Seconds between attempts to connect, so that a collector that is down costs no system calls for each line.
@@ -106,21 +106,32 @@ package final class LogSocket {
     /// - Parameter line: with its line feed, which a datagram does without.
     package func send(_ line: UnsafeRawBufferPointer) {
         guard !line.isEmpty else { return }
-        if isStream {
-            lost.add(queue.append(line), failure)
-            retry()
-        } else if connect() {
-            // Connecting may have told that it is a stream.
-            isStream ? send(line) : sendDatagram(UnsafeRawBufferPointer(rebasing: line.dropLast()))
-        } else {
-            lost.add(1, failure)
+        if isNetwork, !isStream {
+            guard connect() else { return lost.add(1, failure) }
+            _ = sendDatagram(UnsafeRawBufferPointer(rebasing: line.dropLast()))
+            return
         }
+        lost.add(queue.append(line), descriptor >= 0 ? EAGAIN : failure)
+        retry()
     }
 
     /// Tries again what waits. Returns true if nothing does any more.
     @discardableResult
     package func retry() -> Bool {
-        guard !queue.isEmpty, connect() else { return queue.isEmpty }
+        guard !queue.isEmpty else { return true }
+        guard connect() else {
+            // A stream has been told of its end, so that what waits is kept for the next one.
+            if !isStream { lost.add(queue.removeAll(), failure) }
+            return queue.isEmpty
+        }
+        guard isStream else {
+            // Out of the object meanwhile: connecting looks at the queue.
+            var waiting = queue
+            queue = LineQueue()
+            waiting.drainLines { sendDatagram($0) }
+            queue = waiting
+            return queue.isEmpty
+        }
         let error = queue.drain(attempt)
         if error < 0, error != -Int(EAGAIN) {
             disconnect()
@@ -129,7 +140,10 @@ package final class LogSocket {
         return queue.isEmpty
     }
 
-    /// Waits up to `seconds` for what a stream has not taken yet; what remains is lost. For the end of a process.
+    /// What is to become writable before something that waits can be sent; nil if nothing waits, or nobody is there.
+    package var waitingDescriptor: Int32? { queue.isEmpty || descriptor < 0 ? nil : descriptor }
+
+    /// Waits up to `seconds` for what has not been taken yet; what remains is lost. For the end of a process.
     package func finish(seconds: Double) {
         let end = EventLoop.monotonicNow() + seconds
         while !retry(), descriptor >= 0 {
@@ -137,7 +151,7 @@ package final class LogSocket {
             let left = end - EventLoop.monotonicNow()
             guard left > 0, poll(&waited, 1, Int32(left * 1000) + 1) > 0 else { break }
         }
-        lost.add(queue.removeAll(), failure)
+        lost.add(queue.removeAll(), descriptor >= 0 ? EAGAIN : failure)
     }
 
     /// In a forked child: what waits is the parent's to send, and the connection is its too.
@@ -152,20 +166,28 @@ package final class LogSocket {
 
     // MARK: one message
 
-    private func sendDatagram(_ message: UnsafeRawBufferPointer) {
+    /// Returns false if it is to be tried again: a Unix socket's queue is full.
+    private func sendDatagram(_ message: UnsafeRawBufferPointer) -> Bool {
         var answer = attempt(message)
-        guard answer < 0 else { return }
+        guard answer < 0 else { return true }
         if [ECONNREFUSED, ENOTCONN, ECONNRESET, ENOENT, EPIPE].contains(Int32(-answer)) {
             // On a network that is about the datagram before; a Unix socket has been made anew by its collector.
             if isNetwork { lost.add(1, Int32(-answer)) }
             if !isNetwork || names.count > 1 {
                 current = (current + 1) % names.count
                 disconnect()
-                guard connect() else { return lost.add(1, failure) }
+                guard connect() else {
+                    lost.add(1, failure)
+                    return true
+                }
+                // The collector's new socket is a stream, so that this line is to be sent as one.
+                if isStream { return false }
             }
             answer = attempt(message)
         }
+        if answer == -Int(EAGAIN), !isNetwork { return false }
         if answer < 0 { lost.add(1, Int32(-answer)) }
+        return true
     }
 
     /// Returns how many bytes were taken, or a negated `errno`.

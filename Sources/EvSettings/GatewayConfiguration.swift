@@ -38,6 +38,9 @@ package struct GatewayConfiguration: Sendable {
     package var deferAccept = 0.0
     package var backlog = 2048
     package var reusePort = false
+    /// PROXY headers, and who may send them.
+    package var proxyProtocol = ProxyProtocol.off
+    package var proxySenders = AddressSet.loopback
 
     package var workers = 1
     package var workerClass = WorkerClass.auto
@@ -113,6 +116,14 @@ package struct GatewayConfiguration: Sendable {
     package var statsdPrefix = ""
     package var dogstatsdTags = ""
     package var measuresBacklog = false
+
+    /// What the app prints goes to the error log's file.
+    package var capturesOutput = false
+    /// Of Python's logging; see `asksForPythonLog`.
+    package var loggerClass: String?
+    package var logConfigFile: String?
+    package var logConfigJSONFile: String?
+    package var logConfigTable: [SettingValue.Entry] = []
 
     package var pidFile: String?
     /// nil: that of the process that starts the server.

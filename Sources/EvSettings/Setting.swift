@@ -89,7 +89,7 @@ package struct Setting: Sendable {
     /// The default, as text for the help; nil where there is none.
     package var standard: String? {
         switch kind.show(GatewayConfiguration()) {
-        case .none, .boolean(false), .text(""), .list([]): nil
+        case .none, .boolean(false), .text(""), .list([]), .table([]): nil
         case let value: value.plainText
         }
     }

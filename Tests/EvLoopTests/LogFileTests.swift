@@ -7,6 +7,8 @@ import Testing
     private let folder: String
 
     init() throws {
+        // As the server does.
+        signal(SIGPIPE, SIG_IGN)
         var template = Array("/tmp/evgateway-log-XXXXXX".utf8CString)
         folder = String(cString: try #require(mkdtemp(&template)))
     }

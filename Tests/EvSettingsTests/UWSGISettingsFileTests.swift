@@ -174,7 +174,7 @@ import Testing
         ),
         ("cheaper = 1", "cheaper: expected a number that is less than processes"),
         ("reload-on-rss = 1G", "reload-on-rss: expected a number of megabytes"),
-        ("touch-reload = a", "touch-reload: files are not watched: send HUP to reload"),
+        ("touch-reload = a", "touch-reload: the file is not watched: send HUP to reload"),
         ("colour = red", "unknown option 'colour' of uWSGI is not taken"),
     ])
     func linesThatAreNotTaken(_ text: String, _ note: String) throws {

@@ -65,8 +65,8 @@ def test_variables_of_the_environ_are_what_the_app_left_there(gateway, tmp_path,
     assert access.read_text().splitlines() == [line, line, "- -|-|-|-"]
 
 
-@pytest.mark.parametrize("name", ["asyncio", "inline"])
-def test_variables_without_an_environ_are_those_of_cgi(both, gateway, tmp_path, name):
+@pytest.mark.parametrize("name", ["asyncio", "uvloop"])
+def test_variables_without_an_environ_are_those_of_cgi(gateway, tmp_path, name):
     access = tmp_path / "access.log"
     server = gateway(*CLASSES[name], "--access-logfile", access, "--access-logformat", "|".join(
         f"%({{{variable}}}e)s" for variable in (
@@ -123,7 +123,7 @@ def test_logfmt_is_what_was_sent_and_nothing_else(gateway, tmp_path):
     for value, line in zip(HOSTILE, lines):
         assert pair.sub("", line) == ""
         seen = {key: json.loads(text) if text[0] == '"' else text for key, text in pair.findall(line)}
-        assert seen["method"] == "GET" and seen["status"] in ("404", "400")
+        assert seen["method"] == "GET" and seen["status"] in ("200", "404")
         assert seen["user_agent"] == value.decode("utf-8", "replace") or value == b"\t"
 
 

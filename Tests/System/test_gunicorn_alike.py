@@ -8,7 +8,7 @@ from signal import SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGTTIN, SIGTTOU
 
 import pytest
 
-from support import wait
+from support import alike_records, wait
 from support.gateway import LISTENING
 from support.gunicorn import Comparison
 from support.side_by_side import PYTHON, Case, ask, one_request, received, send
@@ -199,6 +199,7 @@ RUNS = [
     Case("access log", f"access_log_format = {'|'.join(f'{atom}=%({atom})s' for atom in ATOMS)!r}\n"
          "accesslog = 'access.log'\nerrorlog = 'error.log'\nbind = 'unix:a.sock'\n", access_lines),
     Case("access log on the terminal", "accesslog = '-'\n", access_lines),
+    *alike_records.CASES,
     Case("warnings only", HOOKS + "loglevel = 'warning'\nerrorlog = '-'\nbind = 'unix:a.sock'\n",
          requests("/", "/fail")),
     Case("errors only", HOOKS + "loglevel = 'error'\nbind = 'unix:a.sock'\n", requests("/", "/fail")),

@@ -77,7 +77,18 @@ from shop import app
 
 asgi_app = WsgiToAsgi(app)
 ''',
+    "cherry.py": '''
+import cherrypy
+
+class Root:
+    @cherrypy.expose
+    def index(self):
+        return "Hello"
+
+app = cherrypy.tree.mount(Root(), "/")
+''',
     "app.env": "GREETING=Hello\n",
+    "log.json": '{"version": 1}',
 }
 
 

@@ -176,13 +176,13 @@ def test_logging_of_gunicorn_reaches_the_error_log(package):
     logging.getLogger("gunicorn.access").info("c")
     assert package.log == [(20, "a b"), (20, "c")] and not log.propagate
     package.loggers.prepare()
-    assert len([handler for handler in log.handlers if isinstance(handler, package.glogging.Handler)]) == 1
+    assert len([handler for handler in log.handlers if isinstance(handler, package.errorlog.Handler)]) == 1
 
 
 def test_loggers_wait_for_logging(package, monkeypatch):
     monkeypatch.delitem(sys.modules, "logging")
     package.loggers.prepare()
-    assert sys.meta_path[0] is package.loggers.Finder and "evgateway.glogging" not in sys.modules
+    assert sys.meta_path[0] is package.loggers.Finder and "evgateway.errorlog" not in sys.modules
     import logging as fresh
     assert package.loggers.Finder not in sys.meta_path
     fresh.getLogger("gunicorn.error").warning("here")
@@ -267,7 +267,7 @@ def test_pre_request_changes_the_headers(package):
 
 def test_a_message_of_several_lines(package):
     package.configured({})
-    package.glogging.Log().info("%s of\nlines\x1b\n", "report")
+    package.errorlog.Log().info("%s of\nlines\x1b\n", "report")
     assert package.log == [(20, "report of")] and package.text == ["lines\\x1b\n\n"]
 
 

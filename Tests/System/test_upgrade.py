@@ -84,10 +84,13 @@ def test_upgrade_and_its_way_back_lose_no_request(gateway, upgrade, short_path, 
     assert list(short_path.iterdir()) == []
 
 
-def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade):
+@pytest.mark.parametrize("kind", ["python", "swift"])
+def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade, example, kind):
     """TERM alone: what waits in the queue is left to the new workers."""
-    server = gateway("contract:app", "-k", "threads", "--workers", 2)
-    with loaded(server) as load:
+    name, target, expect = (("contract:app", "/echo?id={id}", '"id={id}"') if kind == "python"
+                            else (example("hello"), "/", "Hello, World!"))
+    server = gateway(name, "--workers", 2)
+    with loaded(server, target=target, expect=expect) as load:
         load.wait_for_more(100)
         next_master = upgrade(server, 2)
         server.signal(signal.SIGTERM)
@@ -181,10 +184,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_activated_socket_is_passed_on(gateway, upgrade, tmp_path):
-    """Under its number, with systemd's variables for the new process."""
+    """Under its number, with systemd's variables for the new process: without them it would listen elsewhere."""
     (tmp_path / "told.py").write_text(TELLS)
     (tmp_path / "activate.py").write_text(ACTIVATES)
-    server = Gateway(["--python", PYTHON, "--bind", "fd://3", "-k", "threads", "told:app"], cwd=tmp_path,
+    server = Gateway(["--python", PYTHON, "-k", "threads", "told:app"], cwd=tmp_path,
                      program=[sys.executable, tmp_path / "activate.py", LAUNCHER])
     try:
         server.wait_until_ready()
@@ -193,7 +196,8 @@ def test_activated_socket_is_passed_on(gateway, upgrade, tmp_path):
         assert server.wait() == 0
         words = wait.until(lambda: (found := server.get("/").body.split()) and found[0] != str(server.pid).encode()
                            and found, "the new one answers")
-        assert words == [str(next_master).encode(), b"None", str(next_master).encode()]
+        assert words == [str(next_master).encode(), b"None", b"None"]
+        end(next_master)
     finally:
         server.clean_up()
 

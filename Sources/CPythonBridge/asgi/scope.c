@@ -255,7 +255,8 @@ int evg_asgi_scope_init(void) {
     name.no_bytes = bytes_of(NULL, 0);
     name.slash_bytes = bytes_of((const uint8_t *)"/", 1);
     name.asgi_value = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.4");
-    name.extensions_value = Py_BuildValue("{s{}sO}", "http.response.pathsend", "evgateway.leaving", evg_py_leaving);
+    name.extensions_value = Py_BuildValue("{s{}s{}sO}", "http.response.pathsend", "http.response.early_hint",
+                                          "evgateway.leaving", evg_py_leaving);
     if (!name.no_bytes || !name.slash_bytes || !name.asgi_value || !name.extensions_value) return -1;
     static const evg_field_makers makers = {make_key, make_pair};
     return evg_fields_prepare(&makers);

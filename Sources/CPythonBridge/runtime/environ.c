@@ -19,14 +19,17 @@ static int init_names(void) {
         {&evg_py_name.content_length, "CONTENT_LENGTH"}, {&evg_py_name.http_cookie, "HTTP_COOKIE"},
         {&evg_py_name.url_scheme, "wsgi.url_scheme"}, {&evg_py_name.wsgi_input, "wsgi.input"},
         {&evg_py_name.empty, ""}, {&evg_py_name.slash, "/"}, {&evg_py_name.http10, "HTTP/1.0"},
-        {&evg_py_name.close, "close"},
+        {&evg_py_name.close, "close"}, {&evg_py_name.proxy_protocol, "PROXY_PROTOCOL"},
+        {&evg_py_name.proxy_addr, "PROXY_ADDR"}, {&evg_py_name.proxy_port, "PROXY_PORT"},
+        {&evg_py_name.tcp4, "TCP4"}, {&evg_py_name.tcp6, "TCP6"},
     };
     return evg_py_intern(all, sizeof all / sizeof *all);
 }
 
 int evg_wsgi_ready(PyObject *module) {
     (void)module;
-    return init_names() || evg_py_input_init() || evg_py_start_response_init() ? -1 : 0;
+    return init_names() || evg_py_input_init() || evg_py_start_response_init()
+        || evg_py_early_hints_init() ? -1 : 0;
 }
 
 int evg_wsgi_prepare(void) {
@@ -61,6 +64,7 @@ static PyObject *constants(const evg_py_environ_options *options) {
         && !PyDict_SetItemString(dict, "wsgi.run_once", Py_False)
         && !PyDict_SetItemString(dict, "wsgi.input_terminated", Py_True)
         && !PyDict_SetItemString(dict, "wsgi.file_wrapper", evg_py_file_wrapper)
+        && !PyDict_SetItemString(dict, "wsgi.early_hints", Py_None)
         && !PyDict_SetItemString(dict, "evgateway.leaving", evg_py_leaving)
         && !set_text(dict, "filler 1", "") && !set_text(dict, "filler 2", "")
         && !PyDict_DelItemString(dict, "filler 1") && !PyDict_DelItemString(dict, "filler 2");
@@ -149,6 +153,16 @@ static int set_client(PyObject *environ, const evg_py_request *request) {
     return evg_py_set(environ, evg_py_name.remote_port, port_text(request->client_port));
 }
 
+/* What gunicorn tells of a PROXY header, which has named the client before. An IPv6 address alone has a colon. */
+static int set_destination(PyObject *environ, const evg_py_request *request) {
+    evg_py_text address = request->destination_address;
+    if (address.count == 0) return 0;
+    bool is_ipv6 = memchr(address.base, ':', address.count) != NULL;
+    if (PyDict_SetItem(environ, evg_py_name.proxy_protocol, is_ipv6 ? evg_py_name.tcp6 : evg_py_name.tcp4)) return -1;
+    if (evg_py_set(environ, evg_py_name.proxy_addr, evg_py_latin1(address.base, address.count))) return -1;
+    return evg_py_set(environ, evg_py_name.proxy_port, port_text(request->destination_port));
+}
+
 /* The template has the scheme of the listening socket; a trusted proxy may have said another. */
 static int set_scheme(PyObject *environ, const evg_py_request *request) {
     evg_py_text scheme = request->scheme;
@@ -178,7 +192,7 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
     if (head->query.count && evg_py_set(environ, evg_py_name.query_string,
                                         evg_py_latin1(bytes + head->query.start, head->query.count))) return -1;
     if (head->is_http10 && PyDict_SetItem(environ, evg_py_name.server_protocol, evg_py_name.http10)) return -1;
-    if (set_scheme(environ, request) || set_client(environ, request)) return -1;
+    if (set_scheme(environ, request) || set_client(environ, request) || set_destination(environ, request)) return -1;
     return !request->length_from_body ? 0
         : evg_py_set(environ, evg_py_name.content_length, PyUnicode_FromFormat("%zu", request->body_count));
 }
@@ -189,7 +203,8 @@ PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, e
     int status = environ ? set_input(environ, request, input) : -1;
     if (!environ && !input && request->body_file >= 0) close(request->body_file);
     if (!environ) Py_XDECREF(input);
-    if (!status && !fill(environ, request, call)) return environ;
+    if (!status && !fill(environ, request, call)
+        && (!evg_py_kept_environs || !evg_py_keep_environ(request->head, environ))) return environ;
     Py_XDECREF(environ);
     return NULL;
 }

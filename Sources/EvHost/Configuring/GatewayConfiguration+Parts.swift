@@ -27,6 +27,8 @@ extension GatewayConfiguration {
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
+        server.acceptProxyHeaders(
+            v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
         return server
     }
 

@@ -30,6 +30,7 @@ extension GatewayMaster {
             _ = try AppEnvironment.variables(fresh.configuration, reader)
             try fresh.enterFolder(reader)
             try logs.check(fresh)
+            try host.checkLog(fresh)
         } catch {
             if !error.details.isEmpty { logs.write(error.details) }
             logs.logger.error("Reload refused: \(error); the workers go on with the configuration of before")
@@ -43,6 +44,16 @@ extension GatewayMaster {
         // Of this, the log speaks below.
         wanted.reusePort = hasReusePort
         return .changed(wanted) { [self] in take(fresh, complete, logs) }
+    }
+
+    /// What was checked may still fail, such as a handler that reaches no server: then the log is as before.
+    private func openLog(_ fresh: Settings, _ logs: ProcessLogs) {
+        do throws(ConfigurationError) {
+            try host.openLog(fresh, logs.errorLog)
+        } catch {
+            logs.logger.error("\(error); the log goes on with the configuration of before")
+        }
+        logs.captureOutput()
     }
 
     /// The names of the settings that are not as before.
@@ -73,6 +84,7 @@ extension GatewayMaster {
         }
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
+        openLog(fresh, logs)
         let isMended = configuration.reload && !isClassCertain
         if !isPreloaded, host.kind == .python, isMended || !Self.ofTheApp.isDisjoint(with: changes) {
             chooseWorkerClass(logs.logger)

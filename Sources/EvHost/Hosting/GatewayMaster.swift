@@ -57,6 +57,7 @@ final class GatewayMaster {
             return 0
         }
         if configuration.checkOnly {
+            try host.checkLog(settings)
             // As the workers will load it.
             try configuration.workerUser?.becomeWorker()
             try host.check(configuration)
@@ -86,6 +87,8 @@ final class GatewayMaster {
         let logs = try ProcessLogs(settings)
         give(logs)
         tellHost(logs)
+        try host.openLog(settings, logs.errorLog)
+        logs.captureOutput()
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
@@ -117,6 +120,7 @@ final class GatewayMaster {
             onReopenLogs: { [self] in
                 logs.reopen()
                 give(logs)
+                host.reopenLog()
             },
             reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
             onTurn: { [self] in turnEnded(isTick: $0, logs) }, handover: image?.handover,

@@ -10,6 +10,8 @@ extension WorkerProcess {
         // Buffered lines were logged before the rotation, so they go to the old file.
         accessLog?.flush()
         logs.reopen()
+        accessLog?.reopened()
+        host.reopenLog()
         rememberLogs()
     }
 
@@ -22,8 +24,9 @@ extension WorkerProcess {
         if syslog.count > 0 { all.append(("the error log in syslog", syslog)) }
         for (name, lost) in all {
             nextLossReport = now + 60
-            let what = name == "statsd" ? "datagrams for statsd" : "lines of \(name)"
-            logger.warning("Lost \(lost.count) \(what): \(lost.reasonText) (pid: \(getpid()))")
+            let isStatsd = name == "statsd"
+            let what = isStatsd ? lost.counted("datagram") + " for statsd" : lost.counted("line") + " of \(name)"
+            logger.warning("Lost \(what): \(lost.reasonText) (pid: \(getpid()))")
         }
     }
 }

@@ -34,6 +34,8 @@ final class WorkerProcess {
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     var nextLossReport = 0.0
+    /// Of the error log.
+    let drain: LogDrain
     private var reloader: Reloader?
     /// The app could not be loaded, and with `--reload` the worker says so to clients.
     private var isWithoutApp = false
@@ -87,6 +89,8 @@ final class WorkerProcess {
         self.loop = loop
         self.onServing = onServing
         logger = logs.logger
+        let errorLog = logs.errorLog
+        drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
 
     private func run() -> Int32 {
@@ -97,6 +101,7 @@ final class WorkerProcess {
             // Without its app, the host has no loop to drive this one.
             if isWithoutApp { loop.run() } else { host.run(loop) }
             if exitCode == nil { loopHasEnded() }
+            accessLog?.flush()
         }
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
         if wasInterrupted { try? callHook(.workerInt) }

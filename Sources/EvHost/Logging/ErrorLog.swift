@@ -14,6 +14,7 @@ package final class ErrorLog: Sendable {
         var stampSecond = Int.min
         var stamp: [UInt8] = []
         var line: [UInt8] = []
+        var relay: Relay?
         var syslog: Syslog?
         var statsd: Statsd?
     }
@@ -41,12 +42,19 @@ package final class ErrorLog: Sendable {
         send(to: syslog, counting: statsd)
     }
 
-    /// Tries again what could not be written at once.
-    package func retry() {
+    /// Tries again what could not be written at once. Returns true if nothing waits any more.
+    @discardableResult
+    package func retry() -> Bool {
         state.withLock { state in
-            state.file.retry()
-            state.syslog?.retry()
+            let isDone = state.file.retry()
+            state.noteLost()
+            return state.syslog?.retry() ?? true && isDone
         }
+    }
+
+    /// What is to become writable before that; nil if nothing waits.
+    package var waitingDescriptor: Int32? {
+        state.withLock { $0.file.waitingDescriptor ?? $0.syslog?.waitingDescriptor }
     }
 
     /// Waits a moment for what has not been taken yet; the rest is lost. For the end of the process.
@@ -94,6 +102,15 @@ package final class ErrorLog: Sendable {
         if let failure { throw failure }
     }
 
+    /// Takes a line, or a report of several, in place of the file; returns false if it cannot.
+    package typealias Relay = @Sendable (_ level: Logger.Level, _ text: String) -> Bool
+
+    /// The log of another language, which is asked before anything is written here.
+    package var relay: Relay? {
+        get { state.withLock { $0.relay } }
+        set { state.withLock { $0.relay = newValue } }
+    }
+
     /// The least level that loggers write.
     package var level: Logger.Level {
         get { state.withLock { $0.level } }
@@ -102,6 +119,10 @@ package final class ErrorLog: Sendable {
 
     /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
     package func write(_ bytes: UnsafeRawBufferPointer) {
+        if let relay {
+            let text = String(decoding: bytes, as: UTF8.self)
+            if relay(.error, text.last == "\n" ? String(text.dropLast()) : text) { return }
+        }
         let copy = [UInt8](bytes)
         state.withLock { state in
             copy.withUnsafeBytes {
@@ -117,6 +138,10 @@ package final class ErrorLog: Sendable {
     }
 
     func write(level: Logger.Level, message: String, metadata: [(key: String, value: String)]) {
+        let isException = Self.exceptions.contains { message.hasPrefix($0) }
+        if let relay, relay(level, LogLine.text(message, metadata)) {
+            return state.withLock { $0.statsd?.count(level, isException: isException) }
+        }
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         state.withLock { state in
@@ -135,7 +160,7 @@ package final class ErrorLog: Sendable {
                 LogLine.append(message: message, metadata: metadata, to: &text)
                 text.withUnsafeBytes { syslog.write($0, level: level) }
             }
-            state.statsd?.count(level, isException: Self.exceptions.contains { message.hasPrefix($0) })
+            state.statsd?.count(level, isException: isException)
         }
     }
 }
@@ -151,21 +176,29 @@ extension ErrorLog.State {
         line.removeAll(keepingCapacity: line.capacity <= 16_384)
     }
 
-    /// Writes whole lines; and after lines that were lost, as soon as one has been written, how many.
+    /// Writes whole lines; and after lines that were lost, as soon as the log takes some again, how many.
     func put(_ lines: UnsafeRawBufferPointer) {
-        let before = file.lost.count
         file.write(lines)
-        guard before > 0, file.lost.count == before else { return }
-        let lost = file.takeLost()
-        var note: [UInt8] = []
-        LogLine.append(
-            stamp: stamp, processIdentifier: getpid(), level: .warning,
-            message: "Lost \(lost.count) lines of this log: \(lost.reasonText)", metadata: [], to: &note)
-        note.withUnsafeBytes { file.write($0) }
+        noteLost()
+    }
+
+    func noteLost() {
+        file.noteLost { lost in
+            var note: [UInt8] = []
+            var stamp: [UInt8] = []
+            LocalTime(secondsSinceEpoch: time(nil)).appendISO(to: &stamp)
+            LogLine.append(
+                stamp: stamp, processIdentifier: getpid(), level: .warning,
+                message: "Lost \(lost.counted("line")) of this log: \(lost.reasonText)", metadata: [], to: &note)
+            return note
+        }
     }
 }
 
 extension LostLines {
+    /// `1 line`, `2 lines`.
+    func counted(_ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     /// The reason in words, without a full stop.
     package var reasonText: String {
         switch reason {

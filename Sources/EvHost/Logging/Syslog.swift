@@ -52,7 +52,8 @@ package final class Syslog {
         }
     }
 
-    package func retry() { socket.retry() }
+    package func retry() -> Bool { socket.retry() }
+    package var waitingDescriptor: Int32? { socket.waitingDescriptor }
     package func finish(seconds: Double) { socket.finish(seconds: seconds) }
     package func takeLost() -> LostLines { socket.takeLost() }
 
@@ -77,7 +78,8 @@ final class SyslogSink: AccessLogSink {
     init(_ syslog: Syslog) { self.syslog = syslog }
 
     func write(_ lines: UnsafeRawBufferPointer) { syslog.write(lines) }
-    func retry() { syslog.retry() }
+    func retry() -> Bool { syslog.retry() }
+    var waitingDescriptor: Int32? { syslog.waitingDescriptor }
     func finish() { syslog.finish(seconds: 0.5) }
     func takeLost() -> LostLines { syslog.takeLost() }
 }

@@ -52,6 +52,10 @@ extension Exchange {
         request.pointee.client_port = client.port
         request.pointee.client_address = client.withAddress { evg_py_text($0) }
         request.pointee.scheme = evg_py_text(client.scheme.bytes)
+        let destination = destination
+        request.pointee.destination_address = evg_py_text(
+            destination?.text ?? UnsafeRawBufferPointer(start: nil, count: 0))
+        request.pointee.destination_port = destination?.port ?? 0
     }
 }
 
@@ -134,6 +138,12 @@ public func exchangeSendFile(
                 done(context, code)
             })
     }
+}
+
+@_cdecl("evg_swift_exchange_hint")
+public func exchangeHint(_ pointer: OpaquePointer, _ lines: evg_py_text) {
+    nonisolated(unsafe) let (pointer, lines) = (pointer, lines)
+    LoopActor.assumeIsolated { exchange(pointer).hint(UnsafeRawBufferPointer(lines)) }
 }
 
 @_cdecl("evg_swift_exchange_overran")

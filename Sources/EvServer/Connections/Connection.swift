@@ -9,6 +9,8 @@ import Logging
 package class Connection: Waiter {
     /// The worker outlives its connections.
     unowned(unsafe) final let worker: Worker
+    /// The other end of the socket, or who that says has connected to it: a stage that has been told gives it to the
+    /// next one.
     package final let peer: PeerAddress
     final let listener: Listener
     final private(set) var transport: Transport
@@ -51,16 +53,19 @@ package class Connection: Waiter {
     }
 
     /// Ends this stage: the transport goes on in the stage that `make` returns.
-    package final func become(
-        _ make: (Transport, PeerAddress, Listener, Worker) -> Connection, leftOver: UnsafeRawBufferPointer
-    ) {
-        guard !isClosed else { return }
+    /// - Returns: that stage; nil when the connection is closed.
+    @discardableResult
+    package final func become<Next: Connection>(
+        _ make: (Transport, PeerAddress, Listener, Worker) -> Next, leftOver: UnsafeRawBufferPointer
+    ) -> Next? {
+        guard !isClosed else { return nil }
         leaveLoop()
         let next = make(transport, peer, listener, worker)
         next.output = output
         output = OutputQueue()
         next.start(leftOver)
         Unmanaged.passUnretained(self).release()
+        return next
     }
 
     // MARK: what a stage decides

@@ -27,6 +27,7 @@ package final class AccessLog {
     private let showsFractions: Bool
     private var buffer: [UInt8] = []
     private var hasEnded = false
+    private var drains: [LogDrain] = []
     private let processIdentifier = getpid()
 
     /// Lines are written early when so many bytes have gathered within a turn.
@@ -135,11 +136,12 @@ package final class AccessLog {
         guard hasLines, filter?.takes(record) ?? true else { return }
         note(time: &record)
         record.processIdentifier = processIdentifier
+        let record = record
         let before = buffer.count
         format.append(
             record, to: &buffer, requestField: requestField,
             responseField: { name, use in FieldBlock.value(of: name, in: sentLines).map(use) },
-            variable: { [record] name, use in withVariable(name, of: exchange, record, use) })
+            variable: { name, use in withVariable(name, of: exchange, record, use) })
         if let observer {
             buffer.withUnsafeBytes { bytes in
                 observer.requestEnded(
@@ -149,7 +151,7 @@ package final class AccessLog {
             }
             if sinks.isEmpty { buffer.removeAll(keepingCapacity: true) }
         }
-        if buffer.count >= Self.batch { flush() }
+        if buffer.count >= Self.batch { writeLines() }
     }
 
     private func note(time record: inout AccessLogRecord) {
@@ -163,35 +165,41 @@ package final class AccessLog {
         record.nanoseconds = now.tv_nsec
     }
 
-    /// Writes the lines that have gathered. What the observer's language logs comes only now.
+    private func writeLines() {
+        guard !buffer.isEmpty else { return }
+        buffer.withUnsafeBytes { bytes in for sink in sinks { sink.write(bytes) } }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    /// At the end of a turn: writes the lines that have gathered. What the observer's language logs comes only now.
     package func flush() {
         guard hasEnded else { return }
         hasEnded = false
-        if !buffer.isEmpty {
-            buffer.withUnsafeBytes { bytes in for sink in sinks { sink.write(bytes) } }
-            buffer.removeAll(keepingCapacity: true)
-        }
+        writeLines()
         metrics?.turnEnded()
         observer?.turnEnded()
     }
 
-    /// Once a second: what a sink could not write at once is tried again.
-    func retry() {
-        for sink in sinks { sink.retry() }
+    /// Once a second: what a sink could not write at once is tried again, and from then on whenever it can be written.
+    func retry(on loop: EventLoop) {
+        if drains.isEmpty {
+            drains = sinks.map { sink in
+                LogDrain(loop) { LoopActor.assumeIsolated { sink.retry() ? nil : sink.waitingDescriptor } }
+            }
+        }
+        for drain in drains { drain.look() }
     }
 
-    /// The last lines are written, and what does not go on its way now is lost.
+    /// The last lines are written, and what does not go on its way now is lost. Maybe within a task of the app's, so
+    /// that the observer's last turn is still to end.
     func finish() {
-        flush()
+        writeLines()
+        metrics?.turnEnded()
         for sink in sinks { sink.finish() }
     }
 
-    /// Continues in the file that has the log's path now.
-    package func reopen() throws(SystemError) {
-        flush()
-        observer?.reopen()
-        for sink in sinks { try sink.reopen() }
-    }
+    /// The files have been opened again, after a rotation.
+    package func reopened() { observer?.reopen() }
 
     /// Returns, for each sink that has lost lines since the last call, its name and how many; and for metrics.
     package func takeLost() -> [(name: String, lost: LostLines)] {

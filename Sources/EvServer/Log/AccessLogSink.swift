@@ -9,14 +9,14 @@ package protocol AccessLogSink: AnyObject {
     /// Takes the lines of a turn of the loop, each whole and with its line feed. What cannot be written is counted.
     func write(_ lines: UnsafeRawBufferPointer)
 
-    /// Once a second: what could not be written at once is tried again.
-    func retry()
+    /// What could not be written at once is tried again. Returns true if nothing waits any more.
+    func retry() -> Bool
+
+    /// What is to become writable before that; nil if nothing waits.
+    var waitingDescriptor: Int32? { get }
 
     /// Before the worker ends: waits a moment for what has not been taken yet.
     func finish()
-
-    /// Opens anew what has a name that may mean another file now; a sink without one does nothing.
-    func reopen() throws(SystemError)
 
     /// As messages name it: `the access log /var/log/access.log`.
     var name: String { get }
@@ -26,9 +26,9 @@ package protocol AccessLogSink: AnyObject {
 }
 
 extension AccessLogSink {
-    package func retry() {}
+    package func retry() -> Bool { true }
+    package var waitingDescriptor: Int32? { nil }
     package func finish() {}
-    package func reopen() throws(SystemError) {}
 }
 
 /// Counts requests, whether they have a line or not.
@@ -49,11 +49,11 @@ package protocol AccessLogObserver: AnyObject {
     /// needed, and call nothing of the app's before `turnEnded`.
     func requestEnded(_ request: borrowing FinishedRequest)
 
-    /// Once after the turn in which `requestEnded` was called, before the next poll; and before the worker ends. No
+    /// Once after the turn in which `requestEnded` was called, before the next poll; and when the loop has ended. No
     /// task of the app's is on the stack.
     func turnEnded()
 
-    /// The logs are to be opened again, after a rotation.
+    /// The server has opened its logs again, after a rotation: the observer's turn. Called by the loop, as `turnEnded`.
     func reopen()
 }
 
@@ -77,8 +77,8 @@ package final class LogFileSink: AccessLogSink {
     package var name: String { file.path == "-" ? "the access log" : "the access log \(file.path)" }
 
     package func write(_ lines: UnsafeRawBufferPointer) { file.write(lines) }
-    package func retry() { file.retry() }
+    package func retry() -> Bool { file.retry() }
+    package var waitingDescriptor: Int32? { file.waitingDescriptor }
     package func finish() { file.finish(seconds: 0.5) }
     package func takeLost() -> LostLines { file.takeLost() }
-    package func reopen() throws(SystemError) { try file.reopen() }
 }

@@ -27,7 +27,9 @@ extension AccessLog {
         }
         let head = exchange.head
         func field(_ variable: ArraySlice<UInt8>) {
-            let name = variable.map { $0 == UInt8(ascii: "_") ? UInt8(ascii: "-") : $0 }
+            let name = variable.map { byte in
+                byte == UInt8(ascii: "_") ? UInt8(ascii: "-") : 0x41...0x5A ~= byte ? byte | 0x20 : byte
+            }
             head.withBytes { bytes in
                 let field = head.fields.first {
                     UnsafeRawBufferPointer(rebasing: bytes[$0.name.range]).equalsIgnoringCase(name)

@@ -73,6 +73,7 @@ package enum UWSGISettings {
         ("chown-socket", .setting("socket_owner")),
         ("listen l", .setting("backlog")),
         ("reuse-port", .flag("reuse_port")),
+        ("enable-proxy-protocol http-enable-proxy-protocol", .flag("proxy_protocol")),
         // Workers.
         ("processes workers p", .setting("workers")),
         ("threads", .setting("threads")),

@@ -157,6 +157,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--enable-proxy-protocol --http-enable-proxy-protocol", "proxy_protocol", .text("v1")),
         ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
@@ -216,10 +217,12 @@ struct ForeignFlag: Sendable {
                 + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
             noProxy
         ),
+        ("--endpoint", OtherServers.bind),
+        ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         ("--keyfile-password --verify-mode", "TLS is not spoken: let the proxy in front do it"),
         ("--https --hsts-policy", "TLS is not spoken: let the proxy in front do it"),
-        ("--read-timeout --socket-timeout", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
+        ("--read-timeout --socket-timeout -z", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
         ("--header-max-timeout --header-min-rate", "write --header-timeout SECONDS for the whole head"),
         ("--body-max-timeout", "write --body-timeout and --body-min-rate"),
         ("--http-timeout --interrupt-timeout --queue-timeout", "write --request-timeout SECONDS"),

@@ -21,18 +21,8 @@ extension Setting {
             "header_map", "--header-map", "name", harmless: ["drop"],
             "fields whose names have an underscore are dropped"),
         accepted(
-            "proxy_allow_ips", "--proxy-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            "the PROXY protocol is not spoken"),
-        accepted(
             "uwsgi_allow_ips", "--uwsgi-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
             "the uwsgi protocol is not spoken"),
-        accepted(
-            "capture_output", "--capture-output", "",
-            "what the app prints stays on standard output and standard error"),
-        accepted("logger_class", "--logger-class", "class", harmless: ["gunicorn.glogging.logger"], noLogging),
-        accepted("logconfig", "--log-config", "file", noLogging),
-        accepted("logconfig_dict", "", "", noLogging),
-        accepted("logconfig_json", "--log-config-json", "file", noLogging),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
@@ -80,9 +70,6 @@ extension Setting {
         refused("ca_certs", "--ca-certs", "file", noTLS),
         refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
         refused(
-            "proxy_protocol", "--proxy-protocol", "mode", harmless: ["off"],
-            "the PROXY protocol is not spoken: turn it off at the proxy"),
-        refused(
             "protocol", "--protocol", "name", harmless: ["http"],
             "only HTTP is spoken: use proxy_pass in place of uwsgi_pass"),
         refused(
@@ -97,7 +84,6 @@ extension Setting {
     ]
 
     private static let noProxy = "X-Forwarded-* fields of a proxy are passed to the app, and not evaluated"
-    private static let noLogging = "the log is written by the server itself; Python's logging is left to the app"
     private static let noTLS = "TLS is not spoken: let the proxy in front do it"
     private static let noControl = "there is no control socket: the master obeys signals"
 

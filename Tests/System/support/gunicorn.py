@@ -131,7 +131,6 @@ DIFFERENCES = [
     ("life", "cfg/config", "./gunicorn.conf.py", None, "a file that was found was not asked for"),
     ("life", "cfg/control_socket", ANY, "gunicorn.ctl", "there is no control socket"),
     ("life", "cfg/keepalive", 2, 75, "2 is shorter than what proxies keep connections for"),
-    ("life", "cfg/logger_class", "class", None, "there is no class for the log"),
     ("life", "cfg/umask", 0, None, "without umask, that of the shell is the process's"),
     ("life", "cfg/worker_class", "class", "sync", "the name, for there is no such class"),
     ("life", "cfg/wsgi_app", None, "alike_app:application", "APP of the command line is its value, too"),
@@ -143,6 +142,7 @@ DIFFERENCES = [
     ("access log", "lines/*/U", "/Ã©", "/%C3%A9", "the path as it came, in which no byte can break the line"),
     ("access log", "lines/*/{server_name}e", "test", "-", "the server's own process knows no environ"),
     ("access log*", "lines/4/*", ANY, ANY, "the line of a request that failed has what others have"),
+    ("records, *", "requests/5/*", ANY, ANY, "the record of a request that failed has what others have"),
     ("access log*", "lines/8/*", ABSENT, ANY, "a request that cannot be read has a line, too"),
     # The words of the log
     ("*", "log/Invalid request from ip=127.0.0.1", "WARNING", ABSENT, "the access log has them; a client fills no log"),

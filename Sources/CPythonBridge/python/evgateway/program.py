@@ -130,7 +130,7 @@ def sort(arguments, known):
             hooks[name] = config.as_hook(name, value)
         elif kind == "setting":
             try:
-                given.append([name, values.plain(value), None])
+                given.append([name, values.of_setting(name, value), None])
             except TypeError as error:
                 raise TypeError(f"serve(): {name}: {error}") from None
         else:
