@@ -146,6 +146,12 @@ package final class LogFile {
         if lost.count > 0 { lost = former }
     }
 
+    /// Writes through the number that everybody knows from now on: what this object has opened besides may have been
+    /// closed by somebody else, and its number may be a client's now.
+    package func leaveOwnDescriptor() {
+        if case .nonBlocking(let own) = way, own != fileDescriptor { way = .shared }
+    }
+
     /// Returns how many lines were lost since the last call.
     package func takeLost() -> LostLines { lost.take() }
 

@@ -42,6 +42,7 @@ extension WorkerProcess {
         guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
         // Nothing takes what another log would be left now.
         logs.errorLog.relay = nil
+        logs.errorLog.leaveOwnDescriptor()
         if descriptors.isIntact(logs.errorLog.fileDescriptor) {
             logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
         }

@@ -68,6 +68,9 @@ package final class ErrorLog: Sendable {
     /// Returns how many lines syslog did not get since the last call. The log tells by itself how many it lost.
     package func takeLostToSyslog() -> LostLines { state.withLock { $0.syslog?.takeLost() ?? LostLines() } }
 
+    /// For the last words of a process whose descriptors an app has closed.
+    package func leaveOwnDescriptor() { state.withLock { $0.file.leaveOwnDescriptor() } }
+
     /// All descriptors that must stay as they are while the log is in use.
     package var descriptors: [Int32] { state.withLock { $0.file.descriptors } }
 
