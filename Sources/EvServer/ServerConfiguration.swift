@@ -30,6 +30,9 @@ package struct ServerConfiguration: Sendable {
     /// How long idle keep-alive connections may still send a request to a worker that is leaving.
     package var drainIdleGrace = 1.0
 
+    /// Whom to believe in what is said of clients.
+    package var forwarding = ForwardingConfiguration()
+
     /// Requests after which the worker retires, 0 for never, and the random extra on top.
     package var maxRequests = 0
     package var maxRequestsJitter = 0

@@ -14,6 +14,7 @@ package final class Worker {
     let loop: EventLoop
     let application: any Application
     let slot: ScoreboardSlot
+    let forwarding: ForwardingRules
     let accessLog: AccessLog?
     let spool: Spool
     var outputSpools: OutputSpools
@@ -87,6 +88,7 @@ package final class Worker {
         self.configuration = configuration
         self.application = application
         self.slot = slot
+        forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark

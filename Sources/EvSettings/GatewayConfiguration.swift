@@ -95,6 +95,22 @@ package struct GatewayConfiguration: Sendable {
     package var lifespan = Lifespan.auto
     package var asgiLoop = ASGILoop.auto
 
+    /// Proxies that are believed.
+    package var forwardedAllowIPs = AddressSet.loopback
+    /// Nil for the usual ones.
+    package var secureSchemeHeaders: [SchemeHeader]?
+    /// Whether the client that proxies name is the app's; nil for what the worker class has.
+    package var proxyHeaders: Bool?
+    /// The worker class was asked for by uvicorn's name.
+    package var isUvicornWorker = false
+    /// The fields that proxies write; nil for the usual two.
+    package var trustedProxyHeaders: [ProxyHeader]?
+    /// 0: as many as are trusted.
+    package var trustedProxyCount = 0
+    /// Names with an underscore that proxies may send; `*` for all.
+    package var forwarderHeaders = ["SCRIPT_NAME", "PATH_INFO"]
+    package var headerMap = HeaderMap.drop
+
     package var accessLogFile: String?
     /// gunicorn's `%(x)s` atoms, or `json` or `logfmt`.
     package var accessLogFormat = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
@@ -155,6 +171,12 @@ package struct GatewayConfiguration: Sendable {
     package var printsConfiguration = false
 
     package init() {}
+
+    /// gunicorn's.
+    package static let usualSchemeHeaders = [
+        SchemeHeader(name: "X-FORWARDED-PROTOCOL", value: "ssl"),
+        SchemeHeader(name: "X-FORWARDED-PROTO", value: "https"), SchemeHeader(name: "X-FORWARDED-SSL", value: "on"),
+    ]
 
     /// Threads of a worker of class `threads`.
     package var threads: Int { threadsAsked ?? (isSync ? 1 : 8) }

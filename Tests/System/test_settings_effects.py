@@ -288,6 +288,7 @@ GIVEN = ["-b", "127.0.0.1:0", "-b", "unix:@x", "--socket-mode", "660", "-m", "00
          "--env-file", "/dev/null", "--threads", 3, "-k", "sync", "--timeout", 1.5, "--access-logfile", "-",
          "--access-logformat", '%(h)s # "x"\t%(U)s', "--pid", "/tmp/é # pid", "--root-path", "/a/", "--spool-limit", 0,
          "--no-server-header", "--tmp-upload-dir", "/tmp", "--paste-global", "a=b", "--chdir", "/", "--factory",
+         "--forwarded-allow-ips", "10.0.0.0/8,::1", "--trusted-proxy-headers", "forwarded", "--header-map", "refuse",
          "--log-level", "warn", "--lifespan", "off", "--max-requests", 10 ** 15]
 
 

@@ -62,6 +62,7 @@ struct evg_py_call {
 /* Keys and values that every request uses. */
 typedef struct evg_py_names {
     PyObject *request_method, *script_name, *path_info, *query_string, *raw_uri, *remote_addr, *remote_port;
+    PyObject *server_name, *server_port;
     PyObject *server_protocol, *content_length, *http_cookie, *url_scheme, *wsgi_input;
     PyObject *proxy_protocol, *proxy_addr, *proxy_port, *tcp4, *tcp6;
     PyObject *empty, *slash, *http10, *close;

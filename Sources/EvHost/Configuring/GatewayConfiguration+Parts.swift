@@ -27,9 +27,31 @@ extension GatewayConfiguration {
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
+        server.forwarding = forwarding
         server.acceptProxyHeaders(
             v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
         return server
+    }
+
+    /// A list of fields asks for what they say; else the worker class decides, which is uvicorn's or gunicorn's.
+    private var forwarding: ForwardingConfiguration {
+        var forwarding = ForwardingConfiguration()
+        let headers = trustedProxyHeaders ?? [.client, .scheme]
+        if proxyHeaders != false {
+            forwarding.namesClient = proxyHeaders ?? (trustedProxyHeaders != nil || isUvicornWorker)
+            let usual = headers.contains(.scheme) ? Self.usualSchemeHeaders : []
+            forwarding.secureSchemes = (secureSchemeHeaders ?? usual).map { ($0.name, $0.value) }
+            forwarding.fields = TrustedFields(headers.map(\.field))
+            if !forwarding.namesClient { forwarding.fields = .client }
+        }
+        forwarding.trusted = forwardedAllowIPs
+        forwarding.hops = trustedProxyCount
+        // Swift apps and other wires have a name for each name.
+        if workerClass != .swift {
+            forwarding.forwarderNames = forwarderHeaders.map { $0.uppercased() }
+            forwarding.underscores = headerMap.underscores
+        }
+        return forwarding
     }
 
     /// The folders that the environment names, or the one that the operator does.
@@ -61,6 +83,29 @@ extension GatewayConfiguration {
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
+    }
+}
+
+extension ProxyHeader {
+    fileprivate var field: TrustedFields {
+        switch self {
+        case .client: .client
+        case .scheme: []
+        case .host: .host
+        case .port: .port
+        case .prefix: .prefix
+        case .forwarded: .forwarded
+        }
+    }
+}
+
+extension HeaderMap {
+    fileprivate var underscores: ForwardingConfiguration.Underscores {
+        switch self {
+        case .drop: .dropped
+        case .refuse: .refused
+        case .dangerous: .kept
+        }
     }
 }
 

@@ -25,6 +25,9 @@ struct ForeignFlag: Sendable {
         for (flags, name) in aliases { add(flags, .same(name) { text throws(ValueError) in text }, true, to: &table) }
         for (flags, name, transform) in converted { add(flags, .same(name, transform), true, to: &table) }
         for (flags, name, value) in toggles { add(flags, .toggle(name, value), false, to: &table) }
+        add(
+            "--trusted-proxy --trust-proxy", .sameWith("forwarded_allow_ips", other: "proxy_headers", "true"), true,
+            to: &table)
         add("--gevent", .sameWith("worker_connections", other: "worker_class", "gevent"), true, to: &table)
         add("--daemonize -d", .sameWith("errorlog", other: "daemon", "true"), true, to: &table)
         add(agreed, .nothing, false, to: &table)
@@ -69,6 +72,7 @@ struct ForeignFlag: Sendable {
         ("--wsgi-file --module --wsgi --app", "wsgi_app"),
         ("--setenv", "raw_env"), ("--env-files", "env_file"),
         ("--url-path-prefix --url-prefix --mount-point", "root_path"),
+        ("--trust-proxy-header", "trusted_proxy_headers"),
         ("--access-log-fmt --access-log-format", "access_log_format"),
         ("--pidfile --pid-file --safe-pidfile", "pidfile"),
         ("--logto", "errorlog"),
@@ -166,7 +170,7 @@ struct ForeignFlag: Sendable {
         "--master -M --vacuum --die-on-term --enable-threads -T --single-interpreter -i --need-app --thunder-lock "
         + "--strict --no-ipv4 --ipv4 --no-ipv6 --ipv6 --date-header --http-keepalive --http-auto-chunked "
         + "--http1-keep-alive --http1-pipeline-flush --respawn-failed-workers --gevent-monkey-patch --use-colors "
-        + "--no-use-colors --log --no-ws --no-proxy-headers --no-expose-tracebacks --no-log-untrusted-proxy-headers "
+        + "--no-use-colors --log --no-ws --no-expose-tracebacks --no-log-untrusted-proxy-headers "
         + "--no-clear-untrusted-proxy-headers --no-log-socket-errors --asyncore-use-poll --disable-reloading "
         + "--log-to-terminal --enable-sendfile --harakiri-verbose --log-master --no-orphans --auto-procname "
         + "--ignore-sigpipe --ignore-write-errors --disable-write-exception --memory-report --so-keepalive "
@@ -181,7 +185,8 @@ struct ForeignFlag: Sendable {
         + "--reload-tick"
 
     private static let insteadOfSwitches = [
-        ("--proxy-headers --clear-untrusted-proxy-headers --log-untrusted-proxy-headers", noProxy),
+        ("--clear-untrusted-proxy-headers", "let the proxy remove what clients send of them"),
+        ("--log-untrusted-proxy-headers", "write --access-logformat FORMAT, with %({x-forwarded-for}i)s in it"),
         ("--no-date-header", "the Date field is always sent (RFC 9110, 6.6.1)"),
         ("--manage-script-name", "write --root-path PATH"),
         ("--log-socket-errors", "--log-level debug shows clients that left"),
@@ -212,11 +217,8 @@ struct ForeignFlag: Sendable {
                 + "--ping-timeout --websocket_timeout --websocket_connect_timeout --websocket-max-frame-size",
             "WebSocket is not spoken"
         ),
-        (
-            "--trust-proxy --trust-proxy-header --trusted-proxy --trusted-proxy-headers --trusted-proxy-count "
-                + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
-            noProxy
-        ),
+        ("--proxy-headers-host --proxy-headers-port", "let the proxy write X-Forwarded-For"),
+        ("--proxy-mount-point", "write --root-path PATH, or --trusted-proxy-headers x-forwarded-prefix"),
         ("--endpoint", OtherServers.bind),
         ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
@@ -262,7 +264,7 @@ struct ForeignFlag: Sendable {
         ("--application-type", "write --interface NAME"),
         ("--server-name", "each name is served; for the Server field, write --no-server-header"),
         ("--ident", "write --no-server-header"),
-        ("--url-scheme", "let the app set it, as with werkzeug's ProxyFix"),
+        ("--url-scheme", "let the proxy send X-Forwarded-Proto"),
         ("--outbuf-high-watermark", "write --spool-limit BYTES"),
         ("--async", "write --worker-class gevent"),
         ("--reload-ignore-patterns", "write --reload-exclude GLOB"),
@@ -270,8 +272,5 @@ struct ForeignFlag: Sendable {
         ("--log-format", "write --access-logformat FORMAT"),
     ]
 
-    private static let noProxy =
-        "X-Forwarded-* fields are not evaluated: let the app do it, as with werkzeug's ProxyFix or uvicorn's "
-        + "ProxyHeadersMiddleware"
     private static let rotation = "rotate the files with logrotate, and send USR1"
 }

@@ -8,19 +8,6 @@ extension Setting {
         accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the default of proc_name is APP"),
         accepted(
-            "secure_scheme_headers", "", "",
-            harmless: ["x-forwarded-protocol=ssl,x-forwarded-proto=https,x-forwarded-ssl=on"],
-            noProxy),
-        accepted(
-            "forwarded_allow_ips", "--forwarded-allow-ips", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            variable: "FORWARDED_ALLOW_IPS", noProxy),
-        accepted(
-            "forwarder_headers", "--forwarder-headers", "names", harmless: ["script_name,path_info"],
-            "fields whose names have an underscore are dropped"),
-        accepted(
-            "header_map", "--header-map", "name", harmless: ["drop"],
-            "fields whose names have an underscore are dropped"),
-        accepted(
             "uwsgi_allow_ips", "--uwsgi-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
             "the uwsgi protocol is not spoken"),
         // 2 is ssl.PROTOCOL_TLS, the default.
@@ -83,7 +70,6 @@ extension Setting {
             "there are no dirty workers: run long work in a task queue or in a process of its own"),
     ]
 
-    private static let noProxy = "X-Forwarded-* fields of a proxy are passed to the app, and not evaluated"
     private static let noTLS = "TLS is not spoken: let the proxy in front do it"
     private static let noControl = "there is no control socket: the master obeys signals"
 

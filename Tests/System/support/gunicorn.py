@@ -49,10 +49,13 @@ DIFFERENCES = [
     ("usual requests", "get / HTTP/1.1*", ANY, ANY, "every method that is a token is passed on"),
     ("usual requests", "GET http://other*/HTTP_HOST", "h", "other", "the target's host counts (RFC 9112, 3.2.2)"),
     ("usual requests", "POST /*/status", "501 Bad Request", "501 Not Implemented", "the phrase of the code"),
-    ("usual requests", "POST //body/environ/wsgi.url_scheme", "https", "http",
-     "X-Forwarded-* fields are passed to the app and not evaluated"),
     ("usual requests", "POST /chunks*/CONTENT_LENGTH", ABSENT, "3", "the body has arrived, so its length is known"),
     ("limits", "field of 50", "431 Request Header Fields Too Large", "200 OK", "the line's end does not count"),
+    # Fields of proxies
+    ("fields of proxies*", "GET /root*", ANY, ANY, "a SCRIPT_NAME that the path does not begin with has been cut off"),
+    ("fields of proxies*, asgi", "GET /mounted/*/root_path", "", "/mounted", "what SCRIPT_NAME is for WSGI"),
+    ("fields of proxies, dangerous, gthread", "GET /mounted/*/environ/*", ANY, ANY,
+     "SCRIPT_NAME says where the app is only when it comes from a proxy that is trusted"),
     # The sync class
     ("sync", "request 1/connection", "closed", "kept", "a connection costs no worker here, so it is kept"),
     ("sync", "request 1/fields/connection", ["close"], ABSENT, "as the connection is kept"),

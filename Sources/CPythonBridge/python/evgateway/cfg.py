@@ -9,10 +9,7 @@ from . import state, values
 
 # The defaults of gunicorn's settings that are not served.
 DEFAULTS = {
-    "worker_tmp_dir": None, "sendfile": True, "spew": False,
-    "secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
-    "forwarded_allow_ips": ["127.0.0.1", "::1"], "forwarder_headers": ["SCRIPT_NAME", "PATH_INFO"],
-    "header_map": "drop", "protocol": "http",
+    "worker_tmp_dir": None, "sendfile": True, "spew": False, "protocol": "http",
     "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "logconfig": None, "logconfig_dict": {},
     "logconfig_json": None, "syslog": False, "syslog_addr": "udp://localhost:514", "syslog_prefix": None,
     "syslog_facility": "user",
