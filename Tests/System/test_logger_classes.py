@@ -7,9 +7,10 @@ from signal import SIGHUP, SIGUSR1
 
 import pytest
 
+from conftest import PYTHON
 from support import wait
 from support.gateway import ROOT
-from support.pylogs import JSON, MINE, STRUCTLOG, WSGI, listen, records, text_of, until_logged
+from support.pylogs import APP, JSON, MINE, STRUCTLOG, WSGI, listen, records, text_of, until_logged
 
 
 # Logger classes
@@ -46,6 +47,17 @@ def test_line_in_a_form_of_the_server(logs, worker_class):
     server.get("/a", fields=[("User-Agent", 'm"e %s \\')])
     line = json.loads(until_logged(server, "a.log", "\n"))
     assert (line["path"], line["status"], line["user_agent"]) == ("/a", 200, 'm"e %s \\')
+
+
+def test_class_beside_the_app(gateway, tmp_path):
+    """The folder in which the server is started is where it looks, with neither a file nor --pythonpath."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "module.py").write_text(APP)
+    server = gateway("module:wsgi", "--logger-class", "mine.Logger", "--access-logfile", "a.log", "--bind",
+                     "127.0.0.1:0", "--python", PYTHON, "-k", "threads", cwd=tmp_path, bare=True)
+    assert server.get("/").status == 200
+    server.folder = tmp_path
+    until_logged(server, "a.log", "GET / ")
 
 
 def test_structlog(logs):

@@ -13,7 +13,8 @@ from conftest import PYTHON
 from support.package import FOLDER, Package
 
 NAMES = [f"{family}.{kind}" for family in ("gunicorn", "evgateway") for kind in ("error", "access")]
-SETTINGS = {"loglevel": "info", "errorlog": "-", "accesslog": None, "syslog": False, "logconfig": None,
+SETTINGS = {"loglevel": "info", "pythonpath": [], "errorlog": "-",
+            "accesslog": None, "syslog": False, "logconfig": None,
             "logconfig_dict": {}, "logconfig_json": None, "logger_class": None, "proc_name": None,
             "access_log_format": "%(h)s %(r)s %(s)s %(b)s %({x-q}i)s %({wsgi.url_scheme}e)s %(z)s"}
 READ = (200, 5, b"Content-Type: a/b\r\nContent-Length: 5\r\n", 61.25, "1.2.3.4", 9, "http", "", 77, "GET", "/a%20b?c",

@@ -10,9 +10,8 @@ from . import state, values
 # The defaults of gunicorn's settings that are not served.
 DEFAULTS = {
     "worker_tmp_dir": None, "sendfile": True, "spew": False, "protocol": "http",
-    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "logconfig": None, "logconfig_dict": {},
-    "logconfig_json": None, "syslog": False, "syslog_addr": "udp://localhost:514", "syslog_prefix": None,
-    "syslog_facility": "user",
+    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "syslog": False, "syslog_addr": "udp://localhost:514",
+    "syslog_prefix": None, "syslog_facility": "user",
     "disable_redirect_access_to_syslog": False, "statsd_host": None, "statsd_prefix": "", "dogstatsd_tags": "",
     "enable_backlog_metric": False, "keyfile": None, "certfile": None, "ssl_version": 2, "cert_reqs": 0,
     "ca_certs": None, "suppress_ragged_eofs": True, "do_handshake_on_connect": False, "ciphers": None,

@@ -9,7 +9,7 @@ import sys
 
 import _evgateway
 
-from . import accesslog, aliases, cfg, errorlog, glogging, logconfig, state, values
+from . import accesslog, aliases, cfg, errorlog, glogging, locator, logconfig, state, values
 
 # The classes that say what the server does anyway.
 OWN = {None, "", "simple", "gunicorn.glogging.Logger", "evgateway.glogging.Logger", "gunicorn.instrument.statsd.Statsd",
@@ -59,9 +59,16 @@ def entry_point(name):
     raise LookupError(f"{distribution} offers no such logger")
 
 
+def extend_path(settings):
+    """Classes of the app's folder can be named, as it will be when the app is loaded."""
+    path = settings.pythonpath or ""
+    locator.extend_path(path if isinstance(path, str) else ",".join(path))
+
+
 def check(argument):
     """argument: the settings, as [name, value, line]. Answers None, or {"setting", "reason"}. Nothing is configured."""
     settings = cfg.Config.of(values.decode(argument))
+    extend_path(settings)
     try:
         class_of(settings)
         logconfig.names(settings)
@@ -76,6 +83,7 @@ def open(_):
     """Lets the settings in force decide the log. Answers {"level", "note"}, or {"setting", "reason"}; then the log is
     what it was before."""
     settings, former = cfg.Config(), state.logger
+    extend_path(settings)
     if settings.access_log_format in ("json", "logfmt"):
         settings.set("access_log_format", accesslog.FORMAT)
     try:

@@ -1,5 +1,5 @@
-"""gunicorn's logger class that counts in statsd, for subclasses of it. The class itself is not made: the server sends
-the same metrics by its own.
+"""gunicorn's logger class that counts in statsd, for subclasses of it. What gunicorn's counts of requests and of lines
+the server sends by itself; here is what a subclass sends besides.
 
 Law: a datagram that cannot be sent is lost.
 """
@@ -11,7 +11,7 @@ METRICS = {"gauge": "gauge", "counter": "increment", "histogram": "histogram", "
 
 
 class Statsd(Logger):
-    """Counts lines of the log and requests, and sends what a record's extra says: metric, value, mtype."""
+    """Sends what a line's extra says: metric, value, mtype."""
 
     def __init__(self, cfg):
         super().__init__(cfg)
@@ -19,22 +19,6 @@ class Statsd(Logger):
         self.prefix = f"{prefix.rstrip('.')}." if prefix else ""
         self.dogstatsd_tags = cfg.dogstatsd_tags
         self.sock = connected(cfg.statsd_host)
-
-    def critical(self, msg, *args, **kwargs):
-        super().critical(msg, *args, **kwargs)
-        self.increment("gunicorn.log.critical", 1)
-
-    def error(self, msg, *args, **kwargs):
-        super().error(msg, *args, **kwargs)
-        self.increment("gunicorn.log.error", 1)
-
-    def warning(self, msg, *args, **kwargs):
-        super().warning(msg, *args, **kwargs)
-        self.increment("gunicorn.log.warning", 1)
-
-    def exception(self, msg, *args, **kwargs):
-        super().exception(msg, *args, **kwargs)
-        self.increment("gunicorn.log.exception", 1)
 
     def info(self, msg, *args, **kwargs):
         self.log("info", msg, *args, **kwargs)
@@ -49,12 +33,6 @@ class Statsd(Logger):
             getattr(self, METRICS[extra["mtype"]])(name, value)
         if msg:
             super().log(lvl, msg, *args, **kwargs)
-
-    def access(self, resp, req, environ, request_time):
-        super().access(resp, req, environ, request_time)
-        self.timer("gunicorn.request.duration", request_time.total_seconds() * 1000)
-        self.increment("gunicorn.requests", 1)
-        self.increment(f"gunicorn.request.status.{int(str(resp.status).split(None, 1)[0])}", 1)
 
     def gauge(self, name, value):
         self._sock_send(f"{self.prefix}{name}:{value}|g")
