@@ -75,7 +75,7 @@ extension Supervisor {
         listeners?.removeUnclaimedFiles()
         guard let path = configuration.pidFile else { return }
         do throws(SupervisorError) {
-            let own = try PIDFile(claiming: path)
+            let own = try PIDFile(claiming: path, after: handover?.master)
             pidFile?.remove(sparing: own)
             pidFile = own
         } catch {

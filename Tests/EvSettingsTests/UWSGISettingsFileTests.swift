@@ -134,7 +134,8 @@ import Testing
         ("uid = www\ngid = web\numask = 022", ["user=www", "group=web", "umask=022"]),
         ("safe-pidfile = /run/a", ["pidfile=/run/a"]), ("env = A=1\nenv = B=2 3", ["raw_env=[A=1 B=2 3]"]),
         ("listen = 9\nreuse-port\nlimit-post = 7", ["backlog=9", "reuse_port=true", "limit_request_body=7"]),
-        ("reuse-port = off", ["reuse_port=false"]), ("py-autoreload = 1", ["reload=true"]),
+        ("reuse-port = off", ["reuse_port=false"]), ("enable-proxy-protocol = true", ["proxy_protocol=true"]),
+        ("py-autoreload = 1", ["reload=true"]),
         ("py-autoreload = 0", ["reload=false"]),
         ("buffer-size = 32768", ["limit_request_field_size=32768", "limit_request_line=32768"]),
         ("b = 4094", []),
@@ -174,7 +175,7 @@ import Testing
         ),
         ("cheaper = 1", "cheaper: expected a number that is less than processes"),
         ("reload-on-rss = 1G", "reload-on-rss: expected a number of megabytes"),
-        ("touch-reload = a", "touch-reload: the file is not watched: send HUP to reload"),
+        ("touch-reload = a", "touch-reload: files are not watched: send HUP to reload"),
         ("colour = red", "unknown option 'colour' of uWSGI is not taken"),
     ])
     func linesThatAreNotTaken(_ text: String, _ note: String) throws {

@@ -29,7 +29,6 @@ from test_longpoll_deploy import joined
 SANDBOX = ROOT / "Tests" / "System" / "support" / "sandbox.py"
 ENVIRONMENT = {"VIRTUAL_ENV": str(PYTHON.parent.parent), "PYTHONDONTWRITEBYTECODE": "1",
                "PATH": f"{BUILD}:{os.environ['PATH']}"}
-DOCKERFILES = ["Dockerfile", "Dockerfile.from-source"]
 UNITS = ["hello.service", "hello.socket"]
 
 
@@ -270,41 +269,6 @@ def test_procfile_serves_on_the_port_that_is_given(serves, place):
 # Containers
 
 
-@pytest.mark.parametrize("name", DOCKERFILES)
-def test_dockerfile_follows_the_rules(name):
-    assert list(dockerfile.complaints(text(name))) == []
-
-
-@pytest.mark.parametrize("change, complaint", [
-    (("python:3.13-slim-bookworm", "python"), "python has no version"),
-    (("USER 10001", "USER hello"), "it runs as root, or as a user that has no number"),
-    (('CMD ["evgateway"]', "CMD evgateway"), "CMD runs a shell"),
-    (("--no-cache-dir ", ""), "pip leaves its cache"), (("--from=wheel", "--from=built"), "no stage built"),
-    (("apt-get update \\\n    && ", ""), "apt-get wants"), (("EXPOSE", "EXPOSES"), "EXPOSES is unknown here"),
-])
-def test_rules_for_dockerfiles_find_what_is_wrong(change, complaint):
-    found = list(dockerfile.complaints(replaced(text("Dockerfile.from-source"), *change)))
-    assert len(found) == 1 and found[0].startswith(complaint)
-
-
-def test_both_images_are_the_same_in_the_end():
-    ends = [text(name)[text(name).index("\nUSER "):] for name in DOCKERFILES]
-    assert [line for line in ends[0].splitlines() if not line.startswith("#")] == ends[1].splitlines()
-
-
-def test_what_the_images_copy_is_there_and_is_sent_to_the_build():
-    ignore = text("Dockerfile.from-source.dockerignore")
-    for sources, _, stage in dockerfile.copied(dockerfile.stages(text("Dockerfile.from-source"))[-1]):
-        for source in sources if stage is None else []:
-            assert (ROOT / source).exists() and dockerfile.passes(ignore, source)
-    needed = [path.relative_to(ROOT).as_posix() for top in ("Sources", "scripts/wheel.d")
-              for path in (ROOT / top).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    needed += ["Package.swift", "README.md", "scripts/wheel"]  # the wheel's description is the README
-    assert len(needed) > 100 and [path for path in needed if not dockerfile.passes(ignore, path)] == []
-    others = [".build/x", ".venv/bin/python3", ".git/HEAD", "scripts/test"]
-    assert not any(dockerfile.passes(ignore, path) for path in others)
-
-
 def test_command_and_health_check_of_the_image(serves, place):
     stage = dockerfile.stages(text("Dockerfile"))[-1]
     variables, health = dockerfile.variables(stage), dict(stage)["HEALTHCHECK"]
@@ -354,21 +318,6 @@ def test_compose_serves_behind_nginx(serves, place, settings):
 
 
 # Kubernetes
-
-
-@pytest.mark.parametrize("change, complaint", [
-    (("", ""), None),
-    (("periodSeconds: 2", "periodSecond: 2"), "startupProbe: Additional properties are not allowed ('periodSecond'"),
-    (("containerPort: 8000", 'containerPort: "8000"'), "containerPort: '8000' is not of type 'integer'"),
-])
-def test_kubernetes_is_what_its_schema_asks_for(tmp_path, change, complaint):
-    manifest = tmp_path / "kubernetes.yaml"
-    words = text("kubernetes.yaml")
-    manifest.write_text(words if complaint is None else replaced(words, *change))
-    done = subprocess.run([ROOT / ".venv-wheel" / "bin" / "kubernetes-validate", "--strict", manifest],
-                          capture_output=True, text=True)
-    assert (done.returncode == 0) == (complaint is None), done.stdout + done.stderr
-    assert (complaint or "passed for resource deployment/hello") in done.stdout + done.stderr
 
 
 def test_kubernetes_agrees_with_the_image_and_the_settings(serves, settings):

@@ -65,6 +65,9 @@ class Collector:
         return list(self.received)
 
     def close(self):
+        """Idempotent."""
+        if self.selector.get_map() is None:
+            return
         self.waker.close()
         if self.thread:
             self.thread.join(10)

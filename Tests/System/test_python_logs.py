@@ -61,6 +61,35 @@ def test_every_answer_is_a_record(logs, worker_class):
     assert statuses == ["400", "414", *["200"] * 50]
 
 
+COUNTS = """
+import sys
+from evgateway import logqueue
+
+calls, drain = [], logqueue.drain
+logqueue.drain = lambda: calls.append(drain())
+
+def told():
+    return f"{len(calls)} {'evgateway.pylog' in sys.modules}".encode()
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [told()]
+
+async def asgi(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": told()})
+"""
+
+
+@pytest.mark.parametrize("worker_class", ALL)
+def test_without_a_configuration_no_request_calls_python_for_a_log(logs, worker_class):
+    files = {"module.py": COUNTS}
+    server = listen(logs(worker_class, "errorlog = 'e.log'\naccesslog = 'a.log'\n", "--lifespan", "off", files=files),
+                    "e.log")
+    answers = {server.get("/").body for _ in range(20)}
+    assert answers == {b"0 False"} and text_of(server.folder / "a.log").count("GET /") >= 19
+
+
 INI = """
 [loggers]
 keys = root, error, access
