@@ -9,7 +9,8 @@ from .gateway import ROOT
 FOLDER = ROOT / "Sources" / "CPythonBridge" / "python"
 
 KNOWN = {**dict.fromkeys(["bind", "workers", "threads", "timeout", "loglevel", "reload", "worker_class", "raw_env",
-                          "logconfig_dict", "host", "port", "accesslog", "keepalive", "factory", "asgi_lifespan"],
+                          "logconfig_dict", "host", "port", "accesslog", "keepalive", "factory", "asgi_lifespan",
+                          "proxy_headers"],
                          "setting"),
          **dict.fromkeys(["on_starting", "when_ready", "pre_fork", "post_fork", "child_exit", "worker_int",
                           "nworkers_changed", "pre_request", "post_request", "on_dirty_starting"], "hook"),
