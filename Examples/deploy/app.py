@@ -7,8 +7,8 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 app = Flask(__name__)
-# evgateway passes X-Forwarded-* on and believes none of it. This line believes the last proxy's. Leave it out where
-# clients connect without one: they could then claim any address.
+# Believes what the last proxy says of the client's address and the scheme, under any server; evgateway does it without
+# this line, with --proxy-headers. Leave it out where clients connect without a proxy: they could claim any address.
 app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)
 
 

@@ -11,6 +11,9 @@
 static timer_t abort_timer, kill_timer;
 static struct itimerspec until_abort, until_kill;
 static volatile sig_atomic_t is_orphan;
+// Far from SIGRTMIN, where apps and libraries take theirs.
+static int signal_number;
+static pid_t parent_process;
 
 static struct itimerspec once_after(double seconds) {
     struct itimerspec setting = {0};
@@ -36,14 +39,20 @@ static int make_timer(timer_t *timer, int number) {
 }
 
 int evg_end_after_parent(pid_t parent, double seconds) {
-    // Far from SIGRTMIN, where apps and libraries take theirs.
-    const int number = SIGRTMAX - 2;
+    signal_number = SIGRTMAX - 2;
+    parent_process = parent;
     struct sigaction action = {.sa_handler = parent_has_ended, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigfillset(&action.sa_mask);
     until_abort = once_after(seconds);
     until_kill = once_after(seconds + 1);
     if (make_timer(&abort_timer, SIGABRT) || make_timer(&kill_timer, SIGKILL)) return -errno;
-    if (sigaction(number, &action, NULL) || prctl(PR_SET_PDEATHSIG, number)) return -errno;
-    if (getppid() != parent) raise(number);
+    if (sigaction(signal_number, &action, NULL)) return -errno;
+    return evg_expect_parents_end();
+}
+
+int evg_expect_parents_end(void) {
+    if (!parent_process) return 0;
+    if (prctl(PR_SET_PDEATHSIG, signal_number)) return -errno;
+    if (getppid() != parent_process) raise(signal_number);
     return 0;
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,11 +33,6 @@ int evg_accept(int listener, evg_peer *peer) {
         peer->family = AF_INET6;
         peer->port = ntohs(from.v6.sin6_port);
         memcpy(peer->bytes, &from.v6.sin6_addr, 16);
-    }
-    if (peer->family) {
-        int one = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     }
     return fd;
 }

@@ -2,6 +2,7 @@
 #ifndef EVG_CLASSES_H
 #define EVG_CLASSES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -74,6 +75,17 @@ static inline size_t evg_find_invisible(const uint8_t *bytes, size_t from, size_
     while (from < end && bytes[from] >= 0x20 && bytes[from] < 0x7f)
         from++;
     return from;
+}
+
+/// Whether a name of at least one byte has an underscore. `room`: bytes that may be read from `name` on.
+static inline bool evg_has_underscore(const uint8_t *name, size_t count, size_t room)
+{
+#ifdef EVG_HAS_SCAN16
+    if (count <= 16 && room >= 16)
+        return (evg_underscores16(name) & (~UINT64_C(0) >> (64 - EVG_SCAN16_BITS * count))) != 0;
+#endif
+    (void)room;
+    return memchr(name, '_', count) != NULL;
 }
 
 /// One past the token that starts at `from`.

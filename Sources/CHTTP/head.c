@@ -347,6 +347,7 @@ static inline enum evg_result scan_fields(struct evg_head *head, const uint8_t *
         if (result != EVG_DONE)
             return result;
         note_field(head, base + field.name.start, base + field.value.start, &field);
+        head->has_underscore |= evg_has_underscore(base + field.name.start, field.name.count, count - line);
         if (whole && head->field_count < capacity)
             fields[head->field_count] = field;
         head->field_count++;

@@ -55,8 +55,54 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
             && (is_http11 || (scan->connection & EVG_OPTION_KEEP_ALIVE)),
         .upgrades = is_http11 && scan->upgrades > 0 && (scan->connection & EVG_OPTION_UPGRADE),
         .is_head = scan->method.count == 4 && memcmp(copy + scan->method.start, "HEAD", 4) == 0,
+        .has_underscore = scan->has_underscore,
     };
     if (scan->has_scheme)
         replace_host(head, fields, copy);
     return head;
+}
+
+size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_count)
+{
+    return sizeof *head + ((size_t)head->field_count + 1) * sizeof(struct evg_field) + head->byte_count
+        + sizeof host_name + host_count;
+}
+
+evg_request_head *evg_request_head_copy(void *memory, const evg_request_head *head, const bool *kept,
+                                        const uint8_t *host, size_t host_count)
+{
+    evg_request_head *copy = memory;
+    struct evg_field *fields = (struct evg_field *)(copy + 1);
+    uint8_t *bytes = (uint8_t *)(fields + head->field_count + 1);
+    *copy = *head;
+    copy->bytes = bytes;
+    copy->fields = fields;
+    copy->field_count = 0;
+    copy->has_underscore = false;
+    memcpy(bytes, head->bytes, head->byte_count + sizeof host_name);
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        if (kept && !kept[i])
+            continue;
+        fields[copy->field_count++] = head->fields[i];
+        struct evg_slice name = head->fields[i].name;
+        copy->has_underscore |= memchr(bytes + name.start, '_', name.count) != NULL;
+    }
+    if (host_count > 0) {
+        uint32_t start = head->byte_count + (uint32_t)sizeof host_name;
+        memcpy(bytes + start, host, host_count);
+        copy->authority = (struct evg_slice){ start, (uint32_t)host_count };
+        replace_host(copy, fields, bytes);
+    }
+    return copy;
+}
+
+bool evg_request_head_may_have(const evg_request_head *head, const evg_names *names)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        struct evg_slice name = head->fields[i].name;
+        uint32_t length = name.count < 63 ? name.count : 63;
+        if ((names->lengths >> length & 1) && (names->letters >> (head->bytes[name.start] & 31) & 1))
+            return true;
+    }
+    return false;
 }

@@ -41,6 +41,12 @@ static inline uint64_t evg_unusual16(const uint8_t *bytes)
     return evg_mask(usual) ^ 0xffff;
 }
 
+static inline uint64_t evg_underscores16(const uint8_t *bytes)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    return evg_mask(_mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
+}
+
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 #include <arm_neon.h>
 #define EVG_HAS_SCAN16 1
@@ -70,6 +76,11 @@ static inline uint64_t evg_unusual16(const uint8_t *bytes)
     uint8x16_t usual = vorrq_u8(vcleq_u8(letter, vdupq_n_u8(25)), vceqq_u8(v, vdupq_n_u8('-')));
     usual = vorrq_u8(usual, vcleq_u8(vsubq_u8(v, vdupq_n_u8('0')), vdupq_n_u8(9)));
     return evg_mask(vmvnq_u8(usual));
+}
+
+static inline uint64_t evg_underscores16(const uint8_t *bytes)
+{
+    return evg_mask(vceqq_u8(vld1q_u8(bytes), vdupq_n_u8('_')));
 }
 #endif
 

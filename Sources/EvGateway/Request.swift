@@ -36,7 +36,8 @@ public struct Request: Sendable {
     /// The query, percent-encoded and without its question mark; nil when there is none.
     public var query: String? { head.hasQuery ? head.string(head.query) : nil }
 
-    /// Host and port that the request is for, from the target or the `Host` field.
+    /// Host and port that the request is for, from the target or the `Host` field; as a proxy says, where
+    /// `--trusted-proxy-headers` names `X-Forwarded-Host` or `Forwarded`.
     public var authority: String { head.string(head.authority) }
 
     /// The value of a header field; several lines of one name are joined by a comma. Nil when there is none.
@@ -64,6 +65,22 @@ public struct Request: Sendable {
 
     /// The address of the connection's other end, often a proxy; empty for a unix socket.
     public var remoteAddress: String { exchange.peer.host }
+
+    /// The address of the client, as the proxies in front say where they are trusted (`--forwarded-allow-ips`), else
+    /// ``remoteAddress``. Empty where a proxy hides it.
+    ///
+    /// It is what `X-Forwarded-For` says of the hop on the right that is no trusted proxy; what a client itself writes
+    /// on the left of that is not looked at. `--trusted-proxy-headers forwarded` takes it from `Forwarded` (RFC 7239)
+    /// instead, and `--no-proxy-headers` always gives ``remoteAddress``.
+    public var clientAddress: String { exchange.client.address }
+
+    /// The scheme with which the client has asked, `http` or `https`: that of the connection, unless a trusted proxy
+    /// has sent `X-Forwarded-Proto` or another field of `secure_scheme_headers`.
+    public var scheme: String { exchange.client.scheme.description }
+
+    /// The path that a trusted proxy has cut off (`X-Forwarded-Prefix`, with `--trusted-proxy-headers`) and that links
+    /// need before their own; empty for none. It begins with a slash and does not end with one.
+    public var pathPrefix: String { exchange.client.prefix }
 
     private func matches(_ field: FieldSlice, _ name: HTTPField.Name) -> Bool {
         let canonical = name.canonicalName.utf8

@@ -24,6 +24,8 @@ package enum BindAddress: Equatable, Sendable {
     case abstract(name: String)
     /// A listening socket that the process has inherited, e.g. from systemd.
     case inherited(fileDescriptor: Int32)
+    /// Such a socket by the name that systemd has for it.
+    case named(String)
 
     package static let defaultPort: UInt16 = 8000
 
@@ -34,19 +36,22 @@ package enum BindAddress: Equatable, Sendable {
         case .unix(let path): "unix:\(path)"
         case .abstract(let name): "unix:@\(name)"
         case .inherited(let descriptor): "fd://\(descriptor)"
+        case .named(let name): "fd://\(name)"
         }
     }
 
     /// Reads `HOST:PORT`, `[IPV6]:PORT`, `:PORT` (every IPv4 address), `HOST` (port 8000), each also after `tcp://`;
-    /// `unix:PATH`, `unix:@NAME`, `fd://N`.
+    /// `unix:PATH`, `unix:@NAME`, `fd://N`, `fd://NAME`.
     package init(parsing text: String) throws(BindAddressError) {
         if let rest = text.removing(prefix: "unix:") {
             self = try Self.unixAddress(rest.removing(prefix: "//") ?? rest, text)
         } else if let rest = text.removing(prefix: "fd://") {
-            guard rest.allSatisfy(\.isASCIIDigit), let number = Int32(rest) else {
-                throw BindAddressError(text, "fd:// wants the number of a descriptor")
+            let isName = rest.first.map { $0.isASCII && $0.isLetter } ?? false
+            guard isName || rest.allSatisfy(\.isASCIIDigit) && Int32(rest) != nil else {
+                throw BindAddressError(
+                    text, "fd:// wants the number of a descriptor, or a name that systemd has for it")
             }
-            self = .inherited(fileDescriptor: number)
+            self = Int32(rest).map { .inherited(fileDescriptor: $0) } ?? .named(String(rest))
         } else {
             self = try Self.tcpAddress(text.removing(prefix: "tcp://") ?? text[...], text)
         }
@@ -118,6 +123,7 @@ extension BindAddress: CustomStringConvertible {
         case .unix(let path): "unix:\(path)"
         case .abstract(let name): "unix:@\(name)"
         case .inherited(let fileDescriptor): "fd://\(fileDescriptor)"
+        case .named(let name): "fd://\(name)"
         }
     }
 }

@@ -72,9 +72,9 @@ extension ListeningSocket {
         return ListeningSocket(descriptor.release(), address, name, file: nil)
     }
 
-    /// The mode of the file is what the process's umask leaves of 0777, as bind(2) makes it.
+    /// Without an option, the mode of the file is what the process's umask leaves of 0777, as bind(2) makes it.
     static func openUnix(
-        _ address: BindAddress, path: String, backlog: Int32, mode: Int?
+        _ address: BindAddress, path: String, backlog: Int32, _ options: ListeningOptions
     ) throws(BindAddressError) -> ListeningSocket {
         let descriptor = try Descriptor(family: AF_UNIX, for: address)
         let attempt = { (number: Int32) in
@@ -89,12 +89,19 @@ extension ListeningSocket {
         guard code == 0 else { throw address.failure(code) }
         let file = FileIdentity(of: path)
         // Before listen: until then nobody can connect, whatever the umask has left open.
-        guard mode.map({ chmod(path, mode_t($0)) }) ?? 0 == 0, listen(descriptor.number, backlog) == 0 else {
+        guard setFile(path, options), listen(descriptor.number, backlog) == 0 else {
             let failure = address.failure(errno)
             unlink(path)
             throw failure
         }
         return ListeningSocket(descriptor.release(), address, SocketName(path, 0, isUnix: true), file: file)
+    }
+
+    /// Returns false, with `errno`, if owner or mode cannot be given to the file.
+    static func setFile(_ path: String, _ options: ListeningOptions) -> Bool {
+        let (owner, nobody) = (options.fileOwner, UInt32.max)
+        if owner != FileOwner(), lchown(path, owner.user ?? nobody, owner.group ?? nobody) != 0 { return false }
+        return options.fileMode.map { chmod(path, mode_t($0)) } ?? 0 == 0
     }
 
     /// Why `path` cannot be used, as text; nil if it is free, or holds a socket file that no server answers on.

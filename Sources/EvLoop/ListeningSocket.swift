@@ -39,21 +39,26 @@ package struct ListeningSocket: Sendable {
     /// - Parameters:
     ///   - backlog: the connections that the kernel queues for accept(2); it caps them at `somaxconn`.
     ///   - reusePort: sets SO_REUSEPORT, so that one address can have several sockets. TCP only.
-    ///   - mode: of the socket file; nil leaves it as the umask makes it.
+    ///   - options: what it and its connections have.
     /// - Throws: why the address cannot be used, as text for the user.
     package static func open(
-        _ address: BindAddress, backlog: Int32, reusePort: Bool = false, mode: Int? = nil
+        _ address: BindAddress, backlog: Int32, reusePort: Bool = false, options: ListeningOptions = ListeningOptions()
     ) throws(BindAddressError) -> ListeningSocket {
-        switch address {
-        case .tcp(let host, let port):
-            try openTCP(address, host: host, port: port, backlog: backlog, reusePort: reusePort)
-        case .unix(let path):
-            try openUnix(address, path: path, backlog: backlog, mode: mode)
-        case .abstract(let name):
-            try openAbstract(address, name: name, backlog: backlog)
-        case .inherited(let fileDescriptor):
-            try adopt(address, fileDescriptor)
-        }
+        let socket =
+            switch address {
+            case .tcp(let host, let port):
+                try openTCP(address, host: host, port: port, backlog: backlog, reusePort: reusePort)
+            case .unix(let path):
+                try openUnix(address, path: path, backlog: backlog, options)
+            case .abstract(let name):
+                try openAbstract(address, name: name, backlog: backlog)
+            case .inherited(let fileDescriptor):
+                try adopt(address, fileDescriptor)
+            case .named(let name):
+                throw BindAddressError(address.description, "systemd has passed no socket with the name \(name)")
+            }
+        socket.set(options.tcp)
+        return socket
     }
 
     /// Takes over a socket that another process has opened for this address and passed on.
@@ -68,8 +73,11 @@ package struct ListeningSocket: Sendable {
     }
 
     /// Opens another socket on the same address and port. This one must have been opened with `reusePort`.
-    package func openSibling(backlog: Int32) throws(BindAddressError) -> ListeningSocket {
-        let sibling = try Self.open(.tcp(host: localAddress, port: port), backlog: backlog, reusePort: true)
+    package func openSibling(
+        backlog: Int32, options: ListeningOptions = ListeningOptions()
+    ) throws(BindAddressError) -> ListeningSocket {
+        let sibling = try Self.open(
+            .tcp(host: localAddress, port: port), backlog: backlog, reusePort: true, options: options)
         return ListeningSocket(
             sibling.fileDescriptor, address, SocketName(localAddress, port, isUnix: false), file: nil)
     }
@@ -90,10 +98,10 @@ package struct ListeningSocket: Sendable {
         return Int(info.tcpi_unacked)
     }
 
-    /// Changes the mode of the socket file, unless another file has taken its path since.
-    package func setFileMode(_ mode: Int) {
+    /// Changes the owner and the mode of the socket file, unless another file has taken its path since.
+    package func setFile(_ options: ListeningOptions) {
         guard let file, case .unix(let path) = address, FileIdentity(of: path) == file else { return }
-        chmod(path, mode_t(mode))
+        _ = Self.setFile(path, options)
     }
 
     /// Removes the socket file, unless another file has taken its path since.

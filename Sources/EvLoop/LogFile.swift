@@ -56,11 +56,12 @@ package final class LogFile {
         return [fileDescriptor]
     }
 
-    /// Opens the path again: after a log rotation, the new file is written. Does nothing for a standard stream.
+    /// Opens the path again: after a log rotation, the new file is written. Of a standard stream, what it is now is
+    /// written, which a daemon has changed.
     ///
     /// When the path cannot be opened the old file stays in use and the error is thrown.
     package func reopen() throws(SystemError) {
-        guard ownsDescriptor else { return }
+        guard ownsDescriptor else { return followStandard() }
         let fresh = try Self.open(path)
         defer { _ = close(fresh) }
         retry()
@@ -69,6 +70,22 @@ package final class LogFile {
         way = Self.way(of: fileDescriptor)
         isTorn = false
         lost.add(queue.removeTornLine(), EAGAIN)
+    }
+
+    private func followStandard() {
+        switch way {
+        case .file where Self.kind(of: fileDescriptor) == S_IFREG,
+            .socket where Self.kind(of: fileDescriptor) == S_IFSOCK:
+            return
+        case .nonBlocking(let own):
+            guard DescriptorIdentity(of: own) != DescriptorIdentity(of: fileDescriptor) else { return }
+            retry()
+            guard case .nonBlocking(let fresh) = Self.way(ofStandard: fileDescriptor) else { return }
+            _ = dup2(fresh, own)
+            _ = fcntl(own, F_SETFD, FD_CLOEXEC)
+            _ = close(fresh)
+        case .file, .socket, .shared: way = Self.way(ofStandard: fileDescriptor)
+        }
     }
 
     /// Writes the bytes, whole lines. Returns at once.

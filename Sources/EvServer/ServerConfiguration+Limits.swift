@@ -1,3 +1,5 @@
+package import EvLoop
+import GatewayProtocols
 import HTTP1
 
 extension ServerConfiguration {
@@ -6,5 +8,15 @@ extension ServerConfiguration {
         limits.requestLine = requestLine
         limits.fieldCount = fieldCount
         limits.fieldSize = fieldSize
+    }
+
+    /// Lets connections begin with a PROXY header of these versions.
+    ///
+    /// - Parameter senders: from whom one is taken, beside peers of Unix sockets.
+    package mutating func acceptProxyHeaders(v1: Bool, v2: Bool, from senders: AddressSet) {
+        proxyVersions = []
+        if v1 { proxyVersions.insert(.v1) }
+        if v2 { proxyVersions.insert(.v2) }
+        proxySenders = senders
     }
 }

@@ -1,3 +1,5 @@
+package import EvLoop
+package import GatewayProtocols
 package import HTTP1
 
 /// What a worker allows and how long it waits. Times are seconds; 0 turns a limit in time off.
@@ -28,6 +30,9 @@ package struct ServerConfiguration: Sendable {
     /// How long idle keep-alive connections may still send a request to a worker that is leaving.
     package var drainIdleGrace = 1.0
 
+    /// Whom to believe in what is said of clients.
+    package var forwarding = ForwardingConfiguration()
+
     /// Requests after which the worker retires, 0 for never, and the random extra on top.
     package var maxRequests = 0
     package var maxRequestsJitter = 0
@@ -47,6 +52,11 @@ package struct ServerConfiguration: Sendable {
     package var inputBuffer = 65_536
     /// Bytes of an unread body, and of its chunks' framing, that are swallowed to keep a connection alive.
     package var drainLimit = 65_536
+
+    /// The versions of the PROXY header that a connection may begin with; none: it begins with a request.
+    package var proxyVersions: ProxyHeader.Versions = []
+    /// Who may send one.
+    package var proxySenders = AddressSet()
 
     package init() {}
 }

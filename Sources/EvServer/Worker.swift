@@ -14,6 +14,7 @@ package final class Worker {
     let loop: EventLoop
     let application: any Application
     let slot: ScoreboardSlot
+    let forwarding: ForwardingRules
     let accessLog: AccessLog?
     let spool: Spool
     var outputSpools: OutputSpools
@@ -39,6 +40,8 @@ package final class Worker {
     private(set) var requestDeadlines: RequestDeadlines!
     /// Made for the first client that sends a FIN while its request runs.
     private(set) var departures: Departures?
+    /// Nil where connections do not begin with a PROXY header.
+    let proxyHeaders: ProxyHeaders?
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
@@ -85,6 +88,7 @@ package final class Worker {
         self.configuration = configuration
         self.application = application
         self.slot = slot
+        forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
@@ -96,6 +100,7 @@ package final class Worker {
         spool = Spool(configuration.spool, logger)
         outputSpools = OutputSpools(configuration, logger)
         parser = RequestParser(limits: configuration.limits)
+        proxyHeaders = ProxyHeaders(configuration)
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
         keepsConnections = configuration.keepAliveTimeout > 0
@@ -353,18 +358,5 @@ package final class Worker {
             for connection in connections { connection.flushDeferred() }
         }
         accessLog?.flush()
-    }
-}
-
-/// A listening socket, shared by the connections that came from it, and what is spoken on them at first.
-package final class Listener: Sendable {
-    let socket: ListeningSocket
-    let stage: Worker.Stage
-
-    package init(
-        _ socket: ListeningSocket, stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) }
-    ) {
-        self.socket = socket
-        self.stage = stage
     }
 }

@@ -53,10 +53,18 @@ package struct CommandLine: Equatable, Sendable {
                 applicationArguments = Array(words[(index + 1)...])
                 break
             } else if word.hasPrefix("--") {
-                try readLong(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
+                if let alone = Self.alone(word, before: index + 1 < words.count ? words[index + 1] : nil) {
+                    add(alone.setting, .text(alone.value), alone.flag)
+                } else {
+                    try readLong(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
+                }
             } else if word.hasPrefix("-"), word != "-" {
                 try readShort(word) { flag, dashes throws(ConfigurationError) in try next(flag, dashes: dashes) }
             } else {
+                let previous = index > 0 ? words[index - 1] : nil
+                if let complaint = OtherServers.complaint(app: word, after: previous) {
+                    throw ConfigurationError(reason: complaint)
+                }
                 try readApplication(word, at: index)
             }
             index += 1
@@ -118,6 +126,17 @@ package struct CommandLine: Equatable, Sendable {
         }
     }
 
+    /// A flag that stands without its value, as argparse allows it with `nargs="?"`.
+    private static func alone(
+        _ word: String, before next: String?
+    ) -> (setting: Setting, value: String, flag: String)? {
+        guard let flag = try? completed(word), let setting = Setting.byFlag[flag]?.setting,
+            let alone = setting.kind.alone
+        else { return nil }
+        if let next, (setting.kind.words + alone.otherWords).contains(next.lowercased()) { return nil }
+        return (setting, alone.value, flag)
+    }
+
     /// `-w 4`, `-w4`, `-Rw4`.
     private mutating func readShort(_ word: String, _ next: Next) throws(ConfigurationError) {
         var rest = word.dropFirst()
@@ -135,9 +154,8 @@ package struct CommandLine: Equatable, Sendable {
                 if rest.first == "=" { rest.removeFirst() }
                 let value = rest.isEmpty ? try next(flag, row.setting.kind.takesDashes) : String(rest)
                 rest = ""
-                if flag == "-w", value.contains(":") {
-                    // uWSGI's `-w` is the module.
-                    throw ConfigurationError(flag, reason: "'\(value)' is no number of workers; as APP, write it alone")
+                if let complaint = OtherServers.complaint(flag, value) {
+                    throw ConfigurationError(flag, reason: complaint)
                 }
                 add(row.setting, .text(value), row.setting.label)
             } else if let foreign = ForeignFlag.all[flag] {

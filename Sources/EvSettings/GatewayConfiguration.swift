@@ -29,10 +29,18 @@ package struct GatewayConfiguration: Sendable {
     /// Together they stand for one bind address.
     package var host: String?
     package var port: Int?
-    /// Mode of the files of Unix sockets; nil: as the umask makes it.
+    /// Mode of the files of Unix sockets; nil: what `umask` leaves of 0777.
     package var socketMode: Int?
+    /// `USER`, `USER:GROUP` or `:GROUP` of these files; nil: `user` and `group`.
+    package var socketOwner: String?
+    package var tcpKeepAlive: TCPKeepAlive?
+    package var tcpUserTimeout = 0.0
+    package var deferAccept = 0.0
     package var backlog = 2048
     package var reusePort = false
+    /// PROXY headers, and who may send them.
+    package var proxyProtocol = ProxyProtocol.off
+    package var proxySenders = AddressSet.loopback
 
     package var workers = 1
     package var workerClass = WorkerClass.auto
@@ -87,6 +95,22 @@ package struct GatewayConfiguration: Sendable {
     package var lifespan = Lifespan.auto
     package var asgiLoop = ASGILoop.auto
 
+    /// Proxies that are believed.
+    package var forwardedAllowIPs = AddressSet.loopback
+    /// Nil for the usual ones.
+    package var secureSchemeHeaders: [SchemeHeader]?
+    /// Whether the client that proxies name is the app's; nil for what the worker class has.
+    package var proxyHeaders: Bool?
+    /// The worker class was asked for by uvicorn's name.
+    package var isUvicornWorker = false
+    /// The fields that proxies write; nil for the usual two.
+    package var trustedProxyHeaders: [ProxyHeader]?
+    /// 0: as many as are trusted.
+    package var trustedProxyCount = 0
+    /// Names with an underscore that proxies may send; `*` for all.
+    package var forwarderHeaders = ["SCRIPT_NAME", "PATH_INFO"]
+    package var headerMap = HeaderMap.drop
+
     package var accessLogFile: String?
     /// gunicorn's `%(x)s` atoms, or `json` or `logfmt`.
     package var accessLogFormat = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
@@ -109,9 +133,31 @@ package struct GatewayConfiguration: Sendable {
     package var dogstatsdTags = ""
     package var measuresBacklog = false
 
+    /// What the app prints goes to the error log's file.
+    package var capturesOutput = false
+    /// Of Python's logging; see `asksForPythonLog`.
+    package var loggerClass: String?
+    package var logConfigFile: String?
+    package var logConfigJSONFile: String?
+    package var logConfigTable: [SettingValue.Entry] = []
+
     package var pidFile: String?
     /// nil: that of the process that starts the server.
     package var umask: Int?
+    /// Of the workers, by name or number; nil: that of the process that starts the server.
+    package var user: String?
+    package var group: String?
+    package var initializesGroups = false
+    package var isDaemon = false
+    /// A daemon keeps standard output and standard error.
+    package var keepsStreams = false
+    /// In the titles of the processes; nil: the app's.
+    package var processName: String?
+    package var cpuAffinity: CPUAffinity?
+    /// What `user`, `group` and `initializesGroups` stand for on this machine, found out by the master; nil: no change.
+    package var workerUser: Credentials?
+    /// The same of `socketOwner`.
+    package var socketFileOwner = FileOwner()
     package var sendsServerHeader = true
     package var checkOnly = false
 
@@ -125,6 +171,12 @@ package struct GatewayConfiguration: Sendable {
     package var printsConfiguration = false
 
     package init() {}
+
+    /// gunicorn's.
+    package static let usualSchemeHeaders = [
+        SchemeHeader(name: "X-FORWARDED-PROTOCOL", value: "ssl"),
+        SchemeHeader(name: "X-FORWARDED-PROTO", value: "https"), SchemeHeader(name: "X-FORWARDED-SSL", value: "on"),
+    ]
 
     /// Threads of a worker of class `threads`.
     package var threads: Int { threadsAsked ?? (isSync ? 1 : 8) }

@@ -13,7 +13,9 @@ package struct Hook: Sendable {
         served("on_reload", "server", "In the master after HUP, before new workers are started."),
         served("when_ready", "server", "In the master when it listens, before it starts workers."),
         served("pre_fork", "server, worker", "In the master, before a worker is forked."),
-        served("post_fork", "server, worker", "In a worker, after the fork and before the app is loaded."),
+        served(
+            "post_fork", "server, worker",
+            "In a worker, after the fork and before the app is loaded; still as the user of the master."),
         served("post_worker_init", "worker", "In a worker, when the app is loaded."),
         served("worker_int", "worker", "In a worker that INT or QUIT ends."),
         served("worker_abort", "worker", "In a worker that is ended because it hangs, if its loop still turns."),

@@ -14,10 +14,19 @@ package struct Kind: Sendable {
 
     package enum Completion: Sendable { case nothing, file, folder }
 
+    /// What the flag of a value means without one. The word behind it is the value only if it is one of those known.
+    package struct Alone: Sendable {
+        let value: String
+        /// Beside the words to choose from.
+        let otherWords: [String]
+    }
+
     package let shape: Shape
     /// The words to choose from; empty if others are possible.
     package let words: [String]
     package let completion: Completion
+    /// Nil where a value has to follow.
+    package let alone: Alone?
     /// For the documentation: `1 to 1024`.
     package let range: String
     /// Words that begin with a dash can be the value on a command line: `--workers -1` is an error about -1.
@@ -32,12 +41,14 @@ package struct Kind: Sendable {
 
     init(
         _ shape: Shape, words: [String] = [], completion: Completion = .nothing, range: String = "",
-        takesDashes: Bool = false, reset: @escaping @Sendable (inout GatewayConfiguration) -> Void = { _ in },
+        alone: Alone? = nil, takesDashes: Bool = false,
+        reset: @escaping @Sendable (inout GatewayConfiguration) -> Void = { _ in },
         show: @escaping @Sendable (GatewayConfiguration) -> SettingValue, set: @escaping Set
     ) {
         self.shape = shape
         self.words = words
         self.completion = completion
+        self.alone = alone
         self.range = range
         self.takesDashes = takesDashes
         self.reset = reset

@@ -22,7 +22,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, application, python, logging, process, development, gunicorn
+        case binding, workers, times, sizes, proxies, application, python, logging, process, development, gunicorn
 
         package var title: String {
             switch self {
@@ -30,6 +30,7 @@ package struct Setting: Sendable {
             case .workers: "Workers"
             case .times: "Time limits"
             case .sizes: "Size limits"
+            case .proxies: "Behind proxies"
             case .application: "Application"
             case .python: "Python"
             case .logging: "Logging"
@@ -89,7 +90,7 @@ package struct Setting: Sendable {
     /// The default, as text for the help; nil where there is none.
     package var standard: String? {
         switch kind.show(GatewayConfiguration()) {
-        case .none, .boolean(false), .text(""), .list([]): nil
+        case .none, .boolean(false), .text(""), .list([]), .table([]): nil
         case let value: value.plainText
         }
     }
@@ -105,7 +106,7 @@ extension SettingValue {
         case .number(let value): value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
         case .boolean(let value): value ? "true" : "false"
         case .list(let values): values.map(\.plainText).joined(separator: ",")
-        case .table(let entries): entries.map { "\($0.name)=\($0.value.plainText)" }.joined(separator: ",")
+        case .table(let entries): entries.map { "\($0.name)=\($0.value.plainText)" }.joined(separator: ", ")
         }
     }
 }

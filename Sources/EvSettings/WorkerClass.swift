@@ -29,6 +29,11 @@ package enum WorkerClass: String, CaseIterable, Sendable {
     /// meanwhile.
     static func isSync(_ text: String) -> Bool { syncNames.contains(text) }
 
+    /// uvicorn evaluates what proxies say of the client, and gunicorn does not.
+    static func isUvicorn(_ text: String) -> Bool {
+        text.hasPrefix("uvicorn.workers.") || text.hasPrefix("uvicorn_worker.")
+    }
+
     private static let syncNames: Set = ["sync", "egg:gunicorn#sync", "gunicorn.workers.sync.SyncWorker"]
 
     /// Names that gunicorn's configurations use, also as dotted paths and egg references.

@@ -28,7 +28,7 @@ package struct ListenerSet {
     }
 
     private var backlog: Int32
-    private var socketMode: Int?
+    private var options: ListeningOptions
     private let reusePort: Bool
     /// In the order of the configuration.
     private var current: [Listener] = []
@@ -43,10 +43,11 @@ package struct ListenerSet {
     ///
     /// - Throws: for the first that cannot be used; the others are closed then, and their files removed.
     package init(
-        _ addresses: [BindAddress], backlog: Int32, reusePort: Bool, socketMode: Int? = nil, handover: Handover? = nil
+        _ addresses: [BindAddress], backlog: Int32, reusePort: Bool, options: ListeningOptions = ListeningOptions(),
+        handover: Handover? = nil
     ) throws(BindAddressError) {
         self.backlog = backlog
-        self.socketMode = socketMode
+        self.options = options
         self.reusePort = reusePort
         var handed = handover?.sockets ?? []
         var opened: [Listener] = []
@@ -54,10 +55,10 @@ package struct ListenerSet {
             if let listener = try takeOver(address, from: &handed) { opened.append(listener) }
         }
         current = opened
-        _ = try change(to: addresses, backlog: backlog, socketMode: socketMode, nextAge: 0)
+        _ = try change(to: addresses, backlog: backlog, options: options, nextAge: 0)
         if handover != nil {
             setBacklog(backlog)
-            setFileMode(socketMode)
+            set(options)
         }
         for socket in handed { giveUp(socket) }
     }
@@ -74,7 +75,7 @@ package struct ListenerSet {
                 continue
             }
             do throws(BindAddressError) {
-                opened.append(try model.openSibling(backlog: backlog))
+                opened.append(try model.openSibling(backlog: backlog, options: options))
             } catch {
                 for socket in opened { socket?.close() }
                 throw error
@@ -133,12 +134,12 @@ package struct ListenerSet {
     /// An address that stays, or that comes back before its last worker has left, keeps its sockets.
     ///
     /// - Parameters:
-    ///   - socketMode: of the files of Unix sockets; nil leaves those that are there as they are.
+    ///   - options: of all sockets. Without a mode, the files that are there keep theirs.
     ///   - nextAge: the age of the next worker.
     /// - Returns: what has been opened, one socket per address.
     /// - Throws: for the first that cannot be used; nothing has changed then.
     package mutating func change(
-        to addresses: [BindAddress], backlog: Int32, socketMode: Int? = nil, nextAge: Int
+        to addresses: [BindAddress], backlog: Int32, options: ListeningOptions = ListeningOptions(), nextAge: Int
     ) throws(BindAddressError) -> [ListeningSocket] {
         var (current, former) = (current, former)
         var (next, opened): ([Listener], [Listener]) = ([], [])
@@ -152,7 +153,7 @@ package struct ListenerSet {
                 next.append(listener)
             } else {
                 do throws(BindAddressError) {
-                    let listener = try open(address, backlog: backlog, socketMode: socketMode, nextAge: nextAge)
+                    let listener = try open(address, backlog: backlog, options: options, nextAge: nextAge)
                     next.append(listener)
                     opened.append(listener)
                 } catch {
@@ -170,16 +171,16 @@ package struct ListenerSet {
         }
         (self.current, self.former) = (next, former)
         if backlog != self.backlog { setBacklog(backlog) }
-        if socketMode != self.socketMode { setFileMode(socketMode) }
+        if options != self.options { set(options) }
         return opened.compactMap(\.model)
     }
 
     private func open(
-        _ address: BindAddress, backlog: Int32, socketMode: Int?, nextAge: Int
+        _ address: BindAddress, backlog: Int32, options: ListeningOptions, nextAge: Int
     ) throws(BindAddressError) -> Listener {
         var isShared = true
         if reusePort, case .tcp = address { isShared = false }
-        let socket = try ListeningSocket.open(address, backlog: backlog, reusePort: !isShared, mode: socketMode)
+        let socket = try ListeningSocket.open(address, backlog: backlog, reusePort: !isShared, options: options)
         return Listener(address: address, isShared: isShared, sockets: [0: socket], ages: nextAge..<Int.max)
     }
 
@@ -193,10 +194,12 @@ package struct ListenerSet {
         }
     }
 
-    private mutating func setFileMode(_ mode: Int?) {
-        socketMode = mode
-        guard let mode else { return }
-        for listener in current { listener.model?.setFileMode(mode) }
+    private mutating func set(_ options: ListeningOptions) {
+        for listener in current {
+            listener.model?.setFile(options)
+            for socket in listener.sockets.values { socket.set(options.tcp, after: self.options.tcp) }
+        }
+        self.options = options
     }
 
     /// Whether a worker of this age may have a socket that its successors do not get.

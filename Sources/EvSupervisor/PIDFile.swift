@@ -7,11 +7,12 @@ package struct PIDFile {
 
     /// Writes this process's id.
     ///
+    /// - Parameter former: the process that has had the file until now, and has ended; its parent may not know yet.
     /// - Throws: when the file names another process that lives, or cannot be written.
-    package init(claiming path: String) throws(SupervisorError) {
+    package init(claiming path: String, after former: Int32? = nil) throws(SupervisorError) {
         self.path = path
         // In a container a restarted master often has the id that its predecessor left in the file.
-        if let other = Self.read(path), other != getpid(), kill(other, 0) == 0 || errno == EPERM {
+        if let other = Self.read(path), other != getpid(), other != former, kill(other, 0) == 0 || errno == EPERM {
             throw SupervisorError("The pid file \(path) names process \(other), which is running")
         }
         var template = Array("\(path).XXXXXX".utf8CString)

@@ -71,10 +71,11 @@ extension Supervisor {
 
     /// Answers `.takeOver`.
     func takeOver() {
+        tellStatus()
         listeners?.removeUnclaimedFiles()
         guard let path = configuration.pidFile else { return }
         do throws(SupervisorError) {
-            let own = try PIDFile(claiming: path)
+            let own = try PIDFile(claiming: path, after: handover?.master)
             pidFile?.remove(sparing: own)
             pidFile = own
         } catch {

@@ -18,6 +18,7 @@ package enum Reconfiguration {
 extension Supervisor {
     /// Answers `.reconfigure`.
     func reload() {
+        tellReloading()
         switch call(reconfigure) {
         case .refused: return
         case .keep: break
@@ -59,7 +60,7 @@ extension Supervisor {
 
     private func open(_ wanted: SupervisorConfiguration) throws(BindAddressError) {
         let opened = try listeners?.change(
-            to: wanted.binds, backlog: wanted.backlog, socketMode: wanted.socketMode, nextAge: state.nextAge)
+            to: wanted.binds, backlog: wanted.backlog, options: wanted.listening, nextAge: state.nextAge)
         for socket in opened ?? [] { log(listening: socket) }
     }
 

@@ -33,6 +33,7 @@ package final class Supervisor {
     private var timer: TimerWatcher?
     private var lastTick = 0.0
     private var exitCode: Int32?
+    var service: Service
     /// Whether `onStarting` has been called.
     private var hasStarted = false
     var hasWarnedOfThreads = false
@@ -42,6 +43,7 @@ package final class Supervisor {
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
+    ///   - notifier: of systemd.
     ///   - onTurn: called when workers may have come or gone, and at least once a second, which `isTick` tells.
     ///   - handover: what the former master has passed on; nil if USR2 has not started this one.
     ///   - execute: becomes the next master, in a process of its own; it is given the text of a ``Handover``, and
@@ -50,7 +52,8 @@ package final class Supervisor {
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
-        reconfigure: @escaping () -> Reconfiguration = { .keep }, onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
+        reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
+        onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
         handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
         worker: @escaping (WorkerContext) -> Int32
     ) {
@@ -61,6 +64,7 @@ package final class Supervisor {
         self.onReopenLogs = onReopenLogs
         self.reconfigure = reconfigure
         self.worker = worker
+        service = Service(notifier)
         self.onTurn = onTurn
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
         slotCount = max(64, max(configuration.workers, configuration.mostWorkers) * 4)
@@ -100,7 +104,7 @@ package final class Supervisor {
             keepReusePort()
             listeners = try ListenerSet(
                 configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort,
-                socketMode: configuration.socketMode, handover: handover)
+                options: configuration.listening, handover: handover)
             closeSurplusSockets()
             scoreboard = try Scoreboard(capacity: slotCount)
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
@@ -128,10 +132,12 @@ package final class Supervisor {
         for watcher in watchers { watcher.start() }
         for number in EarlySignals.take() { enqueue(.signal(number)) }
         timer = TimerWatcher(loop) { [unowned self] in self.loop?.stop() }
+        service.start(loop)
     }
 
     func stopWatching() {
         timer?.stop()
+        service.stop()
         for watcher in watchers { watcher.stop() }
         for child in children.values { child.watcher.stop() }
         timer = nil
@@ -174,6 +180,7 @@ package final class Supervisor {
                 feed(event)
             }
             closeFormerListeners()
+            tellService()
             onTurn(isTick)
         }
     }

@@ -21,8 +21,8 @@ package struct SupervisorConfiguration: Sendable {
     /// How long one worker too many must have been idle before it retires.
     package var idleTimeout: Double
     package var pidFile: String?
-    /// Of the files of Unix sockets; nil: as the umask makes it.
-    package var socketMode: Int?
+    /// What sockets have beside their address.
+    package var listening: ListeningOptions
     /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool
 
@@ -30,7 +30,7 @@ package struct SupervisorConfiguration: Sendable {
         workers: Int = 1, binds: [BindAddress] = [.tcp(host: "127.0.0.1", port: BindAddress.defaultPort)],
         backlog: Int32 = 2048, reusePort: Bool = false, timeout: Double = 30, gracefulTimeout: Double = 30,
         shutdownDelay: Double = 0, mostWorkers: Int = 0, idleTimeout: Double = 30, pidFile: String? = nil,
-        socketMode: Int? = nil, toleratesThreads: Bool = false
+        listening: ListeningOptions = ListeningOptions(), toleratesThreads: Bool = false
     ) {
         self.workers = workers
         self.binds = binds
@@ -42,7 +42,7 @@ package struct SupervisorConfiguration: Sendable {
         self.mostWorkers = mostWorkers
         self.idleTimeout = idleTimeout
         self.pidFile = pidFile
-        self.socketMode = socketMode
+        self.listening = listening
         self.toleratesThreads = toleratesThreads
     }
 

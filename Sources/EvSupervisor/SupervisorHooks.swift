@@ -10,6 +10,8 @@ package struct SupervisorHooks {
     package var onStarting: () throws -> Void
     /// The sockets are open, and no worker has been started. An error ends the master with ``ExitCode/failure``.
     package var whenReady: () throws -> Void
+    /// The first worker is ready.
+    package var serving: () -> Void
     /// A reload begins: the configuration is the new one, and no worker has been started with it.
     package var onReload: () -> Void
     /// Before a worker is forked; its `pid` is 0.
@@ -26,13 +28,15 @@ package struct SupervisorHooks {
 
     package init(
         onStarting: @escaping () throws -> Void = {}, whenReady: @escaping () throws -> Void = {},
-        onReload: @escaping () -> Void = {}, preFork: @escaping (WorkerIdentity) -> Void = { _ in },
+        serving: @escaping () -> Void = {}, onReload: @escaping () -> Void = {},
+        preFork: @escaping (WorkerIdentity) -> Void = { _ in },
         childExit: @escaping (WorkerIdentity) -> Void = { _ in },
         workersChanged: @escaping (_ new: Int, _ old: Int?) -> Void = { _, _ in },
         preExec: @escaping () throws -> Void = {}, onExit: @escaping () -> Void = {}
     ) {
         self.onStarting = onStarting
         self.whenReady = whenReady
+        self.serving = serving
         self.onReload = onReload
         self.preFork = preFork
         self.childExit = childExit

@@ -22,6 +22,9 @@ package struct ResponseEncoder: Sendable, Equatable {
     /// The interim response that lets a client send its body (RFC 9110 15.2.1).
     package static var continueResponse: StaticString { "HTTP/1.1 100 Continue\r\n\r\n" }
 
+    /// The status line of the interim response that field lines and an empty line follow (RFC 8297).
+    package static var earlyHints: StaticString { "HTTP/1.1 103 Early Hints\r\n" }
+
     /// Bytes that ``head(_:length:announced:version:keepAlive:serverLines:into:)`` writes at most, beside those of the
     /// head and of the server's lines: version, status, line ends, Content-Length and Connection.
     private static let overhead = 128

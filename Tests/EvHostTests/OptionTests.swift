@@ -139,9 +139,8 @@ import Testing
         ),
         (["--zzz"], "unknown option '--zzz'"), (["-x"], "unknown option '-x'"),
         (
-            ["--daemon"],
-            "--daemon: the server stays in the foreground: start it under systemd or supervisord, "
-                + "or with nohup"
+            ["--proxy-protocol", "auto"],
+            "--proxy-protocol: the PROXY protocol is not spoken: turn it off at the proxy"
         ),
     ])
     func wrongOptionIsAnsweredWithWhatToWrite(_ words: [String], _ expected: String) {

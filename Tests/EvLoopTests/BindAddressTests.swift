@@ -15,7 +15,7 @@ import Testing
         ("unix:///run/app.sock", .unix(path: "/run/app.sock")),
         ("unix:relative.sock", .unix(path: "relative.sock")),
         ("unix:@name", .abstract(name: "name")),
-        ("fd://3", .inherited(fileDescriptor: 3)),
+        ("fd://3", .inherited(fileDescriptor: 3)), ("fd://web.socket", .named("web.socket")),
     ])
     func parses(text: String, expected: BindAddress) throws {
         #expect(try BindAddress(parsing: text) == expected)
@@ -24,7 +24,7 @@ import Testing
     @Test(arguments: [
         "", ":", "host:", "host:http", "host:65536", "host:-1", "host:+1", "host:99999999999999999999", "host:8 0",
         "::1", "::1:8000", "[::1", "[::1]8000", "[::1]:", "[localhost]:80", "[]:80", "8000", "http://host:80",
-        "host/path:80", "host:٣", "unix:", "unix://", "unix:@", "fd://", "fd://x", "fd://-1", "fd://99999999999",
+        "host/path:80", "host:٣", "unix:", "unix://", "unix:@", "fd://", "fd://3x", "fd://-1", "fd://99999999999",
         "unix:/a\u{0}b", "a b:80",
     ])
     func refuses(text: String) {

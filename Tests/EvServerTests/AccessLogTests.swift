@@ -70,7 +70,7 @@ import Testing
 }
 
 /// A file that is removed when its test ends.
-private final class TemporaryLog {
+final class TemporaryLog {
     let path: String
     private let descriptor: Int32
 

@@ -123,12 +123,16 @@ final class TestServer: Sendable {
     func connect(
         sending text: String = "", _ stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) }
     ) async -> Client {
+        await connect(sending: Array(text.utf8), stage)
+    }
+
+    func connect(sending bytes: [UInt8], _ stage: @escaping Worker.Stage) async -> Client {
         var ends: [Int32] = [0, 0]
         socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends)
         let server = ends[1]
         _ = Socket.setNonBlocking(server)
         let client = Client(ends[0])
-        client.send(text)
+        client.send(bytes)
         await adopt(server, stage)
         return client
     }

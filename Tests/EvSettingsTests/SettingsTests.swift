@@ -54,6 +54,22 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(try settings(words).configuration.binds.map(\.text) == [expected])
     }
 
+    @Test(
+        arguments: [
+            ("0", 0), ("1048576", 1 << 20), ("1024K", 1 << 20), ("3m", 3 << 20), ("2G", 2 << 30), ("7MiB", 7 << 20),
+            ("5b", 5),
+        ] as [(String, Int)])
+    func sizesHaveUnits(_ text: String, _ bytes: Int) throws {
+        #expect(try settings(["--max-worker-rss", text]).configuration.maxWorkerRSS == bytes)
+        let file = [FileSetting("max_worker_rss", .integer(bytes))]
+        #expect(try settings(file: file).configuration.maxWorkerRSS == bytes)
+    }
+
+    @Test(arguments: ["", "M", "1X", "1.5M", "-1", "99999999999999G", "1 M"])
+    func sizesThatAreNone(_ text: String) {
+        #expect(failure(["--max-worker-rss", text]).hasPrefix("--max-worker-rss: "))
+    }
+
     @Test func optionsOfOtherServersAreUnderstood() throws {
         let uwsgi = try settings(["--gevent", "100", "--post-buffering", "1", "--harakiri", "20"]).configuration
         #expect(uwsgi.workerClass == .gevent && uwsgi.connections == 100 && uwsgi.requestTimeout == 20)
@@ -61,6 +77,8 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         let granian = try settings(["--http1-header-read-timeout", "2500", "--no-http1-keep-alive"]).configuration
         #expect(granian.headerTimeout == 2.5 && granian.keepAliveTimeout == 0)
         #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
+        let limits = try settings(["--workers-lifetime", "1h30m5s", "--workers-max-rss", "512", "--rss-samples", "3"])
+        #expect(limits.configuration.maxWorkerLifetime == 5405 && limits.configuration.maxWorkerRSS == 512 << 20)
         #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)
         #expect(try settings(["--request-queue-size", "5"]).configuration.backlog == 5)
         #expect(try settings(["-l", "100", "-C", "664", "-L"]).configuration.socketMode == 0o664)
@@ -71,7 +89,37 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         arguments: [
             (["--gevent", "many"], "--gevent: 'many' is not a whole number of 1 or more"),
             (["--ws", "auto"], "--ws: WebSocket is not spoken"),
-            (["-w", "hello:app"], "-w: 'hello:app' is no number of workers; as APP, write it alone"),
+            (
+                ["-w", "hello:app"],
+                "-w: 'hello:app' is no number of workers: uWSGI's -w is APP here, so write hello:app alone"
+            ),
+            (["-whello"], "-w: 'hello' is no number of workers: uWSGI's -w is APP here, so write hello alone"),
+            (["-m", "hello:app"], "-m: 'hello:app' is no mode: uWSGI's -m, a report of memory, is left out here"),
+            (["-R", "5000", "hello:app"], "-R: for uWSGI's -R, write --max-requests 5000"),
+            (["-u", "/run/d.sock"], "-u: '/run/d.sock' is no user: for daphne's -u, write --bind unix:/run/d.sock"),
+            (
+                ["-e", "ssl:443:privateKey=key.pem", "hello:app"],
+                "-e: 'ssl:443:privateKey=key.pem' is no variable: for daphne's -e, write --bind HOST:PORT, unix:PATH "
+                    + "or fd://NUMBER"
+            ),
+            (
+                ["--endpoint", "tcp:8000"],
+                "unknown option '--endpoint': write --bind HOST:PORT, unix:PATH or fd://NUMBER"
+            ),
+            (
+                ["uwsgi.ini"],
+                "'uwsgi.ini' is no app: write --ini uwsgi.ini for a file of uWSGI's, --paste uwsgi.ini for "
+                    + "PasteDeploy's"
+            ),
+            (["./shop.toml"], "'./shop.toml' is no app: write --config ./shop.toml"),
+            (
+                ["-x", "shop.xml"],
+                "unknown option '-x': of uWSGI's files, those that end with .ini are read: write --ini FILE"
+            ),
+            (
+                ["shop.yml"],
+                "'shop.yml' is no app: of uWSGI's files, those that end with .ini are read: write --ini FILE"
+            ),
             (["-w", "0"], "--workers: '0' is not a whole number of 1 or more"),
             (
                 ["-k", "uvloop"],
@@ -87,8 +135,9 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
             ),
             (["start-server", "wsgi.py"], "leave 'start-server' out: APP is 'wsgi.py'"),
             (
-                ["--daemonize", "/tmp/log"],
-                "--daemonize: the server stays in the foreground: start it under systemd or supervisord, or with nohup"
+                ["--chroot", "/srv"],
+                "unknown option '--chroot': the server needs /proc and the app its interpreter, so use RootDirectory= "
+                    + "of systemd, or a container"
             ),
         ] as [([String], String)])
     func whatOtherServersHaveAndThisHasNotIsExplained(_ words: [String], _ expected: String) {
@@ -139,9 +188,9 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
     }
 
     @Test func laterSourceTakesBackWhatIsRefused() throws {
-        let file = [FileSetting("proxy_protocol", .text("v1"))]
-        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: proxy_protocol: "))
-        #expect(failure(["--proxy-protocol", "off"], file: file).isEmpty)
+        let file = [FileSetting("http2_cleartext", .text("on"))]
+        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: http2_cleartext: "))
+        #expect(failure(["--http2-cleartext", "off"], file: file).isEmpty)
     }
 
     @Test func printedConfigurationIsReadBack() throws {

@@ -134,7 +134,8 @@ import Testing
         ("uid = www\ngid = web\numask = 022", ["user=www", "group=web", "umask=022"]),
         ("safe-pidfile = /run/a", ["pidfile=/run/a"]), ("env = A=1\nenv = B=2 3", ["raw_env=[A=1 B=2 3]"]),
         ("listen = 9\nreuse-port\nlimit-post = 7", ["backlog=9", "reuse_port=true", "limit_request_body=7"]),
-        ("reuse-port = off", ["reuse_port=false"]), ("py-autoreload = 1", ["reload=true"]),
+        ("reuse-port = off", ["reuse_port=false"]), ("enable-proxy-protocol = true", ["proxy_protocol=true"]),
+        ("py-autoreload = 1", ["reload=true"]),
         ("py-autoreload = 0", ["reload=false"]),
         ("buffer-size = 32768", ["limit_request_field_size=32768", "limit_request_line=32768"]),
         ("b = 4094", []),
@@ -144,6 +145,8 @@ import Testing
         ("logto = a\ndisable-logging", ["errorlog=a", "accesslog=nothing"]),
         ("disable-logging = 1\ndisable-logging = false", []),
         ("daemonize = a", ["accesslog=a", "daemon=true", "errorlog=a"]),
+        ("chmod-socket = 660\nchown-socket = www:web", ["socket_mode=660", "socket_owner=www:web"]),
+        ("cpu-affinity = 1\nprocname-prefix = shop", ["cpu_affinity=auto", "proc_name=shop"]),
     ])
     func optionsHaveTheirSetting(_ text: String, _ settings: [String]) throws {
         #expect(try self.settings(text) == settings)
@@ -164,6 +167,7 @@ import Testing
         ("async = 5", "async: such engines are not there: use gevent"),
         ("loop = x", "loop: there is no such engine: use gevent"),
         ("plugins = python3,lua,x", "plugins: plugins of uWSGI are not loaded: lua, x"),
+        ("cpu-affinity = 2", "cpu-affinity: workers have one processor each: use 1"),
         ("buffer-size = 64k", "buffer-size: expected a number of bytes"),
         (
             "cheaper-step = 1",
@@ -181,9 +185,9 @@ import Testing
 
     @Test(
         arguments: """
-            chown-socket static-map static-index check_static cheap cheaper-initial spooler mule mules cron
+            chroot static-map static-index check_static cheap cheaper-initial spooler mule mules cron
             cron2 cache2 attach-daemon emperor vassals-cap stats log-format logformat req-logger logger
-            procname-prefix https ssl-socket https-socket fastcgi-socket scgi-socket reload-on-as
+            procname-master https ssl-socket https-socket fastcgi-socket scgi-socket reload-on-as
             evil-reload-on-as route-uri hook-asap ini shared-socket touch_reload reload-mercy
             """.split { $0 == " " || $0 == "\n" }.map(String.init))
     func optionsThatAreRefusedAreKnown(_ name: String) throws {

@@ -102,13 +102,19 @@ import Testing
     @Test func socketFilesHaveTheirMode() throws {
         let directory = try TemporaryDirectory()
         let (one, two) = ("\(directory.path)/one", "\(directory.path)/two")
-        var set = try ListenerSet([.unix(path: one)], backlog: 16, reusePort: false, socketMode: 0o620)
+        var set = try ListenerSet([.unix(path: one)], backlog: 16, reusePort: false, options: files(0o620))
         #expect(mode(of: one) == 0o620)
-        _ = try set.change(to: [.unix(path: one), .unix(path: two)], backlog: 16, socketMode: 0o606, nextAge: 3)
+        _ = try set.change(to: [.unix(path: one), .unix(path: two)], backlog: 16, options: files(0o606), nextAge: 3)
         #expect(mode(of: one) == 0o606 && mode(of: two) == 0o606)
-        _ = try set.change(to: [.unix(path: one)], backlog: 16, socketMode: nil, nextAge: 4)
+        _ = try set.change(to: [.unix(path: one)], backlog: 16, options: files(nil), nextAge: 4)
         #expect(mode(of: one) == 0o606)
         set.close()
+    }
+
+    private func files(_ mode: Int?) -> ListeningOptions {
+        var options = ListeningOptions()
+        options.fileMode = mode
+        return options
     }
 
     private func mode(of path: String) -> mode_t {

@@ -23,6 +23,13 @@ import Testing
         #expect(directory.read("pid") == "\(getppid())\n")
     }
 
+    @Test func replacesTheFileOfTheFormerMaster() throws {
+        let directory = try TemporaryDirectory()
+        directory.write("pid", "\(getppid())\n")
+        _ = try PIDFile(claiming: "\(directory.path)/pid", after: getppid())
+        #expect(directory.read("pid") == "\(getpid())\n")
+    }
+
     // The last one is larger than any process id in Linux (pid_max is 2^22 at most).
     @Test(arguments: ["", "garbage", "0\n", "-1\n", "99999999999999999999\n", "2147483647\n"])
     func replacesAStaleFile(text: String) throws {

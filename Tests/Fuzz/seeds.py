@@ -1,4 +1,4 @@
-"""Writes the cases of Tests/Corpus as fuzzer inputs into a folder: heads and bodies, each with both kinds of limits."""
+"""Writes the cases of Tests/Corpus as fuzzer inputs into a folder, each with both kinds of limits."""
 
 import json
 import re
@@ -22,6 +22,7 @@ folder = Path(sys.argv[1])
 seeds = [expand(case["in"]) for case in json.loads((CORPUS / "heads.json").read_text())]
 for case in json.loads((CORPUS / "bodies.json").read_text()):
     seeds.append((CHUNKED if case["framing"] == "chunked" else LENGTH) + expand(case["in"]) + LENGTH)
+seeds += [expand(case["in"]) for case in json.loads((CORPUS / "prefaces.json").read_text())]
 for number, seed in enumerate(seeds):
     for choice in b"\x40\x80", b"\x41\xc0":
         (folder / f"{number:04}-{choice[0] & 1}").write_bytes(choice + seed)

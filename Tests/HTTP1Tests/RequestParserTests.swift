@@ -1,3 +1,4 @@
+import EvTestSupport
 import HTTP1
 import HTTPCore
 import Testing

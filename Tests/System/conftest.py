@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from support import elsewhere
+from support import elsewhere, pylogs
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
 from support.program import Program
@@ -119,6 +119,20 @@ def program(tmp_path):
 
     yield start
     end(started)
+
+
+@pytest.fixture
+def logs(gateway, tmp_path):
+    """Factory: `logs(worker_class, configuration, *flags)` starts a server of pylogs.APP in a folder with these files;
+    `pylogs.listen` waits for it."""
+    def start(worker_class, configuration="", *flags, files=None, **more):
+        pylogs.write(tmp_path, configuration, files or {})
+        name = "asgi" if worker_class == "asgi" else "wsgi"
+        server = gateway(f"module:{name}", "-k", worker_class, "--pythonpath", tmp_path, *flags, cwd=tmp_path,
+                         wait=False, **more)
+        server.folder = tmp_path
+        return server
+    return start
 
 
 def end(started):

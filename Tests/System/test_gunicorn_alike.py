@@ -8,7 +8,7 @@ from signal import SIGABRT, SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGTTIN, SIGTTOU
 
 import pytest
 
-from support import wait
+from support import alike_records, proxied, wait
 from support.gateway import LISTENING
 from support.gunicorn import Comparison
 from support.side_by_side import PYTHON, Case, ask, one_request, received, send
@@ -43,6 +43,9 @@ USUAL = requests(
     b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: h\r\nExpect: more\r\nContent-Length: 1\r\n\r\na",
 )
+
+
+PROXIED = requests(*(("GET", f"/{target}", fields, b"") for target, fields in proxied.REQUESTS.items()))
 
 
 def two_on_one_connection(server, seen):
@@ -199,6 +202,7 @@ RUNS = [
     Case("access log", f"access_log_format = {'|'.join(f'{atom}=%({atom})s' for atom in ATOMS)!r}\n"
          "accesslog = 'access.log'\nerrorlog = 'error.log'\nbind = 'unix:a.sock'\n", access_lines),
     Case("access log on the terminal", "accesslog = '-'\n", access_lines),
+    *alike_records.CASES,
     Case("warnings only", HOOKS + "loglevel = 'warning'\nerrorlog = '-'\nbind = 'unix:a.sock'\n",
          requests("/", "/fail")),
     Case("errors only", HOOKS + "loglevel = 'error'\nbind = 'unix:a.sock'\n", requests("/", "/fail")),
@@ -225,6 +229,9 @@ RUNS = [
          phrases=("WORKER TIMEOUT (pid:", "BOOM")),    # the rest depends on whether the master loses its patience
 ]
 
+PROXIES = [Case(f"fields of proxies{name}, {class_}", f"{config}worker_class = '{class_}'\n", PROXIED, app=app)
+           for class_, app in (("gthread", "alike_app:application"), ("asgi", "alike_app:asgi"))
+           for name, config in proxied.CONFIGURATIONS.items()]
 BAD = "raise RuntimeError('broken')\n"
 ENDS = [
     Case("check_config", flags="--check-config", starts=False),
@@ -359,7 +366,7 @@ RAISES = [raises(hook) for hook in (
     "post_request child_exit worker_exit nworkers_changed on_exit").split()]
 LIVES = [Case("life", HOOKS + "worker_class = 'sync'\n", life), Case("INT", HOOKS, int_to_master),
          Case("hooks with asgi", HOOKS + "worker_class = 'asgi'\n", request_of_asgi, app="alike_app:asgi")]
-CASES = LIVES + RAISES + RUNS + ENDS
+CASES = LIVES + RAISES + RUNS + PROXIES + ENDS
 
 
 @pytest.fixture(scope="module")

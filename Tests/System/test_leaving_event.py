@@ -111,6 +111,49 @@ def test_callbacks_are_called_once(leaves, called_by, preload):
     assert not server.log.matches("although forgotten")
 
 
+SLOW = """
+import asyncio
+import sys
+import time
+from evgateway import leaving
+
+
+def slow():
+    time.sleep(0.1)
+    print("told", file=sys.stderr)
+
+
+async def later():
+    await asyncio.sleep(0.1)
+    print("told", file=sys.stderr)
+
+
+def wsgi(environ, start_response):
+    pass
+
+
+async def asgi(scope, receive, send):
+    pass
+
+
+leaving.on_leave(later if "--asgi" in sys.argv else slow)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT], ids=["HUP", "TERM", "QUIT"])
+def test_callback_of_an_idle_worker_is_called_to_its_end(gateway, called_by, tmp_path, number):
+    (tmp_path / "slow.py").write_text(SLOW)
+    app, *flags = CLASSES[called_by]
+    server = gateway(app.replace("both", "slow"), *flags, "--pythonpath", tmp_path, "--lifespan", "off",
+                     arguments=["--asgi"] if "asgi" in app else [])
+    if number == signal.SIGHUP:
+        server.wait_for_workers(1, besides=reload(server))
+    else:
+        assert server.stop(number) == 0
+    assert len(server.log.matches("^told$")) == 1
+    assert not server.log.matches(r"\[ERROR\]")
+
+
 def test_inline_app_cannot_wait_on_the_loop(leaves):
     server = leaves("inline")
     assert server.get("/wait?timeout=0").body == b"False"

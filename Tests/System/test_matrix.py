@@ -37,6 +37,12 @@ def test_a_lack_is_told_where_it_is_no_failure(run, why):
         0, "", f"test-matrix: NOT RUN on this machine: {why}\n")
 
 
+@pytest.mark.parametrize("name, why", [("3.13t", "pyenv has no CPython 3.13t"), ("/proc", "/proc has no CPython")])
+def test_a_name_without_an_interpreter_is_a_failure_in_one_line(run, name, why):
+    unshare = 'while [ "${1#-}" != "$1" ] || [ "$1" = private ]; do shift; done\nexec "$@"'
+    assert run(name, unshare=unshare) == (1, "", f"test-matrix: {why}\n")
+
+
 @pytest.mark.parametrize("words", [["sarge"], ["3.8"], ["--shorter"]])
 def test_a_name_that_is_unknown_is_refused(run, words):
     assert run(*words) == (2, "", "usage: scripts/test-matrix [--where-possible] [--short] [NAME...]\n")

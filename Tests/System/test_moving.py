@@ -3,12 +3,14 @@
 - `here` is a command that serves, or the name of a file for the proxy in front; what it names of the fenced blocks
   below (their first line is `# NAME`) is written before, and no other.
 - A note that begins with "The same." says that only the program's name differs.
+- "Started by root." in a note is for rows that only root can run.
 - "Says: `...`" in a note is in the log; with "Refused: `...`" the server does not start, and says that.
 
 /srv/app is the folder with the apps, /srv/venv the virtual environment of the tests, and the kernel chooses ports.
 """
 
 import concurrent.futures
+import os
 import pathlib
 import re
 import shlex
@@ -20,8 +22,8 @@ from signal import SIGTERM
 import pytest
 
 from conftest import PYTHON
-from support import wait
-from support.gateway import LAUNCHER, ROOT, Gateway
+from support import procfs, wait
+from support.gateway import LAUNCHER, ROOT, Gateway, environment
 from support.program import PACKAGE
 from support.wire import Wire
 from test_readme import free_port
@@ -75,7 +77,18 @@ from shop import app
 
 asgi_app = WsgiToAsgi(app)
 ''',
+    "cherry.py": '''
+import cherrypy
+
+class Root:
+    @cherrypy.expose
+    def index(self):
+        return "Hello"
+
+app = cherrypy.tree.mount(Root(), "/")
+''',
     "app.env": "GREETING=Hello\n",
+    "log.json": '{"version": 1}',
 }
 
 
@@ -131,7 +144,29 @@ class Run:
             for file in self.files:
                 if file in self.command:
                     (self.folder / file).write_text(f"# {file}\n{self.translated(self.files[file])}")
+            if "Started by root." in self.note and os.geteuid() != 0:
+                pytest.skip("only root can change the user of the workers")
+            if "daemon" in self.command:
+                return self.serve_in_the_background(self.arguments())
             return self.serve(self.arguments())
+
+    def serve_in_the_background(self, arguments):
+        """The command ends when the server is ready; its output goes to a file that the server may keep open."""
+        socket, pid_file = self.folder / "front", self.folder / "front.pid"
+        if found := re.search(r"pidfile ?= ?\S*/(\S+)", self.command + "".join(self.files.values())):
+            pid_file = self.folder / found[1]
+        with open(self.folder / "said", "wb") as said:
+            done = subprocess.run(arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=(
+                environment({"VIRTUAL_ENV": str(VENV), "PYTHONPATH": str(PACKAGE), "EVGATEWAY_BIND": f"unix:{socket}",
+                             "EVGATEWAY_PIDFILE": str(pid_file)})), timeout=60)
+        assert done.returncode == 0, (self.folder / "said").read_text()
+        pid = int(pid_file.read_text())
+        try:
+            tcp = re.search(r"Listening at: http://([\d.]+):(\d+)", (self.folder / "said").read_text())
+            assert status((tcp[1], int(tcp[2])) if tcp else str(socket)) == 200
+        finally:
+            os.kill(pid, SIGTERM)
+            wait.until(lambda: not procfs.alive(pid), "the server has ended")
 
     def translated(self, text):
         """Replaces folders and ports of the page by those of the test."""

@@ -180,7 +180,7 @@ def test_keywords_of_uvicorn(package):
         timeout_keep_alive=7, workers=None)
     given = {name: value for name, value, _ in package.started[0][1]}
     assert given == {"bind": ["unix:/u", "fd://3"], "loglevel": "warning", "accesslog": "-",
-                     "asgi_lifespan": "off", "factory": True, "keepalive": 7}
+                     "asgi_lifespan": "off", "factory": True, "keepalive": 7, "proxy_headers": True}
 
 
 @pytest.mark.parametrize("function, arguments, message", [

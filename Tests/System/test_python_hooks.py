@@ -68,10 +68,11 @@ def test_every_setting_of_gunicorn_has_a_value(package):
     for name, value in package.cfg.DEFAULTS.items():
         if name not in ("logger_class", "control_socket", "statsd_host"):
             assert value == getattr(theirs, name) == cfg.settings[name].get(), name
-    served = ("access_log_format accesslog asgi_lifespan asgi_loop backlog check_config config errorlog "
-              "graceful_timeout limit_request_field_size limit_request_fields limit_request_line loglevel max_requests "
-              "max_requests_jitter paste pidfile preload_app print_config raw_env raw_paste_global_conf reload "
-              "reload_engine reload_extra_files reuse_port root_path tmp_upload_dir umask worker_connections wsgi_app")
+    served = ("access_log_format accesslog asgi_lifespan asgi_loop backlog check_config config daemon "
+              "enable_stdio_inheritance errorlog graceful_timeout initgroups limit_request_field_size "
+              "limit_request_fields limit_request_line loglevel max_requests max_requests_jitter paste pidfile "
+              "preload_app print_config raw_env raw_paste_global_conf reload reload_engine reload_extra_files "
+              "reuse_port root_path tmp_upload_dir umask worker_connections wsgi_app")
     assert {name for name in theirs.settings if not hasattr(cfg, name)} == set(served.split())
 
 
@@ -175,13 +176,13 @@ def test_logging_of_gunicorn_reaches_the_error_log(package):
     logging.getLogger("gunicorn.access").info("c")
     assert package.log == [(20, "a b"), (20, "c")] and not log.propagate
     package.loggers.prepare()
-    assert len([handler for handler in log.handlers if isinstance(handler, package.glogging.Handler)]) == 1
+    assert len([handler for handler in log.handlers if isinstance(handler, package.errorlog.Handler)]) == 1
 
 
 def test_loggers_wait_for_logging(package, monkeypatch):
     monkeypatch.delitem(sys.modules, "logging")
     package.loggers.prepare()
-    assert sys.meta_path[0] is package.loggers.Finder and "evgateway.glogging" not in sys.modules
+    assert sys.meta_path[0] is package.loggers.Finder and "evgateway.errorlog" not in sys.modules
     import logging as fresh
     assert package.loggers.Finder not in sys.meta_path
     fresh.getLogger("gunicorn.error").warning("here")
@@ -266,7 +267,7 @@ def test_pre_request_changes_the_headers(package):
 
 def test_a_message_of_several_lines(package):
     package.configured({})
-    package.glogging.Log().info("%s of\nlines\x1b\n", "report")
+    package.errorlog.Log().info("%s of\nlines\x1b\n", "report")
     assert package.log == [(20, "report of")] and package.text == ["lines\\x1b\n\n"]
 
 

@@ -57,14 +57,6 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_socket_files_have_their_mode(gateway, short_path):
-    with_mode, without = short_path / "m", short_path / "u"
-    server = gateway("contract", "-b", f"unix:{with_mode}", "--socket-mode", "620", "--umask", "077")
-    assert server.get("/").status == 200 and mode(with_mode) == 0o620
-    gateway("contract", "-b", f"unix:{without}", "--umask", "0117")
-    assert mode(without) == 0o660
-
-
 def test_backlog_bounds_the_queue(gateway, short_path):
     """Of a worker that does not accept: Linux queues one connection more than the backlog."""
     for backlog in (1, 4):
@@ -296,6 +288,7 @@ GIVEN = ["-b", "127.0.0.1:0", "-b", "unix:@x", "--socket-mode", "660", "-m", "00
          "--env-file", "/dev/null", "--threads", 3, "-k", "sync", "--timeout", 1.5, "--access-logfile", "-",
          "--access-logformat", '%(h)s # "x"\t%(U)s', "--pid", "/tmp/é # pid", "--root-path", "/a/", "--spool-limit", 0,
          "--no-server-header", "--tmp-upload-dir", "/tmp", "--paste-global", "a=b", "--chdir", "/", "--factory",
+         "--forwarded-allow-ips", "10.0.0.0/8,::1", "--trusted-proxy-headers", "forwarded", "--header-map", "refuse",
          "--log-level", "warn", "--lifespan", "off", "--max-requests", 10 ** 15]
 
 

@@ -34,8 +34,9 @@ def upgrade(gateway):
     return start
 
 
-def gone(pid):
-    return lambda: not procfs.alive(pid)
+def end(pid):
+    os.kill(pid, signal.SIGTERM)
+    wait.until(lambda: not procfs.alive(pid), "the master has ended")
 
 
 @pytest.mark.parametrize("flags", [(), ("--reuse-port",), ("--bind", "unix:{}/s")], ids=["tcp", "reuse-port", "unix"])
@@ -79,15 +80,17 @@ def test_upgrade_and_its_way_back_lose_no_request(gateway, upgrade, short_path, 
         assert_no_loss(load)
     if file.exists():
         assert server.get("/").status == 200
-    os.kill(second, signal.SIGTERM)
-    wait.until(gone(second), "the second master has ended")
+    end(second)
     assert list(short_path.iterdir()) == []
 
 
-def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade):
+@pytest.mark.parametrize("kind", ["python", "swift"])
+def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade, example, kind):
     """TERM alone: what waits in the queue is left to the new workers."""
-    server = gateway("contract:app", "-k", "threads", "--workers", 2)
-    with loaded(server) as load:
+    name, target, expect = (("contract:app", "/echo?id={id}", '"id={id}"') if kind == "python"
+                            else (example("hello"), "/", "Hello, World!"))
+    server = gateway(name, "--workers", 2)
+    with loaded(server, target=target, expect=expect) as load:
         load.wait_for_more(100)
         next_master = upgrade(server, 2)
         server.signal(signal.SIGTERM)
@@ -99,12 +102,10 @@ def test_old_master_can_be_stopped_without_a_word_before(gateway, upgrade):
         os.kill(next_master, signal.SIGUSR2)
         third = int(server.wait_for_log(r"Started the next master \(pid: (\d+)\)", start=position)[1])
         server.wait_for_log(READY, count=2, start=position)
-        os.kill(next_master, signal.SIGTERM)
-        wait.until(gone(next_master), "the second master has ended")
+        end(next_master)
         load.wait_for_more(200)
         assert_no_loss(load)
-    os.kill(third, signal.SIGTERM)
-    wait.until(gone(third), "the third master has ended")
+    end(third)
 
 
 def test_new_master_that_fails_leaves_the_old_one_serving(gateway, upgrade, tmp_path):
@@ -137,6 +138,7 @@ def test_new_master_that_fails_leaves_the_old_one_serving(gateway, upgrade, tmp_
     assert server.wait() == 0
     # The app and what it starts do not see what the masters tell each other.
     wait.until(lambda: server.get("/").body == f"{next_master} None None".encode(), "the new one answers")
+    end(next_master)
 
 
 def test_old_master_serves_again_when_the_new_one_dies(gateway, upgrade):
@@ -166,8 +168,7 @@ def test_new_master_takes_what_its_configuration_says(gateway, upgrade, tmp_path
     for name in ("stays", "comes"):
         server.address = str(short_path / name)
         assert server.get("/").status == 200
-    os.kill(next_master, signal.SIGTERM)
-    wait.until(gone(next_master), "the next master has ended")
+    end(next_master)
     assert list(short_path.iterdir()) == []
 
 
@@ -176,16 +177,17 @@ import os, socket, sys
 
 listener = socket.create_server(("127.0.0.1", 0))
 os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
 def test_activated_socket_is_passed_on(gateway, upgrade, tmp_path):
-    """Under its number, with systemd's variables for the new process."""
+    """Under its number, with systemd's variables for the new process: without them it would listen elsewhere."""
     (tmp_path / "told.py").write_text(TELLS)
     (tmp_path / "activate.py").write_text(ACTIVATES)
-    server = Gateway(["--python", PYTHON, "--bind", "fd://3", "-k", "threads", "told:app"], cwd=tmp_path,
+    server = Gateway(["--python", PYTHON, "-k", "threads", "told:app"], cwd=tmp_path,
                      program=[sys.executable, tmp_path / "activate.py", LAUNCHER])
     try:
         server.wait_until_ready()
@@ -194,7 +196,8 @@ def test_activated_socket_is_passed_on(gateway, upgrade, tmp_path):
         assert server.wait() == 0
         words = wait.until(lambda: (found := server.get("/").body.split()) and found[0] != str(server.pid).encode()
                            and found, "the new one answers")
-        assert words == [str(next_master).encode(), b"None", str(next_master).encode()]
+        assert words == [str(next_master).encode(), b"None", b"None"]
+        end(next_master)
     finally:
         server.clean_up()
 

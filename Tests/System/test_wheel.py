@@ -4,13 +4,16 @@ a machine, that its commands serve, and what it tells a type checker."""
 import json
 import os
 import platform
+import re
+import shutil
 import subprocess
 import zipfile
 
 import pytest
 
 from conftest import PYTHON, PYTHONS
-from support.gateway import APPS, ROOT, Gateway, environment
+from support.gateway import APPS, LAUNCHER, ROOT, Gateway, environment
+from support.program import PACKAGE
 
 TOOLS = ROOT / ".venv-wheel" / "bin"
 WSGI_APPS = ROOT / "Tests" / "System" / "wsgi_apps"
@@ -95,6 +98,28 @@ def test_auditwheel_proves_the_platform_tag(wheel):
     [tag] = [name for name in wheel.name.removesuffix(".whl").split("-")[-1].split(".") if "_2_" in name]
     assert f'is consistent with the following platform tag: "{tag}"' in shown
     assert "libstdc++" not in shown and "libev" not in shown
+
+
+def test_what_was_in_libraries_of_its_own_is_asked_of_them(wheel, tmp_path):
+    """A loader of glibc before 2.30 looks for a name in the library that is asked, and goes no further."""
+    if platform.machine() != "x86_64":
+        pytest.skip("other machines are bound to the glibc that the extension is linked with")
+    with zipfile.ZipFile(wheel) as archive:
+        extension = archive.extract("evgateway/_evgateway.abi3.so", tmp_path)
+    moved = {}
+    for library, version, names in re.findall(r"^ +moved (\w+), ([\d.]+), (.+)$",
+                                              (ROOT / "scripts/wheel.d/moved.h").read_text(), re.M):
+        moved.update({f"{name}@GLIBC_{version}": library for name in names.split(", ")})
+    files, file = {}, None
+    for line in run("readelf", "-VW", extension).stdout.splitlines():
+        file = found[1] if (found := re.search(r"File: (\w+)", line)) else file
+        if found := re.search(r"Name: \S+ +Flags: .* Version: (\d+)", line):
+            files[found[1]] = file
+    table = run("readelf", "--dyn-syms", "-W", extension).stdout
+    symbols = re.findall(r" UND (\S+@GLIBC_\S+) \((\d+)\)$", table, re.M)
+    asked = {name: files[version] for name, version in symbols}
+    assert moved.items() <= asked.items()
+    assert set(moved) == {name for name, file in asked.items() if file in moved.values()}
 
 
 def test_abi3audit_finds_the_stable_abi_of_3_9_alone(wheel):
@@ -230,6 +255,35 @@ def test_an_interpreter_that_cannot_is_refused_in_one_line(installed, change, re
     done = run(python, "-c", program)
     assert (done.returncode, done.stderr) == (
         1, f"evgateway: cannot load the gateway into {python}: {reason}\n")
+
+
+@pytest.fixture
+def pypy():
+    path = shutil.which("pypy3", path=NO_SWIFT["PATH"])
+    assert path, "pypy3 is not installed: scripts/setup tests"
+    return path
+
+
+@pytest.mark.parametrize("how", ["launcher", "command", "module"])
+def test_pypy_is_refused_in_one_line(installed, pypy, how):
+    command = {"launcher": [LAUNCHER, "--python", pypy], "module": [pypy, "-m", "evgateway"],
+               "command": [installed(PYTHON) / "bin" / "evgateway", "--python", pypy]}[how]
+    done = run(*command, "contract:app", env={"PYTHONPATH": PACKAGE} if how == "module" else {}, cwd=APPS)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, "", f"evgateway: cannot load the gateway into {pypy}: CPython is needed, this is pypy\n")
+
+
+def test_pip_does_not_install_it_for_pypy(wheel, pypy, tmp_path):
+    done = run(PYTHON, "-m", "pip", "--python", pypy, "install", "--no-index", "--target", tmp_path, wheel)
+    assert done.returncode == 1 and list(tmp_path.iterdir()) == []
+    assert f"ERROR: {wheel.name} is not a supported wheel on this platform." in done.stderr.splitlines()
+
+
+def test_the_build_backend_does_not_build_for_pypy(pypy, tmp_path):
+    folder = ROOT / "Sources" / "CPythonBridge" / "python"
+    done = run(PYTHON, "-m", "pip", "--python", pypy, "install", "--no-index", "--target", tmp_path, folder)
+    assert done.returncode == 1 and list(tmp_path.iterdir()) == []
+    assert f"evgateway cannot be installed for {pypy}: CPython is needed, this is pypy" in done.stderr
 
 
 # What it declares

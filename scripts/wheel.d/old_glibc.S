@@ -41,16 +41,11 @@
 
     .text
 
-/* Since 2.34 libpthread, libdl and librt are part of libc. The older ones are needed by name: see scripts/wheel. */
-    old 2.2.5, dladdr, dlerror, dlopen, dlsym
-    old 2.2.5, pthread_attr_getstack, pthread_create, pthread_detach, pthread_getattr_np, pthread_key_create
-    old 2.2.5, pthread_key_delete, pthread_kill, pthread_mutexattr_destroy, pthread_mutexattr_init
-    old 2.2.5, pthread_mutexattr_settype, pthread_once, pthread_rwlock_destroy, pthread_rwlock_init
-    old 2.2.5, pthread_rwlock_rdlock, pthread_rwlock_unlock, pthread_rwlock_wrlock, pthread_setspecific
-    old 2.2.5, pthread_sigmask, sem_destroy, sem_init, sem_open, sem_post, sem_timedwait, sem_wait
-    old 2.3.3, pthread_condattr_setclock, timer_create, timer_settime
-    old 2.3.4, pthread_getaffinity_np
-    old 2.12, pthread_setname_np
+/* Those that were in other libraries than libc. */
+    .macro moved library, version, names:vararg
+    old \version, \names
+    .endm
+#include "moved.h"
 
 /* The newer ones leave out a variant of error handling that has been deprecated for long. */
     old 2.2.5, exp, exp2, exp2f, expf, hypotf, log, log2, log2f, logf, powf

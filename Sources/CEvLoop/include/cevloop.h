@@ -11,6 +11,7 @@
 
 #include "evg_fork.h"
 #include "evg_memory.h"
+#include "evg_process.h"
 #include "evg_scoreboard.h"
 
 typedef struct ev_loop evg_loop;
@@ -88,7 +89,7 @@ int evg_epoll_holds(int epoll, int fd); /* 1 when fd is in it */
 /* A peer's address: the family (AF_INET, AF_INET6, else 0), the port, and 4 or 16 bytes in network order. */
 typedef struct { uint16_t family; uint16_t port; uint8_t bytes[16]; } evg_peer;
 
-/* accept4(2) non-blocking and close-on-exec, with TCP_NODELAY and keep-alive probes on TCP sockets. */
+/* accept4(2) non-blocking and close-on-exec. TCP options are those of the listener. */
 int evg_accept(int listener, evg_peer *peer);
 /* The text form of a peer, NUL-terminated; empty for other families. */
 void evg_peer_text(const evg_peer *peer, char out[46]);

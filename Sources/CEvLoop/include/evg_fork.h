@@ -26,6 +26,10 @@ void evg_tell_of_parents_end(int number);
 /// process does meanwhile, unless each of its threads blocks every signal. Returns -errno if the timers cannot be made.
 int evg_end_after_parent(pid_t parent, double seconds);
 
+/// To be called again when the process has another user: the kernel forgets then whom to tell of the parent's end. Does
+/// nothing without `evg_end_after_parent`. Returns 0 or -errno.
+int evg_expect_parents_end(void);
+
 /// From here on the process notices that it forks, whoever does it; fork(2) followed by exec counts, vfork(2) does not.
 void evg_watch_forks(void);
 

@@ -28,6 +28,7 @@ typedef struct evg_request_head {
     bool keeps_alive;                   // the client allows another request on the connection
     bool upgrades;                      // an Upgrade that HTTP/1.1 lets the server consider (RFC 9110 7.8)
     bool is_head;                       // the method is HEAD
+    bool has_underscore;                // the name of a field has one
 } evg_request_head;
 
 /// Bytes of memory that evg_request_head_make needs for a head that is scanned.
@@ -39,5 +40,24 @@ size_t evg_request_head_size(const struct evg_head *scan);
 /// HTTP/1.0 left out (RFC 9112 3.2.2): nobody behind this decides that again.
 evg_request_head *evg_request_head_make(void *memory, const struct evg_head *scan, const uint8_t *bytes, size_t count,
                                         const struct evg_field *fields);
+
+/// Bytes of memory that evg_request_head_copy needs.
+size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_count);
+
+/// Writes a copy into `memory`, which is that of evg_request_head_make's. `kept`, unless it is NULL, says of each field
+/// whether the copy has it. `host`, unless its count is 0, becomes the authority and Host's value, as the authority of
+/// an absolute-form target does.
+evg_request_head *evg_request_head_copy(void *memory, const evg_request_head *head, const bool *kept,
+                                        const uint8_t *host, size_t host_count);
+
+/// Names that are looked for, by what tells them from most others: bit n of `lengths` for those of n bytes (63 also for
+/// longer ones), bit n of `letters` for those whose first byte is n but for its upper three bits.
+typedef struct evg_names {
+    uint64_t lengths;
+    uint32_t letters;
+} evg_names;
+
+/// False if no field has one of the names; true if one may have.
+bool evg_request_head_may_have(const evg_request_head *head, const evg_names *names);
 
 #endif

@@ -101,6 +101,7 @@ struct evg_head {
     struct evg_slice host, content_length;
     uint8_t connection;         // EVG_OPTION_*
     uint8_t expects_continue;   // a line that says 100-continue and nothing else
+    uint8_t has_underscore;     // a field's name has one
     uint8_t coding_malformed, coding_unknown, coding_chunked_twice, coding_chunked;
 };
 

@@ -99,16 +99,21 @@ static PyObject *decoded(const uint8_t *base, size_t count) {
 }
 
 /* path begins with root_path, as SCRIPT_NAME and PATH_INFO together would; a proxy may have cut that off or not. */
-static int set_path(PyObject *scope, const evg_request_head *head) {
+static int set_path(PyObject *scope, const evg_py_request *described) {
+    const evg_request_head *head = described->head;
     const uint8_t *base = head->bytes + head->path.start;
     size_t count = head->path.count;
+    evg_py_text prefix = described->prefix;
+    if (prefix.base && (prefix.count ? evg_py_set(scope, name.root_path, evg_py_latin1(prefix.base, prefix.count))
+                                     : PyDict_SetItem(scope, name.root_path, name.empty_text))) return -1;
     PyObject *root = PyDict_GetItemWithError(scope, name.root_path);
+    bool is_cut = prefix.base && !described->path_has_prefix;
     if (count == 1 && base[0] == '/' && root == name.empty_text) return 0;
     PyObject *path = decoded(base, count);
     PyObject *raw = path ? bytes_of(base, count) : NULL;
     if (raw && root != name.empty_text && count && base[0] == '/') {
         Py_ssize_t length = PyUnicode_GetLength(root);
-        bool inside = PyUnicode_Tailmatch(path, root, 0, length, -1) == 1
+        bool inside = !is_cut && PyUnicode_Tailmatch(path, root, 0, length, -1) == 1
             && (PyUnicode_GetLength(path) == length || PyUnicode_ReadChar(path, length) == '/');
         if (!inside) {
             PyObject *whole = PyUnicode_Concat(root, path);
@@ -151,6 +156,14 @@ static int set_client(PyObject *scope, const evg_py_request *described) {
     return PyDict_SetItem(scope, name.client, kept[place].client);
 }
 
+/* (host, port), both as a proxy says. */
+static int set_server(PyObject *scope, const evg_py_request *described) {
+    evg_py_text host = described->server_name;
+    if (host.count == 0) return 0;
+    return evg_py_set(scope, name.server, Py_BuildValue("(Ni)", evg_py_latin1(host.base, host.count),
+                                                        (int)described->server_port));
+}
+
 /* The template has the scheme of the listening socket; a trusted proxy may have said another. */
 static int set_scheme(PyObject *scope, const evg_asgi_scope *template, evg_py_text scheme) {
     if (scheme.count == template->scheme_count && !memcmp(scheme.base, template->scheme, scheme.count)) return 0;
@@ -170,10 +183,11 @@ static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_reque
     if (head->is_http10 && PyDict_SetItem(scope, name.http_version, name.http10)) return -1;
     PyObject *method = evg_py_method_text(bytes + head->method.start, head->method.count);
     if (method != evg_py_method.get ? evg_py_set(scope, name.method, method) : (Py_DECREF(method), 0)) return -1;
-    if (set_path(scope, head)) return -1;
+    if (set_path(scope, described)) return -1;
     if (head->query.count
         && evg_py_set(scope, name.query_string, bytes_of(bytes + head->query.start, head->query.count))) return -1;
-    if (evg_py_set(scope, name.headers, headers(head)) || set_client(scope, described)) return -1;
+    if (evg_py_set(scope, name.headers, headers(head))) return -1;
+    if (set_client(scope, described) || set_server(scope, described)) return -1;
     if (state && evg_py_set(scope, name.state, PyDict_Copy(state))) return -1;
     return evg_py_set(scope, name.extensions, extensions(request));
 }
@@ -255,7 +269,8 @@ int evg_asgi_scope_init(void) {
     name.no_bytes = bytes_of(NULL, 0);
     name.slash_bytes = bytes_of((const uint8_t *)"/", 1);
     name.asgi_value = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.4");
-    name.extensions_value = Py_BuildValue("{s{}sO}", "http.response.pathsend", "evgateway.leaving", evg_py_leaving);
+    name.extensions_value = Py_BuildValue("{s{}s{}sO}", "http.response.pathsend", "http.response.early_hint",
+                                          "evgateway.leaving", evg_py_leaving);
     if (!name.no_bytes || !name.slash_bytes || !name.asgi_value || !name.extensions_value) return -1;
     static const evg_field_makers makers = {make_key, make_pair};
     return evg_fields_prepare(&makers);

@@ -13,7 +13,7 @@
 enum { turn_bytes = 1 << 20, message_bytes = 1 << 14 };
 
 static struct {
-    PyObject *type, *body, *more_body, *status, *headers, *path;
+    PyObject *type, *body, *more_body, *status, *headers, *path, *links;
 } name;
 
 /* Lends the bytes of an object. Those of other types than bytes are copied into *temporary, which is the caller's to
@@ -178,6 +178,32 @@ static PyObject *start(evg_asgi_request *self, PyObject *event) {
     return result ? NULL : started(self);
 }
 
+/* "Early Hints" of the ASGI extensions: each link becomes a field of its own. */
+static PyObject *send_hint(evg_asgi_request *self, PyObject *event) {
+    PyObject *links = PyDict_GetItemWithError(event, name.links);
+    if (!links && !PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.early_hint lacks 'links'");
+    PyObject *list = links ? PySequence_List(links) : NULL;
+    evg_response_head head = {0};
+    evg_head_refusal refusal = evg_response_head_begin(&head, 103, NULL, 0);
+    for (Py_ssize_t i = 0; list && refusal == EVG_HEAD_ACCEPTED && i < PyList_Size(list); i++) {
+        PyObject *link = PyList_GetItem(list, i);
+        char *value = PyBytes_AsString(link);
+        if (!value) break;
+        refusal = evg_response_head_add(&head, (const uint8_t *)"Link", 4, (const uint8_t *)value,
+                                        (size_t)PyBytes_Size(link));
+    }
+    if (list && refusal != EVG_HEAD_ACCEPTED)
+        PyErr_Format(PyExc_ValueError, "refused early hints: %s", evg_head_refusal_text(refusal));
+    bool is_well = list && !PyErr_Occurred();
+    evg_py_text lines = {head.bytes ? head.bytes + head.reason_count : NULL, head.count - head.reason_count};
+    if (is_well && !self->head_sent && lines.count) evg_swift_exchange_hint(self->exchange, lines);
+    evg_response_head_free(&head);
+    Py_XDECREF(list);
+    if (!is_well) return NULL;
+    Py_INCREF(evg_asgi_done);
+    return evg_asgi_done;
+}
+
 static PyObject *sent(evg_asgi_request *self, evg_sent outcome, size_t count) {
     if (PyErr_Occurred()) return NULL;
     if (outcome == EVG_SENT_GONE) return evg_asgi_say_disconnected();
@@ -294,6 +320,7 @@ PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
     if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) return send_body(request, event);
     if (PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0) return start(request, event);
     if (PyUnicode_CompareWithASCIIString(type, "http.response.pathsend") == 0) return send_path(request, event);
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.early_hint") == 0) return send_hint(request, event);
     PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
     return NULL;
 }
@@ -312,7 +339,7 @@ PyObject *evg_asgi_make_send(evg_asgi_request *request) { return PyCFunction_New
 int evg_asgi_send_init(void) {
     const evg_py_interned texts[] = {
         {&name.type, "type"}, {&name.body, "body"}, {&name.more_body, "more_body"}, {&name.status, "status"},
-        {&name.headers, "headers"}, {&name.path, "path"},
+        {&name.headers, "headers"}, {&name.path, "path"}, {&name.links, "links"},
     };
     return evg_py_intern(texts, sizeof texts / sizeof *texts);
 }

@@ -179,6 +179,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     is_pumping = false;
     drain();
     evg_py_tell_leaving();
+    if (evg_py_log_is_left()) evg_py_log_take("evgateway.logqueue", "drain");
     if (!alive) {
         PyObject *answer = PyObject_CallObject(stop, NULL);
         if (!answer) return NULL;

@@ -88,6 +88,11 @@ static int dress(evg_py_call *call, PyObject *environ) {
                      PyObject_CallFunctionObjArgs(evg_gevent_input, (PyObject *)request, NULL));
 }
 
+static void hint(evg_py_call *call, evg_py_text lines) {
+    evg_gevent_request *request = call->owner;
+    if (!evg_gevent_is_gone(request)) evg_swift_exchange_hint(request->exchange, lines);
+}
+
 static void note(evg_py_call *call, evg_py_text variables) {
     evg_gevent_request *request = call->owner;
     if (request->exchange) evg_swift_exchange_note(request->exchange, variables);
@@ -96,7 +101,7 @@ static void note(evg_py_call *call, evg_py_text variables) {
 static void comes_back(evg_py_call *call) { evg_gevent_comes_back(call->owner); }
 
 static const evg_wsgi_sink sink = {
-    .write = write_block, .dress = dress, .silences = silences, .note = note, .comes_back = comes_back,
+    .write = write_block, .hint = hint, .dress = dress, .silences = silences, .note = note, .comes_back = comes_back,
     .owns_context = true,
 };
 

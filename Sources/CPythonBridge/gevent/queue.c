@@ -175,6 +175,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
         memmove(notes, notes + count, note_count * sizeof *notes);
         evg_swift_guest_wake();
     }
+    if (evg_py_log_is_left()) evg_py_log_take("evgateway.gevent_worker", "drain_log");
     return PyBool_FromLong(alive);
 }
 

@@ -21,9 +21,17 @@ typedef struct evg_py_environ evg_py_environ;
 typedef struct evg_py_request {
     evg_exchange *exchange;
     const evg_request_head *head;       /* valid until evg_swift_exchange_end, on every thread */
-    evg_py_text client_address;         /* lent for the call; empty for a Unix socket's peer */
-    uint16_t client_port;
+    evg_py_text client_address;         /* lent for the call; empty for a Unix socket's peer, or who is not known */
+    uint16_t client_port;               /* 0 where it is not known */
     evg_py_text scheme;                 /* "http" or "https", valid for ever */
+    /* What trusted proxies have said; valid like the head. */
+    evg_py_text server_name;            /* empty: that of the listening socket */
+    uint16_t server_port;               /* 0: that of the listening socket */
+    evg_py_text prefix;                 /* where the app is; base is NULL where nobody has said it */
+    bool path_has_prefix;               /* the path still begins with it */
+    /* Where the client has connected to, if a PROXY header says so; else empty. Valid as long as the head. */
+    evg_py_text destination_address;
+    uint16_t destination_port;
     const evg_py_environ *environ;      /* WSGI only */
     /* The body, where it has been read before the app is called (WSGI). */
     const uint8_t *body;                /* NULL when the body is empty or in body_file; lent for the call */
@@ -32,7 +40,7 @@ typedef struct evg_py_request {
     bool length_from_body;              /* chunked: CONTENT_LENGTH becomes the decoded length (RFC 3875 4.1.2) */
 } evg_py_request;
 
-/* Fills in head, client_address, client_port and scheme; leaves the rest alone. */
+/* Fills in what stands above `environ`, but for the exchange; leaves the rest alone. */
 extern void evg_swift_exchange_describe(evg_exchange *exchange, evg_py_request *request);
 
 /* ---- the response ---- */
@@ -42,6 +50,9 @@ typedef enum evg_sent {
     EVG_SENT_FULL,  /* on its way, and the client reads too slowly: wait for EVG_DRAINED before the next */
     EVG_SENT_GONE   /* nobody listens: the client has left, or has its answer */
 } evg_sent;
+
+/* Sends a 103 with these field lines, unless the response has begun or the client speaks HTTP/1.0. */
+extern void evg_swift_exchange_hint(evg_exchange *exchange, evg_py_text lines);
 
 /* Sends a whole response. */
 extern evg_sent evg_swift_exchange_respond(evg_exchange *exchange, const evg_response_head *head, evg_py_text body);

@@ -40,7 +40,8 @@ typedef enum evg_py_news {
     EVG_PY_SENDS = 8,   /* file is the body; the descriptor passes to the receiver */
     EVG_PY_BROKE = 16,  /* the app failed */
     EVG_PY_OVERRAN = 32,    /* it had more to say than it announced */
-    EVG_PY_DONE = 64    /* the thread has let go of the job */
+    EVG_PY_DONE = 64,   /* the thread has let go of the job */
+    EVG_PY_HINTS = 128  /* what is lent are the field lines of a 103 */
 } evg_py_news;
 
 /* Borrowed until evg_job_taken, evg_job_full or evg_job_end. */

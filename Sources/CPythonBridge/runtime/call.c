@@ -36,6 +36,7 @@ static void call_free(evg_py_call *call) {
         return;
     }
     Py_CLEAR(call->write);
+    Py_CLEAR(call->hints);
     Py_DECREF((PyObject *)call);
 }
 
@@ -187,7 +188,7 @@ evg_py_call *evg_py_call_prepare(const evg_py_request *request, PyObject *input,
         return NULL;
     }
     call->environ = evg_py_environ_build(request, input, call);
-    if (!call->environ || (sink->dress && sink->dress(call, call->environ))) {
+    if (!call->environ || evg_py_early_hints_dress(call) || (sink->dress && sink->dress(call, call->environ))) {
         Py_CLEAR(call->environ);
         failed(call, "preparing the environ");
         return call;

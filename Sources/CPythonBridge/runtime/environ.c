@@ -15,18 +15,22 @@ static int init_names(void) {
         {&evg_py_name.request_method, "REQUEST_METHOD"}, {&evg_py_name.script_name, "SCRIPT_NAME"},
         {&evg_py_name.path_info, "PATH_INFO"}, {&evg_py_name.query_string, "QUERY_STRING"},
         {&evg_py_name.raw_uri, "RAW_URI"}, {&evg_py_name.remote_addr, "REMOTE_ADDR"},
-        {&evg_py_name.remote_port, "REMOTE_PORT"}, {&evg_py_name.server_protocol, "SERVER_PROTOCOL"},
+        {&evg_py_name.remote_port, "REMOTE_PORT"}, {&evg_py_name.server_name, "SERVER_NAME"},
+        {&evg_py_name.server_port, "SERVER_PORT"}, {&evg_py_name.server_protocol, "SERVER_PROTOCOL"},
         {&evg_py_name.content_length, "CONTENT_LENGTH"}, {&evg_py_name.http_cookie, "HTTP_COOKIE"},
         {&evg_py_name.url_scheme, "wsgi.url_scheme"}, {&evg_py_name.wsgi_input, "wsgi.input"},
         {&evg_py_name.empty, ""}, {&evg_py_name.slash, "/"}, {&evg_py_name.http10, "HTTP/1.0"},
-        {&evg_py_name.close, "close"},
+        {&evg_py_name.close, "close"}, {&evg_py_name.proxy_protocol, "PROXY_PROTOCOL"},
+        {&evg_py_name.proxy_addr, "PROXY_ADDR"}, {&evg_py_name.proxy_port, "PROXY_PORT"},
+        {&evg_py_name.tcp4, "TCP4"}, {&evg_py_name.tcp6, "TCP6"},
     };
     return evg_py_intern(all, sizeof all / sizeof *all);
 }
 
 int evg_wsgi_ready(PyObject *module) {
     (void)module;
-    return init_names() || evg_py_input_init() || evg_py_start_response_init() ? -1 : 0;
+    return init_names() || evg_py_input_init() || evg_py_start_response_init()
+        || evg_py_early_hints_init() ? -1 : 0;
 }
 
 int evg_wsgi_prepare(void) {
@@ -61,6 +65,7 @@ static PyObject *constants(const evg_py_environ_options *options) {
         && !PyDict_SetItemString(dict, "wsgi.run_once", Py_False)
         && !PyDict_SetItemString(dict, "wsgi.input_terminated", Py_True)
         && !PyDict_SetItemString(dict, "wsgi.file_wrapper", evg_py_file_wrapper)
+        && !PyDict_SetItemString(dict, "wsgi.early_hints", Py_None)
         && !PyDict_SetItemString(dict, "evgateway.leaving", evg_py_leaving)
         && !set_text(dict, "filler 1", "") && !set_text(dict, "filler 2", "")
         && !PyDict_DelItemString(dict, "filler 1") && !PyDict_DelItemString(dict, "filler 2");
@@ -102,16 +107,20 @@ static PyObject *decoded_path(const uint8_t *base, size_t count) {
     return evg_py_percent_decoded(base, count, PyUnicode_DecodeLatin1, NULL);
 }
 
-/* SCRIPT_NAME and PATH_INFO. A request outside the prefix keeps its whole path and an empty SCRIPT_NAME. */
+/* SCRIPT_NAME and PATH_INFO. A request outside the prefix of the settings keeps its whole path and an empty
+ * SCRIPT_NAME. That of a proxy holds for each of its requests: a path that does not begin with it has had it cut
+ * off. */
 static int set_path(PyObject *environ, const evg_py_request *request, PyObject *target) {
     const evg_request_head *head = request->head;
     const uint8_t *base = head->bytes + head->path.start;
     size_t count = head->path.count;
-    size_t prefix = request->environ->script_name_count;
-    if (prefix && count >= prefix && !memcmp(base, request->environ->script_name, prefix)
-        && (count == prefix || base[prefix] == '/')) {
-        PyObject *script = evg_py_latin1((const uint8_t *)request->environ->script_name, prefix);
-        if (evg_py_set(environ, evg_py_name.script_name, script)) return -1;
+    bool is_told = request->prefix.base != NULL;
+    const uint8_t *name = is_told ? request->prefix.base : (const uint8_t *)request->environ->script_name;
+    size_t prefix = is_told ? request->prefix.count : request->environ->script_name_count;
+    bool begins = prefix && count >= prefix && !memcmp(base, name, prefix) && (count == prefix || base[prefix] == '/');
+    if ((begins || is_told) && prefix
+        && evg_py_set(environ, evg_py_name.script_name, evg_py_latin1(name, prefix))) return -1;
+    if (begins && (!is_told || request->path_has_prefix)) {
         if (count == prefix) return PyDict_SetItem(environ, evg_py_name.path_info, evg_py_name.empty);
         base += prefix;
         count -= prefix;
@@ -146,7 +155,26 @@ static PyObject *port_text(uint16_t port) {
 static int set_client(PyObject *environ, const evg_py_request *request) {
     if (request->client_address.count == 0) return 0;
     if (evg_py_set(environ, evg_py_name.remote_addr, evg_py_address_text(request->client_address))) return -1;
+    /* A proxy that tells an address need not tell the port. */
+    if (request->client_port == 0) return 0;
     return evg_py_set(environ, evg_py_name.remote_port, port_text(request->client_port));
+}
+
+static int set_server(PyObject *environ, const evg_py_request *request) {
+    evg_py_text name = request->server_name;
+    if (name.count && evg_py_set(environ, evg_py_name.server_name, evg_py_latin1(name.base, name.count))) return -1;
+    if (request->server_port == 0) return 0;
+    return evg_py_set(environ, evg_py_name.server_port, port_text(request->server_port));
+}
+
+/* What gunicorn tells of a PROXY header, which has named the client before. An IPv6 address alone has a colon. */
+static int set_destination(PyObject *environ, const evg_py_request *request) {
+    evg_py_text address = request->destination_address;
+    if (address.count == 0) return 0;
+    bool is_ipv6 = memchr(address.base, ':', address.count) != NULL;
+    if (PyDict_SetItem(environ, evg_py_name.proxy_protocol, is_ipv6 ? evg_py_name.tcp6 : evg_py_name.tcp4)) return -1;
+    if (evg_py_set(environ, evg_py_name.proxy_addr, evg_py_latin1(address.base, address.count))) return -1;
+    return evg_py_set(environ, evg_py_name.proxy_port, port_text(request->destination_port));
 }
 
 /* The template has the scheme of the listening socket; a trusted proxy may have said another. */
@@ -173,12 +201,13 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
         && PyDict_SetItem(environ, evg_py_name.request_method, call->line.method)) return -1;
     /* The template says "/". */
     bool is_root = is_path && head->path.count == 1 && bytes[head->path.start] == '/';
-    if (!is_root && (PyDict_SetItem(environ, evg_py_name.raw_uri, call->line.target)
+    if ((!is_root || request->prefix.base) && (PyDict_SetItem(environ, evg_py_name.raw_uri, call->line.target)
                      || set_path(environ, request, call->line.target))) return -1;
     if (head->query.count && evg_py_set(environ, evg_py_name.query_string,
                                         evg_py_latin1(bytes + head->query.start, head->query.count))) return -1;
     if (head->is_http10 && PyDict_SetItem(environ, evg_py_name.server_protocol, evg_py_name.http10)) return -1;
-    if (set_scheme(environ, request) || set_client(environ, request)) return -1;
+    if (set_scheme(environ, request) || set_client(environ, request) || set_server(environ, request)
+        || set_destination(environ, request)) return -1;
     return !request->length_from_body ? 0
         : evg_py_set(environ, evg_py_name.content_length, PyUnicode_FromFormat("%zu", request->body_count));
 }
@@ -189,7 +218,8 @@ PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, e
     int status = environ ? set_input(environ, request, input) : -1;
     if (!environ && !input && request->body_file >= 0) close(request->body_file);
     if (!environ) Py_XDECREF(input);
-    if (!status && !fill(environ, request, call)) return environ;
+    if (!status && !fill(environ, request, call)
+        && (!evg_py_kept_environs || !evg_py_keep_environ(request->head, environ))) return environ;
     Py_XDECREF(environ);
     return NULL;
 }

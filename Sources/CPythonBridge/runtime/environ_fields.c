@@ -1,5 +1,6 @@
-/* Header fields -> environ entries. Law: a name with an underscore, and Proxy, never reach the app (they could shadow
- * X-Y by X_Y, or become HTTP_PROXY); repeated fields are joined in order; keys are interned. */
+/* Header fields -> environ entries. Law: Proxy never reaches the app (it would become HTTP_PROXY); a name with an
+ * underscore, where the settings let it pass, is no other name for the length or the type of the body; repeated fields
+ * are joined in order, and so are X-Y and X_Y; keys are interned. */
 #include "wsgi_call.h"
 
 #include <string.h>
@@ -8,7 +9,6 @@
 
 /* Interned "HTTP_NAME"; None for a name that the app never sees. */
 static PyObject *make_key(const uint8_t *name, size_t count) {
-    if (memchr(name, '_', count)) Py_RETURN_NONE;
     char small[5 + evg_field_longest_name];
     char *text = count <= evg_field_longest_name ? small : PyMem_Malloc(5 + count);
     if (!text) return PyErr_NoMemory();
@@ -22,8 +22,8 @@ static PyObject *make_key(const uint8_t *name, size_t count) {
         key = Py_None;
         Py_INCREF(key);
     } else {
-        bool content = (count == 12 && !memcmp(text, "HTTP_CONTENT_TYPE", 17))
-            || (count == 14 && !memcmp(text, "HTTP_CONTENT_LENGTH", 19));
+        bool content = !memchr(name, '_', count) && ((count == 12 && !memcmp(text, "HTTP_CONTENT_TYPE", 17))
+            || (count == 14 && !memcmp(text, "HTTP_CONTENT_LENGTH", 19)));
         size_t skip = content ? 5 : 0;
         key = PyUnicode_DecodeLatin1(text + skip, (Py_ssize_t)(5 + count - skip), NULL);
         if (key) PyUnicode_InternInPlace(&key);
@@ -62,6 +62,7 @@ static int set_unknown(PyObject *environ, const uint8_t *name, size_t count, con
 
 static int set_all(PyObject *environ, const evg_request_head *head) {
     uint64_t stamp = evg_fields_begin();
+    bool joins = head->has_underscore;      /* two names may have the same key */
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct evg_field *field = &head->fields[i];
         const uint8_t *name = head->bytes + field->name.start, *base = head->bytes + field->value.start;
@@ -73,7 +74,7 @@ static int set_all(PyObject *environ, const evg_request_head *head) {
         if (entry->key == Py_None) continue;
         PyObject *value = evg_fields_value(entry, base, field->value.count);
         if (!value) return -1;
-        bool again = entry->stamp == stamp;
+        bool again = joins || entry->stamp == stamp;
         entry->stamp = stamp;
         int status = again ? join(environ, entry->key, value) : PyDict_SetItem(environ, entry->key, value);
         Py_DECREF(value);

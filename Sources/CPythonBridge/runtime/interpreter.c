@@ -43,5 +43,8 @@ void evg_py_before_fork(void) {
 void evg_py_after_fork_in_parent(void) { PyOS_AfterFork_Parent(); }
 void evg_py_after_fork_in_child(void) { PyOS_AfterFork_Child(); }
 
-void evg_py_gil_release(void) { released = PyEval_SaveThread(); }
+void evg_py_gil_release(void) {
+    if (evg_py_log_is_left()) evg_py_log_take("evgateway.logqueue", "drain");
+    released = PyEval_SaveThread();
+}
 void evg_py_gil_acquire(void) { PyEval_RestoreThread(released); }

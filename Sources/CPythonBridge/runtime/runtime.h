@@ -1,8 +1,9 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c) and what it exports beyond the stable ABI
- * (exported.h), the app and how it is found (app.c, choose.c), the error log (report.c), questions about settings and
- * hooks (ask.c), the deadline of a request (deadline.c), the end of the worker (leaving.c), timeouts (until.c), texts
- * (texts.c, percent.c), the tables of header fields (field_names.h, repeated_fields.h), the head of a response that
- * repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
+ * (exported.h), the app and how it is found (app.c, choose.c), the error log (report.c), Python's logging in its place
+ * (python_log.c), questions about settings and hooks (ask.c), the deadline of a request (deadline.c), the end of the
+ * worker (leaving.c), timeouts (until.c), texts (texts.c, percent.c), the tables of header fields (field_names.h,
+ * repeated_fields.h), the head of a response that repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h),
+ * which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
@@ -28,6 +29,7 @@ int evg_py_report_ready(PyObject *module);
 int evg_py_texts_ready(PyObject *module);
 int evg_py_forked_ready(PyObject *module);
 int evg_py_ask_ready(PyObject *module);
+int evg_py_log_ready(PyObject *module);
 int evg_py_leaving_ready(PyObject *module);
 
 /* ---- processes that the app forks (forked.c) ---- */
@@ -57,6 +59,15 @@ int evg_py_report_prepare(void);
 
 /* Hands a str to the log: None, or NULL with an exception. */
 PyObject *evg_py_log_with(void (*sink)(evg_py_text), PyObject *text);
+
+/* ---- Python's logging as the server's log (python_log.c) ---- */
+
+/* Whether something is left for it; then evg_py_log_take calls a function that takes it, where the app may run. */
+bool evg_py_log_is_left(void);
+void evg_py_log_take(const char *module, const char *function);
+
+extern PyObject *evg_py_kept_environs;  /* NULL where nobody needs them */
+int evg_py_keep_environ(const evg_request_head *head, PyObject *environ);
 
 /* ---- the deadline of a request, or of none: the exchange may be NULL ---- */
 

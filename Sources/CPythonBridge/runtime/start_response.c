@@ -219,12 +219,14 @@ int evg_py_start_response_init(void) {
 evg_py_call *evg_py_call_object(void) {
     evg_py_call *call = PyObject_New(evg_py_call, call_type);
     if (!call) return NULL;
-    call->write = call->environ = call->context = call->result = call->iterator = call->block = NULL;
+    call->write = call->hints = call->environ = call->context = call->result = call->iterator = call->block = NULL;
     call->line = (evg_py_line){NULL, NULL};
     call->head = (evg_response_head){0};
     return call;
 }
 
 bool evg_py_call_is_free(const evg_py_call *call) {
-    return Py_REFCNT((PyObject *)call) == (call->write ? 2 : 1) && (!call->write || Py_REFCNT(call->write) == 1);
+    Py_ssize_t own = 1 + (call->write != NULL) + (call->hints != NULL);
+    return Py_REFCNT((PyObject *)call) == own && (!call->write || Py_REFCNT(call->write) == 1)
+        && (!call->hints || Py_REFCNT(call->hints) == 1);
 }

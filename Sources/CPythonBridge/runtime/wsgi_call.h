@@ -27,6 +27,8 @@ typedef struct evg_wsgi_sink {
     /* write(): sends the head, unless it is NULL because it was sent before, and bytes, and waits for a slow client.
      * -1 with an exception that the app gets. */
     int (*write)(evg_py_call *call, evg_response_head *head, evg_py_text bytes);
+    /* Sends the field lines of a 103, unless it is too late for that. */
+    void (*hint)(evg_py_call *call, evg_py_text lines);
     /* Adds to the environ what the class gives its apps, or NULL. -1 with an exception. */
     int (*dress)(evg_py_call *call, PyObject *environ);
     /* Whether the pending exception is an end that is meant and needs no report; or NULL. */
@@ -46,6 +48,7 @@ struct evg_py_call {
     const evg_wsgi_sink *sink;
     void *owner;             /* of the sink's class; NULL once the response is over */
     PyObject *write;         /* what start_response returns, once it was called */
+    PyObject *hints;         /* wsgi.early_hints; stays with the call for its next request */
     evg_py_line line;        /* for the error log */
     PyObject *environ;       /* until the app has returned */
     PyObject *context;       /* or NULL: see owns_context */
@@ -59,7 +62,9 @@ struct evg_py_call {
 /* Keys and values that every request uses. */
 typedef struct evg_py_names {
     PyObject *request_method, *script_name, *path_info, *query_string, *raw_uri, *remote_addr, *remote_port;
+    PyObject *server_name, *server_port;
     PyObject *server_protocol, *content_length, *http_cookie, *url_scheme, *wsgi_input;
+    PyObject *proxy_protocol, *proxy_addr, *proxy_port, *tcp4, *tcp6;
     PyObject *empty, *slash, *http10, *close;
 } evg_py_names;
 
@@ -71,10 +76,13 @@ int evg_wsgi_ready(PyObject *module);
 int evg_wsgi_prepare(void);
 int evg_py_input_init(void);
 int evg_py_start_response_init(void);
+int evg_py_early_hints_init(void);
+/* Gives the call's environ its wsgi.early_hints; -1 with an exception (early_hints.c). */
+int evg_py_early_hints_dress(evg_py_call *call);
 
 /* A call that is to be filled in, or NULL with an exception. */
 evg_py_call *evg_py_call_object(void);
-/* True when the app kept neither start_response nor write, so that they can serve another request. */
+/* True when the app kept neither start_response, write nor early_hints, so that they can serve another request. */
 bool evg_py_call_is_free(const evg_py_call *call);
 
 /* The call of the app in three steps, for a greenlet, which keeps on the heap what stands on the stack below the app.

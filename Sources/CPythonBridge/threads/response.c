@@ -70,12 +70,20 @@ static int dress(evg_py_call *call, PyObject *environ) {
     return status;
 }
 
+static void hint(evg_py_call *call, evg_py_text lines) {
+    evg_py_job *job = call->owner;
+    if (job->thread.head_posted) return;
+    Py_BEGIN_ALLOW_THREADS
+    evg_job_lend(&job->base, lines.base, lines.count, EVG_PY_HINTS);
+    Py_END_ALLOW_THREADS
+}
+
 static void note(evg_py_call *call, evg_py_text variables) {
     evg_py_job *job = call->owner;
     evg_bytes_append(&job->out.variables, variables.base, variables.count);
 }
 
-static const evg_wsgi_sink sink = {.write = write_bytes, .dress = dress, .note = note};
+static const evg_wsgi_sink sink = {.write = write_bytes, .hint = hint, .dress = dress, .note = note};
 
 static const evg_py_environ *environ_of(evg_py_listener *listener) {
     if (listener->gil.environ) return listener->gil.environ;

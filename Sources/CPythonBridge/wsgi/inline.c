@@ -18,9 +18,11 @@ static int write_bytes(evg_py_call *call, evg_response_head *head, evg_py_text b
     return 0;
 }
 
+static void hint(evg_py_call *call, evg_py_text lines) { evg_swift_exchange_hint(call->owner, lines); }
+
 static void note(evg_py_call *call, evg_py_text variables) { evg_swift_exchange_note(call->owner, variables); }
 
-static const evg_wsgi_sink sink = {.write = write_bytes, .note = note};
+static const evg_wsgi_sink sink = {.write = write_bytes, .hint = hint, .note = note};
 
 static void send_whole(evg_exchange *exchange, const evg_response_head *head, evg_py_text block) {
     if (head) {

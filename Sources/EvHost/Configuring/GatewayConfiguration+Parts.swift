@@ -1,5 +1,6 @@
 // The one place where the gateway's configuration is converted into the worker's and the master's.
 
+import EvLoop
 import EvServer
 import EvSettings
 import EvSupervisor
@@ -26,7 +27,31 @@ extension GatewayConfiguration {
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
+        server.forwarding = forwarding
+        server.acceptProxyHeaders(
+            v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
         return server
+    }
+
+    /// A list of fields asks for what they say; else the worker class decides, which is uvicorn's or gunicorn's.
+    private var forwarding: ForwardingConfiguration {
+        var forwarding = ForwardingConfiguration()
+        let headers = trustedProxyHeaders ?? [.client, .scheme]
+        if proxyHeaders != false {
+            forwarding.namesClient = proxyHeaders ?? (trustedProxyHeaders != nil || isUvicornWorker)
+            let usual = headers.contains(.scheme) ? Self.usualSchemeHeaders : []
+            forwarding.secureSchemes = (secureSchemeHeaders ?? usual).map { ($0.name, $0.value) }
+            forwarding.fields = TrustedFields(headers.map(\.field))
+            if !forwarding.namesClient { forwarding.fields = .client }
+        }
+        forwarding.trusted = forwardedAllowIPs
+        forwarding.hops = trustedProxyCount
+        // Swift apps and other wires have a name for each name.
+        if workerClass != .swift {
+            forwarding.forwarderNames = forwarderHeaders.map { $0.uppercased() }
+            forwarding.underscores = headerMap.underscores
+        }
+        return forwarding
     }
 
     /// The folders that the environment names, or the one that the operator does.
@@ -36,6 +61,19 @@ extension GatewayConfiguration {
         return spool
     }
 
+    private var listening: ListeningOptions {
+        var options = ListeningOptions()
+        options.fileMode = fileModeOfSockets
+        options.fileOwner = socketFileOwner
+        options.tcp.keepAlive = tcpKeepAlive
+        options.tcp.userTimeout = tcpUserTimeout
+        options.tcp.deferAccept = deferAccept
+        return options
+    }
+
+    /// Of Unix sockets. Not the umask of the shell decides, which would keep every proxy out that is not of this user.
+    var fileModeOfSockets: Int { socketMode ?? 0o777 & ~(umask ?? 0) }
+
     /// A stream that is open does not hold up `--reload`, nor Ctrl-C.
     private static let graceOfReload = 1.0
 
@@ -44,7 +82,30 @@ extension GatewayConfiguration {
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
-            socketMode: socketMode, toleratesThreads: preload)
+            listening: listening, toleratesThreads: preload)
+    }
+}
+
+extension ProxyHeader {
+    fileprivate var field: TrustedFields {
+        switch self {
+        case .client: .client
+        case .scheme: []
+        case .host: .host
+        case .port: .port
+        case .prefix: .prefix
+        case .forwarded: .forwarded
+        }
+    }
+}
+
+extension HeaderMap {
+    fileprivate var underscores: ForwardingConfiguration.Underscores {
+        switch self {
+        case .drop: .dropped
+        case .refuse: .refused
+        case .dangerous: .kept
+        }
     }
 }
 

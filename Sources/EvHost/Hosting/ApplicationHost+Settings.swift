@@ -23,6 +23,11 @@ extension ApplicationHost {
         if isPython, case .file = settings.origin(of: "python") {
             settings.takeBack("python", "the interpreter is chosen before the file is read: write --python")
         }
+        if kind == .swift {
+            for name in Setting.ofPythonLog where settings.origin(of: name) != .standard {
+                settings.takeBack(name, "it is about Python's logging, and this app is in Swift")
+            }
+        }
         if settings.configuration.reload, kind == .swift {
             settings.takeBack("reload", "a Swift app is a program: build it, and start it again")
         }

@@ -136,6 +136,13 @@ package protocol ApplicationHost: AnyObject {
     func setEnvironment(_ variables: [(name: String, value: String?)])
     /// Tells the settings in force: at start before the first hook, and after each reload.
     func configured(_ settings: SettingsInForce)
+    /// Lets settings decide whether the app's language writes the log (`ErrorLog.relay`), at the start and at reloads.
+    /// If it throws, the log is as before. Comes before what the app prints is captured.
+    func openLog(_ settings: Settings, _ log: ErrorLog) throws(ConfigurationError)
+    /// Throws what `openLog` would for settings that are not in force yet, as far as that can be known.
+    func checkLog(_ settings: Settings) throws(ConfigurationError)
+    /// In the master and in workers: opens the files of the language's own log again, after a rotation.
+    func reopenLog()
     /// Calls a hook, if there is one. It throws if the process must not go on: a failure in `onStarting`, `whenReady`
     /// and `preExec` (exit code 1), `postFork` and `postWorkerInit` (exit code 3). Every failure is in the error log
     /// with its traceback when this returns.
@@ -176,6 +183,9 @@ extension ApplicationHost {
         }
     }
     package func configured(_ settings: SettingsInForce) {}
+    package func openLog(_ settings: Settings, _ log: ErrorLog) throws(ConfigurationError) {}
+    package func checkLog(_ settings: Settings) throws(ConfigurationError) {}
+    package func reopenLog() {}
     package func callHook(
         _ moment: HookMoment, worker: WorkerIdentity?, new: Int?, old: Int?
     ) throws(ApplicationError) {}

@@ -11,11 +11,13 @@ package enum ForkedQuestion {
     /// Runs `answer` in a child, which then ends without running exit handlers.
     ///
     /// - Parameters:
+    ///   - user: whom the child runs as; nil: as this process.
     ///   - timeout: seconds after which the child is killed; 0 waits for ever.
     ///   - answer: fills the buffer and returns the bytes that it has written.
     /// - Returns: nil if the child ended, or was killed, without an answer.
     package static func ask(
-        _ hooks: ForkHooks, timeout: Double, _ answer: (UnsafeMutableRawBufferPointer) -> Int
+        _ hooks: ForkHooks, as user: Credentials? = nil, timeout: Double,
+        _ answer: (UnsafeMutableRawBufferPointer) -> Int
     ) throws(SystemError) -> [UInt8]? {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw SystemError("pipe") }
@@ -35,6 +37,8 @@ package enum ForkedQuestion {
             Fork.endWithParent(parent)
             hooks.inChild()
             close(ends[0])
+            if let user, (try? user.takeOn()) == nil { _exit(1) }
+            if user != nil { Fork.endWithParent(parent) }
             reply(to: ends[1], answer)
             _exit(0)
         }

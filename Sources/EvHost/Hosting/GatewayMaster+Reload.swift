@@ -9,7 +9,9 @@ import Logging
 extension GatewayMaster {
     /// What cannot change while the master lives, by name.
     private var fixed: Set<String> {
-        let always: Set = ["config", "python", "preload_app", "reuse_port"]
+        let always: Set = [
+            "config", "python", "preload_app", "reuse_port", "daemon", "enable_stdio_inheritance",
+        ]
         return isPreloaded || host.kind == .swift ? always.union(Self.ofTheApp) : always
     }
     /// What decides about the app. With --preload, and with a Swift app, the master has it already.
@@ -21,24 +23,37 @@ extension GatewayMaster {
         // A configuration file is executed in the folder of the command line.
         defer { try? settings.enterFolder(reader) }
         let fresh: Settings
+        let complete: GatewayConfiguration
         do throws(ConfigurationError) {
             fresh = try host.readSettings(reader)
+            complete = try fresh.completed(activation)
             _ = try AppEnvironment.variables(fresh.configuration, reader)
             try fresh.enterFolder(reader)
             try logs.check(fresh)
+            try host.checkLog(fresh)
         } catch {
             if !error.details.isEmpty { logs.write(error.details) }
             logs.logger.error("Reload refused: \(error); the workers go on with the configuration of before")
             return .refused
         }
         guard fresh.values != settings.values else {
-            take(fresh, logs)
+            take(fresh, complete, logs)
             return .keep
         }
-        var wanted = supervisorConfiguration(fresh.configuration)
+        var wanted = supervisorConfiguration(complete)
         // Of this, the log speaks below.
         wanted.reusePort = hasReusePort
-        return .changed(wanted) { [self] in take(fresh, logs) }
+        return .changed(wanted) { [self] in take(fresh, complete, logs) }
+    }
+
+    /// What was checked may still fail, such as a handler that reaches no server: then the log is as before.
+    private func openLog(_ fresh: Settings, _ logs: ProcessLogs) {
+        do throws(ConfigurationError) {
+            try host.openLog(fresh, logs.errorLog)
+        } catch {
+            logs.logger.error("\(error); the log goes on with the configuration of before")
+        }
+        logs.captureOutput()
     }
 
     /// The names of the settings that are not as before.
@@ -46,24 +61,30 @@ extension GatewayMaster {
         zip(settings.values, fresh.values).filter { $0 != $1 }.map(\.0.name)
     }
 
-    private func take(_ fresh: Settings, _ logs: ProcessLogs) {
+    private func take(_ fresh: Settings, _ complete: GatewayConfiguration, _ logs: ProcessLogs) {
         let changes = changes(to: fresh)
         if !changes.isEmpty { logs.logger.info("Changed settings: \(changes.joined(separator: ", "))") }
         for name in changes where fixed.contains(name) {
             logs.logger.warning("\(fresh.label(of: name)) takes effect at the next start")
         }
-        for note in fresh.notes where !settings.notes.contains(note) { logs.logger.warning("\(note)") }
+        let told = settings.notes + groundNotes(settings, configuration)
+        for note in fresh.notes + groundNotes(fresh, complete) where !told.contains(note) {
+            logs.logger.warning("\(note)")
+        }
         let chosen = configuration.workerClass
-        (settings, configuration) = (fresh, fresh.configuration)
+        (settings, configuration) = (fresh, complete)
+        setTitle()
         do throws(ConfigurationError) {
             try applyToProcess(fresh)
             try logs.change(to: fresh)
+            give(logs)
         } catch {
             // All of it has been tried before, so only a race with somebody else comes here.
             logs.logger.error("\(error)")
         }
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
+        openLog(fresh, logs)
         let isMended = configuration.reload && !isClassCertain
         if !isPreloaded, host.kind == .python, isMended || !Self.ofTheApp.isDisjoint(with: changes) {
             chooseWorkerClass(logs.logger)

@@ -24,6 +24,11 @@ final class GatewayMaster {
     private var variableNames: Set<String> = []
     /// That of the start.
     private let mask: mode_t
+    /// What systemd has passed on.
+    let activation = SocketActivation(environment: processEnvironment)
+    /// Of the start, too: the variables may be changed by the settings.
+    private let notifier = SystemdNotifier(environment: processEnvironment)
+    private(set) var daemon: Daemon?
     /// As it was at the start, whatever a reload asks for.
     let isPreloaded: Bool
     let hasReusePort: Bool
@@ -36,6 +41,8 @@ final class GatewayMaster {
         self.image = image
         settings = try host.readSettings(reader)
         configuration = settings.configuration
+        // To look at the settings of another machine, its users need not be here.
+        if !configuration.printsConfiguration { configuration = try settings.completed(activation) }
         spool = configuration.spool(environment: reader.environment)
         (isPreloaded, hasReusePort) = (configuration.preload, configuration.reusePort)
         mask = umask(0)
@@ -50,18 +57,44 @@ final class GatewayMaster {
             return 0
         }
         if configuration.checkOnly {
+            try host.checkLog(settings)
+            // As the workers will load it.
+            try configuration.workerUser?.becomeWorker()
             try host.check(configuration)
             print("evgateway: configuration OK")
             return 0
         }
+        // The next master is a child of a daemon already.
+        guard configuration.isDaemon, image?.handover == nil else { return try serve() }
+        guard host.givenSettings == nil else {
+            throw ConfigurationError(
+                settings.label(of: "daemon"), reason: "a program that calls the server goes into the background itself")
+        }
+        switch try Daemon.start(host.forkHooks, keepsStreams: configuration.keepsStreams) {
+        case .starter(let code): return code
+        case .daemon(let daemon):
+            self.daemon = daemon
+            return daemon.run(serve)
+        }
+    }
+
+    private func serve() throws -> Int32 {
+        setTitle()
+        // It is for this process, and no program that the app starts.
+        if activation != nil { host.setEnvironment(SocketActivation.variables.map { ($0, nil) }) }
         // Without this, a write to a closed connection would end the process. So it returns EPIPE.
         _ = signal(SIGPIPE, SIG_IGN)
         let logs = try ProcessLogs(settings)
+        give(logs)
         tellHost(logs)
+        try host.openLog(settings, logs.errorLog)
+        logs.captureOutput()
         if configuration.preload { try host.preload(configuration) }
         logs.logger.info("Starting evgateway \(GatewayVersion.string) (\(host.name))")
         if let file = settings.fileRead { logs.logger.info("Configuration file: \(file)") }
-        for note in settings.notes + reader.unknownVariables + idleHooks { logs.logger.warning("\(note)") }
+        for note in settings.notes + reader.unknownVariables + idleHooks + groundNotes(settings, configuration) {
+            logs.logger.warning("\(note)")
+        }
         if configuration.reload {
             logs.logger.warning("--reload is for development: workers start anew when files of the app change")
         }
@@ -83,14 +116,31 @@ final class GatewayMaster {
     private func makeSupervisor(_ logs: ProcessLogs) -> Supervisor {
         Supervisor(
             configuration: supervisorConfiguration(configuration), logger: logs.logger, forkHooks: host.forkHooks,
-            hooks: SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }, onReopenLogs: logs.reopen,
-            reconfigure: { [self] in reconfigure(logs) }, onTurn: { [self] in turnEnded(isTick: $0, logs) },
-            handover: image?.handover, execute: image.map { image in { image.execute(handover: $0) } },
+            hooks: hooks(logs),
+            onReopenLogs: { [self] in
+                logs.reopen()
+                give(logs)
+                host.reopenLog()
+            },
+            reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
+            onTurn: { [self] in turnEnded(isTick: $0, logs) }, handover: image?.handover,
+            execute: image.map { image in { image.execute(handover: $0) } },
             worker: { [self] context in
-                WorkerProcess.run(
+                begin(context.index, logs.logger)
+                return WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    reload: ReloadPlan(settings, reader))
+                    reload: ReloadPlan(settings, reader), onServing: daemon.map { $0.detach })
             })
+    }
+
+    private func hooks(_ logs: ProcessLogs) -> SupervisorHooks {
+        var hooks = SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }
+        hooks.serving = { [daemon] in
+            guard let daemon else { return }
+            daemon.isServing()
+            logs.reopen()
+        }
+        return hooks
     }
 
     /// What the master measures, by gunicorn's names: the workers when their number changes, and once a second how many
@@ -167,7 +217,10 @@ final class GatewayMaster {
             logger.warning(
                 "--max-workers \(configuration.maxWorkers) is less than --workers \(configuration.workers): no effect")
         }
-        if configuration.workerClass.spoolsBodies { spool.check(logger) }
+        if configuration.workerClass.spoolsBodies {
+            let check = { [self] in spool.check(logger) }
+            if let user = configuration.workerUser { user.openingFiles(check) } else { check() }
+        }
     }
 
     /// Descriptors that a worker may need besides its clients' connections: listeners, logs, the loop, modules being

@@ -32,12 +32,12 @@ struct ProgramImage {
     func execute(handover: String) -> Int32 {
         guard chdir(folder) == 0 else { return errno }
         var variables = environment.filter { entry in
-            !entry.starts(with: "\(Handover.variable)=".utf8) && !entry.starts(with: "LISTEN_PID=".utf8)
+            !([Handover.variable] + Self.ofThisProcess).contains { entry.starts(with: "\($0)=".utf8) }
         }
         variables.append(Array("\(Handover.variable)=\(handover)".utf8))
         // Sockets of systemd are meant for the process with this id, and pass through exec under their numbers.
-        if environment.contains(where: { $0.starts(with: "LISTEN_PID=".utf8) }) {
-            variables.append(Array("LISTEN_PID=\(getpid())".utf8))
+        for name in Self.ofThisProcess where environment.contains(where: { $0.starts(with: "\(name)=".utf8) }) {
+            variables.append(Array("\(name)=\(getpid())".utf8))
         }
         clearenv()
         // The environment refers to the texts from here on.
@@ -50,6 +50,9 @@ struct ProgramImage {
         }
         return errno
     }
+
+    /// Variables of systemd that hold a process id.
+    private static let ofThisProcess = ["LISTEN_PID", "WATCHDOG_PID"]
 
     private static func strings(in path: String) -> [[UInt8]]? {
         guard let file = fopen(path, "re") else { return nil }

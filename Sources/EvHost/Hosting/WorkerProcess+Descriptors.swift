@@ -40,6 +40,8 @@ extension WorkerProcess {
     /// A descriptor may now belong to another client, so the worker must not use any more. It ends at once.
     func checkDescriptors() {
         guard let name = descriptors.lost?.name ?? loop.lostDescriptor else { return }
+        // Nothing takes what another log would be left now.
+        logs.errorLog.relay = nil
         if descriptors.isIntact(logs.errorLog.fileDescriptor) {
             logger.error("The app has closed or replaced \(name): this worker ends at once (pid: \(getpid()))")
         }

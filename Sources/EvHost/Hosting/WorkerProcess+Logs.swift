@@ -11,6 +11,7 @@ extension WorkerProcess {
         accessLog?.flush()
         logs.reopen()
         accessLog?.reopened()
+        host.reopenLog()
         rememberLogs()
     }
 

@@ -1,5 +1,5 @@
-// What a worker is told: the master's commands over the control socket, and signals, which say the same and may come
-// from anybody. Each is obeyed once.
+// What a worker is told, and by whom: the master's commands over the control socket, and signals, which say the same
+// and may come from anybody. Each is obeyed once.
 
 import EvLoop
 import EvServer

@@ -20,6 +20,7 @@ final class WorkerProcess {
     private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
+    private let onServing: (() -> Void)?
 
     var worker: Worker?
     var accessLog: AccessLog?
@@ -40,14 +41,18 @@ final class WorkerProcess {
     private var isWithoutApp = false
 
     /// Runs the worker to its end and returns the exit code of the process.
+    ///
+    /// - Parameter onServing: called when it accepts connections. It may change the standard streams.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
         logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
+            // As under gunicorn, the hook is still called as the master's user.
+            try configuration.workerUser?.becomeWorker()
         } catch {
             logs.logger.error("\(error)")
             return error.exitCode
@@ -57,11 +62,11 @@ final class WorkerProcess {
             if host.drivesLoop(of: configuration) { try loop.becomeGuest() }
             LoopExecutor.shared.bind(to: loop)
             // The child of a fork has one thread, and from here on that thread is the loop's.
-            nonisolated(unsafe) let (host, logs) = (host, logs)
+            nonisolated(unsafe) let (host, logs, onServing) = (host, logs, onServing)
             return LoopActor.assumeIsolated {
                 WorkerProcess(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    reload: reload, loop: loop
+                    reload: reload, loop: loop, onServing: onServing
                 ).run()
             }
         } catch {
@@ -72,7 +77,8 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop
+        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop,
+        onServing: (() -> Void)?
     ) {
         self.host = host
         self.configuration = configuration
@@ -81,6 +87,7 @@ final class WorkerProcess {
         self.logs = logs
         self.reload = reload
         self.loop = loop
+        self.onServing = onServing
         logger = logs.logger
         let errorLog = logs.errorLog
         drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
@@ -184,6 +191,10 @@ final class WorkerProcess {
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")
+        if let onServing {
+            onServing()
+            reopenLogs()
+        }
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.

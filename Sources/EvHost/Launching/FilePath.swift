@@ -55,16 +55,21 @@ enum FilePath {
 
     static func isExecutableFile(_ path: String) -> Bool { isFile(path) && isExecutable(path) }
 
-    /// The folder of the running program, links resolved; nil if `/proc` cannot be read.
-    static func programFolder() -> String? {
+    /// The running program, links resolved; nil if `/proc` cannot be read.
+    static func program() -> String? {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = buffer.withUnsafeMutableBytes { raw in
             raw.withMemoryRebound(to: CChar.self) { text in
                 text.baseAddress.map { readlink("/proc/self/exe", $0, text.count) } ?? -1
             }
         }
-        guard count > 0, let slash = buffer[..<count].lastIndex(of: UInt8(ascii: "/")) else { return nil }
-        return slash == 0 ? "/" : String(decoding: buffer[..<slash], as: UTF8.self)
+        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    }
+
+    /// Its folder.
+    static func programFolder() -> String? {
+        guard let path = program(), let slash = path.lastIndex(of: "/") else { return nil }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// The working folder; `.` if it cannot be found out.

@@ -14,6 +14,7 @@ package final class ErrorLog: Sendable {
         var stampSecond = Int.min
         var stamp: [UInt8] = []
         var line: [UInt8] = []
+        var relay: Relay?
         var syslog: Syslog?
         var statsd: Statsd?
     }
@@ -102,6 +103,15 @@ package final class ErrorLog: Sendable {
         if let failure { throw failure }
     }
 
+    /// Takes a line, or a report of several, in place of the file; returns false if it cannot.
+    package typealias Relay = @Sendable (_ level: Logger.Level, _ text: String) -> Bool
+
+    /// The log of another language, which is asked before anything is written here.
+    package var relay: Relay? {
+        get { state.withLock { $0.relay } }
+        set { state.withLock { $0.relay = newValue } }
+    }
+
     /// The least level that loggers write.
     package var level: Logger.Level {
         get { state.withLock { $0.level } }
@@ -110,6 +120,10 @@ package final class ErrorLog: Sendable {
 
     /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
     package func write(_ bytes: UnsafeRawBufferPointer) {
+        if let relay {
+            let text = String(decoding: bytes, as: UTF8.self)
+            if relay(.error, text.last == "\n" ? String(text.dropLast()) : text) { return }
+        }
         let copy = [UInt8](bytes)
         state.withLock { state in
             copy.withUnsafeBytes {
@@ -125,6 +139,10 @@ package final class ErrorLog: Sendable {
     }
 
     func write(level: Logger.Level, message: String, metadata: [(key: String, value: String)]) {
+        let isException = Self.exceptions.contains { message.hasPrefix($0) }
+        if let relay, relay(level, LogLine.text(message, metadata)) {
+            return state.withLock { $0.statsd?.count(level, isException: isException) }
+        }
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         state.withLock { state in
@@ -143,7 +161,7 @@ package final class ErrorLog: Sendable {
                 LogLine.append(message: message, metadata: metadata, to: &text)
                 text.withUnsafeBytes { syslog.write($0, level: level) }
             }
-            state.statsd?.count(level, isException: Self.exceptions.contains { message.hasPrefix($0) })
+            state.statsd?.count(level, isException: isException)
         }
     }
 }

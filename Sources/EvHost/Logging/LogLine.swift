@@ -21,6 +21,13 @@ package enum LogLine {
         line.append(UInt8(ascii: "\n"))
     }
 
+    /// What stands behind the stamp.
+    static func text(_ message: String, _ metadata: [(key: String, value: String)]) -> String {
+        var line: [UInt8] = []
+        append(message: message, metadata: metadata, to: &line)
+        return String(decoding: line, as: UTF8.self)
+    }
+
     /// Appends what stands behind the stamp, without a line feed.
     package static func append(
         message: String, metadata: [(key: String, value: String)], to line: inout [UInt8]

@@ -10,6 +10,7 @@ import Logging
 final class ProcessLogs {
     let errorLog: ErrorLog
     let logger: Logger
+    private var capture: OutputCapture
     private var accessLog: LogFile?
     private var accessLogSettings: AccessLog.Configuration
     private var collectors: Collectors
@@ -27,6 +28,7 @@ final class ProcessLogs {
         }
         accessLog = try Self.accessLog(settings)
         errorLog.level = configuration.logLevel.level
+        capture = OutputCapture(configuration)
         logger = errorLog.makeLogger(label: "evgateway")
         send()
     }
@@ -93,12 +95,16 @@ final class ProcessLogs {
             throw Self.failure(settings, "errorlog", configuration.errorLogFile, error)
         }
         errorLog.level = configuration.logLevel.level
+        capture.change(to: configuration)
         (accessLogSettings, accessLog) = (wanted, access)
         if fresh != collectors {
             collectors = fresh
             send()
         }
     }
+
+    /// Lets the standard streams of the process lead to the error log, where that is asked for.
+    func captureOutput() { capture.redirect(to: errorLog.fileDescriptor) }
 
     /// Opens both logs again after a rotation. If a log cannot be opened, its old file stays in use.
     func reopen() {
@@ -108,6 +114,7 @@ final class ProcessLogs {
         } catch {
             logger.error("Cannot reopen the logs", metadata: ["error": "\(error)"])
         }
+        captureOutput()
     }
 
     /// Throws if the format or a rule of the access log cannot be used.

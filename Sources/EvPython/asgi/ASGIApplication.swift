@@ -84,7 +84,7 @@ final class ASGIApplication: Application {
     private func scope(for exchange: Exchange) -> OpaquePointer? {
         let listener = exchange.local
         for known in scopes where known.listener == listener.fileDescriptor { return known.scope }
-        let scheme = exchange.client.scheme.cString
+        let scheme = exchange.connectionScheme.cString
         let scope = listener.localAddress.withCString { server in
             rootPath.withCString { root in
                 var options = evg_asgi_scope_options(

@@ -31,7 +31,7 @@ final class EnvironTemplates {
     func template(for exchange: Exchange) -> OpaquePointer? {
         let listener = exchange.local
         for entry in known where entry.descriptor == listener.fileDescriptor { return entry.template }
-        let template = template(of: listener, exchange.client.scheme)
+        let template = template(of: listener, exchange.connectionScheme)
         if let template { known.append((listener.fileDescriptor, template)) }
         return template
     }

@@ -38,6 +38,8 @@ extension UnsafeRawBufferPointer {
 }
 
 extension evg_py_text {
+    static var none: evg_py_text { evg_py_text(base: nil, count: 0) }
+
     /// Lends bytes to C.
     init(_ bytes: UnsafeRawBufferPointer) {
         self.init(base: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), count: bytes.count)
@@ -47,11 +49,28 @@ extension evg_py_text {
 extension Exchange {
     /// Fills in what an environ or a scope is made of, but for the body.
     func describe(_ request: UnsafeMutablePointer<evg_py_request>) {
-        let client = client
+        let remote = remote
         request.pointee.head = head.record
-        request.pointee.client_port = client.port
-        request.pointee.client_address = client.withAddress { evg_py_text($0) }
-        request.pointee.scheme = evg_py_text(client.scheme.bytes)
+        request.pointee.client_port = remote.port
+        request.pointee.client_address = withAddress(of: remote) { evg_py_text($0) }
+        request.pointee.scheme = evg_py_text((isSecure ? "https" : "http" as StaticString).bytes)
+        request.pointee.server_name = .none
+        request.pointee.server_port = 0
+        request.pointee.prefix = .none
+        request.pointee.path_has_prefix = false
+        let destination = destination
+        request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
+        request.pointee.destination_port = destination?.port ?? 0
+        if let facts { describe(facts, request) }
+    }
+
+    private func describe(_ facts: ForwardedFacts, _ request: UnsafeMutablePointer<evg_py_request>) {
+        if let name = facts.serverName { request.pointee.server_name = evg_py_text(head.bytes(of: name)) }
+        // The names of a Unix socket have a stand-in for the port, that of http.
+        let standIn: UInt16 = isSecure && local.isUnix ? 443 : 0
+        request.pointee.server_port = facts.serverPort ?? standIn
+        if let prefix = facts.prefix { request.pointee.prefix = evg_py_text(head.bytes(of: prefix)) }
+        request.pointee.path_has_prefix = facts.pathHasPrefix
     }
 }
 
@@ -134,6 +153,12 @@ public func exchangeSendFile(
                 done(context, code)
             })
     }
+}
+
+@_cdecl("evg_swift_exchange_hint")
+public func exchangeHint(_ pointer: OpaquePointer, _ lines: evg_py_text) {
+    nonisolated(unsafe) let (pointer, lines) = (pointer, lines)
+    LoopActor.assumeIsolated { exchange(pointer).hint(UnsafeRawBufferPointer(lines)) }
 }
 
 @_cdecl("evg_swift_exchange_overran")

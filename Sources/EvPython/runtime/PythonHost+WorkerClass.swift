@@ -44,7 +44,9 @@ extension PythonHost {
     private func probe(_ configuration: GatewayConfiguration) -> (interface: AppInterface, gevent: String)? {
         guard let locator = configuration.application else { return nil }
         let asked = configuration.interface == .wsgi ? "wsgi" : ""
-        let bytes = try? ForkedQuestion.ask(forkHooks, timeout: configuration.timeout) { buffer in
+        let bytes = try? ForkedQuestion.ask(
+            forkHooks, as: configuration.workerUser, timeout: configuration.timeout
+        ) { buffer in
             withSource(configuration, locator) { source in
                 evg_py_probe(
                     source, asked, buffer.assumingMemoryBound(to: CChar.self).baseAddress, buffer.count)

@@ -61,6 +61,7 @@ final class PythonHost: ApplicationHost {
         }
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
         evg_py_worker_started(worker.errorLog.fileDescriptor)
+        PythonLog.beginWorker(beside: configuration.workerClass == .threads)
         switch configuration.workerClass {
         case .threads: return try loadThreads(configuration, worker)
         case .gevent: return try loadGevent(configuration, worker)
@@ -82,6 +83,7 @@ final class PythonHost: ApplicationHost {
     }
 
     func shutdown() {
+        PythonLog.endWorker()
         evg_py_worker_ended()
     }
 

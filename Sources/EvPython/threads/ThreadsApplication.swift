@@ -224,6 +224,7 @@ final class ThreadsApplication: Application {
 
     private func settle(_ answer: evg_py_answer, _ exchange: Exchange) {
         let news = answer.news
+        if news & EVG_PY_HINTS.rawValue != 0 { hint(answer.job, exchange) }
         var data = UnsafeRawBufferPointer(answer.data)
         if data.isEmpty { data = Self.takeLoan(of: answer.job) }
         var isFull = false
@@ -264,6 +265,13 @@ final class ThreadsApplication: Application {
         let piece = UnsafeRawBufferPointer(start: lent.base, count: min(lent.count, loanPiece))
         evg_job_use(job, piece.count)
         return piece
+    }
+
+    /// The lines are few, and taken as a whole.
+    private func hint(_ job: Job, _ exchange: Exchange) {
+        let lent = job.pointee.loop.lent
+        exchange.hint(UnsafeRawBufferPointer(start: lent.base, count: lent.count))
+        evg_job_use(job, lent.count)
     }
 
     private func hasLoan(_ job: Job) -> Bool { job.pointee.loop.lent.count > 0 }

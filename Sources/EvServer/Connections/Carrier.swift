@@ -33,10 +33,17 @@ package protocol ResponseCarrier: AnyObject, Sendable {
     func breakOff()
     /// The client may send its body (RFC 9110 10.1.1).
     func sendContinue()
+    /// A 103 with these field lines, before the response (RFC 8297).
+    func sendEarlyHints(_ lines: UnsafeRawBufferPointer)
     /// More of the request body can be taken.
     func bodyWasTaken()
     /// Somebody waits for the body from now on: it has to make progress.
     func bodyIsAwaited()
+}
+
+extension ResponseCarrier {
+    /// A wire without interim responses.
+    package func sendEarlyHints(_ lines: UnsafeRawBufferPointer) {}
 }
 
 /// What a wire is told of a response beside its head.
@@ -119,6 +126,13 @@ extension Carrier {
         switch self {
         case .http1(let connection): connection.sendContinue()
         case .other(let carrier): carrier.sendContinue()
+        }
+    }
+
+    @LoopActor func sendEarlyHints(_ lines: UnsafeRawBufferPointer) {
+        switch self {
+        case .http1(let connection): connection.sendEarlyHints(lines)
+        case .other(let carrier): carrier.sendEarlyHints(lines)
         }
     }
 

@@ -9,9 +9,15 @@ import Logging
 package class Connection: Waiter {
     /// The worker outlives its connections.
     unowned(unsafe) final let worker: Worker
+    /// The other end of the socket, or who that says has connected to it: a stage that has been told gives it to the
+    /// next one. Whether the fields of a proxy are believed is asked of this address.
     package final let peer: PeerAddress
+    /// What the peer's fields say of its clients is believed.
+    final let trustsPeer: Bool
     final let listener: Listener
     final private(set) var transport: Transport
+    /// The other end speaks TLS, as the transport or a PROXY header says.
+    final var isSecure: Bool { transport.isSecure }
     // Nothing calls back into the connection while one of those without checks is being changed.
     @exclusivity(unchecked) private final var watcher: SocketWatcher?
     private final var writeLimit: WriteLimit?
@@ -30,6 +36,7 @@ package class Connection: Waiter {
     init(_ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker) {
         self.transport = transport
         self.peer = peer
+        trustsPeer = worker.forwarding.trusts(peer)
         self.listener = listener
         self.worker = worker
         super.init()
@@ -51,16 +58,19 @@ package class Connection: Waiter {
     }
 
     /// Ends this stage: the transport goes on in the stage that `make` returns.
-    package final func become(
-        _ make: (Transport, PeerAddress, Listener, Worker) -> Connection, leftOver: UnsafeRawBufferPointer
-    ) {
-        guard !isClosed else { return }
+    /// - Returns: that stage; nil when the connection is closed.
+    @discardableResult
+    package final func become<Next: Connection>(
+        _ make: (Transport, PeerAddress, Listener, Worker) -> Next, leftOver: UnsafeRawBufferPointer
+    ) -> Next? {
+        guard !isClosed else { return nil }
         leaveLoop()
         let next = make(transport, peer, listener, worker)
         next.output = output
         output = OutputQueue()
         next.start(leftOver)
         Unmanaged.passUnretained(self).release()
+        return next
     }
 
     // MARK: what a stage decides

@@ -95,4 +95,13 @@ extension HTTP1Connection {
     func sendContinue() {
         transmit(ResponseEncoder.continueResponse.bytes)
     }
+
+    func sendEarlyHints(_ lines: UnsafeRawBufferPointer) {
+        let writer = worker.writer
+        writer.removeAll(keepingCapacity: true)
+        writer.append(ResponseEncoder.earlyHints)
+        writer.append(lines)
+        writer.append("\r\n")
+        transmit(writer.bytes)
+    }
 }

@@ -222,13 +222,17 @@ package final class HTTP1Connection: Connection {
 
     /// Answers a head that cannot be served and closes; its bytes are never looked at again.
     private func refuse(_ error: HTTP1Error, _ received: UnsafeRawBufferPointer, since: Double?) {
-        worker.logger.debug(
-            "Refused a request",
-            metadata: ["status": "\(error.statusHint)", "reason": "\(error.detail)", "peer": "\(peer.host)"])
-        refuse(status: Int(error.statusHint), received, since: since)
+        refuse(status: Int(error.statusHint), received, since: since, reason: error.detail)
     }
 
-    private func refuse(status: Int, _ received: UnsafeRawBufferPointer, since: Double?) {
+    /// - Parameter reason: for the log, where it is not obvious.
+    func refuse(
+        status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil
+    ) {
+        if let reason {
+            worker.logger.debug(
+                "Refused a request", metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"])
+        }
         let body = worker.prepareError(status)
         let (length, announced) = ResponseLength.of(
             worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)

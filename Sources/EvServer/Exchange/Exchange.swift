@@ -10,7 +10,11 @@ package import Logging
 @LoopActor
 package final class Exchange {
     // MARK: the request
+    /// As the app is to see it: without the fields that the settings drop.
     package let head: RequestHead
+    let forwarded: Forwarded
+    /// The client has spoken over TLS, as far as is known.
+    package let isSecure: Bool
     let carrier: Carrier
     /// That of the carrier, known beyond the response.
     package nonisolated let connection: Connection
@@ -57,9 +61,13 @@ package final class Exchange {
     package var loggedVariables: [UInt8] = []
 
     package init(_ head: RequestHead, _ carrier: Carrier) {
-        self.head = head
         self.carrier = carrier
         connection = carrier.connection
+        let isSecure = connection.isSecure
+        let reading = connection.worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
+        self.head = reading.head
+        forwarded = reading.forwarded
+        self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
@@ -69,9 +77,11 @@ package final class Exchange {
     package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
     /// Where the text of the response stands while it is sent.
     package var responseText: ByteWriter { worker.text }
-    /// Who asked, as the socket knows it.
-    package var client: Client { Client(connection) }
+    /// Who asked, as trusted proxies say, else the connection.
+    package nonisolated var client: Client { Client(self) }
     package nonisolated var peer: PeerAddress { connection.peer }
+    /// The scheme of the connection, whatever proxies say.
+    package var connectionScheme: StaticString { connection.isSecure ? "https" : "http" }
     package var local: ListeningSocket { connection.listener.socket }
     package var logger: Logger { worker.logger }
     package var configuration: ServerConfiguration { worker.configuration }
@@ -92,6 +102,10 @@ package final class Exchange {
 
     package func run() {
         worker.requestBegins(self)
+        if case .refused(let reason) = forwarded {
+            refuse(reason)
+            return taskEnded()
+        }
         if let limit = worker.configuration.bodyLimit, case .length(let length) = head.framing, length > limit {
             fail(status: 413)
             return taskEnded()

@@ -68,9 +68,9 @@ package final class AccessLog {
 
     func append(_ exchange: Exchange, status: Int, bodyBytes: UInt64) {
         if showsRealClient {
-            exchange.client.withAddress { append(exchange, $0, status, bodyBytes) }
+            exchange.withAddress(of: exchange.client.endpoint) { append(exchange, $0, status, bodyBytes) }
         } else {
-            exchange.worker.withAddress(of: exchange.peer) { append(exchange, $0, status, bodyBytes) }
+            exchange.withAddress(of: exchange.remote) { append(exchange, $0, status, bodyBytes) }
         }
     }
 

@@ -44,7 +44,7 @@ extension AccessLog {
         case "raw_uri": text(head.string(head.target))
         case "server_protocol": record.version.withUTF8Buffer { use(UnsafeRawBufferPointer($0)) }
         case "remote_addr": use(record.remoteAddress)
-        case "remote_port": text(String(exchange.client.port))
+        case "remote_port": text(String(exchange.remote.port))
         case "wsgi.url_scheme": exchange.client.scheme.withUTF8Buffer { use(UnsafeRawBufferPointer($0)) }
         case "server_name": text(exchange.local.isUnix ? "localhost" : exchange.local.localAddress)
         case "server_port": text(exchange.local.isUnix ? "80" : String(exchange.local.port))

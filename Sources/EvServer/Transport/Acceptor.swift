@@ -47,7 +47,7 @@ final class Acceptor {
 
     init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot]) {
         self.worker = worker
-        self.listeners = listeners.map { Listener($0) }
+        self.listeners = listeners.map { Listener($0, stage: ProxyHeaders.stage(worker)) }
         self.siblings = siblings
     }
 

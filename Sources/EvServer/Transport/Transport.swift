@@ -13,10 +13,10 @@ package enum Transport {
         }
     }
 
-    /// The scheme of the requests that come this way.
-    package var scheme: StaticString {
+    /// What comes this way comes over TLS.
+    package var isSecure: Bool {
         switch self {
-        case .plain: "http"
+        case .plain: false
         }
     }
 

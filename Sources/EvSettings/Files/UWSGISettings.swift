@@ -46,7 +46,7 @@ package enum UWSGISettings {
         case module, callable, file, mount, paste, plugins
         case bind, socket, socketProtocol, socketMode
         case gevent, loop, cores, bufferSize, autoReload
-        case cheaper, memory
+        case cheaper, memory, affinity
         case log, daemon, disableLogging
         case condition, endOfCondition
     }
@@ -70,8 +70,10 @@ package enum UWSGISettings {
         ("socket s", .other(.socket)),
         ("protocol socket-protocol", .other(.socketProtocol)),
         ("chmod-socket chmod C", .other(.socketMode)),
+        ("chown-socket", .setting("socket_owner")),
         ("listen l", .setting("backlog")),
         ("reuse-port", .flag("reuse_port")),
+        ("enable-proxy-protocol http-enable-proxy-protocol", .flag("proxy_protocol")),
         // Workers.
         ("processes workers p", .setting("workers")),
         ("threads", .setting("threads")),
@@ -93,6 +95,8 @@ package enum UWSGISettings {
         ("uid", .setting("user")),
         ("gid", .setting("group")),
         ("umask", .setting("umask")),
+        ("cpu-affinity", .other(.affinity)),
+        ("procname procname-prefix procname-prefix-spaced", .setting("proc_name")),
         ("pidfile pidfile2 safe-pidfile safe-pidfile2", .setting("pidfile")),
         // The logs.
         ("logto logto2", .other(.log)),
@@ -115,7 +119,6 @@ package enum UWSGISettings {
         ("scgi-*", .not("SCGI is not spoken: use http-socket")),
         ("https* http-to-https ssl-* suwsgi-socket sni*", .not("TLS is not spoken: let the proxy in front speak it")),
         ("shared-socket undeferred-shared-socket", .not("sockets have no numbers: give the address to http-socket")),
-        ("chown-socket", .not("the owner of a socket file is not changed: use chmod-socket")),
         ("static-* static check-static* mimefile mime-file fileserve-mode file-serve-mode", .not(noStatic)),
         ("route* final-route* error-route* response-route*", .not("requests are not routed: let the proxy do it")),
         ("asyncio", .not(noAsyncio)),
@@ -137,7 +140,8 @@ package enum UWSGISettings {
         ("req-logger logger-req", .not("requests are logged to a file or standard output: set accesslog")),
         ("logger log-syslog log-socket", .not("use logto, or the option --log-syslog")),
         ("log-date logdate log-prefix", .not("the form of the log's lines is fixed")),
-        ("procname*", .not("the names of the processes are fixed")),
+        ("procname-master procname-append", .not("the titles of the processes have one part to choose: use procname")),
+        ("chroot", .not("use RootDirectory= of systemd, or a container")),
         ("ini include inherit config json yaml yml xml", .not("other files are not read")),
         // Lines between `if-…` or `for` and their end.
         ("if-* ifenv ifexists ifplugin ifdir for for-*", .other(.condition)),

@@ -79,6 +79,10 @@ struct UWSGITranslator {
         case .daemon:
             takeLog(line)
             set("daemon", .boolean(true), line)
+        case .affinity:
+            // The number of processors of each worker.
+            guard line.value == "1" else { return note(line, "workers have one processor each: use 1") }
+            set("cpu_affinity", .text("auto"), line)
         case .disableLogging:
             logsRequests = !line.isTrue
             if !logsRequests { set("accesslog", .none, line) }

@@ -90,12 +90,13 @@ extension Setting {
 extension Kind {
     static let workerClass = Kind(
         .value, words: ["auto", "gevent", "threads", "inline", "asgi", "swift", "sync", "gthread"],
-        reset: { ($0.workerClass, $0.isSync) = (.auto, false) },
+        reset: { ($0.workerClass, $0.isSync, $0.isUvicornWorker) = (.auto, false, false) },
         show: { .text($0.isSync ? "sync" : $0.workerClass.rawValue) }
     ) { configuration, value throws(ValueError) in
         let text = try ValueReader.text(value)
         configuration.workerClass = try WorkerClass(parsing: text)
         configuration.isSync = WorkerClass.isSync(text)
+        configuration.isUvicornWorker = WorkerClass.isUvicorn(text)
     }
 
     static let rootPath = Kind(.value, reset: { $0.rootPath = "" }, show: { .text($0.rootPath) }) {

@@ -25,7 +25,11 @@ struct ForeignFlag: Sendable {
         for (flags, name) in aliases { add(flags, .same(name) { text throws(ValueError) in text }, true, to: &table) }
         for (flags, name, transform) in converted { add(flags, .same(name, transform), true, to: &table) }
         for (flags, name, value) in toggles { add(flags, .toggle(name, value), false, to: &table) }
+        add(
+            "--trusted-proxy --trust-proxy", .sameWith("forwarded_allow_ips", other: "proxy_headers", "true"), true,
+            to: &table)
         add("--gevent", .sameWith("worker_connections", other: "worker_class", "gevent"), true, to: &table)
+        add("--daemonize -d", .sameWith("errorlog", other: "daemon", "true"), true, to: &table)
         add(agreed, .nothing, false, to: &table)
         add(agreedValues, .nothing, true, to: &table)
         for (flags, text) in insteadOfSwitches { add(flags, .instead(text), false, to: &table) }
@@ -44,7 +48,7 @@ struct ForeignFlag: Sendable {
     /// The same value under another name.
     private static let aliases = [
         ("--http-socket --http11-socket --insecure-bind", "bind"),
-        ("--unix-socket-perms --uds-permissions --chmod-socket -C", "socket_mode"),
+        ("--unix-socket-perms --uds-permissions --chmod-socket -C", "socket_mode"), ("--chown-socket", "socket_owner"),
         ("--processes", "workers"),
         ("--blocking-threads", "threads"),
         ("--limit-concurrency --connection-limit --max-clients", "worker_connections"),
@@ -68,6 +72,7 @@ struct ForeignFlag: Sendable {
         ("--wsgi-file --module --wsgi --app", "wsgi_app"),
         ("--setenv", "raw_env"), ("--env-files", "env_file"),
         ("--url-path-prefix --url-prefix --mount-point", "root_path"),
+        ("--trust-proxy-header", "trusted_proxy_headers"),
         ("--access-log-fmt --access-log-format", "access_log_format"),
         ("--pidfile --pid-file --safe-pidfile", "pidfile"),
         ("--logto", "errorlog"),
@@ -95,7 +100,6 @@ struct ForeignFlag: Sendable {
         ("--reload-include", "reload_extra_files", anywhere),
         ("--py-autoreload", "reload", { text throws(ValueError) in text == "0" ? "false" : "true" }),
         ("--ws", "websocket_max_message_size", webSocket),
-        ("--daemonize -d", "daemon", { _ throws(ValueError) in "true" }),
     ]
 
     /// waitress has addresses there, `*:8080` among them, and uWSGI the length of the queue.
@@ -157,6 +161,7 @@ struct ForeignFlag: Sendable {
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
         ("--lazy-apps --lazy", "preload_app", .boolean(false)),
+        ("--enable-proxy-protocol --http-enable-proxy-protocol", "proxy_protocol", .text("v1")),
         ("--log-x-forwarded-for", "access_log_client", .text("real")),
         ("--ssl --https-only --ssl-client-verify", "certfile", .text("yes")),
     ]
@@ -165,7 +170,7 @@ struct ForeignFlag: Sendable {
         "--master -M --vacuum --die-on-term --enable-threads -T --single-interpreter -i --need-app --thunder-lock "
         + "--strict --no-ipv4 --ipv4 --no-ipv6 --ipv6 --date-header --http-keepalive --http-auto-chunked "
         + "--http1-keep-alive --http1-pipeline-flush --respawn-failed-workers --gevent-monkey-patch --use-colors "
-        + "--no-use-colors --log --no-ws --no-proxy-headers --no-expose-tracebacks --no-log-untrusted-proxy-headers "
+        + "--no-use-colors --log --no-ws --no-expose-tracebacks --no-log-untrusted-proxy-headers "
         + "--no-clear-untrusted-proxy-headers --no-log-socket-errors --asyncore-use-poll --disable-reloading "
         + "--log-to-terminal --enable-sendfile --harakiri-verbose --log-master --no-orphans --auto-procname "
         + "--ignore-sigpipe --ignore-write-errors --disable-write-exception --memory-report --so-keepalive "
@@ -180,7 +185,8 @@ struct ForeignFlag: Sendable {
         + "--reload-tick"
 
     private static let insteadOfSwitches = [
-        ("--proxy-headers --clear-untrusted-proxy-headers --log-untrusted-proxy-headers", noProxy),
+        ("--clear-untrusted-proxy-headers", "let the proxy remove what clients send of them"),
+        ("--log-untrusted-proxy-headers", "write --access-logformat FORMAT, with %({x-forwarded-for}i)s in it"),
         ("--no-date-header", "the Date field is always sent (RFC 9110, 6.6.1)"),
         ("--manage-script-name", "write --root-path PATH"),
         ("--log-socket-errors", "--log-level debug shows clients that left"),
@@ -202,7 +208,6 @@ struct ForeignFlag: Sendable {
     private static let insteadOfValues = [
         ("--callable --callable-object --entry-point", "write it as part of APP: module:callable"),
         ("--mount", "write APP and --root-path /PREFIX"),
-        ("--chown-socket", "start the server as the owner"),
         (
             "--socket -s --uwsgi-socket --fastcgi-socket --scgi-socket",
             "only HTTP is spoken: write --bind ADDRESS, and proxy_pass in nginx"
@@ -212,15 +217,14 @@ struct ForeignFlag: Sendable {
                 + "--ping-timeout --websocket_timeout --websocket_connect_timeout --websocket-max-frame-size",
             "WebSocket is not spoken"
         ),
-        (
-            "--trust-proxy --trust-proxy-header --trusted-proxy --trusted-proxy-headers --trusted-proxy-count "
-                + "--proxy-headers-host --proxy-headers-port --proxy-mount-point",
-            noProxy
-        ),
+        ("--proxy-headers-host --proxy-headers-port", "let the proxy write X-Forwarded-For"),
+        ("--proxy-mount-point", "write --root-path PATH, or --trusted-proxy-headers x-forwarded-prefix"),
+        ("--endpoint", OtherServers.bind),
+        ("-x -y -j --xml --yaml --yml --json", OtherServers.iniAlone),
         ("--quic-bind", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         ("--keyfile-password --verify-mode", "TLS is not spoken: let the proxy in front do it"),
         ("--https --hsts-policy", "TLS is not spoken: let the proxy in front do it"),
-        ("--read-timeout --socket-timeout", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
+        ("--read-timeout --socket-timeout -z", "write --header-timeout, --body-timeout and --write-timeout SECONDS"),
         ("--header-max-timeout --header-min-rate", "write --header-timeout SECONDS for the whole head"),
         ("--body-max-timeout", "write --body-timeout and --body-min-rate"),
         ("--http-timeout --interrupt-timeout --queue-timeout", "write --request-timeout SECONDS"),
@@ -232,6 +236,10 @@ struct ForeignFlag: Sendable {
         ("--max-threads", "write --threads N"),
         ("--accepted-queue-size --accepted-queue-timeout", "write --connections N"),
         ("--initial-workers", "write --workers N"),
+        (
+            "--chroot",
+            "the server needs /proc and the app its interpreter, so use RootDirectory= of systemd, or a container"
+        ),
         ("--limit-as", "write ulimit -v before the command, or MemoryMax= for systemd"),
         ("--lang --locale", "set LC_ALL in the environment"),
         ("--log-directory", "write --error-logfile FILE and --access-logfile FILE"),
@@ -256,7 +264,7 @@ struct ForeignFlag: Sendable {
         ("--application-type", "write --interface NAME"),
         ("--server-name", "each name is served; for the Server field, write --no-server-header"),
         ("--ident", "write --no-server-header"),
-        ("--url-scheme", "let the app set it, as with werkzeug's ProxyFix"),
+        ("--url-scheme", "let the proxy send X-Forwarded-Proto"),
         ("--outbuf-high-watermark", "write --spool-limit BYTES"),
         ("--async", "write --worker-class gevent"),
         ("--reload-ignore-patterns", "write --reload-exclude GLOB"),
@@ -264,8 +272,5 @@ struct ForeignFlag: Sendable {
         ("--log-format", "write --access-logformat FORMAT"),
     ]
 
-    private static let noProxy =
-        "X-Forwarded-* fields are not evaluated: let the app do it, as with werkzeug's ProxyFix or uvicorn's "
-        + "ProxyHeadersMiddleware"
     private static let rotation = "rotate the files with logrotate, and send USR1"
 }

@@ -6,38 +6,10 @@ extension Setting {
         accepted("worker_tmp_dir", "--worker-tmp-dir", "folder", "heartbeats are in shared memory and need no file"),
         accepted("sendfile", "", off: "--no-sendfile", "", harmless: ["true"], "files go by sendfile where they can"),
         accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
-        accepted("proc_name", "-n --name", "text", "the titles of the processes are not changed"),
-        accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the titles of the processes are not changed"),
-        accepted("initgroups", "--initgroups", "", "the user of the processes does not change"),
-        accepted(
-            "secure_scheme_headers", "", "",
-            harmless: ["x-forwarded-protocol=ssl,x-forwarded-proto=https,x-forwarded-ssl=on"],
-            noProxy),
-        accepted(
-            "forwarded_allow_ips", "--forwarded-allow-ips", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            variable: "FORWARDED_ALLOW_IPS", noProxy),
-        accepted(
-            "forwarder_headers", "--forwarder-headers", "names", harmless: ["script_name,path_info"],
-            "fields whose names have an underscore are dropped"),
-        accepted(
-            "header_map", "--header-map", "name", harmless: ["drop"],
-            "fields whose names have an underscore are dropped"),
-        accepted(
-            "proxy_allow_ips", "--proxy-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            "the PROXY protocol is not spoken"),
+        accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the default of proc_name is APP"),
         accepted(
             "uwsgi_allow_ips", "--uwsgi-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
             "the uwsgi protocol is not spoken"),
-        accepted(
-            "capture_output", "--capture-output", "",
-            "what the app prints stays on standard output and standard error"),
-        accepted(
-            "enable_stdio_inheritance", "-R --enable-stdio-inheritance", "",
-            "workers always have the standard streams of the master"),
-        accepted("logger_class", "--logger-class", "class", harmless: ["gunicorn.glogging.logger"], noLogging),
-        accepted("logconfig", "--log-config", "file", noLogging),
-        accepted("logconfig_dict", "", "", noLogging),
-        accepted("logconfig_json", "--log-config-json", "file", noLogging),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
@@ -80,22 +52,10 @@ extension Setting {
             "control_socket_mode", "--control-socket-mode", "mode", harmless: ["384", "0o600", "0600"],
             noControl),
         accepted("control_socket_disable", "--no-control-socket", "", harmless: ["true", "false"], noControl),
-        refused(
-            "daemon", "-D --daemon", "",
-            "the server stays in the foreground: start it under systemd or supervisord, or with nohup"),
-        refused(
-            "user", "-u --user", "user", harmless: ["0", "root"],
-            "the user of the workers cannot be changed: start the server as that user (systemd: User=)"),
-        refused(
-            "group", "-g --group", "group", harmless: ["0", "root"],
-            "the group of the workers cannot be changed: start the server with that group (systemd: Group=)"),
         refused("certfile", "--certfile", "file", noTLS),
         refused("keyfile", "--keyfile", "file", noTLS),
         refused("ca_certs", "--ca-certs", "file", noTLS),
         refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
-        refused(
-            "proxy_protocol", "--proxy-protocol", "mode", harmless: ["off"],
-            "the PROXY protocol is not spoken: turn it off at the proxy"),
         refused(
             "protocol", "--protocol", "name", harmless: ["http"],
             "only HTTP is spoken: use proxy_pass in place of uwsgi_pass"),
@@ -110,8 +70,6 @@ extension Setting {
             "there are no dirty workers: run long work in a task queue or in a process of its own"),
     ]
 
-    private static let noProxy = "X-Forwarded-* fields of a proxy are passed to the app, and not evaluated"
-    private static let noLogging = "the log is written by the server itself; Python's logging is left to the app"
     private static let noTLS = "TLS is not spoken: let the proxy in front do it"
     private static let noControl = "there is no control socket: the master obeys signals"
 

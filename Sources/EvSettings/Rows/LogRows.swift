@@ -13,7 +13,8 @@ extension Setting {
             details: "h l u t r m U q H s B b f a T M D L p {name}i {name}o {name}e; others print '-'."),
         Setting(
             "access_log_client", "--access-log-client", .logging, .choice(\.accessLogClient), value: "name",
-            "The address in the access log: peer (the socket's) or real (of the client that trusted proxies name)."),
+            "The address in the access log: peer (REMOTE_ADDR, see --proxy-headers) or real (of the client that "
+                + "trusted proxies name)."),
         Setting(
             "access_log_skip", "--access-log-skip", .logging, .texts(\.accessLogSkip), value: "rule",
             "Requests that are not logged: /healthz, /static/*, 2xx, method=HEAD; repeatable, or with commas.",

@@ -6,7 +6,8 @@ extension Setting {
             "bind", "-b --bind", .binding, .addresses(\.binds), value: "address",
             variables: [Variable("PORT", allAddresses)],
             "HOST:PORT, [::1]:PORT, :PORT, unix:PATH, unix:@NAME or fd://N; repeatable.",
-            details: "With PORT in the environment and no address: 0.0.0.0:$PORT."),
+            details: "With PORT in the environment and no address: 0.0.0.0:$PORT. Sockets that systemd passes on are "
+                + "used in place of all this, unless fd://N or fd://NAME chooses among them."),
         Setting(
             "host", "--host", .binding, .text(\.host), value: "host",
             "With --port: the address to bind, as uvicorn and waitress spell it."),
@@ -14,11 +15,8 @@ extension Setting {
             "port", "--port", .binding, .wholeNumber(\.port, 0...65_535), value: "int",
             "With --host: the port to bind; 0: the kernel chooses. Alone: of 127.0.0.1."),
         Setting(
-            "socket_mode", "--socket-mode", .binding, .mode(\.socketMode, isOctal: true), value: "mode",
-            "Mode of the files of Unix sockets, in octal: 660; else as the umask makes it."),
-        Setting(
             "backlog", "--backlog", .binding, .wholeNumber(\.backlog, 1...65_535), value: "int",
-            "Connections the kernel may queue."),
+            "Connections the kernel may queue, up to its own net.core.somaxconn."),
         Setting(
             "reuse_port", "--reuse-port", .binding, .toggle(\.reusePort),
             "One socket per worker, with SO_REUSEPORT, in place of one that all share."),

@@ -3,14 +3,15 @@
 extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
-        bindingRows + workerRows + lifeRows + timeRows + sizeRows + applicationRows + pythonRows + loggingRows
-        + processRows + developmentRows + gunicornRows
+        bindingRows + socketRows + prefaceRows + workerRows + lifeRows + timeRows + sizeRows + proxyRows
+        + applicationRows + pythonRows + loggingRows + pythonLogRows + processRows + identityRows + developmentRows
+        + gunicornRows
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {
-        // Not gunicorn's, and usual names of variables in its files; as is `name`, whose setting has no effect anyway.
+        // Not gunicorn's, and usual names of variables in its files.
         namesInCalls.filter { key, meaning in
-            key != "host" && key != "port" && Setting.named(meaning)?.isServed ?? true
+            key != "host" && key != "port" && key != "name" && Setting.named(meaning)?.isServed ?? true
         }
     }()
 

@@ -31,12 +31,14 @@ def replaced(text, old, new):
 
 
 def over_tcp(text):
-    """The same file with the line that names the socket replaced by the comment after it."""
+    """The same file with each line that names the socket replaced by the comment after it."""
     lines = text.splitlines()
-    [at] = [number for number, line in enumerate(lines) if SOCKET in line and not line.lstrip().startswith("#")]
-    assert lines[at + 1].lstrip().startswith("# ") and TCP in lines[at + 1]
-    indentation = lines[at][:len(lines[at]) - len(lines[at].lstrip())]
-    lines[at:at + 2] = [indentation + lines[at + 1].lstrip().removeprefix("# ")]
+    places = [number for number, line in enumerate(lines) if SOCKET in line and not line.lstrip().startswith("#")]
+    assert places
+    for at in reversed(places):
+        assert lines[at + 1].lstrip().startswith("# ") and TCP in lines[at + 1]
+        indentation = lines[at][:len(lines[at]) - len(lines[at].lstrip())]
+        lines[at:at + 2] = [indentation + lines[at + 1].lstrip().removeprefix("# ")]
     return "\n".join(lines) + "\n"
 
 

@@ -32,6 +32,7 @@ http {{
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For 192.0.2.7;
+            {fields}
             proxy_buffering {buffering};
             proxy_request_buffering {request_buffering};
             proxy_next_upstream off;
@@ -45,13 +46,13 @@ http {{
 class Nginx:
     """Listens on a unix socket, `address`, because nginx cannot use a port that the kernel chooses."""
 
-    def __init__(self, directory, upstream, buffering="on", request_buffering="on", ignore_abort="off"):
+    def __init__(self, directory, upstream, buffering="on", request_buffering="on", ignore_abort="off", fields=""):
         binary = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         assert binary, "nginx is not installed: scripts/setup tests"
         self.directory, self.address = directory, str(directory / "front")
         (directory / "nginx.conf").write_text(CONFIGURATION.format(
             directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering,
-            ignore_abort=ignore_abort))
+            ignore_abort=ignore_abort, fields=fields))
         self.process = subprocess.Popen(
             [binary, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

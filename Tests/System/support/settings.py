@@ -50,6 +50,13 @@ MISTAKES = [
     ("e.toml", "loglevel = 'loud'\n",
      "e.toml:1: loglevel: 'loud' is unknown: choose debug, info, warning, error or critical"),
     ("u.ini", "[uwsgi]\nworkers = 0\n", "u.ini:2: workers: '0' is not a whole number of 1 or more"),
+    ("g.py", "forwarded_allow_ips = '10.0.0.1/8'\n",
+     "g.py:1: forwarded_allow_ips: '10.0.0.1/8' has bits beyond its prefix: write the address or its network"),
+    ("g.py", "secure_scheme_headers = {'X TLS': 'yes'}\n",
+     "g.py:1: secure_scheme_headers: 'X TLS=yes' is no name of a field with its value"),
+    ("e.toml", "trusted_proxy_headers = ['forwarded', 'x-forwarded-for']\n",
+     "e.toml:1: trusted_proxy_headers: forwarded stands alone: of two sources, a client could write the one that the "
+     "proxy does not"),
     # hooks
     ("g.py", "\ndef post_fork(server): pass\n",
      "g.py:2: the hook 'post_fork' must take 2 arguments: server, worker"),

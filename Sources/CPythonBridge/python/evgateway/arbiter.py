@@ -12,7 +12,7 @@ import sys
 
 import _evgateway
 
-from . import cfg, glogging, host, state, values
+from . import cfg, errorlog, host, state, values
 
 
 class App:
@@ -64,12 +64,15 @@ class Server:
 
     def __init__(self):
         self.pid = os.getppid() if told_worker() else os.getpid()
-        self.log = glogging.Log()
         self.app = App()
         self.cfg = cfg.Config()
         self.worker_age = 0
         self._number = None
         self._workers = {}  # by age
+
+    @property
+    def log(self):
+        return state.logger or _log_of_server
 
     @property
     def num_workers(self):
@@ -124,12 +127,16 @@ class Worker:
 
     def __init__(self, master, index, age):
         self.index, self.age, self.ppid, self.pid = index, age, master.pid, "[booting]"
-        self.log, self.cfg, self.app = master.log, master.cfg, master.app
+        self.cfg, self.app = master.cfg, master.app
         self.alive = True
         self.tmp = Heartbeat()
 
     def __str__(self):
         return f"<Worker {self.pid}>"
+
+    @property
+    def log(self):
+        return server.log
 
     @property
     def wsgi(self):
@@ -180,7 +187,7 @@ def this_worker():
 
 def settings_changed():
     server.cfg = cfg.Config()
-    glogging.install()
+    errorlog.install()
 
 
 # What gunicorn says of a hook that fails.
@@ -257,6 +264,7 @@ def aborted(*_):
     os.abort()      # by the signal's default action, which another thread could not restore
 
 
+_log_of_server = errorlog.Log()
 _ending = _thread.allocate_lock()
 _log = 2
 server = Server()

@@ -108,6 +108,7 @@ class Driver:
         # The master waits 1.5 s longer than the worker's --graceful-timeout, which the requests may have used up.
         self.until = loop.time() + min(self.timeout, _evgateway.asgi_time_left()) + 1.0
         try:
+            leave.leaving._end(self.patience())
             self.cancel(_evgateway.asgi_tasks())
             if self.lifespan is not None:
                 loop.run_until_complete(self.lifespan.end(max(0.2, self.until - loop.time() - 0.3)))

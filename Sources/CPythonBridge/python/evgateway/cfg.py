@@ -9,13 +9,10 @@ from . import state, values
 
 # The defaults of gunicorn's settings that are not served.
 DEFAULTS = {
-    "worker_tmp_dir": None, "sendfile": True, "spew": False, "initgroups": False, "daemon": False,
-    "secure_scheme_headers": {"X-FORWARDED-PROTOCOL": "ssl", "X-FORWARDED-PROTO": "https", "X-FORWARDED-SSL": "on"},
-    "forwarded_allow_ips": ["127.0.0.1", "::1"], "forwarder_headers": ["SCRIPT_NAME", "PATH_INFO"],
-    "header_map": "drop", "proxy_protocol": "off", "proxy_allow_ips": ["127.0.0.1", "::1"], "protocol": "http",
-    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "enable_stdio_inheritance": False,
-    "logger_class": None, "logconfig": None, "logconfig_dict": {}, "logconfig_json": None, "syslog": False,
-    "syslog_addr": "udp://localhost:514", "syslog_prefix": None, "syslog_facility": "user",
+    "worker_tmp_dir": None, "sendfile": True, "spew": False, "protocol": "http",
+    "uwsgi_allow_ips": ["127.0.0.1", "::1"], "capture_output": False, "logconfig": None, "logconfig_dict": {},
+    "logconfig_json": None, "syslog": False, "syslog_addr": "udp://localhost:514", "syslog_prefix": None,
+    "syslog_facility": "user",
     "disable_redirect_access_to_syslog": False, "statsd_host": None, "statsd_prefix": "", "dogstatsd_tags": "",
     "enable_backlog_metric": False, "keyfile": None, "certfile": None, "ssl_version": 2, "cert_reqs": 0,
     "ca_certs": None, "suppress_ragged_eofs": True, "do_handshake_on_connect": False, "ciphers": None,
@@ -47,15 +44,33 @@ class Setting:
 class Config:
     """The settings that were in force when it was made. What is no setting raises AttributeError."""
 
-    def __init__(self):
-        told, self._binds, self._locator = state.settings()
+    def __init__(self, told=None, file=None):
+        """told, file: settings that are not in force yet, and their values as the file has them."""
+        settings, self._binds, self._locator = state.settings()
+        told = settings if told is None else told
+        self._originals = (state.originals if file is None else file, state.given_originals)
         self._values = {
             "user": os.geteuid(), "group": os.getegid(), "default_proc_name": self._locator or "evgateway", **DEFAULTS}
-        for originals in (state.originals, state.given_originals):
+        for originals in self._originals:
             self._values.update((name, value) for name, value in originals.items() if name not in told)
-        self._values.update((name, as_written(name, value)) for name, value in told.items())
+        self._values.update((name, self._as_written(name, value)) for name, value in told.items())
         if told:
             self._complete()
+
+    @classmethod
+    def of(cls, triples):
+        """Returns the settings that a reload is to bring into force."""
+        return cls({name: value for name, value, _ in triples}, state.next_originals())
+
+    def _as_written(self, name, value):
+        """Returns a value as the program or the file has it, a tuple or a class, if that is what is in force."""
+        for originals in reversed(self._originals):
+            try:
+                if values.of_setting(name, originals[name]) == value:
+                    return originals[name]
+            except (KeyError, TypeError):
+                pass
+        return value
 
     def _complete(self):
         """Gives settings that stand for a default the value of it."""
@@ -67,6 +82,7 @@ class Config:
         if isinstance(settings.get("pythonpath"), list):
             settings["pythonpath"] = ",".join(settings["pythonpath"]) or None
         settings["proc_name"] = self.proc_name
+        settings["user"], settings["group"] = self.uid, self.gid
         for name in SECONDS:
             value = settings.get(name)
             if isinstance(value, float) and value == int(value):
@@ -81,6 +97,9 @@ class Config:
             return self._values[name]
         except KeyError:
             raise AttributeError(f"No configuration setting for: {name}") from None
+
+    def set(self, name, value):
+        self._values[name] = value
 
     def __str__(self):
         width = max(map(len, self._values), default=0)
@@ -117,27 +136,45 @@ class Config:
         return self._values.get("proc_name") or self._values["default_proc_name"]
 
     @property
+    def logger_class_name(self):
+        """As it was given: a class, its dotted path, or None."""
+        return self._values.get("logger_class")
+
+    @property
+    def logger_class(self):
+        if state.logger is not None:
+            return type(state.logger)
+        from . import glogging
+        return glogging.Logger
+
+    @property
     def uid(self):
-        return self._values["user"]
+        return number(self._values["user"], user, os.geteuid)
 
     @property
     def gid(self):
-        return self._values["group"]
+        return number(self._values["group"], group, os.getegid)
 
     @property
     def is_ssl(self):
         return bool(self._values.get("certfile") or self._values.get("keyfile"))
 
 
-def as_written(name, value):
-    """Returns a value as the program or the file has it, a tuple or a class, if that is what is in force."""
-    for originals in (state.given_originals, state.originals):
-        try:
-            if values.plain(originals[name]) == value:
-                return originals[name]
-        except (KeyError, TypeError):
-            pass
-    return value
+def number(value, find, own):
+    """Returns the id that a user or a group stands for."""
+    if value is None:
+        return own()
+    return int(value) if str(value).isdigit() else find(value)
+
+
+def user(name):
+    import pwd
+    return pwd.getpwnam(name).pw_uid
+
+
+def group(name):
+    import grp
+    return grp.getgrnam(name).gr_gid
 
 
 def pairs(texts):

@@ -12,7 +12,7 @@ import sys
 import traceback
 from importlib.machinery import SourceFileLoader
 
-from . import interface, locator, state, values
+from . import aliases, interface, locator, state, values
 
 PLAIN = (str, int, float, list, tuple, dict, type(None))
 
@@ -38,11 +38,12 @@ def read(argument):
 def read_file(location, pythonpath, known):
     """Returns the settings as [name, value, line], the hooks by name, and the settings' values as they are."""
     locator.extend_path(pythonpath)
-    if location.startswith("python:"):
-        name, module = execute_module(location[len("python:"):])
-    else:
-        name = location[len("file:"):] if location.startswith("file:") else location
-        module = execute_file(name)
+    with aliases.Allowed():
+        if location.startswith("python:"):
+            name, module = execute_module(location[len("python:"):])
+        else:
+            name = location[len("file:"):] if location.startswith("file:") else location
+            module = execute_file(name)
     lines = lines_of(getattr(module, "__file__", None))
     settings, hooks, originals = [], {}, {}
     for key, value in vars(module).items():
@@ -50,7 +51,7 @@ def read_file(location, pythonpath, known):
         place = f"{name}:{lines[key]}: " if key in lines else f"{name}: "
         if kind == "setting" and not inspect.ismodule(value):
             try:
-                settings.append([key, values.plain(value), lines.get(key)])
+                settings.append([key, values.of_setting(key, value), lines.get(key)])
             except (TypeError, RecursionError) as error:
                 raise FileError(f"{place}{key}: {error}") from None
             originals[key] = value

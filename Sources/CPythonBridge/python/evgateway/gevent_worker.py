@@ -7,7 +7,7 @@ import re
 
 import _evgateway
 
-from . import guest, leave
+from . import guest, leave, logqueue
 
 OLDEST = (22, 10, 1)
 
@@ -108,10 +108,17 @@ def drive():
             report(None, None, "in a greenlet", error)
     watcher.close()
     seconds.close()
+    leave.leaving._end(1)
     running = _evgateway.gevent_running()
     if running:
         import gevent
         gevent.killall(running, timeout=1)
+
+
+def drain_log():
+    """Lets a greenlet log what the server has left: a handler may wait."""
+    import gevent
+    gevent.spawn(logqueue.drain)
 
 
 def call_all(callbacks):

@@ -8,7 +8,15 @@ import traceback
 
 import _evgateway
 
-from . import locator, loggers, state, values
+from . import locator, loggers, logqueue, state, values
+
+
+def _write(text):
+    if state.logger is None:
+        _evgateway.log_text(text)
+    else:
+        from . import pylog
+        pylog.errors(text)
 
 
 class ErrorStream:
@@ -25,7 +33,7 @@ class ErrorStream:
         head, newline, tail = (self._pending + text).rpartition("\n")
         self._pending = tail
         if newline:
-            _evgateway.log_text(head + newline)
+            _write(head + newline)
         return len(text)
 
     def writelines(self, lines):
@@ -34,7 +42,7 @@ class ErrorStream:
     def flush(self):
         pending, self._pending = self._pending, ""
         if pending:
-            _evgateway.log_text(pending + "\n")
+            _write(pending + "\n")
 
     def isatty(self):
         return False
@@ -84,10 +92,12 @@ def escaped(text):
 def report(method, target, what, exception):
     """Logs an error: one line with the request and with what (where the error was raised), then the traceback. The
     words before the method are gunicorn's, for which people search their logs."""
-    if method is None:
-        _evgateway.log_error(f"Error {what}")
-    else:
-        _evgateway.log_error(f"Error handling request {escaped(method)} {escaped(target)} ({what})")
+    line = f"Error {what}" if method is None else \
+        f"Error handling request {escaped(method)} {escaped(target)} ({what})"
+    if state.logger is not None:
+        from . import pylog
+        return pylog.report(line, exception)
+    _evgateway.log_error(line)
     if exception is not None:
         lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
         _evgateway.log_text("".join(lines).translate(CONTROLS))
@@ -134,6 +144,9 @@ def worker_started(descriptor):
         faulthandler.enable(file=descriptor, all_threads=True)
     except (OSError, ValueError):
         pass  # the log is not an open file
+    if state.logger is not None:
+        from . import pylog
+        pylog.worker_started()
     if state.hook("worker_abort") is not None:
         from . import arbiter
         arbiter.watch_abort(descriptor)
@@ -141,7 +154,9 @@ def worker_started(descriptor):
 
 def worker_ended(_):
     """A worker ends with _exit, so that exit handlers of the master do not run twice. Those of the app run here."""
+    logqueue.end()  # before the exit handler of logging
     try:
+        sys.modules["evgateway.leave"].leaving._end(1)
         atexit._run_exitfuncs()
     finally:
         flush()

@@ -61,6 +61,10 @@ class Leaving:
             callbacks, self._callbacks, self._is_told = self._callbacks, [], True
         self._way.call(callbacks)
 
+    def _end(self, seconds):
+        """Called when nothing else holds the worker any more: callbacks may go on for so many seconds."""
+        self._way.finish(seconds)
+
     def __repr__(self):
         return f"<evgateway.leaving: {self.is_set()}>"
 
@@ -82,7 +86,7 @@ class Threads:
     """Threads wait in the extension, without Python's lock; one of them waits for all callbacks."""
 
     def __init__(self):
-        self._has_thread = False
+        self._thread = None
 
     def wait(self, timeout):
         extension = sys.modules.get("_evgateway")
@@ -99,15 +103,19 @@ class Threads:
     def expect(self):
         """Called when there are callbacks."""
         with _lock:
-            if self._has_thread or not leaving._is_open:
+            if self._thread is not None or not leaving._is_open:
                 return
-            self._has_thread = True
-        import threading
-        threading.Thread(target=self._serve, name="evgateway-leave", daemon=True).start()
+            import threading
+            self._thread = threading.Thread(target=self._serve, name="evgateway-leave", daemon=True)
+        self._thread.start()
 
     def _serve(self):
         self.wait(None)
         leaving._begin()
+
+    def finish(self, seconds):
+        if self._thread is not None and leaving.is_set():
+            self._thread.join(seconds)
 
 
 class Greenlets:
@@ -118,6 +126,7 @@ class Greenlets:
         self._identity = monkey.get_original("_thread", "get_ident")
         self._thread = self._identity()
         self._event = None
+        self._greenlets = []
 
     def wait(self, timeout):
         if self._identity() != self._thread:
@@ -134,11 +143,16 @@ class Greenlets:
         if self._event is not None:
             self._event.set()
         import gevent
-        for callback in callbacks:
-            gevent.spawn(run, callback)
+        self._greenlets += [gevent.spawn(run, callback) for callback in callbacks]
 
     def expect(self):
         pass
+
+    def finish(self, seconds):
+        greenlets, self._greenlets = self._greenlets, []
+        if greenlets:
+            import gevent
+            gevent.joinall(greenlets, timeout=seconds)
 
 
 class Tasks:
@@ -164,6 +178,13 @@ class Tasks:
             self._soon(future.get_loop(), _resolve, future)
         for callback in callbacks:
             self._soon(self._loop, self._run, callback)
+
+    def finish(self, seconds):
+        """Called when the loop does not run: callbacks have had their turn, and what they returned may go on."""
+        tasks, self._tasks = self._tasks, set()
+        if tasks:
+            import asyncio
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=seconds))
 
     def _soon(self, loop, function, argument):
         try:
@@ -214,6 +235,9 @@ class Inline:
             run(callback)
 
     def expect(self):
+        pass
+
+    def finish(self, seconds):
         pass
 
 

@@ -6,8 +6,8 @@ import sys
 def prepare():
     """Called before the app is imported."""
     if "logging" in sys.modules:
-        from . import glogging
-        glogging.install()
+        from . import errorlog
+        errorlog.install()
     else:
         sys.meta_path.insert(0, Finder)
 
@@ -39,6 +39,6 @@ class Loader:
     def exec_module(self, module):
         self._loader.exec_module(module)
         module.__loader__ = module.__spec__.loader = self._loader
-        if "evgateway.glogging" not in sys.modules:     # it imports logging itself, and is not ready
-            from . import glogging
-            glogging.install()
+        if "evgateway.errorlog" not in sys.modules:     # it imports logging itself, and is not ready
+            from . import errorlog
+            errorlog.install()

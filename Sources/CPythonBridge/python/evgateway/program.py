@@ -15,8 +15,8 @@ RENAMED = {
     "limit_max_requests": "max_requests", "limit_max_requests_jitter": "max_requests_jitter",
     "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
     "server_header": "server_header", "env_file": "env_file", "reload_excludes": "reload_excludes",
-    "forwarded_allow_ips": "forwarded_allow_ips", "app_dir": "pythonpath", "ssl_keyfile": "keyfile",
-    "ssl_certfile": "certfile",
+    "forwarded_allow_ips": "forwarded_allow_ips", "proxy_headers": "proxy_headers", "app_dir": "pythonpath",
+    "ssl_keyfile": "keyfile", "ssl_certfile": "certfile",
 }
 # Those of uvicorn's own parts, and those that mean nothing without reload and ssl_certfile, which say what becomes of
 # them.
@@ -26,7 +26,7 @@ OF_UVICORN = {
     "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
     "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
 }
-OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes", "proxy_headers"}
+OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes"}
 # Those without which the app would not be served as the program means it.
 REFUSED = {
     "headers": "the server adds no headers to responses: let a middleware of the app do it",
@@ -39,7 +39,7 @@ LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (0, "d
 
 def run(app, **arguments):
     known = {*RENAMED, *OF_UVICORN, *OTHERS, *REFUSED}
-    settings, addresses = {}, []
+    settings, addresses = {"proxy_headers": True}, []
     for name, value in arguments.items():
         if value and name in REFUSED:
             raise TypeError(f"run(): {name}: {REFUSED[name]}")
@@ -61,8 +61,6 @@ def run(app, **arguments):
             settings.setdefault("reload_extra_files", []).extend(f"{folder}/**/*.py" for folder in texts(value))
         elif name == "reload_includes":
             settings.setdefault("reload_extra_files", []).extend(anywhere(text) for text in texts(value))
-        elif name == "proxy_headers" and not value:
-            settings["forwarded_allow_ips"] = ""
         elif name == "access_log" and value:
             settings["accesslog"] = "-"
     if addresses:   # uvicorn's host and port have no effect then
@@ -130,7 +128,7 @@ def sort(arguments, known):
             hooks[name] = config.as_hook(name, value)
         elif kind == "setting":
             try:
-                given.append([name, values.plain(value), None])
+                given.append([name, values.of_setting(name, value), None])
             except TypeError as error:
                 raise TypeError(f"serve(): {name}: {error}") from None
         else:

@@ -22,6 +22,7 @@ given = None        # [name, value, None] of each setting of the program's, if e
 given_hooks = {}
 given_originals = {}    # the values of its settings before they were made plain
 originals = {}          # those of the file's settings
+logger = None           # the logger in force; None: the server writes its log by itself
 
 _file_hooks = {}
 _next = None        # (hooks, originals) of a file that is not in force yet
@@ -31,9 +32,9 @@ _settings = None
 
 def forget():
     """A program that serves again begins anew."""
-    global app, given, given_hooks, given_originals, originals, _file_hooks, _next, _told, _settings
+    global app, given, given_hooks, given_originals, originals, logger, _file_hooks, _next, _told, _settings
     app, given, given_hooks, given_originals, originals, _file_hooks = None, None, {}, {}, {}, {}
-    _next = _told = _settings = None
+    logger = _next = _told = _settings = None
 
 
 def given_settings(_):
@@ -74,6 +75,11 @@ def settings():
         triples, binds, locator = values.decode(_told) if _told is not None else ([], [], None)
         _settings = ({name: value for name, value, _ in triples}, binds, locator)
     return _settings
+
+
+def next_originals():
+    """Returns the values of the settings of the file that was read last."""
+    return originals if _next is None else _next[1]
 
 
 def hook(name):

@@ -65,17 +65,22 @@ def _take(data, at):
     return (items if letter == b"l" else dict(zip(items[::2], items[1::2]))), at
 
 
-def plain(value):
+def of_setting(name, value):
+    """Returns the value of a setting as one that can be encoded. A dictionary for dictConfig may hold any objects."""
+    return plain(value, name == "logconfig_dict")
+
+
+def plain(value, any_type=False):
     """Returns a value of any type as one that can be encoded. A class or a function becomes its dotted path. TypeError
-    for what a setting cannot be."""
+    for what a setting cannot be; of any_type, the name of the type."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, float):
         return float(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [plain(item, any_type) for item in value]
     if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): plain(item, any_type) for name, item in value.items()}
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "surrogateescape")
     if isinstance(value, os.PathLike):
@@ -87,6 +92,8 @@ def plain(value):
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if callable(value) and isinstance(module, str) and isinstance(name, str):
         return f"{module}.{name}"
+    if any_type:
+        return f"<{type(value).__module__}.{type(value).__qualname__}>"
     raise TypeError(f"a value of type {type(value).__name__!r} is no text, number, list or dict")
 
 

@@ -1,12 +1,12 @@
 // Bytes that end where readable memory ends: reading one byte too many always crashes.
 import Glibc
 
-final class GuardedBytes {
+package final class GuardedBytes {
     private let base: UnsafeMutableRawPointer
     private let readable: Int
     private let mapped: Int
 
-    init(capacity: Int) {
+    package init(capacity: Int) {
         let page = sysconf(Int32(_SC_PAGESIZE))
         readable = (max(capacity, 1) + page - 1) / page * page
         mapped = readable + page
@@ -21,7 +21,7 @@ final class GuardedBytes {
     }
 
     /// Calls `body` with the bytes, which end directly before a page that cannot be read.
-    func holding<Result>(
+    package func holding<Result>(
         _ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) throws -> Result
     ) rethrows -> Result {
         precondition(bytes.count <= readable)

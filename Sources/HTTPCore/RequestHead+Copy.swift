@@ -1,0 +1,77 @@
+// A head that differs in a few fields from the one that was received, and a first look at the names of fields.
+
+package import CHTTP
+
+/// Names that are looked for in every request, by their length and their first letter: enough to pass over most heads
+/// without comparing a name.
+package struct FieldNameFilter: Sendable {
+    package private(set) var names = evg_names()
+
+    package init(_ names: some Sequence<[UInt8]>) {
+        for name in names {
+            guard let first = name.first else { continue }
+            self.names.lengths |= 1 << UInt64(min(name.count, 63))
+            self.names.letters |= 1 << UInt32(first & 31)
+        }
+    }
+
+    package var isEmpty: Bool { names.lengths == 0 }
+}
+
+extension RequestHead {
+    /// The name of a field has an underscore.
+    package var hasUnderscore: Bool { record.pointee.has_underscore }
+
+    /// False if no field has one of the names; true if one may have.
+    package func mayHave(_ filter: FieldNameFilter) -> Bool {
+        var names = filter.names
+        return evg_request_head_may_have(record, &names)
+    }
+
+    /// Valid for as long as this object.
+    package func bytes(of slice: ByteSlice) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: record.pointee.bytes + Int(slice.start), count: Int(slice.count))
+    }
+
+    /// ASCII case-insensitive.
+    package func matches(_ slice: ByteSlice, _ word: [UInt8]) -> Bool {
+        guard Int(slice.count) == word.count else { return false }
+        return word.withUnsafeBufferPointer {
+            evg_equal_ignoring_case(record.pointee.bytes + Int(slice.start), $0.baseAddress, word.count)
+        }
+    }
+
+    /// A copy without the fields for which `keeping` has false, and with another authority, which is Host's value too.
+    ///
+    /// - Parameters:
+    ///   - keeping: one for each field; empty keeps all.
+    ///   - authority: empty keeps the one that there is.
+    package func copy(keeping: [Bool], authority: [UInt8]) -> RequestHead {
+        let size = evg_request_head_copy_size(record, authority.count)
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: size, alignment: MemoryLayout<evg_request_head>.alignment)
+        let made = keeping.withUnsafeBufferPointer { kept in
+            authority.withUnsafeBufferPointer { authority in
+                evg_request_head_copy(
+                    memory, record, keeping.isEmpty ? nil : kept.baseAddress, authority.baseAddress, authority.count)
+            }
+        }
+        guard let made else { preconditionFailure("evg_request_head_copy returns its memory") }
+        return RequestHead(owning: made)
+    }
+}
+
+/// Grammars that fields of several kinds have in common.
+package enum FieldSyntax {
+    /// RFC 9110 section 5.6.2.
+    package static func isToken(_ bytes: UnsafeRawBufferPointer) -> Bool { evg_is_token(pointer(bytes), bytes.count) }
+
+    /// RFC 3986 host [":" port], with a host that is not empty.
+    package static func isAuthority(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        evg_is_authority(pointer(bytes), bytes.count, false)
+    }
+
+    private static func pointer(_ bytes: UnsafeRawBufferPointer) -> UnsafePointer<UInt8>? {
+        bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    }
+}
