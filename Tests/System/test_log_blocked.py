@@ -127,8 +127,8 @@ def test_stuck_error_log_stops_neither_master_nor_workers(gateway, tmp_path, fif
             pass
         return re.search(pattern, text)
 
-    wait.until(lambda: find(r"Hang up: Master"), "the master goes on")
-    wait.until(lambda: find(r"(?s)Hang up: Master.*Worker ready"), "it has started a worker")
+    wait.until(lambda: find(r"Handling signal: hup"), "the master goes on")
+    wait.until(lambda: find(r"Reloaded"), "it has replaced the worker")
     server.signal(15)
     text += read_all(reader)
     os.close(reader)

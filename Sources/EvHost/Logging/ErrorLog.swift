@@ -61,6 +61,7 @@ package final class ErrorLog: Sendable {
     package func finish() {
         state.withLock { state in
             state.file.finish(seconds: 0.5)
+            state.noteLost()
             state.syslog?.finish(seconds: 0.5)
         }
     }

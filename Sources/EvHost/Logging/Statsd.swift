@@ -78,6 +78,8 @@ package final class Statsd {
         sendDatagram()
     }
 
+    package func retry() { socket.retry() }
+    package func finish(seconds: Double) { socket.finish(seconds: seconds) }
     package func takeLost() -> LostLines { socket.takeLost() }
 
     private func add(_ name: StaticString, _ value: String, _ type: StaticString, status: String = "") {
@@ -109,5 +111,7 @@ final class StatsdRequests: RequestMetrics {
 
     func requestEnded(status: Int, duration: Double) { statsd.requestEnded(status: status, duration: duration) }
     func turnEnded() { statsd.flush() }
+    func retry() { statsd.retry() }
+    func finish() { statsd.finish(seconds: 0.5) }
     func takeLost() -> LostLines { statsd.takeLost() }
 }

@@ -188,6 +188,7 @@ package final class AccessLog {
             }
         }
         for drain in drains { drain.look() }
+        metrics?.retry()
     }
 
     /// The last lines are written, and what does not go on its way now is lost. Maybe within a task of the app's, so
@@ -195,6 +196,7 @@ package final class AccessLog {
     func finish() {
         writeLines()
         metrics?.turnEnded()
+        metrics?.finish()
         for sink in sinks { sink.finish() }
     }
 

@@ -38,6 +38,10 @@ package protocol RequestMetrics: AnyObject {
     func requestEnded(status: Int, duration: Double)
     /// Once after the turn in which there was one.
     func turnEnded()
+    /// Once a second: what could not be sent at once is tried again.
+    func retry()
+    /// Before the worker ends: waits a moment for what has not been taken yet.
+    func finish()
     /// Returns how much was lost since the last call.
     func takeLost() -> LostLines
 }
