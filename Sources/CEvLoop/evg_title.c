@@ -14,6 +14,13 @@ extern char **environ;
 
 typedef struct { char *arguments, *end_of_arguments, *environment, *end; } area;
 
+static char **arguments;
+
+/// glibc calls what is run at the start, and when a library is loaded, with what main is called with.
+__attribute__((constructor)) static void remember(int count, char **values) {
+    if (count > 0) arguments = values;
+}
+
 /// The fields 48 to 51 of proc(5)'s stat: where arguments and environment begin and end.
 static int find(area *found) {
     char text[4096];
@@ -33,6 +40,8 @@ static int find(area *found) {
     }
     *found = (area){(char *)addresses[0], (char *)addresses[1], (char *)addresses[2], (char *)addresses[3]};
     if (!found->arguments || found->end_of_arguments <= found->arguments) return -ENOENT;
+    // Under valgrind these are the words of valgrind, which reads them again in each child.
+    if (!arguments || arguments[0] != found->arguments) return -ENOTSUP;
     // The environment is of use where it follows directly, as execve(2) lays it out.
     if (found->environment != found->end_of_arguments || found->end < found->environment) {
         found->end = found->end_of_arguments;

@@ -92,7 +92,7 @@ import Testing
     @Test(arguments: [
         (["--workers", "0"], "--workers: '0' is not a whole number of 1 or more"),
         (["--workers", "-1"], "--workers: '-1' is not a whole number of 1 or more"),
-        (["-w", "two"], "--workers: 'two' is not a whole number of 1 or more"),
+        (["--workers", "two"], "--workers: 'two' is not a whole number of 1 or more"),
         (["-w", "9999"], "--workers: '9999' is more than 1024"),
         (["-w", "99999999999999999999"], "--workers: '99999999999999999999' is more than 1024"),
         (["--connections", ""], "--connections: '' is not a whole number of 1 or more"),
@@ -134,14 +134,13 @@ import Testing
         (["--keepalive", "2"], "unknown option '--keepalive'; did you mean '--keep-alive'?"),
         (
             ["--worker", "2"],
-            "option '--worker' is not whole: it may be --worker-class, --worker-connections, --worker-tmp-dir or "
-                + "--workers"
+            "option '--worker' is not whole: it may be --worker-class, --worker-connections, --worker-idle-timeout, "
+                + "--worker-tmp-dir or --workers"
         ),
-        (["--zzz"], "unknown option '--zzz'"), (["-x"], "unknown option '-x'"),
-        (
-            ["--proxy-protocol", "auto"],
-            "--proxy-protocol: the PROXY protocol is not spoken: turn it off at the proxy"
-        ),
+        (["--zzz"], "unknown option '--zzz'"),
+        (["-x"], "unknown option '-x': of uWSGI's files, those that end with .ini are read: write --ini FILE"),
+        (["-w", "mod:app"], "-w: 'mod:app' is no number of workers: uWSGI's -w is APP here, so write mod:app alone"),
+        (["--certfile", "a.pem"], "--certfile: TLS is not spoken: let the proxy in front do it"),
     ])
     func wrongOptionIsAnsweredWithWhatToWrite(_ words: [String], _ expected: String) {
         #expect(failure(words + ["app"]) == expected)

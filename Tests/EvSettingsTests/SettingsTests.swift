@@ -1,3 +1,4 @@
+import EvLoop
 import EvSettings
 import Testing
 
