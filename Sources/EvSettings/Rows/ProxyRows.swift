@@ -21,9 +21,9 @@ extension Setting {
         Setting(
             "trusted_proxy_headers", "--trusted-proxy-headers", .proxies, .proxyHeaders, value: "names",
             "The fields that the proxies write: x-forwarded-for, -proto, -host, -port, -prefix; or forwarded alone.",
-            details: "They replace or extend what a client sends. Implies --proxy-headers. forwarded (RFC 7239) excludes "
-                + "the others, and secure_scheme_headers. Without x-forwarded-proto, only secure_scheme_headers that are "
-                + "set count."),
+            details: "They replace or extend what a client sends. Implies --proxy-headers. forwarded (RFC 7239) "
+                + "excludes the others, and secure_scheme_headers. Without x-forwarded-proto, only "
+                + "secure_scheme_headers that are set count."),
         Setting(
             "trusted_proxy_count", "--trusted-proxy-count", .proxies, .wholeNumber(\.trustedProxyCount, 0...100),
             value: "int", "The number of proxies, where their addresses do not tell; 0: as many as are trusted.",
