@@ -52,6 +52,7 @@ let package = Package(
         library("HTTPCore", ["CHTTP"]),
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("GatewayProtocols", []),
+        library("WebSocketCodec", ["HTTPCore"]),
         library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
@@ -79,6 +80,7 @@ let package = Package(
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
+        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore"]),
         tests(
             "EvServerTests",
             [

@@ -1,0 +1,75 @@
+// Frames as a client makes them, one byte at a time and without tricks.
+import WebSocketCodec
+
+enum Client {
+    static func frame(
+        _ opcode: UInt8, _ payload: [UInt8], isFinal: Bool = true, reserved: UInt8 = 0,
+        key: [UInt8] = [0x37, 0xfa, 0x21, 0x3d]
+    ) -> [UInt8] {
+        var bytes = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
+        switch payload.count {
+        case ...125: bytes.append(0x80 | UInt8(payload.count))
+        case ...0xffff: bytes += [0x80 | 126, UInt8(payload.count >> 8), UInt8(payload.count & 0xff)]
+        default:
+            bytes.append(0x80 | 127)
+            for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(payload.count >> shift & 0xff)) }
+        }
+        return bytes + key + payload.enumerated().map { $1 ^ key[$0 % 4] }
+    }
+
+    static func text(_ text: String, isFinal: Bool = true) -> [UInt8] { frame(1, Array(text.utf8), isFinal: isFinal) }
+}
+
+/// What a decoder has said, with the bytes in place of where they are.
+enum Said: Equatable {
+    case text([UInt8], isCompressed: Bool = false)
+    case binary([UInt8], isCompressed: Bool = false)
+    case ping([UInt8])
+    case pong
+    case close(UInt16, String)
+    case violation(UInt16)
+}
+
+/// Feeds the bytes in the given pieces.
+func decode(_ pieces: [[UInt8]], limit: Int = 1 << 20, mayBeCompressed: Bool = false) -> [Said] {
+    var decoder = MessageDecoder(limit: limit, mayBeCompressed: mayBeCompressed)
+    var said: [Said] = []
+    for piece in pieces {
+        var buffer = piece
+        let ended = buffer.withUnsafeMutableBytes { bytes in
+            var offset = 0
+            func content(_ content: MessageDecoder.Content) -> [UInt8] {
+                switch content {
+                case .lent(let range): Array(bytes[range])
+                case .kept(let kept): kept
+                }
+            }
+            do throws(Violation) {
+                while true {
+                    switch try decoder.next(bytes, from: &offset) {
+                    case .needMoreData:
+                        return offset != bytes.count
+                    case .message(let isText, let isCompressed, let bytes):
+                        let bytes = content(bytes)
+                        said.append(
+                            isText
+                                ? .text(bytes, isCompressed: isCompressed)
+                                : .binary(bytes, isCompressed: isCompressed))
+                    case .ping(let bytes): said.append(.ping(content(bytes)))
+                    case .pong: said.append(.pong)
+                    case .close(let code, let reason):
+                        said.append(.close(code.rawValue, reason))
+                        return true
+                    }
+                }
+            } catch {
+                said.append(.violation(error.code.rawValue))
+                return true
+            }
+        }
+        if ended { break }
+    }
+    return said
+}
+
+func decode(_ bytes: [UInt8], limit: Int = 1 << 20) -> [Said] { decode([bytes], limit: limit) }
