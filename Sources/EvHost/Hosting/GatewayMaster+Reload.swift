@@ -11,6 +11,7 @@ extension GatewayMaster {
     private var fixed: Set<String> {
         let always: Set = [
             "config", "python", "preload_app", "reuse_port", "daemon", "enable_stdio_inheritance",
+            "logger_class",
         ]
         return isPreloaded || host.kind == .swift ? always.union(Self.ofTheApp) : always
     }
