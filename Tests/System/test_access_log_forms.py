@@ -161,11 +161,14 @@ def test_rule_that_cannot_be_used_is_told(gateway, flags, words):
     assert server.wait() == 1 and words in server.error_log()
 
 
-@pytest.mark.parametrize("name", ["peer", "real"])
-def test_client_is_the_other_end_of_the_socket_without_a_proxy(gateway, tmp_path, name):
+@pytest.mark.parametrize("name, addresses", [
+    ("peer", ["127.0.0.1", "127.0.0.1"]), ("real", ["127.0.0.1", "9.9.9.9"]),
+])
+def test_client_is_the_other_end_of_the_socket_or_whom_the_proxy_names(gateway, tmp_path, name, addresses):
     access = tmp_path / "access.log"
     server = gateway("contract:app", "--access-logfile", access, "--access-logformat", "%(h)s",
                      "--access-log-client", name)
     assert server.get("/").status == 200
+    assert server.get("/", fields=[("X-Forwarded-For", "1.2.3.4, 9.9.9.9")]).status == 200
     assert server.stop() == 0
-    assert access.read_text() == "127.0.0.1\n"
+    assert access.read_text().split() == addresses

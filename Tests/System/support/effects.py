@@ -68,7 +68,7 @@ SHOWN = {
     "asgi_loop": "settings_effects::loop_is_the_one_that_was_asked_for",
     "accesslog": "access_log::line_goes_to_the_file_that_has_the_name",
     "access_log_format": "settings_effects::lines_of_the_access_log_have_the_format",
-    "access_log_client": "access_log_forms::client_is_the_other_end_of_the_socket_without_a_proxy",
+    "access_log_client": "access_log_forms::client_is_the_other_end_of_the_socket_or_whom_the_proxy_names",
     "access_log_skip": "access_log_forms::rules_say_which_requests_have_a_line",
     "access_log_slow": "access_log_forms::rules_say_which_requests_have_a_line",
     "errorlog": "lifecycle::error_log_is_reopened",
