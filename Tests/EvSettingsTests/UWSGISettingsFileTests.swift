@@ -126,8 +126,8 @@ import Testing
             ["max_worker_lifetime=60", "max_worker_lifetime_jitter=6"]
         ),
         ("reload-on-rss = 200", ["max_worker_rss=200M"]),
-        ("processes = 8\ncheaper = 2", ["max_workers=8", "workers=2"]),
-        ("cheaper = 2\nworkers = 8", ["workers=2", "max_workers=8"]),
+        ("processes = 8\ncheaper = 2", ["workers_max=8", "workers=2"]),
+        ("cheaper = 2\nworkers = 8", ["workers=2", "workers_max=8"]),
         ("harakiri = 30\nworker-reload-mercy = 9", ["request_timeout=30", "graceful_timeout=9"]),
         ("pp = a\nchdir = c\npythonpath = b\npython-path = d", ["pythonpath=a,b,d", "chdir=c"]),
         ("venv = a\nhome = b", ["python=b"]),

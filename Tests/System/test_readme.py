@@ -30,6 +30,7 @@ NOT_RUN = {
     "scripts/docs --serve": "builds; scripts/test runs scripts/docs before the system tests",
     'scripts/install --prefix "$HOME/.local"': "builds; test_install.py runs it",
     "scripts/test-matrix": "takes many minutes; scripts/test runs it for two of them",
+    "scripts/test-matrix /FOLDER": "needs a root of another Linux",
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",

@@ -175,7 +175,7 @@ extension UWSGITranslator {
         guard let most = settings["workers"], let least = Int(cheaper.value), least > 0,
             least < Int(most.value.plainText) ?? 0
         else { return note(cheaper, "expected a number that is less than processes") }
-        settings["max_workers"] = FileSetting("max_workers", most.value, line: most.line)
+        settings["workers_max"] = FileSetting("workers_max", most.value, line: most.line)
         set("workers", .text(cheaper.value), cheaper)
     }
 

@@ -14,9 +14,10 @@ extension Setting {
             "Resident memory from which on a worker is replaced, as 512M; 0: any.",
             details: "Looked at once a second. It is what ps shows as RSS: what is shared with the master counts too."),
         Setting(
-            "max_workers", "--max-workers", .workers, .wholeNumber(\.maxWorkers, 0...1024), value: "int",
+            "workers_max", "--max-workers", .workers, .wholeNumber(\.maxWorkers, 0...1024), value: "int",
             "Most workers, where they follow the load; 0: as many as --workers.",
-            details: "One more is started when all have been busy for a second."),
+            details: "One more is started when all have been busy for a second. In files workers_max, because "
+                + "gunicorn.conf.py often has a variable max_workers of its own."),
         Setting(
             "worker_idle_timeout", "--worker-idle-timeout", .workers, .seconds(\.workerIdleTimeout), value: "seconds",
             "With --max-workers: a worker more than the load needs ends after so long."),

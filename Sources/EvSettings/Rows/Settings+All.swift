@@ -10,8 +10,9 @@ extension Setting {
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {
         // Not gunicorn's, and usual names of variables in its files.
-        namesInCalls.filter { key, meaning in
-            key != "host" && key != "port" && key != "name" && Setting.named(meaning)?.isServed ?? true
+        let usual: Set = ["host", "port", "name", "max_workers"]
+        return namesInCalls.filter { key, meaning in
+            !usual.contains(key) && Setting.named(meaning)?.isServed ?? true
         }
     }()
 

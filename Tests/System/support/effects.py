@@ -23,7 +23,7 @@ SHOWN = {
     "max_worker_lifetime": "worker_life::workers_are_replaced_by_age_without_loss",
     "max_worker_lifetime_jitter": "worker_life::workers_are_replaced_by_age_without_loss",
     "max_worker_rss": "worker_life::worker_that_leaks_is_replaced_without_loss",
-    "max_workers": "worker_life::workers_follow_requests_that_wait_for_a_thread",
+    "workers_max": "worker_life::workers_follow_requests_that_wait_for_a_thread",
     "worker_idle_timeout": "worker_life::workers_follow_requests_that_wait_for_a_thread",
     "shutdown_delay": "rollout::delay_accepts_and_closes_until_a_second_signal",
     "timeout": "lifecycle::hung_worker_is_killed_and_its_request_named",
