@@ -65,8 +65,11 @@ def test_delay_ends_by_itself_and_takes_what_waits(serve):
         load.wait_for_more(20)
         assert server.wait(30) == 0
         load.stopping.set()
-    # Who was refused came too late; nobody who was connected is left without an answer.
-    assert set(load.outcomes) <= {"ok", "ConnectionRefusedError"}, load.failures
+    # Who was refused came too late. So did a connection that the kernel made after the last accept and before the
+    # close: it is reset, at most one of each client, for a socket cannot be closed in another way.
+    resets = [line for line in load.failures if "ConnectionResetError" in line]
+    assert set(load.outcomes) <= {"ok", "ConnectionRefusedError", "ConnectionResetError"}, load.failures
+    assert all("reused: False" in line for line in resets) and len(resets) <= len(load.threads)
 
 
 CONFIGURATION = """
