@@ -13,7 +13,7 @@ import time
 import pytest
 
 from support import wait, wire
-from support.fronts import binary
+from support.foreground import Foreground, binary
 
 SERVER, PROXY = 0.6, 0.4    # seconds for which an idle connection is kept
 CLIENTS, ROUNDS = 16, 6
@@ -59,11 +59,11 @@ frontend front
 """
 
 
-class Race:
+class Race(Foreground):
     """A proxy at the socket `address`, with an upstream for each client: `/c3/` is that of client 3."""
 
     def __init__(self, kind, directory, upstream, lines="", kept=""):
-        self.address, self.log = str(directory / "front"), directory / "log"
+        self.address, self.output = str(directory / "front"), directory / "log"
         file = directory / "proxy.conf"
         unix = isinstance(upstream, str)
         numbers = range(CLIENTS)
@@ -84,28 +84,6 @@ class Race:
                     f"backend app{n}\n    http-request replace-path /c[0-9]+(/.*) \\1\n    server a {place}"
                     for n in numbers)))
             self.command = [binary("haproxy"), "-db", "-f", file]
-
-    def __enter__(self):
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            wait.until(self._answers, "the proxy listens")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _answers(self):
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            wire.Wire(self.address).close()
-            return True
-        except OSError:
-            return False
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
 
     def clients(self, gaps):
         """Starts all clients, each of which asks again after a gap of one of these lengths, plus or minus 5 ms. Returns

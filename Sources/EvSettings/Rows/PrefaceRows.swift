@@ -9,7 +9,7 @@ extension Setting {
             "PROXY headers, by which a proxy says who has connected to it: off, v1, v2, or auto for both.",
             details: "Without a value: auto. A connection that begins with a request is served as it is."),
         Setting(
-            "proxy_allow_ips", "--proxy-allow-from", .binding, .senders(\.proxySenders), value: "addresses",
+            "proxy_allow_ips", "--proxy-allow-from", .binding, .addressSet(\.proxySenders), value: "addresses",
             "Who may send PROXY headers: addresses and networks as 10.0.0.0/8, with commas between, or * for all.",
             details: "Peers of Unix sockets always may. A header of anybody else is answered with 403."),
     ]
@@ -37,22 +37,6 @@ extension Kind {
                 throw ValueError("'\(word)' is unknown: choose \(ValueReader.alternatives(words))")
             }
             configuration[keyPath: path] = mode
-        }
-    }
-
-    /// Addresses and networks, in one text with commas between or in a list. An empty text stands for nobody.
-    fileprivate static func senders(_ path: Path<AddressSet>) -> Kind {
-        Kind(
-            .value, reset: { $0[keyPath: path] = GatewayConfiguration()[keyPath: path] },
-            show: { .list($0[keyPath: path].texts.map { .text($0) }) }
-        ) { configuration, value throws(ValueError) in
-            let texts = value == .text("") ? [] : try ValueReader.texts(value)
-            do throws(AddressSetError) {
-                configuration[keyPath: path] = try AddressSet(
-                    texts.flatMap { $0.split(separator: ",").map { String($0.trimming(" ")) } })
-            } catch {
-                throw ValueError(error.reason)
-            }
         }
     }
 }

@@ -59,6 +59,7 @@ extension Kind {
         }
     }
 
+    /// Addresses and networks, in one text with commas between or in a list. An empty text stands for nobody.
     static func addressSet(_ path: Path<AddressSet>) -> Kind {
         Kind(
             .value, reset: { $0[keyPath: path] = GatewayConfiguration()[keyPath: path] },

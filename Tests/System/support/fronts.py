@@ -4,25 +4,16 @@ people copy."""
 import grp
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 
-from . import wait
+from .foreground import Foreground, binary
 from .gateway import ROOT
 
 FOLDER = ROOT / "Examples" / "deploy"
 SOCKET, TCP = "/run/hello/app.sock", "127.0.0.1:8000"
 # Of no other address does the kernel give a port away meanwhile.
 HOST = "127.0.0.9"
-BINARIES = os.environ["PATH"] + ":/usr/sbin:/sbin"
-
-
-def binary(name):
-    """The path of a program; it is an error if it is not installed."""
-    path = shutil.which(name, path=BINARIES)
-    assert path, f"{name} is not installed: scripts/setup tests"
-    return path
 
 
 def replaced(text, old, new):
@@ -42,7 +33,7 @@ def over_tcp(text):
     return "\n".join(lines) + "\n"
 
 
-class Front:
+class Front(Foreground):
     """A proxy in the foreground at `address`; all its files are in `directory`.
 
     `upstream` is (host, port) or the path of a socket. A subclass gives the file, what in it names port 80, and the
@@ -62,44 +53,21 @@ class Front:
         else:
             text = replaced(text, SOCKET, str(upstream))
         self.prepare(replaced(text, self.port_80[0], self.port_80[1].format(HOST, self.address[1])))
-        self.process = None
+        self.output = directory / "output"
+        self.command = [binary(self.program), *self.start]
+        # The proxy keeps out of the home directory.
+        self.surroundings = {"cwd": directory, "env": {
+            **os.environ, "HOME": str(directory), "XDG_CONFIG_HOME": str(directory), "XDG_DATA_HOME": str(directory)}}
 
     def prepare(self, text):
         self.configuration.write_text(text)
 
-    def run(self, *words, **more):
-        """The command with these words, the environment included that keeps it out of the home directory."""
-        return {"args": [binary(self.program), *words], "cwd": self.directory, "stdin": subprocess.DEVNULL,
-                "env": {**os.environ, "HOME": str(self.directory), "XDG_CONFIG_HOME": str(self.directory),
-                        "XDG_DATA_HOME": str(self.directory)}, **more}
-
     def complaints(self):
         """What the proxy's own check says of the configuration; "" if nothing."""
-        checked = subprocess.run(**self.run(*self.check, capture_output=True, text=True, timeout=30))
+        checked = subprocess.run([binary(self.program), *self.check], stdin=subprocess.DEVNULL, capture_output=True,
+                                 text=True, timeout=30, **self.surroundings)
         said = checked.stdout + checked.stderr
         return "" if checked.returncode == 0 and "warn" not in said.lower() else f"{checked.returncode}: {said}"
-
-    def __enter__(self):
-        with open(self.directory / "output", "wb") as output:
-            self.process = subprocess.Popen(**self.run(*self.start, stdout=output, stderr=subprocess.STDOUT))
-        try:
-            wait.until(self._answers, f"{self.program} listens", interval=0.05)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _answers(self):
-        assert self.process.poll() is None, (self.directory / "output").read_text()
-        try:
-            socket.create_connection(self.address).close()
-            return True
-        except OSError:
-            return False
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
 
 
 class Nginx(Front):

@@ -1,10 +1,6 @@
 """nginx in front of a server: one worker in the foreground; all its files are in a directory of the test."""
 
-import os
-import shutil
-import subprocess
-
-from . import wait, wire
+from .foreground import Foreground, binary
 
 CONFIGURATION = """
 daemon off;
@@ -43,36 +39,18 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(Foreground):
     """Listens on a unix socket, `address`, because nginx cannot use a port that the kernel chooses."""
 
     def __init__(self, directory, upstream, buffering="on", request_buffering="on", ignore_abort="off", fields=""):
-        binary = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-        assert binary, "nginx is not installed: scripts/setup tests"
         self.directory, self.address = directory, str(directory / "front")
         (directory / "nginx.conf").write_text(CONFIGURATION.format(
             directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering,
             ignore_abort=ignore_abort, fields=fields))
-        self.process = subprocess.Popen(
-            [binary, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-    def __enter__(self):
-        wait.until(self._answers, "nginx listens")
-        return self
-
-    def _answers(self):
-        assert self.process.poll() is None, self.process.stderr.read().decode()
-        try:
-            wire.Wire(self.address).close()
-            return True
-        except OSError:
-            return False
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
-        self.process.stderr.close()
+        self.command = [
+            binary("nginx"), "-p", str(directory), "-e", str(directory / "error.log"),
+            "-c", str(directory / "nginx.conf")]
+        self.output = directory / "nginx.out"
 
     def error_log(self):
         return (self.directory / "error.log").read_text()

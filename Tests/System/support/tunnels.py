@@ -2,10 +2,9 @@
 
 import os
 import socket
-import subprocess
 
-from . import wait
-from .fronts import HOST, binary
+from .foreground import Foreground, binary
+from .fronts import HOST
 
 HAPROXY = """
 global
@@ -41,7 +40,7 @@ OPTIONS = {"haproxy v1": "send-proxy", "haproxy v2": "send-proxy-v2",
            "haproxy v2 with TLV": "send-proxy-v2 proxy-v2-options crc32c,unique-id"}
 
 
-class Tunnel:
+class Tunnel(Foreground):
     """`upstream` is (host, port) or the path of a socket; `option` takes the place of that of the kind."""
 
     def __init__(self, kind, directory, upstream, option=None, mode="tcp", more=""):
@@ -59,26 +58,4 @@ class Tunnel:
         self.command = ([binary("nginx"), "-p", str(directory), "-e", "stderr", "-c", str(file)] if is_nginx
                         else [binary("haproxy"), "-db", "-f", str(file)])
         self.output = directory / "tunnel.log"
-
-    def __enter__(self):
-        with open(self.output, "wb") as output:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=subprocess.STDOUT, env={**os.environ, "TZ": "UTC"})
-        try:
-            wait.until(self._answers, "the tunnel listens")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _answers(self):
-        assert self.process.poll() is None, self.output.read_text()
-        try:
-            socket.create_connection(self.address).close()
-            return True
-        except OSError:
-            return False
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
+        self.surroundings = {"env": {**os.environ, "TZ": "UTC"}}
