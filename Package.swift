@@ -53,7 +53,7 @@ let package = Package(
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("GatewayProtocols", []),
         library("WebSocketCodec", ["HTTPCore"]),
-        library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", logging]),
+        library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
         library("EvHost", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", logging]),
@@ -63,7 +63,8 @@ let package = Package(
         .target(
             name: "EvPython",
             dependencies: [
-                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "CHTTP", "CPythonBridge",
+                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "WebSocketCodec", "CHTTP",
+                "CPythonBridge",
                 "CThreadPool", logging,
             ],
             swiftSettings: strict),

@@ -57,6 +57,19 @@ package struct ServerConfiguration: Sendable {
     package var proxyVersions: ProxyHeader.Versions = []
     /// Who may send one.
     package var proxySenders = AddressSet()
+    package var webSocket = WebSocketConfiguration()
+
+    package init() {}
+}
+
+/// What a WebSocket may be sent, and how it is found out that its peer is gone.
+package struct WebSocketConfiguration: Sendable {
+    /// Bytes of a message.
+    package var maxSize = 16_777_216
+    /// Seconds without a byte after which a ping is sent; 0 for never.
+    package var pingInterval = 20.0
+    /// Seconds in which the peer must answer it; 0 for any.
+    package var pingTimeout = 20.0
 
     package init() {}
 }

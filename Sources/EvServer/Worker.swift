@@ -171,6 +171,7 @@ package final class Worker {
         deadlines.forEach(.head) { waiter in
             if (waiter as? Connection)?.isSilent == true { deadlines.begin(.keepAlive, waiter) }
         }
+        for wait in [Wait.ping, .pong] { deadlines.forEach(wait) { ($0 as? WebSocketConnection)?.leave() } }
         let timer = TimerWatcher(loop) { [unowned self] in
             self.endDrain()
         }

@@ -168,6 +168,11 @@ package struct GatewayConfiguration: Sendable {
     package var reloadExtraFiles: [String] = []
     package var reloadExcludes: [String] = []
 
+    /// Bytes.
+    package var webSocketMaxSize = 16_777_216
+    package var webSocketPingInterval = 20.0
+    package var webSocketPingTimeout = 20.0
+
     package var printsConfiguration = false
 
     package init() {}

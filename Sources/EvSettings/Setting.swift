@@ -22,7 +22,8 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, application, python, logging, process, development, gunicorn
+        case binding, workers, times, sizes, proxies, webSocket, application, python, logging, process, development
+        case gunicorn
 
         package var title: String {
             switch self {
@@ -31,6 +32,7 @@ package struct Setting: Sendable {
             case .times: "Time limits"
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
+            case .webSocket: "WebSocket"
             case .application: "Application"
             case .python: "Python"
             case .logging: "Logging"

@@ -16,6 +16,8 @@ package enum Handshake: Equatable, Sendable {
     }
 
     package static func read(_ head: RequestHead) -> Handshake {
+        // Most requests have neither, and pay one look at the names of their fields.
+        guard head.upgrade || head.firstValue(of: "Sec-WebSocket-Key") != nil else { return .none }
         let asks = names("websocket", in: "Upgrade", of: head)
         guard asks || head.firstValue(of: "Sec-WebSocket-Key") != nil else { return .none }
         func refused(_ reason: String, status: Int = 400) -> Handshake {

@@ -89,7 +89,6 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
     @Test(
         arguments: [
             (["--gevent", "many"], "--gevent: 'many' is not a whole number of 1 or more"),
-            (["--ws", "auto"], "--ws: WebSocket is not spoken"),
             (
                 ["-w", "hello:app"],
                 "-w: 'hello:app' is no number of workers: uWSGI's -w is APP here, so write hello:app alone"

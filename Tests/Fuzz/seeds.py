@@ -18,11 +18,23 @@ def expand(text):
     return text.encode("latin-1")
 
 
+def frame(first, payload=b""):
+    """A WebSocket frame of a client, whose masking key is zeros."""
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([first]) + length + bytes(4) + payload
+
+
 folder = Path(sys.argv[1])
 seeds = [expand(case["in"]) for case in json.loads((CORPUS / "heads.json").read_text())]
 for case in json.loads((CORPUS / "bodies.json").read_text()):
     seeds.append((CHUNKED if case["framing"] == "chunked" else LENGTH) + expand(case["in"]) + LENGTH)
 seeds += [expand(case["in"]) for case in json.loads((CORPUS / "prefaces.json").read_text())]
+seeds += [
+    b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
+    frame(0x01, b"caf\xc3") + frame(0x89, b"?") + frame(0x80, b"\xa9"),
+    frame(0x82, bytes(150)), frame(0xc2, b"x") + frame(0x8a), frame(0x88, b"\x03\xe8bye"), frame(0x88),
+    frame(0x02, bytes(126)) + frame(0x80, bytes(126)),
+]
 for number, seed in enumerate(seeds):
     for choice in b"\x40\x80", b"\x41\xc0":
         (folder / f"{number:04}-{choice[0] & 1}").write_bytes(choice + seed)

@@ -255,17 +255,6 @@ def test_exceptions_are_answered_or_break_the_response(serve, python):
     assert len(server.worker_pids()) == 1 and server.get("/").status == 200
 
 
-def test_websocket_is_answered_426(server):
-    with server.connect() as client:
-        client.request("GET", "/", fields=[
-            ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")])
-        answer = client.read()
-        assert answer.status == 426 and answer.get("upgrade") == "HTTP/1.1"
-        assert client.get("/").status == 200
-    assert len(server.log.matches("WebSocket")) == 1
-
-
 # Deadlines
 
 def test_request_past_its_deadline_is_cancelled(serve):

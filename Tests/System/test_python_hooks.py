@@ -74,7 +74,8 @@ def test_every_setting_of_gunicorn_has_a_value(package):
               "enable_stdio_inheritance errorlog graceful_timeout initgroups limit_request_field_size "
               "limit_request_fields limit_request_line loglevel max_requests max_requests_jitter paste pidfile "
               "preload_app print_config raw_env raw_paste_global_conf reload reload_engine reload_extra_files "
-              "reuse_port root_path tmp_upload_dir umask worker_connections wsgi_app")
+              "reuse_port root_path tmp_upload_dir umask websocket_max_message_size "
+              "worker_connections wsgi_app")
     assert {name for name in theirs.settings if not hasattr(cfg, name)} == set(served.split())
 
 

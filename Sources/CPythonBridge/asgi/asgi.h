@@ -25,6 +25,7 @@ typedef struct evg_asgi_request {
     int32_t file_error;
     bool started, head_sent, complete, body_read, file_pending, event_pending, overdue;
     bool is_starting;                   /* its first step runs, and nothing else of it has run */
+    bool is_socket, connect_told, accepted, closed;     /* of a WebSocket; closed: by the app */
 } evg_asgi_request;
 
 struct evg_asgi_scope {
@@ -58,6 +59,21 @@ int evg_asgi_channel_init(void);
 PyObject *evg_asgi_make_receive(evg_asgi_request *request);
 int evg_asgi_send_init(void);
 PyObject *evg_asgi_make_send(evg_asgi_request *request);
+
+int evg_asgi_socket_init(void);
+/* The next message of a WebSocket; NULL without an exception when there is none yet. */
+PyObject *evg_asgi_socket_next(evg_asgi_request *request);
+PyObject *evg_asgi_socket_send(evg_asgi_request *request, PyObject *event, PyObject *type);
+
+/* What a response and a WebSocket have in common (send.c). */
+/* Lends the bytes of an object; those of other types than bytes are copied into *temporary, which is the caller's. */
+int evg_asgi_bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary, const char *what);
+/* A head of this status and the event's headers. -1 with an exception. */
+int evg_asgi_build_head(evg_response_head *head, int32_t status, PyObject *event);
+PyObject *evg_asgi_start(evg_asgi_request *request, PyObject *event);
+PyObject *evg_asgi_send_body(evg_asgi_request *request, PyObject *event);
+/* What is to be awaited after bytes were given away. */
+PyObject *evg_asgi_sent(evg_asgi_request *request, evg_sent outcome, size_t count);
 
 /* Events of evg_exchange.h, and that a file was sent, as they are left during a pump. */
 void evg_asgi_happened(void *request, evg_event event);

@@ -52,6 +52,7 @@ static PyObject *message(PyObject *type, PyObject *body, bool more) {
 
 /* The next message; NULL without an exception when there is none yet. */
 static PyObject *next_message(evg_asgi_request *self) {
+    if (self->is_socket) return evg_asgi_socket_next(self);
     if (self->complete || evg_asgi_is_gone(self)) return message(name.disconnect, NULL, false);
     if (self->body_read) {
         evg_asgi_watch(self, EVG_LEFT | EVG_DRAINED);

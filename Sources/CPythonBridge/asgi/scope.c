@@ -11,7 +11,8 @@ static struct {
     PyObject *type, *asgi, *http_version, *method, *scheme, *path, *raw_path, *query_string, *root_path, *headers;
     PyObject *client, *server, *extensions, *state;
     PyObject *deadline, *http, *http10, *http11, *slash, *empty_text;
-    PyObject *no_bytes, *slash_bytes, *asgi_value, *extensions_value;
+    PyObject *no_bytes, *slash_bytes, *asgi_value, *extensions_value, *socket_extensions;
+    PyObject *websocket, *ws, *wss, *subprotocols;
 } name;
 
 static PyObject *state;     /* of the lifespan, or NULL */
@@ -172,7 +173,7 @@ static int set_scheme(PyObject *scope, const evg_asgi_scope *template, evg_py_te
 
 /* Of its own for each request, because the deadline in it is. */
 static PyObject *extensions(evg_asgi_request *request) {
-    PyObject *dict = PyDict_Copy(name.extensions_value);
+    PyObject *dict = PyDict_Copy(request->is_socket ? name.socket_extensions : name.extensions_value);
     if (dict && PyDict_SetItem(dict, name.deadline, (PyObject *)request)) Py_CLEAR(dict);
     return dict;
 }
@@ -192,10 +193,29 @@ static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_reque
     return evg_py_set(scope, name.extensions, extensions(request));
 }
 
+/* A WebSocket's scope has no method, and a scheme of its own (ASGI, "WebSocket Connection Scope"). */
+static int make_socket(PyObject *scope, const evg_py_request *described, evg_asgi_request *request) {
+    bool is_secure = described->scheme.count == 5;
+    PyObject *list = PyList_New(0);
+    evg_py_text text;
+    for (uint32_t i = 0; list && evg_swift_socket_subprotocol(request->exchange, i, &text); i++) {
+        PyObject *item = PyUnicode_DecodeUTF8((const char *)text.base, (Py_ssize_t)text.count, "replace");
+        if (!item || PyList_Append(list, item)) Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    if (PyDict_SetItem(scope, name.type, name.websocket) || PyDict_DelItem(scope, name.method)
+        || PyDict_SetItem(scope, name.scheme, is_secure ? name.wss : name.ws)) {
+        Py_XDECREF(list);
+        return -1;
+    }
+    return evg_py_set(scope, name.subprotocols, list);
+}
+
 PyObject *evg_asgi_scope_build(const evg_asgi_scope *template, const evg_py_request *described,
                                evg_asgi_request *request) {
     PyObject *scope = PyDict_Copy(template->constants);
-    if (!scope || (!fill(scope, described, request) && !set_scheme(scope, template, described->scheme))) return scope;
+    if (!scope || (!fill(scope, described, request) && !set_scheme(scope, template, described->scheme)
+                   && (!request->is_socket || !make_socket(scope, described, request)))) return scope;
     Py_DECREF(scope);
     return NULL;
 }
@@ -263,7 +283,8 @@ int evg_asgi_scope_init(void) {
         {&name.query_string, "query_string"}, {&name.root_path, "root_path"}, {&name.headers, "headers"},
         {&name.client, "client"}, {&name.server, "server"}, {&name.extensions, "extensions"}, {&name.state, "state"},
         {&name.deadline, "evgateway.deadline"}, {&name.http, "http"}, {&name.http10, "1.0"}, {&name.http11, "1.1"},
-        {&name.slash, "/"}, {&name.empty_text, ""},
+        {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"}, {&name.ws, "ws"},
+        {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"},
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
     name.no_bytes = bytes_of(NULL, 0);
@@ -271,7 +292,9 @@ int evg_asgi_scope_init(void) {
     name.asgi_value = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.4");
     name.extensions_value = Py_BuildValue("{s{}s{}sO}", "http.response.pathsend", "http.response.early_hint",
                                           "evgateway.leaving", evg_py_leaving);
-    if (!name.no_bytes || !name.slash_bytes || !name.asgi_value || !name.extensions_value) return -1;
+    name.socket_extensions = Py_BuildValue("{s{}sO}", "websocket.http.response", "evgateway.leaving", evg_py_leaving);
+    if (!name.no_bytes || !name.slash_bytes || !name.asgi_value || !name.extensions_value || !name.socket_extensions)
+        return -1;
     static const evg_field_makers makers = {make_key, make_pair};
     return evg_fields_prepare(&makers);
 }

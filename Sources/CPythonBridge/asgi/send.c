@@ -18,7 +18,7 @@ static struct {
 
 /* Lends the bytes of an object. Those of other types than bytes are copied into *temporary, which is the caller's to
  * let go of. */
-static int bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary, const char *what) {
+int evg_asgi_bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary, const char *what) {
     if (!PyBytes_Check(object)) {
         if (!PyByteArray_Check(object) && (PyObject *)Py_TYPE(object) != (PyObject *)&PyMemoryView_Type) {
             PyErr_Format(PyExc_TypeError, "%s must be bytes, not %R", what, (PyObject *)Py_TYPE(object));
@@ -45,8 +45,8 @@ static int add_field(evg_response_head *head, PyObject *first, PyObject *second)
     evg_py_text name, value;
     PyObject *kept_name = NULL, *kept_value = NULL;
     int result = -1;
-    if (!bytes_of(first, &name, &kept_name, "a header's name")
-        && !bytes_of(second, &value, &kept_value, "a header's value")) {
+    if (!evg_asgi_bytes_of(first, &name, &kept_name, "a header's name")
+        && !evg_asgi_bytes_of(second, &value, &kept_value, "a header's value")) {
         evg_head_refusal refusal = is_framing(name) ? EVG_HEAD_ACCEPTED
             : evg_response_head_add(head, name.base, name.count, value.base, value.count);
         if (refusal == EVG_HEAD_ACCEPTED) result = 0;
@@ -124,6 +124,19 @@ static int add_headers(evg_response_head *head, PyObject *headers) {
     return 0;
 }
 
+int evg_asgi_build_head(evg_response_head *head, int32_t status, PyObject *event) {
+    PyObject *headers = headers_of(event);
+    if (!headers && PyErr_Occurred()) return -1;
+    evg_head_refusal refusal = evg_response_head_begin(head, status, NULL, 0);
+    int result = -1;
+    if (refusal != EVG_HEAD_ACCEPTED)
+        PyErr_Format(PyExc_ValueError, "refused response head: %s", evg_head_refusal_text(refusal));
+    else
+        result = add_headers(head, headers);
+    Py_XDECREF(headers);
+    return result;
+}
+
 /* What the head is to be made of, when it is made of bytes that cannot change. */
 static void collect(evg_head_objects *found, PyObject *event, PyObject *headers) {
     found->count = 0;
@@ -147,7 +160,7 @@ static PyObject *started(evg_asgi_request *self) {
     return evg_asgi_done;
 }
 
-static PyObject *start(evg_asgi_request *self, PyObject *event) {
+PyObject *evg_asgi_start(evg_asgi_request *self, PyObject *event) {
     int32_t status;
     if (status_of(event, &status)) return NULL;
     PyObject *headers = headers_of(event);
@@ -204,7 +217,7 @@ static PyObject *send_hint(evg_asgi_request *self, PyObject *event) {
     return evg_asgi_done;
 }
 
-static PyObject *sent(evg_asgi_request *self, evg_sent outcome, size_t count) {
+PyObject *evg_asgi_sent(evg_asgi_request *self, evg_sent outcome, size_t count) {
     if (PyErr_Occurred()) return NULL;
     if (outcome == EVG_SENT_GONE) return evg_asgi_say_disconnected();
     if (self->complete) {
@@ -240,7 +253,7 @@ static evg_sent send_bytes(evg_asgi_request *self, evg_py_text text, bool follow
     return outcome;
 }
 
-static PyObject *send_body(evg_asgi_request *self, PyObject *event) {
+PyObject *evg_asgi_send_body(evg_asgi_request *self, PyObject *event) {
     if (!may_send_body(self)) return NULL;
     PyObject *body = PyDict_GetItemWithError(event, name.body);
     PyObject *more = body || !PyErr_Occurred() ? PyDict_GetItemWithError(event, name.more_body) : NULL;
@@ -249,11 +262,11 @@ static PyObject *send_body(evg_asgi_request *self, PyObject *event) {
     if (follows < 0) return NULL;
     evg_py_text text = {NULL, 0};
     PyObject *kept = NULL;
-    if (body && body != Py_None && bytes_of(body, &text, &kept, "a body")) return NULL;
+    if (body && body != Py_None && evg_asgi_bytes_of(body, &text, &kept, "a body")) return NULL;
     evg_sent outcome = send_bytes(self, text, follows);
     Py_XDECREF(kept);
     if (!follows) self->complete = true;
-    return sent(self, outcome, text.count);
+    return evg_asgi_sent(self, outcome, text.count);
 }
 
 /* Opens the regular file that path names. */
@@ -312,13 +325,14 @@ PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "a message must have a 'type'");
         return NULL;
     }
+    if (request->is_socket) return evg_asgi_socket_send(request, event, type);
     if (request->complete) {
         PyErr_Format(PyExc_RuntimeError, "%U after the end of the response", type);
         return NULL;
     }
     if (evg_asgi_is_gone(request)) return evg_asgi_say_disconnected();
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) return send_body(request, event);
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0) return start(request, event);
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) return evg_asgi_send_body(request, event);
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0) return evg_asgi_start(request, event);
     if (PyUnicode_CompareWithASCIIString(type, "http.response.pathsend") == 0) return send_path(request, event);
     if (PyUnicode_CompareWithASCIIString(type, "http.response.early_hint") == 0) return send_hint(request, event);
     PyErr_Format(PyExc_ValueError, "unexpected message %R", type);

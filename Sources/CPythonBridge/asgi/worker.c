@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Left by Swift during a pump. */
-static struct arrival { evg_exchange *exchange; evg_asgi_scope *scope; } *arrivals;
+static struct arrival { evg_exchange *exchange; evg_asgi_scope *scope; bool is_socket; } *arrivals;
 static evg_asgi_request **events;
 static size_t arrival_count, arrival_room, event_count, event_room;
 static bool is_pumping;
@@ -86,6 +86,7 @@ static void start_request(struct arrival arrival) {
         evg_asgi_end(self, false);
         return evg_asgi_request_release(self);
     }
+    self->is_socket = arrival.is_socket;
     evg_py_request described;
     evg_swift_exchange_describe(exchange, &described);
     evg_swift_exchange_called(exchange);
@@ -116,12 +117,12 @@ static bool make_room(void **list, size_t *room, size_t count, size_t size) {
     return true;
 }
 
-void evg_asgi_accept(evg_exchange *exchange, evg_asgi_scope *scope) {
+void evg_asgi_accept(evg_exchange *exchange, evg_asgi_scope *scope, bool is_socket) {
     if (!make_room((void **)&arrivals, &arrival_room, arrival_count, sizeof *arrivals)) {
         evg_swift_exchange_fail(exchange, 503);
         return evg_swift_exchange_end(exchange);
     }
-    arrivals[arrival_count++] = (struct arrival){exchange, scope};
+    arrivals[arrival_count++] = (struct arrival){exchange, scope, is_socket};
 }
 
 static void cancel(evg_asgi_request *self) {
@@ -266,7 +267,7 @@ static int init(void) {
     if (capture) return 0;
     const evg_py_interned texts[] = {{&name_cancel, "cancel"}, {&name_call_soon, "call_soon"}};
     if (evg_py_intern(texts, sizeof texts / sizeof *texts) || evg_asgi_request_init()) return -1;
-    if (evg_asgi_scope_init() || evg_asgi_channel_init() || evg_asgi_send_init()) return -1;
+    if (evg_asgi_scope_init() || evg_asgi_channel_init() || evg_asgi_send_init() || evg_asgi_socket_init()) return -1;
     capture = PyCFunction_New(&capture_method, NULL);
     return capture ? 0 : -1;
 }

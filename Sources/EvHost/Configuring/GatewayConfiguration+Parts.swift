@@ -27,6 +27,9 @@ extension GatewayConfiguration {
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
+        server.webSocket.maxSize = webSocketMaxSize
+        server.webSocket.pingInterval = webSocketPingInterval
+        server.webSocket.pingTimeout = webSocketPingTimeout
         server.forwarding = forwarding
         server.acceptProxyHeaders(
             v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)

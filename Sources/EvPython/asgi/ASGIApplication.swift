@@ -9,6 +9,7 @@ import EvServer
 import EvSettings
 import HTTPCore
 import Logging
+import WebSocketCodec
 
 extension PythonHost {
     @LoopActor func loadASGI(
@@ -54,9 +55,15 @@ final class ASGIApplication: Application {
     }
 
     func begin(_ exchange: Exchange) {
-        if exchange.head.asksForWebSocket { return exchange.refuseWebSocket() }
+        let handshake = Handshake.read(exchange.head)
+        if case .refused(let refusal) = handshake { return exchange.refuseWebSocket(refusal) }
         guard let scope = scope(for: exchange) else { return exchange.refuse(.empty, status: 500) }
-        evg_asgi_accept(exchange.retainedForC(), scope)
+        var isSocket = false
+        if case .asked(let accept, let subprotocols) = handshake {
+            exchange.offer = WebSocketOffer(accept, subprotocols)
+            isSocket = true
+        }
+        evg_asgi_accept(exchange.retainedForC(), scope, isSocket)
     }
 
     func workerLeaves(before deadline: Double) {
@@ -94,35 +101,5 @@ final class ASGIApplication: Application {
         }
         if let scope { scopes.append((listener.fileDescriptor, scope)) }
         return scope
-    }
-}
-
-// MARK: - WebSocket
-
-extension RequestHead {
-    fileprivate var asksForWebSocket: Bool {
-        guard upgrade else { return false }
-        return values(of: "Upgrade").contains { value in
-            string(value).lowercased().split { ", \t".contains($0) }.contains("websocket")
-        }
-    }
-}
-
-extension Exchange {
-    /// RFC 9110 section 15.5.22: the answer names a protocol that would do.
-    fileprivate func refuseWebSocket() {
-        logger.warning(
-            "Refused a WebSocket: this server does not speak it", metadata: ["path": "\(head.string(head.path))"])
-        let text: StaticString = "WebSocket is not available here\n"
-        do throws(ResponseHeadError) {
-            var response = try ResponseHead(status: 426)
-            try response.append("Upgrade", "HTTP/1.1")
-            try response.append("Connection", "upgrade")
-            try response.append("Content-Type", "text/plain; charset=utf-8")
-            respond(response, body: text.bytes)
-        } catch {
-            fail()
-        }
-        taskEnded()
     }
 }

@@ -69,6 +69,7 @@ package class Connection: Waiter {
         next.output = output
         output = OutputQueue()
         next.start(leftOver)
+        if next.output.isWaiting { next.waitForWriting() }
         Unmanaged.passUnretained(self).release()
         return next
     }

@@ -10,6 +10,8 @@ package enum Wait: Int, CaseIterable {
     case active
     /// The peer takes no bytes.
     case write
+    /// A WebSocket from which nothing may have come for too long; and one that was asked for a sign of life.
+    case ping, pong
 }
 
 /// Whoever stands in one of the lists: a connection, later a stream of one. It leaves the lists before it goes.
@@ -55,6 +57,8 @@ final class Deadlines {
                 case .linger: configuration.lingerTimeout
                 case .active: 0.0
                 case .write: configuration.writeTimeout
+                case .ping: configuration.webSocket.pingInterval
+                case .pong: configuration.webSocket.pingTimeout
                 }
             lists[wait.rawValue].timeout = seconds > 0 ? seconds : .infinity
         }

@@ -19,6 +19,8 @@ package final class HTTP1Connection: Connection {
     private var unreadAllowance = 0
     private var running: Exchange?
     private var isParsing = false
+    /// The next stage, after an upgrade.
+    private var successor: Connection?
 
     // MARK: the present response
     @exclusivity(unchecked) var encoder = ResponseEncoder()
@@ -77,6 +79,10 @@ package final class HTTP1Connection: Connection {
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
                 begun = nil
                 bytes = begin(head, bytes)
+                if let successor {
+                    if !bytes.isEmpty, !successor.isEnding { successor.received(bytes) }
+                    return
+                }
                 if unread != nil { bytes = swallow(bytes) }
                 if !bytes.isEmpty { parser = worker.parser }
             case .needMoreData:
@@ -218,6 +224,23 @@ package final class HTTP1Connection: Connection {
         return mayBeSwallowed(incoming.decoder)
     }
 
+    // MARK: another protocol
+
+    /// Answers the request that runs with a head of status 101, and hands over to the stage that `make` returns.
+    func upgrade(
+        _ exchange: Exchange, with head: UnsafeRawBufferPointer,
+        to make: (Transport, PeerAddress, Listener, Worker) -> Connection
+    ) -> Connection? {
+        guard running === exchange, !isEnding else { return nil }
+        transmit(head)
+        guard !isClosed else { return nil }
+        running = nil
+        let bytes = pending
+        pending = []
+        successor = bytes.withUnsafeBytes { become(make, leftOver: $0) }
+        return successor
+    }
+
     // MARK: refusing
 
     /// Answers a head that cannot be served and closes; its bytes are never looked at again.
@@ -293,7 +316,7 @@ package final class HTTP1Connection: Connection {
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .active, .write:
+        case .active, .write, .ping, .pong:
             break
         }
     }

@@ -6,6 +6,7 @@ import Glibc
 package import HTTP1
 package import HTTPCore
 package import Logging
+import WebSocketCodec
 
 @LoopActor
 package final class Exchange {
@@ -38,22 +39,26 @@ package final class Exchange {
 
     // MARK: the response
     /// How far the response is. Nothing leads back.
-    private enum Response { case awaited, begun, over, clientLeft }
-    private var response = Response.awaited
-    private(set) var status: UInt16 = 0
-    @exclusivity(unchecked) private var length = ResponseLength.nothing
+    enum Response { case awaited, begun, over, clientLeft }
+    var response = Response.awaited
+    var status: UInt16 = 0
+    @exclusivity(unchecked) var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
-    private(set) var bodySent: UInt64 = 0
+    var bodySent: UInt64 = 0
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// What the task that writes waits for.
-    private enum Writer {
+    enum Writer {
         case none
         case drained(UnsafeContinuation<Void, Never>)
         /// The transport itself, for the next bytes of a file.
         case transport(UnsafeContinuation<Void, Never>)
     }
-    private var writer = Writer.none
+    var writer = Writer.none
+    /// Of a request for a WebSocket.
+    package var offer: WebSocketOffer?
+    /// What the connection has become, after a 101.
+    package internal(set) var webSocket: WebSocketConnection?
     /// The field lines that were sent; kept only for an access log that shows some of them.
     var sentLines: [UInt8] = []
     /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
@@ -146,7 +151,9 @@ package final class Exchange {
         app = .ended
         task = nil
         observers = nil
-        if !isGone {
+        if let webSocket {
+            webSocket.close(.normal)
+        } else if !isGone {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
             fail()
         }
@@ -167,7 +174,7 @@ package final class Exchange {
         observers?.clientLeft()
     }
 
-    private func conclude(_ end: Response) {
+    func conclude(_ end: Response) {
         response = end
         if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) }
     }
@@ -283,6 +290,7 @@ package final class Exchange {
             let body = worker.prepareError(status)
             respond(worker.responseHead.pointee, body: body)
         case .begun:
+            if let webSocket { return webSocket.close(.internalError) }
             worker.accessLog?.append(self, status: Int(self.status), bodyBytes: bodySent)
             conclude(.over)
             carrier.breakOff()
@@ -294,7 +302,9 @@ package final class Exchange {
     // MARK: back-pressure
 
     /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
-    package var isDrained: Bool { isGone || connection.output.isDrained(below: worker.highWaterMark / 2) }
+    package var isDrained: Bool {
+        isGone || (webSocket ?? connection).output.isDrained(below: worker.highWaterMark / 2)
+    }
 
     /// Waits until the client has taken enough of what was written.
     /// - Throws: `CancellationError` when the task is cancelled or the client has left.
@@ -311,7 +321,7 @@ package final class Exchange {
         _ = connection.flushBlocking(to: worker.highWaterMark / 2, seconds: limit)
     }
 
-    private func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {
+    func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {
         guard !isGone, !Task.isCancelled else { throw CancellationError() }
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in writer = wait(continuation) }
@@ -326,7 +336,7 @@ package final class Exchange {
         wakeWriter()
     }
 
-    private func wakeWriter() {
+    func wakeWriter() {
         observers?.drained()
         switch writer {
         case .none:
@@ -334,55 +344,6 @@ package final class Exchange {
         case .drained(let waiter), .transport(let waiter):
             writer = .none
             waiter.resume()
-        }
-    }
-
-    // MARK: files
-
-    /// Bytes of a file that are sent at once, so that one download cannot keep the loop from its other connections.
-    private static let filePiece = 1 << 20
-
-    /// Sends bytes of a regular file by sendfile(2). The head must have been sent with a length that covers them.
-    /// - Throws: `CancellationError` when the client leaves; `SystemError` when the file cannot be read, or is short.
-    package func sendFile(fileDescriptor: Int32, offset: Int, count: Int) async throws {
-        guard response == .begun else { return }
-        let count = length.take(count)
-        guard count > 0 else { return }
-        carrier.beginFile(count: count)
-        var position = Int64(offset)
-        var left = count
-        while left > 0 {
-            guard !isGone else { throw CancellationError() }
-            guard connection.output.isEmpty else {
-                try await waitToWrite { .drained($0) }
-                continue
-            }
-            let sent = connection.transport.sendFile(
-                fileDescriptor, offset: &position, count: min(left, Self.filePiece))
-            if sent > 0 {
-                left -= sent
-                bodySent += UInt64(sent)
-                if left > 0 { await Task.yield() }
-            } else if sent == 0 {
-                throw SystemError("sendfile: the file is shorter than announced", errno: EIO)
-            } else if sent == SocketError.wouldBlock {
-                try await waitForTransport()
-            } else if SocketError.isPeerGone(sent) {
-                connection.gone()
-                throw CancellationError()
-            } else {
-                throw SystemError("sendfile", errno: Int32(-sent))
-            }
-        }
-        connection.stopWaitingForWriting()
-        carrier.endFile()
-    }
-
-    private func waitForTransport() async throws {
-        try await waitToWrite { continuation in
-            writer = .transport(continuation)
-            connection.waitForWriting()
-            return writer
         }
     }
 }

@@ -85,7 +85,9 @@ struct ForeignFlag: Sendable {
         ("--uid", "user"), ("--gid", "group"),
         ("--reload-paths --touch-reload", "reload_extra_files"),
         ("--reload-ignore-dirs --reload-ignore-paths", "reload_excludes"),
-        ("--ws-max-size --websocket-max-message-size-bytes", "websocket_max_message_size"),
+        ("--websocket-max-message-size-bytes --websocket-max-frame-size", "websocket_max_message_size"),
+        ("--websocket-ping-interval --ping-interval", "ws_ping_interval"),
+        ("--ping-timeout", "ws_ping_timeout"),
     ]
 
     private static let converted: [(String, String, @Sendable (String) throws(ValueError) -> String)] = [
@@ -99,7 +101,6 @@ struct ForeignFlag: Sendable {
         ("--reload-dir", "reload_extra_files", { text throws(ValueError) in text + "/**/*.py" }),
         ("--reload-include", "reload_extra_files", anywhere),
         ("--py-autoreload", "reload", { text throws(ValueError) in text == "0" ? "false" : "true" }),
-        ("--ws", "websocket_max_message_size", webSocket),
     ]
 
     /// waitress has addresses there, `*:8080` among them, and uWSGI the length of the queue.
@@ -148,12 +149,6 @@ struct ForeignFlag: Sendable {
         return text + "M"
     }
 
-    /// uvicorn has the name of a library there.
-    private static func webSocket(_ text: String) throws(ValueError) -> String {
-        guard text == "none" else { throw ValueError("WebSocket is not spoken") }
-        return ""
-    }
-
     private static let toggles: [(String, String, SettingValue)] = [
         ("--call", "factory", .boolean(true)),
         ("--access-log", "accesslog", .text("-")), ("--no-access-log --disable-logging -L", "accesslog", .none),
@@ -178,7 +173,8 @@ struct ForeignFlag: Sendable {
 
     /// Sizes and times of what is made in another way here.
     private static let agreedValues =
-        "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
+        "--ws --ws-max-queue --ws-per-message-deflate "
+        + "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
         + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
         + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
         + "--blocking-threads-idle-timeout --server-alias --rss-sample-interval --rss-samples --reload-delay "
@@ -193,7 +189,7 @@ struct ForeignFlag: Sendable {
         ("--debug", "write --log-level debug"),
         ("--compress-responses", "let the proxy or the app compress"),
         ("--rotate-logs", rotation),
-        ("--http-websockets --ws-per-message-deflate", "WebSocket is not spoken"),
+        ("--http-websockets", "WebSocket needs no option"),
         ("--setup-only", "no files are generated"),
         (
             "--debug-mode --enable-debugger --enable-profiler --enable-coverage --enable-recorder --enable-gdb",
@@ -212,11 +208,7 @@ struct ForeignFlag: Sendable {
             "--socket -s --uwsgi-socket --fastcgi-socket --scgi-socket",
             "only HTTP is spoken: write --bind ADDRESS, and proxy_pass in nginx"
         ),
-        (
-            "--ws-max-queue --ws-ping-interval --ws-ping-timeout --websocket-ping-interval --ping-interval "
-                + "--ping-timeout --websocket_timeout --websocket_connect_timeout --websocket-max-frame-size",
-            "WebSocket is not spoken"
-        ),
+        ("--websocket_timeout --websocket_connect_timeout", "the app decides how long a WebSocket lasts"),
         ("--proxy-headers-host --proxy-headers-port", "let the proxy write X-Forwarded-For"),
         ("--proxy-mount-point", "write --root-path PATH, or --trusted-proxy-headers x-forwarded-prefix"),
         ("--endpoint", OtherServers.bind),

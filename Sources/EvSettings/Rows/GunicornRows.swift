@@ -40,9 +40,6 @@ extension Setting {
         accepted(
             "asgi_disconnect_grace_period", "--asgi-disconnect-grace-period", "seconds", harmless: ["3"],
             "an app learns of a disconnect by its event, and its task is left alone"),
-        accepted(
-            "websocket_max_message_size", "--websocket-max-message-size", "bytes", harmless: ["16777216"],
-            "WebSocket is not spoken"),
         accepted("dirty_workers", "--dirty-workers", "int", harmless: ["0"], "see dirty_apps"),
         accepted("dirty_timeout", "--dirty-timeout", "seconds", harmless: ["300"], "see dirty_apps"),
         accepted("dirty_threads", "--dirty-threads", "int", harmless: ["1"], "see dirty_apps"),

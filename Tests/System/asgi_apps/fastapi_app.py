@@ -101,3 +101,14 @@ async def fails():
 @app.get("/is-disconnected")
 async def is_disconnected(request: fastapi.Request):
     return await request.is_disconnected()
+
+
+@app.websocket("/ws/{room}")
+async def chat(socket: fastapi.WebSocket, room: str, name: str):
+    await socket.accept()
+    message = await socket.receive()
+    while message.get("text") is not None:
+        await socket.send_text(f"{room}: {name} says {message['text']}")
+        message = await socket.receive()
+    if message["type"] == "websocket.receive":
+        await socket.close(1003, "text only")

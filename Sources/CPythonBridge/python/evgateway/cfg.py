@@ -19,7 +19,7 @@ DEFAULTS = {
     "http2_initial_window_size": 65535, "http2_max_frame_size": 16384, "http2_max_header_list_size": 65536,
     "http_parser": "auto", "permit_obsolete_folding": False, "strip_header_spaces": False,
     "permit_unconventional_http_method": False, "permit_unconventional_http_version": False,
-    "casefold_http_method": False, "asgi_disconnect_grace_period": 3, "websocket_max_message_size": 16777216,
+    "casefold_http_method": False, "asgi_disconnect_grace_period": 3,
     "dirty_apps": [], "dirty_workers": 0, "dirty_timeout": 300, "dirty_threads": 1, "dirty_graceful_timeout": 30,
     "control_socket": "gunicorn.ctl", "control_socket_mode": 0o600, "control_socket_disable": False,
 }

@@ -1,0 +1,177 @@
+/* A WebSocket of an ASGI app (ASGI, HTTP & WebSocket, "WebSocket"). Law: a message of the client's is given out once
+ * and in order, those that had come before the end before it; a refusal is an ordinary response. */
+#include "asgi.h"
+
+static struct {
+    PyObject *type, *text, *bytes, *code, *reason, *subprotocol, *headers;
+    PyObject *connect, *receive, *disconnect;
+} name;
+
+/* MARK: receive */
+
+static PyObject *message(PyObject *type, PyObject *key, PyObject *value) {
+    PyObject *dict = PyDict_New();
+    if (dict && !PyDict_SetItem(dict, name.type, type) && (!key || (value && !PyDict_SetItem(dict, key, value)))) {
+        Py_XDECREF(value);
+        return dict;
+    }
+    Py_XDECREF(value);
+    Py_XDECREF(dict);
+    return NULL;
+}
+
+static PyObject *disconnect(int32_t code, evg_py_text reason) {
+    PyObject *dict = message(name.disconnect, name.code, PyLong_FromLong(code));
+    PyObject *text = dict ? PyUnicode_DecodeUTF8((const char *)reason.base, (Py_ssize_t)reason.count, "replace") : NULL;
+    if (text && !PyDict_SetItem(dict, name.reason, text)) {
+        Py_DECREF(text);
+        return dict;
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(dict);
+    return NULL;
+}
+
+PyObject *evg_asgi_socket_next(evg_asgi_request *self) {
+    enum { abnormal = 1006 };
+    if (!self->exchange || (!self->accepted && evg_asgi_is_gone(self)))
+        return disconnect(abnormal, (evg_py_text){(const uint8_t *)"", 0});
+    if (!self->connect_told) {
+        self->connect_told = true;
+        return message(name.connect, NULL, NULL);
+    }
+    evg_py_text bytes = {NULL, 0};
+    int32_t code = abnormal;
+    switch (self->accepted ? evg_swift_socket_next(self->exchange, &bytes, &code) : EVG_SOCKET_WAIT) {
+    case EVG_SOCKET_TEXT:
+        return message(name.receive, name.text,
+                       PyUnicode_DecodeUTF8((const char *)bytes.base, (Py_ssize_t)bytes.count, NULL));
+    case EVG_SOCKET_BYTES:
+        return message(name.receive, name.bytes,
+                       PyBytes_FromStringAndSize((const char *)bytes.base, (Py_ssize_t)bytes.count));
+    case EVG_SOCKET_CLOSED:
+        return disconnect(code, bytes);
+    case EVG_SOCKET_WAIT:
+        break;
+    }
+    evg_asgi_watch(self, EVG_BODY | EVG_LEFT | EVG_DRAINED);
+    return NULL;
+}
+
+/* MARK: send */
+
+static PyObject *done(void) {
+    Py_INCREF(evg_asgi_done);
+    return evg_asgi_done;
+}
+
+/* The UTF-8 of a text that may be missing or None, lent from the event; -1 with an exception. */
+static int text_of(PyObject *event, PyObject *key, evg_py_text *text) {
+    *text = (evg_py_text){NULL, 0};
+    PyObject *value = PyDict_GetItemWithError(event, key);
+    if (!value || value == Py_None) return PyErr_Occurred() ? -1 : 0;
+    if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%U must be a str, not %R", key, (PyObject *)Py_TYPE(value));
+        return -1;
+    }
+    Py_ssize_t count;
+    text->base = (const uint8_t *)PyUnicode_AsUTF8AndSize(value, &count);
+    text->count = text->base ? (size_t)count : 0;
+    return text->base ? 0 : -1;
+}
+
+static PyObject *accept_socket(evg_asgi_request *self, PyObject *event) {
+    evg_py_text subprotocol;
+    if (text_of(event, name.subprotocol, &subprotocol)) return NULL;
+    evg_response_head head = {0};
+    PyObject *result = NULL;
+    if (!evg_asgi_build_head(&head, 101, event)) {
+        switch (evg_swift_socket_accept(self->exchange, &head, subprotocol)) {
+        case EVG_ACCEPT_UNKNOWN_SUBPROTOCOL:
+            PyErr_SetString(PyExc_ValueError, "the client has not offered this subprotocol");
+            break;
+        case EVG_ACCEPT_GONE:
+            evg_asgi_say_disconnected();
+            break;
+        case EVG_ACCEPTED:
+            self->accepted = true;
+            result = done();
+        }
+    }
+    evg_response_head_free(&head);
+    return result;
+}
+
+static PyObject *send_message(evg_asgi_request *self, PyObject *event) {
+    PyObject *bytes = PyDict_GetItemWithError(event, name.bytes);
+    if (!bytes && PyErr_Occurred()) return NULL;
+    evg_py_text payload;
+    PyObject *kept = NULL;
+    bool is_text = !bytes || bytes == Py_None;
+    if (is_text ? text_of(event, name.text, &payload) : evg_asgi_bytes_of(bytes, &payload, &kept, "bytes"))
+        return NULL;
+    if (is_text && !payload.base) {
+        PyErr_SetString(PyExc_KeyError, "websocket.send has neither 'text' nor 'bytes'");
+        return NULL;
+    }
+    evg_sent outcome = evg_swift_socket_send(self->exchange, is_text, payload);
+    PyObject *result = evg_asgi_sent(self, outcome, payload.count);
+    Py_XDECREF(kept);
+    return result;
+}
+
+static PyObject *close_socket(evg_asgi_request *self, PyObject *event) {
+    evg_py_text reason;
+    long code = 1000;
+    PyObject *value = PyDict_GetItemWithError(event, name.code);
+    if (value && value != Py_None) code = PyLong_AsLong(value);
+    if (PyErr_Occurred() || text_of(event, name.reason, &reason)) return NULL;
+    if (self->accepted) {
+        if (!evg_swift_socket_close(self->exchange, code < 0 || code > 65535 ? 0 : (uint16_t)code, reason)) {
+            PyErr_Format(PyExc_ValueError, "%ld may not be sent as a close code", code);
+            return NULL;
+        }
+        self->closed = true;
+        return done();
+    }
+    self->closed = true;
+    evg_swift_exchange_fail(self->exchange, 403);
+    return done();
+}
+
+PyObject *evg_asgi_socket_send(evg_asgi_request *self, PyObject *event, PyObject *type) {
+    bool is_accept = PyUnicode_CompareWithASCIIString(type, "websocket.accept") == 0;
+    bool is_send = PyUnicode_CompareWithASCIIString(type, "websocket.send") == 0;
+    bool is_close = PyUnicode_CompareWithASCIIString(type, "websocket.close") == 0;
+    bool is_start = PyUnicode_CompareWithASCIIString(type, "websocket.http.response.start") == 0;
+    bool is_body = PyUnicode_CompareWithASCIIString(type, "websocket.http.response.body") == 0;
+    if (!is_accept && !is_send && !is_close && !is_start && !is_body) {
+        PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
+        return NULL;
+    }
+    if (self->closed || self->complete) {
+        PyErr_Format(PyExc_RuntimeError, "%U after the WebSocket was closed", type);
+        return NULL;
+    }
+    if (evg_asgi_is_gone(self)) {
+        if (is_close && self->accepted) return done();      /* the client was first */
+        return evg_asgi_say_disconnected();
+    }
+    if (self->accepted ? is_send : is_accept && !self->started)
+        return is_send ? send_message(self, event) : accept_socket(self, event);
+    if (is_close && !self->started) return close_socket(self, event);
+    if (!self->accepted && is_start) return evg_asgi_start(self, event);
+    if (!self->accepted && is_body) return evg_asgi_send_body(self, event);
+    PyErr_Format(PyExc_RuntimeError, self->accepted ? "%U after websocket.accept" : "%U before websocket.accept", type);
+    return NULL;
+}
+
+int evg_asgi_socket_init(void) {
+    const evg_py_interned texts[] = {
+        {&name.type, "type"}, {&name.text, "text"}, {&name.bytes, "bytes"}, {&name.code, "code"},
+        {&name.reason, "reason"}, {&name.subprotocol, "subprotocol"}, {&name.headers, "headers"},
+        {&name.connect, "websocket.connect"}, {&name.receive, "websocket.receive"},
+        {&name.disconnect, "websocket.disconnect"},
+    };
+    return evg_py_intern(texts, sizeof texts / sizeof *texts);
+}

@@ -1,0 +1,100 @@
+// A request that becomes a WebSocket: the 101, and the way from there. Its exchange lasts as long as the socket, so
+// that the worker's report, the drain and the access log see a request that runs.
+
+import HTTP1
+package import HTTPCore
+import Logging
+package import WebSocketCodec
+
+/// What a request for a WebSocket says: its exchange keeps it until the app has decided.
+package final class WebSocketOffer: Sendable {
+    /// The value of Sec-WebSocket-Accept.
+    let accept: [UInt8]
+    /// Those that the client prefers come first.
+    package let subprotocols: [String]
+
+    package init(_ accept: [UInt8], _ subprotocols: [String]) {
+        self.accept = accept
+        self.subprotocols = subprotocols
+    }
+}
+
+extension Exchange {
+    /// Answers 101 and turns the connection into a WebSocket.
+    ///
+    /// - Parameters:
+    ///   - subprotocol: one of those that the client has named, or nil.
+    ///   - head: fields of the app's own; its status is ignored.
+    /// - Returns: nil when the client has left, or has been answered.
+    package func acceptWebSocket(
+        subprotocol: String?, _ head: borrowing ResponseHead
+    ) -> WebSocketConnection? {
+        guard let offer, case .http1(let connection) = carrier, beginUpgrade() else { return nil }
+        // Its own times are those of the pings.
+        deadline = .infinity
+        let writer = worker.writer
+        writer.removeAll(keepingCapacity: true)
+        writer.append("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        writer.append("Sec-WebSocket-Accept: ")
+        offer.accept.withUnsafeBytes { writer.append($0) }
+        if let subprotocol {
+            writer.append("\r\nSec-WebSocket-Protocol: ")
+            Array(subprotocol.utf8).withUnsafeBytes { writer.append($0) }
+        }
+        writer.append("\r\n")
+        let fields = writer.count
+        writer.append(head.lines)
+        let lines = worker.clock.lines()
+        if !head.hasDate { writer.append(lines.date) }
+        if !head.hasServer { writer.append(lines.server) }
+        writer.append("\r\n")
+        if worker.logsResponseFields { sentLines = Array(writer.bytes[fields...]) }
+        let socket = connection.upgrade(self, with: writer.bytes) { transport, peer, listener, worker in
+            WebSocketConnection(transport, peer, listener, worker, request: self)
+        }
+        webSocket = socket as? WebSocketConnection
+        return webSocket
+    }
+
+    /// Answers a request for a WebSocket that cannot be one (RFC 6455 sections 4.2.2 and 4.4).
+    package func refuseWebSocket(_ refusal: Handshake.Refusal) {
+        logger.debug("Refused a WebSocket", metadata: ["reason": "\(refusal.reason)"])
+        do throws(ResponseHeadError) {
+            var response = try ResponseHead(status: refusal.status)
+            if refusal.status == 426 {
+                try response.append("Upgrade", "websocket")
+                try response.append("Connection", "upgrade")
+                try response.append("Sec-WebSocket-Version", "13")
+            }
+            try response.append("Content-Type", "text/plain; charset=utf-8")
+            var text = refusal.reason + "\n"
+            text.withUTF8 { respond(response, body: UnsafeRawBufferPointer($0)) }
+        } catch {
+            fail()
+        }
+        taskEnded()
+    }
+
+    // MARK: what the socket tells
+
+    /// The answer is 101. Returns false when no answer is wanted any more.
+    func beginUpgrade() -> Bool {
+        guard response == .awaited else { return false }
+        (response, status) = (.begun, 101)
+        return true
+    }
+
+    func socketSends(_ count: Int) { bodySent += UInt64(count) }
+
+    /// There is a message, or the socket closes.
+    func socketHasNews() { observers?.body() }
+
+    /// Nothing reaches the client any more, and nothing comes from it.
+    func socketEnded() {
+        guard response == .begun else { return }
+        worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
+        conclude(.over)
+        wakeWriter()
+        observers?.body()
+    }
+}

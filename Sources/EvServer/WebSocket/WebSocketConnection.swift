@@ -1,0 +1,247 @@
+// A connection whose request was answered with 101: a WebSocket (RFC 6455). Messages wait here until the app takes
+// them, and while too many wait the socket is not read. Control frames, the close handshake and the keep-alive pings
+// are answered here, without the app. The exchange of the request runs on until the socket ends.
+
+import EvLoop
+import HTTP1
+import Logging
+package import WebSocketCodec
+
+package final class WebSocketConnection: Connection {
+    package struct Message {
+        package let isText: Bool
+        package let bytes: [UInt8]
+    }
+
+    /// What the app is told next.
+    package enum Event {
+        case message(Message)
+        /// The socket has ended, for good: `.abnormal` without a close frame of the client's.
+        case closed(CloseCode, reason: String)
+        /// Nothing yet: the exchange's observers are told when there is.
+        case wait
+    }
+
+    /// How far the close handshake is. Nothing leads back.
+    private enum Phase {
+        case open
+        /// The close frame is on its way, and the client's is waited for.
+        case closing
+        case over
+    }
+
+    private let request: Exchange
+    @exclusivity(unchecked) private var decoder: MessageDecoder
+    @exclusivity(unchecked) private var inbox: [Message] = []
+    private var firstInInbox = 0
+    private var inboxBytes = 0
+    private var phase = Phase.open
+    private var end: (code: CloseCode, reason: String)?
+    /// Bytes have come since the last look of the keep-alive timer.
+    private var hasHeard = false
+
+    init(
+        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange
+    ) {
+        self.request = request
+        decoder = MessageDecoder(limit: worker.configuration.webSocket.maxSize)
+        super.init(transport, peer, listener, worker)
+    }
+
+    override var exchange: Exchange? { request }
+    override var isIdle: Bool { false }
+
+    override func begun() { worker.deadlines.begin(.ping, self) }
+
+    // MARK: what comes
+
+    /// Beside the bytes of its own, a message counts as so many: a client cannot fill the memory with empty ones.
+    private static let messageCost = 64
+
+    override var isFull: Bool {
+        inboxBytes >= worker.configuration.inputBuffer || output.count >= worker.highWaterMark
+    }
+
+    override func received(_ bytes: UnsafeRawBufferPointer) {
+        hasHeard = true
+        if wait == .pong { worker.deadlines.begin(.ping, self) }
+        let room = worker.readBuffer
+        guard var source = bytes.baseAddress, let start = room.baseAddress else { return }
+        if source >= UnsafeRawPointer(start), source < UnsafeRawPointer(start) + room.count {
+            return read(UnsafeMutableRawBufferPointer(mutating: bytes))
+        }
+        // Payloads are unmasked where they stand, and these bytes belong to somebody else.
+        var left = bytes.count
+        while left > 0, phase != .over, !isEnding {
+            let count = min(left, room.count)
+            room.copyMemory(from: UnsafeRawBufferPointer(start: source, count: count))
+            source += count
+            left -= count
+            read(UnsafeMutableRawBufferPointer(rebasing: room[..<count]))
+        }
+    }
+
+    private func read(_ bytes: UnsafeMutableRawBufferPointer) {
+        var offset = 0
+        let hadMessages = firstInInbox < inbox.count
+        do throws(Violation) {
+            reading: while phase != .over {
+                switch try decoder.next(bytes, from: &offset) {
+                case .needMoreData: break reading
+                case .message(let isText, _, let content): keep(isText, content, bytes)
+                case .ping(let content): answer(content, bytes)
+                case .pong: break
+                case .close(let code, let reason): return peerCloses(code, reason)
+                }
+            }
+        } catch {
+            return violated(error)
+        }
+        if !hadMessages, firstInInbox < inbox.count { request.socketHasNews() }
+        updateInterest()
+    }
+
+    private func keep(_ isText: Bool, _ content: MessageDecoder.Content, _ buffer: UnsafeMutableRawBufferPointer) {
+        // The app has closed: it takes no more (RFC 6455 section 1.4).
+        guard phase == .open else { return }
+        let bytes =
+            switch content {
+            case .lent(let range): Array(buffer[range])
+            case .kept(let kept): kept
+            }
+        inboxBytes += bytes.count + Self.messageCost
+        inbox.append(Message(isText: isText, bytes: bytes))
+    }
+
+    private func answer(_ content: MessageDecoder.Content, _ buffer: UnsafeMutableRawBufferPointer) {
+        guard phase == .open else { return }
+        switch content {
+        case .lent(let range): transmit(.pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
+        case .kept(let kept): kept.withUnsafeBytes { transmit(.pong, $0) }
+        }
+    }
+
+    private func peerCloses(_ code: CloseCode, _ reason: String) {
+        if phase == .open { transmitClose(code) }
+        ended(code, reason)
+        // It is the server that closes first (section 7.1.1). Some clients say goodbye once more, which is to be read.
+        close(linger: true)
+    }
+
+    /// Section 7.1.7.
+    private func violated(_ violation: Violation) {
+        worker.logger.info(
+            "A WebSocket is closed for what its client sent",
+            metadata: ["peer": "\(peer.host)", "code": "\(violation.code.rawValue)", "reason": "\(violation.detail)"])
+        if phase == .open { transmitClose(violation.code) }
+        ended(violation.code, "")
+        close(linger: true)
+    }
+
+    override func inputEnded() { gone() }
+
+    override func peerLeft() {
+        guard phase != .over else { return }
+        phase = .over
+        end = end ?? (.abnormal, "")
+        request.clientLeft()
+    }
+
+    /// The app is told, after the messages that it has not taken yet.
+    private func ended(_ code: CloseCode, _ reason: String) {
+        guard phase != .over else { return }
+        phase = .over
+        end = end ?? (code, reason)
+        request.socketEnded()
+    }
+
+    // MARK: what the app does
+
+    /// Takes the next message, in order.
+    package func next() -> Event {
+        guard firstInInbox < inbox.count else {
+            return end.map { .closed($0.code, reason: $0.reason) } ?? .wait
+        }
+        let message = inbox[firstInInbox]
+        firstInInbox += 1
+        let wasFull = isFull
+        inboxBytes -= message.bytes.count + Self.messageCost
+        if firstInInbox == inbox.count {
+            inbox = []
+            firstInInbox = 0
+        } else if firstInInbox >= 64 {
+            inbox.removeFirst(firstInInbox)
+            firstInInbox = 0
+        }
+        if wasFull, !isFull { updateInterest() }
+        return .message(message)
+    }
+
+    /// Sends a message as one frame.
+    package func send(isText: Bool, _ bytes: UnsafeRawBufferPointer) -> Exchange.WriteResult {
+        guard phase == .open, !isClosed else { return .gone }
+        transmit(isText ? .text : .binary, bytes)
+        return phase == .over ? .gone : output.isFull(above: worker.highWaterMark) ? .full : .ok
+    }
+
+    /// Begins the close handshake. The client has `lingerTimeout` seconds for its part.
+    package func close(_ code: CloseCode, reason: String = "") {
+        guard phase == .open, !isClosed else { return }
+        transmitClose(code, reason)
+        guard !isClosed else { return }
+        phase = .closing
+        end = (code, reason)
+        worker.deadlines.begin(.linger, self)
+        updateInterest()
+        request.socketHasNews()
+    }
+
+    // MARK: bytes
+
+    private func transmit(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        request.socketSends(payload.count)
+        let head = OwnFrameHead(opcode, count: payload.count)
+        let writer = worker.writer
+        writer.removeAll(keepingCapacity: true)
+        head.withUnsafeBytes { writer.append($0) }
+        if payload.count <= 16_384 {
+            writer.append(payload)
+            transmit(writer.bytes)
+        } else {
+            transmit(writer.bytes, payload)
+        }
+    }
+
+    private func transmitClose(_ code: CloseCode, _ reason: String = "") {
+        ClosePayload.bytes(code, reason).withUnsafeBytes { transmit(.close, $0) }
+    }
+
+    override func outputTaken() {
+        if output.isDrained(below: worker.highWaterMark / 2) { request.outputDrained() }
+    }
+
+    // MARK: time
+
+    override func expired(_ wait: Wait) {
+        switch wait {
+        case .ping:
+            if hasHeard || decoder.isBegun && output.isWaiting {
+                hasHeard = false
+                return worker.deadlines.begin(.ping, self)
+            }
+            transmit(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
+            if !isClosed { worker.deadlines.begin(.pong, self) }
+        case .pong:
+            transmitClose(.internalError, "keepalive ping timeout")
+            end = end ?? (.internalError, "")
+            gone()
+        case .linger:
+            isEnding && output.isWaiting ? worker.deadlines.begin(.linger, self) : gone()
+        case .head, .body, .keepAlive, .halfClose, .active, .write:
+            break
+        }
+    }
+
+    /// The worker leaves: the client is to come back to its successor.
+    func leave() { close(.serviceRestart) }
+}

@@ -1,0 +1,16 @@
+// The rows of WebSocket: what a client may send, and how it is found out that it is gone.
+
+extension Setting {
+    static let webSocketRows = [
+        Setting(
+            "websocket_max_message_size", "--websocket-max-message-size --ws-max-size", .webSocket,
+            .wholeNumber(\.webSocketMaxSize, 1...1 << 30), value: "int",
+            "Most bytes of a message; a longer one closes its WebSocket with code 1009."),
+        Setting(
+            "ws_ping_interval", "--ws-ping-interval", .webSocket, .seconds(\.webSocketPingInterval), value: "seconds",
+            "Silence on a WebSocket after which its client is asked for a sign of life; 0: never."),
+        Setting(
+            "ws_ping_timeout", "--ws-ping-timeout", .webSocket, .seconds(\.webSocketPingTimeout), value: "seconds",
+            "Time for that sign, before the WebSocket is closed; 0: no limit."),
+    ]
+}
