@@ -205,8 +205,9 @@ def test_client_that_answers_stays(serve, dial):
     assert message == (websocket.ABNF.OPCODE_TEXT, b"here")
 
 
-def test_app_that_takes_nothing_holds_its_client_back(server, dial):
-    slow = dial(server, "/sleeps")
+def test_app_that_takes_nothing_holds_its_client_back(serve, dial):
+    server = serve("--ws-ping-interval", 0.1, "--ws-ping-timeout", 0.1)
+    slow, clock = dial(server, "/sleeps"), dial(server)
     slow.sock.setblocking(False)
     frame, sent = masked(0x82, b"x" * 50_000), 0
     with pytest.raises(BlockingIOError):
@@ -214,6 +215,9 @@ def test_app_that_takes_nothing_holds_its_client_back(server, dial):
             sent += slow.sock.send(frame[sent % len(frame):])
     # The socket's buffers and one read are all that there is room for.
     assert sent < 32 << 20
+    # Its answers to pings are not read either, and it is not closed for that.
+    for _ in range(8):
+        assert clock.recv_data_frame(control_frame=True)[0] == websocket.ABNF.OPCODE_PING
     slow.sock.settimeout(30)
     dial(server, "/wakes")
     slow.sock.sendall(frame[sent % len(frame):] + masked(0x82, b"end"))

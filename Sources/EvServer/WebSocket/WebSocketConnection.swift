@@ -225,13 +225,12 @@ package final class WebSocketConnection: Connection {
     override func expired(_ wait: Wait) {
         switch wait {
         case .ping:
-            if hasHeard || decoder.isBegun && output.isWaiting {
-                hasHeard = false
-                return worker.deadlines.begin(.ping, self)
-            }
+            guard !hasHeard, !isFull else { return listen() }
             transmit(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
             if !isClosed { worker.deadlines.begin(.pong, self) }
         case .pong:
+            // What a client says while nobody reads is not its fault.
+            guard !isFull else { return listen() }
             transmitClose(.internalError, "keepalive ping timeout")
             end = end ?? (.internalError, "")
             gone()
@@ -240,6 +239,11 @@ package final class WebSocketConnection: Connection {
         case .head, .body, .keepAlive, .halfClose, .active, .write:
             break
         }
+    }
+
+    private func listen() {
+        hasHeard = false
+        worker.deadlines.begin(.ping, self)
     }
 
     /// The worker leaves: the client is to come back to its successor.
