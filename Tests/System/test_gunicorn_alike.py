@@ -86,6 +86,7 @@ def until_replaced(server, seen):
 
 
 def each_address(server, seen):
+    server.wait_for_log("Booting worker")     # by then each address has its line
     said = ",".join(match[1] for match in server.log.matches(LISTENING))
     for number, address in enumerate(said.split(",")):
         if address.startswith("unix:"):

@@ -22,7 +22,7 @@ from signal import SIGTERM
 import pytest
 
 from conftest import PYTHON
-from support import procfs, wait
+from support import accounts, procfs, wait
 from support.gateway import LAUNCHER, ROOT, Gateway, environment
 from support.program import PACKAGE
 from support.wire import Wire
@@ -144,8 +144,10 @@ class Run:
             for file in self.files:
                 if file in self.command:
                     (self.folder / file).write_text(f"# {file}\n{self.translated(self.files[file])}")
-            if "Started by root." in self.note and os.geteuid() != 0:
-                pytest.skip("only root can change the user of the workers")
+            if "Started by root." in self.note:
+                if os.geteuid() != 0:
+                    pytest.skip("only root can change the user of the workers")
+                accounts.require()
             if "daemon" in self.command:
                 return self.serve_in_the_background(self.arguments())
             return self.serve(self.arguments())
