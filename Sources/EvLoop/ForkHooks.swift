@@ -12,4 +12,21 @@ package struct ForkHooks {
         self.inParent = inParent
         self.inChild = inChild
     }
+
+    /// Forks, with `before` and `inParent` around it. The child calls `inChild` when it is ready for the host's code.
+    ///
+    /// - Parameter held: as for ``Fork/fork(holding:)``.
+    /// - Returns: the child's id; nil in the child.
+    package func fork(holding held: [Int32] = []) throws(SystemError) -> Int32? {
+        before()
+        let child: Int32?
+        do throws(SystemError) {
+            child = try Fork.fork(holding: held)
+        } catch {
+            inParent()
+            throw error
+        }
+        if child != nil { inParent() }
+        return child
+    }
 }

@@ -10,17 +10,8 @@ package enum ThreadTime {
     }
 
     private static func statistics() -> Double? {
-        let descriptor = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 96, alignment: 1) { bytes in
-            let count = read(descriptor, bytes.baseAddress, bytes.count)
-            guard count > 0 else { return nil }
-            let text = String(decoding: bytes[..<count], as: UTF8.self)
-            let numbers = text.split(separator: " ").compactMap { Double($0) }
-            guard numbers.count >= 2, numbers[0] > 0 else { return nil }
-            return (numbers[0] + numbers[1]) / 1e9
-        }
+        let numbers = numbers(in: "/proc/thread-self/schedstat")
+        return numbers.count >= 2 && numbers[0] > 0 ? Double(numbers[0] + numbers[1]) / 1e9 : nil
     }
 
     private static func processorTime() -> Double {
@@ -35,15 +26,19 @@ package enum ProcessMemory {
     /// Resident bytes, as ps(1) shows them: pages that are shared with other processes count too. Nil if /proc cannot
     /// be read.
     package static func resident() -> Int? {
-        let descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { bytes in
-            let count = read(descriptor, bytes.baseAddress, bytes.count)
-            guard count > 0 else { return nil }
-            let pages = String(decoding: bytes[..<count], as: UTF8.self).split(separator: " ").compactMap { Int($0) }
-            guard pages.count >= 2 else { return nil }
-            return pages[1].multipliedReportingOverflow(by: sysconf(Int32(_SC_PAGESIZE))).partialValue
-        }
+        let pages = numbers(in: "/proc/self/statm")
+        guard pages.count >= 2 else { return nil }
+        return pages[1].multipliedReportingOverflow(by: sysconf(Int32(_SC_PAGESIZE))).partialValue
+    }
+}
+
+/// The numbers of a file of one line; none if it cannot be read.
+private func numbers(in path: String) -> [Int] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return [] }
+    defer { close(descriptor) }
+    return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { bytes in
+        let count = max(read(descriptor, bytes.baseAddress, bytes.count), 0)
+        return String(decoding: bytes[..<count], as: UTF8.self).split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
     }
 }

@@ -73,8 +73,6 @@ package final class Worker {
     package var onFinished: (() -> Void)?
     /// As many requests as `maxRequests` allows have been started.
     package var onMaxRequests: (() -> Void)?
-    /// With each heartbeat.
-    package var onBeat: (() -> Void)?
 
     /// - Parameters:
     ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
@@ -337,7 +335,6 @@ package final class Worker {
     private func beat() {
         loop.onCheck?()
         accessLog?.retry(on: loop)
-        onBeat?()
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)
         slot.idle = UInt32(clamping: idle)

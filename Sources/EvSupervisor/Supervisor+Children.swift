@@ -38,11 +38,9 @@ extension Supervisor {
         slot.heartbeat = EventLoop.monotonicNow()
         let master = getpid()
         let pid: Int32?
-        forkHooks.before()
         do throws(SystemError) {
-            pid = try Fork.fork(holding: WorkerContext.signals)
+            pid = try forkHooks.fork(holding: WorkerContext.signals)
         } catch {
-            forkHooks.inParent()
             close(control)
             close(workerEnd)
             slot.reset()
@@ -60,7 +58,6 @@ extension Supervisor {
                 controlFileDescriptor: workerEnd, gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
-        forkHooks.inParent()
         close(workerEnd)
         slot.processIdentifier = pid
         let watcher = IOWatcher(loop, fileDescriptor: control, events: .read) { [unowned self] _ in

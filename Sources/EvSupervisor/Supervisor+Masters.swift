@@ -15,11 +15,9 @@ extension Supervisor {
         let sockets = listeners.handedOver
         let master = getpid()
         let pid: Int32?
-        forkHooks.before()
         do throws(SystemError) {
-            pid = try Fork.fork()
+            pid = try forkHooks.fork()
         } catch {
-            forkHooks.inParent()
             return feed(.masterNotStarted(reason: error.description))
         }
         guard let pid else {
@@ -36,7 +34,6 @@ extension Supervisor {
             logger.error("Cannot execute the next master: \(SystemError.message(code))")
             Fork.exitChild(ExitCode.failure)
         }
-        forkHooks.inParent()
         feed(.masterStarted(pid: pid))
     }
 

@@ -16,8 +16,8 @@ package enum Handshake: Equatable, Sendable {
     }
 
     package static func read(_ head: RequestHead) -> Handshake {
-        // Most requests have neither, and pay one look at the names of their fields.
-        guard head.upgrade || head.firstValue(of: "Sec-WebSocket-Key") != nil else { return .none }
+        // Most requests end here.
+        guard head.upgrade || head.mayHave(keyName) else { return .none }
         let asks = names("websocket", in: "Upgrade", of: head)
         guard asks || head.firstValue(of: "Sec-WebSocket-Key") != nil else { return .none }
         func refused(_ reason: String, status: Int = 400) -> Handshake {
@@ -41,6 +41,8 @@ package enum Handshake: Equatable, Sendable {
         return .asked(accept: head.withBytes(of: keys[0], acceptValue), subprotocols: subprotocols)
     }
 
+    private static let keyName = FieldNameFilter([Array("sec-websocket-key".utf8)])
+
     /// Section 4.2.2, step 5.4.
     static func acceptValue(_ key: UnsafeRawBufferPointer) -> [UInt8] {
         Base64.encode(SHA1.hash(Array(key) + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8)))
@@ -59,7 +61,7 @@ package enum Handshake: Equatable, Sendable {
             for member in head.string(value).split(separator: ",", omittingEmptySubsequences: true) {
                 let token = trimmed(member)
                 if token.isEmpty { continue }
-                guard token.utf8.allSatisfy(isTokenCharacter), !found.contains(token) else { return nil }
+                guard Array(token.utf8).withUnsafeBytes(FieldSyntax.isToken), !found.contains(token) else { return nil }
                 found.append(token)
             }
         }
@@ -68,13 +70,5 @@ package enum Handshake: Equatable, Sendable {
 
     private static func trimmed(_ text: Substring) -> String {
         String(text.drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
-    }
-
-    /// RFC 9110 section 5.6.2.
-    package static func isTokenCharacter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
     }
 }

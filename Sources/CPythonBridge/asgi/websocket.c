@@ -3,7 +3,7 @@
 #include "asgi.h"
 
 static struct {
-    PyObject *type, *text, *bytes, *code, *reason, *subprotocol, *headers;
+    PyObject *type, *text, *bytes, *code, *reason, *subprotocol;
     PyObject *connect, *receive, *disconnect;
 } name;
 
@@ -169,7 +169,7 @@ PyObject *evg_asgi_socket_send(evg_asgi_request *self, PyObject *event, PyObject
 int evg_asgi_socket_init(void) {
     const evg_py_interned texts[] = {
         {&name.type, "type"}, {&name.text, "text"}, {&name.bytes, "bytes"}, {&name.code, "code"},
-        {&name.reason, "reason"}, {&name.subprotocol, "subprotocol"}, {&name.headers, "headers"},
+        {&name.reason, "reason"}, {&name.subprotocol, "subprotocol"},
         {&name.connect, "websocket.connect"}, {&name.receive, "websocket.receive"},
         {&name.disconnect, "websocket.disconnect"},
     };

@@ -32,16 +32,7 @@ final class Daemon {
         guard Glibc.pipe(&ends) == 0 else { throw SystemError("pipe") }
         // Programs that the app starts must not hold it open.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        hooks.before()
-        let child: Int32?
-        do throws(SystemError) {
-            child = try Fork.fork()
-        } catch {
-            hooks.inParent()
-            throw error
-        }
-        if let child {
-            hooks.inParent()
+        if let child = try hooks.fork() {
             close(ends[1])
             defer { close(ends[0]) }
             while waitpid(child, nil, 0) < 0, errno == EINTR {}

@@ -24,12 +24,10 @@ package enum ForkedQuestion {
         // Programs that the app starts must not hold the pipe open.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let parent = getpid()
-        hooks.before()
         let child: Int32?
         do throws(SystemError) {
-            child = try Fork.fork()
+            child = try hooks.fork()
         } catch {
-            hooks.inParent()
             for end in ends { close(end) }
             throw error
         }
@@ -42,7 +40,6 @@ package enum ForkedQuestion {
             reply(to: ends[1], answer)
             _exit(0)
         }
-        hooks.inParent()
         close(ends[1])
         let bytes = receive(from: ends[0], timeout: timeout > 0 ? timeout : .infinity)
         close(ends[0])

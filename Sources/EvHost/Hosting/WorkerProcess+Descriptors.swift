@@ -22,6 +22,7 @@ extension WorkerProcess {
                 self.checkDescriptors()
                 self.drain.look()
                 self.reportLostLines(atOnce: false)
+                self.checkMemory()
             }
         }
         EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }

@@ -15,7 +15,7 @@ extension WorkerProcess {
             }
         }
         limitTime()
-        limitMemory(of: worker)
+        limitMemory()
     }
 
     private func endLife(_ reason: String) {
@@ -36,8 +36,7 @@ extension WorkerProcess {
         timer.start(after: seconds)
     }
 
-    /// Looked at with each heartbeat.
-    private func limitMemory(of worker: Worker) {
+    private func limitMemory() {
         let limit = configuration.maxWorkerRSS
         guard limit > 0 else { return }
         if let resident = ProcessMemory.resident(), resident >= limit {
@@ -49,13 +48,14 @@ extension WorkerProcess {
                 """)
             return
         }
-        worker.onBeat = { [unowned self, unowned worker] in
-            LoopActor.assumeIsolated {
-                guard let resident = ProcessMemory.resident(), resident >= limit else { return }
-                worker.onBeat = nil
-                self.endLife("Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
-            }
-        }
+        memoryLimit = limit
+    }
+
+    /// Once a second.
+    func checkMemory() {
+        guard let limit = memoryLimit, let resident = ProcessMemory.resident(), resident >= limit else { return }
+        memoryLimit = nil
+        endLife("Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
     }
 
     private static func megabytes(_ bytes: Int) -> Int { bytes >> 20 }

@@ -31,6 +31,8 @@ final class WorkerProcess {
     var wasInterrupted = false
     /// Ends what limits the worker's life.
     var lifetime: TimerWatcher?
+    /// Resident bytes from which on it is replaced; nil for any.
+    var memoryLimit: Int?
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     var nextLossReport = 0.0

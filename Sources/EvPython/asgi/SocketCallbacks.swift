@@ -10,10 +10,6 @@ import WebSocketCodec
 /// The message that was lent last; it stays until the next is taken.
 @LoopActor private var lent: [UInt8] = []
 
-@LoopActor private func exchange(_ pointer: OpaquePointer) -> Exchange {
-    Unmanaged<Exchange>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue()
-}
-
 @LoopActor private func lend(_ bytes: [UInt8], _ place: UnsafeMutablePointer<evg_py_text>) {
     lent = bytes
     place.pointee = lent.withUnsafeBytes { evg_py_text($0) }
@@ -69,11 +65,7 @@ public func socketNext(
 public func socketSend(_ pointer: OpaquePointer, _ isText: Bool, _ bytes: evg_py_text) -> evg_sent {
     nonisolated(unsafe) let (pointer, bytes) = (pointer, bytes)
     return LoopActor.assumeIsolated {
-        switch exchange(pointer).webSocket?.send(isText: isText, UnsafeRawBufferPointer(bytes)) {
-        case .ok: EVG_SENT
-        case .full: EVG_SENT_FULL
-        case .gone, nil: EVG_SENT_GONE
-        }
+        exchange(pointer).webSocket?.send(isText: isText, UnsafeRawBufferPointer(bytes)).sent ?? EVG_SENT_GONE
     }
 }
 

@@ -16,7 +16,7 @@ extension Exchange {
     var unretainedForC: OpaquePointer { OpaquePointer(Unmanaged.passUnretained(self).toOpaque()) }
 }
 
-private func exchange(_ pointer: OpaquePointer) -> Exchange {
+func exchange(_ pointer: OpaquePointer) -> Exchange {
     Unmanaged<Exchange>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue()
 }
 
@@ -82,7 +82,7 @@ public func exchangeDescribe(_ pointer: OpaquePointer, _ request: UnsafeMutableP
 // MARK: - The response
 
 extension Exchange.WriteResult {
-    fileprivate var sent: evg_sent {
+    var sent: evg_sent {
         switch self {
         case .ok: EVG_SENT
         case .full: EVG_SENT_FULL

@@ -1,6 +1,6 @@
 // Files as a body, from the disk to the socket without a copy in this process.
 
-package import EvLoop
+import EvLoop
 import Glibc
 import HTTPCore
 

@@ -40,11 +40,12 @@ package final class Exchange {
     // MARK: the response
     /// How far the response is. Nothing leads back.
     enum Response { case awaited, begun, over, clientLeft }
-    var response = Response.awaited
-    var status: UInt16 = 0
+    // Each access to one of those without checks is over before another begins.
+    @exclusivity(unchecked) var response = Response.awaited
+    @exclusivity(unchecked) var status: UInt16 = 0
     @exclusivity(unchecked) var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
-    var bodySent: UInt64 = 0
+    @exclusivity(unchecked) var bodySent: UInt64 = 0
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// What the task that writes waits for.
@@ -54,11 +55,11 @@ package final class Exchange {
         /// The transport itself, for the next bytes of a file.
         case transport(UnsafeContinuation<Void, Never>)
     }
-    var writer = Writer.none
+    @exclusivity(unchecked) var writer = Writer.none
     /// Of a request for a WebSocket.
-    package var offer: WebSocketOffer?
+    @exclusivity(unchecked) package var offer: WebSocketOffer?
     /// What the connection has become, after a 101.
-    package internal(set) var webSocket: WebSocketConnection?
+    @exclusivity(unchecked) package internal(set) var webSocket: WebSocketConnection?
     /// The field lines that were sent; kept only for an access log that shows some of them.
     var sentLines: [UInt8] = []
     /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
@@ -303,7 +304,10 @@ package final class Exchange {
 
     /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
     package var isDrained: Bool {
-        isGone || (webSocket ?? connection).output.isDrained(below: worker.highWaterMark / 2)
+        if isGone { return true }
+        let mark = worker.highWaterMark / 2
+        if let webSocket { return webSocket.output.isDrained(below: mark) }
+        return connection.output.isDrained(below: mark)
     }
 
     /// Waits until the client has taken enough of what was written.

@@ -80,33 +80,35 @@ def _apply_file(path):
 
 
 def read_json(path):
+    return read_mapping(path, json.load, "object")
+
+
+def read_yaml(path):
+    return read_mapping(path, load_yaml, "mapping")
+
+
+def read_mapping(path, load, noun):
     """Returns what the file holds; None if there is none, which gunicorn takes for no configuration."""
     if not os.path.exists(path):
         return None
     try:
         with open(path, encoding="utf-8") as file:
-            given = json.load(file)
+            given = load(file)
+    except ImportError:
+        raise RuntimeError(f"{path}: YAML needs PyYAML beside the app (pip install PyYAML)") from None
     except (OSError, ValueError) as error:
         raise RuntimeError(f"{path}: {explained(error)}") from error
     if not isinstance(given, dict):
-        raise RuntimeError(f"{path}: it holds no object")
+        raise RuntimeError(f"{path}: it holds no {noun}")
     return given
 
 
-def read_yaml(path):
-    if not os.path.exists(path):
-        return None
+def load_yaml(file):
+    import yaml
     try:
-        import yaml
-        with open(path, encoding="utf-8") as file:
-            given = yaml.safe_load(file)
-    except ImportError:
-        raise RuntimeError(f"{path}: YAML needs PyYAML beside the app (pip install PyYAML)") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RuntimeError(f"{path}: {explained(error)}") from error
-    if not isinstance(given, dict):
-        raise RuntimeError(f"{path}: it holds no mapping")
-    return given
+        return yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise ValueError(explained(error)) from None
 
 
 def read_ini(path):
