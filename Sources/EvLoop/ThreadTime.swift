@@ -10,7 +10,7 @@ package enum ThreadTime {
     }
 
     private static func statistics() -> Double? {
-        let numbers = numbers(in: "/proc/thread-self/schedstat")
+        let numbers = ProcFile.numbers(in: "/proc/thread-self/schedstat")
         return numbers.count >= 2 && numbers[0] > 0 ? Double(numbers[0] + numbers[1]) / 1e9 : nil
     }
 
@@ -26,19 +26,22 @@ package enum ProcessMemory {
     /// Resident bytes, as ps(1) shows them: pages that are shared with other processes count too. Nil if /proc cannot
     /// be read.
     package static func resident() -> Int? {
-        let pages = numbers(in: "/proc/self/statm")
+        let pages = ProcFile.numbers(in: "/proc/self/statm")
         guard pages.count >= 2 else { return nil }
         return pages[1].multipliedReportingOverflow(by: sysconf(Int32(_SC_PAGESIZE))).partialValue
     }
 }
 
-/// The numbers of a file of one line; none if it cannot be read.
-private func numbers(in path: String) -> [Int] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return [] }
-    defer { close(descriptor) }
-    return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { bytes in
-        let count = max(read(descriptor, bytes.baseAddress, bytes.count), 0)
-        return String(decoding: bytes[..<count], as: UTF8.self).split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
+package enum ProcFile {
+    /// The numbers of a file of one line; none if it cannot be read.
+    package static func numbers(in path: String) -> [Int] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return [] }
+        defer { close(descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { bytes in
+            let count = max(read(descriptor, bytes.baseAddress, bytes.count), 0)
+            let text = String(decoding: bytes[..<count], as: UTF8.self)
+            return text.split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
+        }
     }
 }

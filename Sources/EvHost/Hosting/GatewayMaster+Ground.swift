@@ -57,15 +57,7 @@ extension GatewayMaster {
         return notes
     }
 
-    private static var longestQueue: Int? {
-        let file = open("/proc/sys/net/core/somaxconn", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        return withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { bytes in
-            let count = read(file, bytes.baseAddress, bytes.count)
-            return Int(String(decoding: bytes.prefix(max(0, count)).prefix { $0 != 0x0a }, as: UTF8.self))
-        }
-    }
+    private static var longestQueue: Int? { ProcFile.numbers(in: "/proc/sys/net/core/somaxconn").first }
 
     /// - Parameter index: of the worker that this process is; nil for the master.
     func setTitle(worker index: Int? = nil) {

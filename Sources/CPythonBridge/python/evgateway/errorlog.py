@@ -49,36 +49,42 @@ def install():
             each.setLevel(least)
 
 
-class Log:
+class Levels:
+    """What writes to an error_log, by the names that loggers have."""
+
+    LOG_LEVELS = LEVELS
+
+    def critical(self, msg, *args, **kwargs):
+        self.error_log.critical(msg, *args, **kwargs)
+
+    def error(self, msg, *args, **kwargs):
+        self.error_log.error(msg, *args, **kwargs)
+
+    def warning(self, msg, *args, **kwargs):
+        self.error_log.warning(msg, *args, **kwargs)
+
+    def info(self, msg, *args, **kwargs):
+        self.error_log.info(msg, *args, **kwargs)
+
+    def debug(self, msg, *args, **kwargs):
+        self.error_log.debug(msg, *args, **kwargs)
+
+    def exception(self, msg, *args, **kwargs):
+        self.error_log.exception(msg, *args, **kwargs)
+
+    def log(self, lvl, msg, *args, **kwargs):
+        if isinstance(lvl, str):
+            lvl = self.LOG_LEVELS.get(lvl.lower(), logging.INFO)
+        self.error_log.log(lvl, msg, *args, **kwargs)
+
+
+class Log(Levels):
     """The `log` of a server and a worker."""
 
     def __init__(self):
         install()
         self.error_log = logging.getLogger("gunicorn.error")
         self.access_log = logging.getLogger("gunicorn.access")
-
-    def debug(self, message, *arguments, **more):
-        self.error_log.debug(message, *arguments, **more)
-
-    def info(self, message, *arguments, **more):
-        self.error_log.info(message, *arguments, **more)
-
-    def warning(self, message, *arguments, **more):
-        self.error_log.warning(message, *arguments, **more)
-
-    def error(self, message, *arguments, **more):
-        self.error_log.error(message, *arguments, **more)
-
-    def critical(self, message, *arguments, **more):
-        self.error_log.critical(message, *arguments, **more)
-
-    def exception(self, message, *arguments, **more):
-        self.error_log.exception(message, *arguments, **more)
-
-    def log(self, level, message, *arguments, **more):
-        if isinstance(level, str):
-            level = LEVELS.get(level.lower(), logging.INFO)
-        self.error_log.log(level, message, *arguments, **more)
 
     def access(self, message, *arguments, **more):
         self.access_log.info(message, *arguments, **more)

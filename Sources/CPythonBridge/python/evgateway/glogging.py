@@ -61,10 +61,9 @@ def handler_of(cfg):
     return handler
 
 
-class Logger:
+class Logger(errorlog.Levels):
     """What writes the server's log. cfg has the settings, by gunicorn's names."""
 
-    LOG_LEVELS = errorlog.LEVELS
     loglevel = logging.INFO
     error_fmt = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
     datefmt = "[%Y-%m-%d %H:%M:%S %z]"
@@ -99,31 +98,6 @@ class Logger:
             if not cfg.disable_redirect_access_to_syslog:
                 self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, "access")
         logconfig.apply(cfg)
-
-    # The error log
-
-    def critical(self, msg, *args, **kwargs):
-        self.error_log.critical(msg, *args, **kwargs)
-
-    def error(self, msg, *args, **kwargs):
-        self.error_log.error(msg, *args, **kwargs)
-
-    def warning(self, msg, *args, **kwargs):
-        self.error_log.warning(msg, *args, **kwargs)
-
-    def info(self, msg, *args, **kwargs):
-        self.error_log.info(msg, *args, **kwargs)
-
-    def debug(self, msg, *args, **kwargs):
-        self.error_log.debug(msg, *args, **kwargs)
-
-    def exception(self, msg, *args, **kwargs):
-        self.error_log.exception(msg, *args, **kwargs)
-
-    def log(self, lvl, msg, *args, **kwargs):
-        if isinstance(lvl, str):
-            lvl = self.LOG_LEVELS.get(lvl.lower(), logging.INFO)
-        self.error_log.log(lvl, msg, *args, **kwargs)
 
     # The access log
 
