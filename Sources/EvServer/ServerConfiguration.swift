@@ -29,6 +29,8 @@ package struct ServerConfiguration: Sendable {
     package var lingerTimeout = 2.0
     /// How long idle keep-alive connections may still send a request to a worker that is leaving.
     package var drainIdleGrace = 1.0
+    /// Over how long a time a worker that leaves sends its WebSockets away.
+    package var drainWindow = 10.0
 
     /// Whom to believe in what is said of clients.
     package var forwarding = ForwardingConfiguration()
@@ -64,8 +66,12 @@ package struct ServerConfiguration: Sendable {
 
 /// What a WebSocket may be sent, and how it is found out that its peer is gone.
 package struct WebSocketConfiguration: Sendable {
+    /// Where false, a request for one is an ordinary request.
+    package var isServed = true
     /// Bytes of a message.
     package var maxSize = 16_777_216
+    /// Messages that wait for the app before the socket is read no further.
+    package var maxQueue = 32
     /// Seconds without a byte after which a ping is sent; 0 for never.
     package var pingInterval = 20.0
     /// Seconds in which the peer must answer it; 0 for any.

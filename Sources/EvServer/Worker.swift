@@ -45,6 +45,7 @@ package final class Worker {
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
+    private(set) var farewell: Farewell?
     private let errorBody = ByteWriter(capacity: 64)
     private var lastPeer = PeerAddress()
     private var lastAddress: [UInt8] = []
@@ -169,7 +170,7 @@ package final class Worker {
         deadlines.forEach(.head) { waiter in
             if (waiter as? Connection)?.isSilent == true { deadlines.begin(.keepAlive, waiter) }
         }
-        for wait in [Wait.ping, .pong] { deadlines.forEach(wait) { ($0 as? WebSocketConnection)?.leave() } }
+        farewell = Farewell(self, window: min(configuration.drainWindow, timeout * 0.75))
         let timer = TimerWatcher(loop) { [unowned self] in
             self.endDrain()
         }
@@ -188,6 +189,7 @@ package final class Worker {
                 "Graceful timeout: requests still running are cancelled", metadata: ["requests": "\(runningTasks)"])
         }
         drainDeadline = -.infinity
+        farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         for wait in [Wait.active, .body, .halfClose, .head, .keepAlive] {
             deadlines.forEach(wait) { ($0 as? Connection)?.endOfDrain() }
@@ -230,6 +232,7 @@ package final class Worker {
         isFinished = true
         heartbeat?.stop()
         drainTimer?.stop()
+        farewell = nil
         deadlines.stop()
         requestDeadlines.stop()
         if dropped > 0 {
@@ -260,6 +263,17 @@ package final class Worker {
         let watching = departures ?? Departures(loop)
         departures = watching
         watching.watch(connection)
+    }
+
+    /// Those that are open, and that nobody has begun to close.
+    var webSockets: Int { deadlines.count(of: .ping) + deadlines.count(of: .pong) }
+
+    /// Sends so many of them to another worker, those first that have been silent longest.
+    func sendAway(_ count: Int) {
+        for _ in 0..<count {
+            guard let socket = deadlines.first(of: .pong) ?? deadlines.first(of: .ping) else { return }
+            (socket as? WebSocketConnection)?.leave()
+        }
     }
 
     func connectionLingers() { acceptor.connectionLingers() }

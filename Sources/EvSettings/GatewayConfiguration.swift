@@ -54,6 +54,7 @@ package struct GatewayConfiguration: Sendable {
 
     /// Seconds that workers go on accepting after TERM.
     package var shutdownDelay = 0.0
+    package var drainWindow = 10.0
     package var maxWorkerLifetime = 0.0
     package var maxWorkerLifetimeJitter = 0.0
     /// Resident bytes; 0: no limit.
@@ -169,7 +170,9 @@ package struct GatewayConfiguration: Sendable {
     package var reloadExcludes: [String] = []
 
     /// Bytes.
+    package var webSocket = WebSocketChoice.auto
     package var webSocketMaxSize = 16_777_216
+    package var webSocketMaxQueue = 32
     package var webSocketPingInterval = 20.0
     package var webSocketPingTimeout = 20.0
 
@@ -195,6 +198,13 @@ package enum AccessLogClient: String, CaseIterable, Sendable {
     case peer
     /// The client that trusted proxies have named.
     case real
+}
+
+/// `--ws`: what a request for a WebSocket is.
+package enum WebSocketChoice: String, CaseIterable, Sendable {
+    case auto
+    /// An ordinary request.
+    case none
 }
 
 /// `--reload-engine`: how changes of files are noticed.

@@ -128,11 +128,12 @@ package struct Kind: Sendable {
     }
 
     static func choice<Choice: CaseIterable & RawRepresentable<String> & Sendable>(
-        _ path: Path<Choice>, also names: [String: Choice] = [:]
+        _ path: Path<Choice>, also names: [String: Choice] = [:], alone: Alone? = nil
     ) -> Kind {
         let words = Choice.allCases.map(\.rawValue)
-        return Kind(.value, words: words, reset: initial(path), show: { .text($0[keyPath: path].rawValue) }) {
-            configuration, value throws(ValueError) in
+        return Kind(
+            .value, words: words, alone: alone, reset: initial(path), show: { .text($0[keyPath: path].rawValue) }
+        ) { configuration, value throws(ValueError) in
             let text = try ValueReader.text(value)
             guard let choice = Choice(rawValue: text.lowercased()) ?? names[text.lowercased()] else {
                 throw ValueError("'\(text)' is unknown: choose \(ValueReader.alternatives(words))")

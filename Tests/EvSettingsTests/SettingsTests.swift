@@ -77,7 +77,8 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(uwsgi.binds.map(\.text) == ["127.0.0.1:8000"])
         let granian = try settings(["--http1-header-read-timeout", "2500", "--no-http1-keep-alive"]).configuration
         #expect(granian.headerTimeout == 2.5 && granian.keepAliveTimeout == 0)
-        #expect(try settings(["--ws", "none", "--no-ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
+        #expect(try settings(["--ws", "--mount-point", "/a"]).configuration.rootPath == "/a")
+        #expect(try settings(["--ws", "wsproto", "--no-ws"]).configuration.webSocket == .none)
         let limits = try settings(["--workers-lifetime", "1h30m5s", "--workers-max-rss", "512", "--rss-samples", "3"])
         #expect(limits.configuration.maxWorkerLifetime == 5405 && limits.configuration.maxWorkerRSS == 512 << 20)
         #expect(try settings(["--timeout-worker-healthcheck", "5"]).configuration.timeout == 5)

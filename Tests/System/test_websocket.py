@@ -11,6 +11,7 @@ import websocket
 
 from support import wait
 from support.gateway import ROOT
+from support.wire import Wire
 
 APPS = ROOT / "Tests" / "System" / "asgi_apps"
 OPENING = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
@@ -207,7 +208,9 @@ def test_client_that_answers_stays(serve, dial):
 
 def test_app_that_takes_nothing_holds_its_client_back(serve, dial):
     server = serve("--ws-ping-interval", 0.1, "--ws-ping-timeout", 0.1)
-    slow, clock = dial(server, "/sleeps"), dial(server)
+    slow, many, clock = dial(server, "/sleeps"), dial(server, "/sleeps"), dial(server)
+    # In one piece, more messages than may wait: they are taken from it little by little.
+    many.sock.sendall(masked(0x82, b"x") * 3000 + masked(0x82, b"end"))
     slow.sock.setblocking(False)
     frame, sent = masked(0x82, b"x" * 50_000), 0
     with pytest.raises(BlockingIOError):
@@ -222,7 +225,7 @@ def test_app_that_takes_nothing_holds_its_client_back(serve, dial):
     dial(server, "/wakes")
     slow.sock.sendall(frame[sent % len(frame):] + masked(0x82, b"end"))
     whole = -(-sent // len(frame))
-    assert slow.recv() == str(whole * 50_000 + 3)
+    assert slow.recv() == str(whole * 50_000 + 3) and many.recv() == "3003"
 
 
 def test_worker_that_leaves_sends_its_clients_to_the_next(server, dial):
@@ -230,6 +233,27 @@ def test_worker_that_leaves_sends_its_clients_to_the_next(server, dial):
     server.signal(SIGHUP)
     assert close_of(client) == (1012, "")
     wait.until(lambda: dial(server).connected, "the next worker")
+
+
+def test_many_clients_are_sent_away_a_few_at_a_time(gateway):
+    server = gateway("websocket_app:app", "--pythonpath", APPS, "--drain-window", 60, "--graceful-timeout", 90)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Wire(server.address)) for _ in range(900)]
+        for client in clients:
+            client.request("GET", "/", OPENING)
+        assert {client.read_head().status for client in clients} == {101}
+        clients[-1].send(masked(0x81, b"before"))
+        assert clients[-1].read_exactly(8) == b"\x81\x06before"
+        server.signal(SIGHUP)
+        # Those that have been silent longest are the first. The last has nine seconds from here.
+        assert clients[0].read_exactly(4) == b"\x88\x02\x03\xf4"
+        clients[-1].send(masked(0x81, b"after"))
+        assert clients[-1].read_exactly(7) == b"\x81\x05after"
+
+
+def test_request_for_a_websocket_is_an_ordinary_one_where_there_are_none(gateway):
+    server = gateway("websocket_app:app", "--pythonpath", APPS, "--ws", "none")
+    assert server.get("/ends", fields=OPENING).body == b"[]"
 
 
 def test_line_of_the_access_log_is_that_of_the_opening(serve, dial, tmp_path):

@@ -27,7 +27,10 @@ extension GatewayConfiguration {
         server.serverHeader = sendsServerHeader ? "evgateway" : nil
         server.spool = spool
         server.spoolLimit = spoolLimit
+        server.drainWindow = drainWindow
+        server.webSocket.isServed = webSocket != .none
         server.webSocket.maxSize = webSocketMaxSize
+        server.webSocket.maxQueue = webSocketMaxQueue
         server.webSocket.pingInterval = webSocketPingInterval
         server.webSocket.pingTimeout = webSocketPingTimeout
         server.forwarding = forwarding

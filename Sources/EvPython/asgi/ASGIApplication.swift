@@ -55,7 +55,7 @@ final class ASGIApplication: Application {
     }
 
     func begin(_ exchange: Exchange) {
-        let handshake = Handshake.read(exchange.head)
+        let handshake = exchange.handshake
         if case .refused(let refusal) = handshake { return exchange.refuseWebSocket(refusal) }
         guard let scope = scope(for: exchange) else { return exchange.refuse(.empty, status: 500) }
         var isSocket = false

@@ -20,6 +20,13 @@ package final class WebSocketOffer: Sendable {
 }
 
 extension Exchange {
+    /// What the request says of a WebSocket.
+    package var handshake: Handshake {
+        let handshake = Handshake.read(head)
+        if case .none = handshake { return .none }
+        return worker.configuration.webSocket.isServed ? handshake : .none
+    }
+
     /// Answers 101 and turns the connection into a WebSocket.
     ///
     /// - Parameters:

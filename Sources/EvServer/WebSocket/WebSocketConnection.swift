@@ -31,10 +31,15 @@ package final class WebSocketConnection: Connection {
     }
 
     private let request: Exchange
+    private let maxQueue: Int
     @exclusivity(unchecked) private var decoder: MessageDecoder
     @exclusivity(unchecked) private var inbox: [Message] = []
     private var firstInInbox = 0
     private var inboxBytes = 0
+    /// Messages come faster than the app takes them.
+    private var isPaused = false
+    /// What has been read and waits, as it came, for room among the messages.
+    @exclusivity(unchecked) private var unread: [UInt8] = []
     private var phase = Phase.open
     private var end: (code: CloseCode, reason: String)?
     /// Bytes have come since the last look of the keep-alive timer.
@@ -45,26 +50,34 @@ package final class WebSocketConnection: Connection {
     ) {
         self.request = request
         decoder = MessageDecoder(limit: worker.configuration.webSocket.maxSize)
+        maxQueue = worker.configuration.webSocket.maxQueue
         super.init(transport, peer, listener, worker)
     }
 
     override var exchange: Exchange? { request }
     override var isIdle: Bool { false }
 
-    override func begun() { worker.deadlines.begin(.ping, self) }
+    override func begun() {
+        worker.deadlines.begin(.ping, self)
+        if worker.farewell?.isOver == true { LoopExecutor.shared.later { [self] in self.leave() } }
+    }
 
     // MARK: what comes
 
     /// Beside the bytes of its own, a message counts as so many: a client cannot fill the memory with empty ones.
     private static let messageCost = 64
 
-    override var isFull: Bool {
-        inboxBytes >= worker.configuration.inputBuffer || output.count >= worker.highWaterMark
-    }
+    private var waiting: Int { inbox.count - firstInInbox }
+
+    override var isFull: Bool { isPaused || output.count >= worker.highWaterMark }
 
     override func received(_ bytes: UnsafeRawBufferPointer) {
         hasHeard = true
         if wait == .pong { worker.deadlines.begin(.ping, self) }
+        if isPaused { unread.append(contentsOf: bytes) } else { decode(bytes) }
+    }
+
+    private func decode(_ bytes: UnsafeRawBufferPointer) {
         let room = worker.readBuffer
         guard var source = bytes.baseAddress, let start = room.baseAddress else { return }
         if source >= UnsafeRawPointer(start), source < UnsafeRawPointer(start) + room.count {
@@ -83,9 +96,13 @@ package final class WebSocketConnection: Connection {
 
     private func read(_ bytes: UnsafeMutableRawBufferPointer) {
         var offset = 0
-        let hadMessages = firstInInbox < inbox.count
+        let hadMessages = waiting > 0
         do throws(Violation) {
             reading: while phase != .over {
+                if isPaused {
+                    unread.append(contentsOf: bytes[offset...])
+                    break
+                }
                 switch try decoder.next(bytes, from: &offset) {
                 case .needMoreData: break reading
                 case .message(let isText, _, let content): keep(isText, content, bytes)
@@ -97,7 +114,7 @@ package final class WebSocketConnection: Connection {
         } catch {
             return violated(error)
         }
-        if !hadMessages, firstInInbox < inbox.count { request.socketHasNews() }
+        if !hadMessages, waiting > 0 { request.socketHasNews() }
         updateInterest()
     }
 
@@ -111,6 +128,7 @@ package final class WebSocketConnection: Connection {
             }
         inboxBytes += bytes.count + Self.messageCost
         inbox.append(Message(isText: isText, bytes: bytes))
+        if waiting >= maxQueue || inboxBytes >= worker.inputBuffer { isPaused = true }
     }
 
     private func answer(_ content: MessageDecoder.Content, _ buffer: UnsafeMutableRawBufferPointer) {
@@ -155,25 +173,34 @@ package final class WebSocketConnection: Connection {
         request.socketEnded()
     }
 
+    /// There is room again for messages.
+    private func goOn() {
+        isPaused = false
+        let bytes = unread
+        unread = []
+        if !bytes.isEmpty { bytes.withUnsafeBytes { decode($0) } }
+        updateInterest()
+    }
+
     // MARK: what the app does
 
     /// Takes the next message, in order.
     package func next() -> Event {
-        guard firstInInbox < inbox.count else {
+        guard waiting > 0 else {
             return end.map { .closed($0.code, reason: $0.reason) } ?? .wait
         }
         let message = inbox[firstInInbox]
         firstInInbox += 1
-        let wasFull = isFull
         inboxBytes -= message.bytes.count + Self.messageCost
         if firstInInbox == inbox.count {
-            inbox = []
+            // One that is idle keeps no room for many.
+            inbox.removeAll(keepingCapacity: inbox.capacity <= 2)
             firstInInbox = 0
         } else if firstInInbox >= 64 {
             inbox.removeFirst(firstInInbox)
             firstInInbox = 0
         }
-        if wasFull, !isFull { updateInterest() }
+        if isPaused, waiting <= maxQueue / 2, inboxBytes <= worker.inputBuffer / 2 { goOn() }
         return .message(message)
     }
 

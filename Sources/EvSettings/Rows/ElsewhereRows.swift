@@ -152,6 +152,7 @@ struct ForeignFlag: Sendable {
     private static let toggles: [(String, String, SettingValue)] = [
         ("--call", "factory", .boolean(true)),
         ("--access-log", "accesslog", .text("-")), ("--no-access-log --disable-logging -L", "accesslog", .none),
+        ("--no-ws", "ws", .text("none")),
         ("--no-server-name", "server_header", .boolean(false)),
         ("--no-http1-keep-alive", "keepalive", .text("0")),
         ("--reload-on-changes --reload-ignore-worker-failure", "reload", .boolean(true)),
@@ -165,7 +166,7 @@ struct ForeignFlag: Sendable {
         "--master -M --vacuum --die-on-term --enable-threads -T --single-interpreter -i --need-app --thunder-lock "
         + "--strict --no-ipv4 --ipv4 --no-ipv6 --ipv6 --date-header --http-keepalive --http-auto-chunked "
         + "--http1-keep-alive --http1-pipeline-flush --respawn-failed-workers --gevent-monkey-patch --use-colors "
-        + "--no-use-colors --log --no-ws --no-expose-tracebacks --no-log-untrusted-proxy-headers "
+        + "--no-use-colors --log --no-expose-tracebacks --no-log-untrusted-proxy-headers "
         + "--no-clear-untrusted-proxy-headers --no-log-socket-errors --asyncore-use-poll --disable-reloading "
         + "--log-to-terminal --enable-sendfile --harakiri-verbose --log-master --no-orphans --auto-procname "
         + "--ignore-sigpipe --ignore-write-errors --disable-write-exception --memory-report --so-keepalive "
@@ -173,7 +174,7 @@ struct ForeignFlag: Sendable {
 
     /// Sizes and times of what is made in another way here.
     private static let agreedValues =
-        "--ws --ws-max-queue --ws-per-message-deflate "
+        "--ws-per-message-deflate "
         + "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
         + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
         + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "

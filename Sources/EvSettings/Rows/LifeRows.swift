@@ -25,5 +25,10 @@ extension Setting {
             "shutdown_delay", "--shutdown-delay", .times, .seconds(\.shutdownDelay), value: "seconds",
             "Time after TERM in which workers still accept, so that proxies learn that they leave.",
             details: "Each answer ends its connection meanwhile. A second TERM, or QUIT, ends the delay."),
+        Setting(
+            "drain_window", "--drain-window", .times, .seconds(\.drainWindow), value: "seconds",
+            "Time over which a worker that leaves closes its WebSockets, so that not all clients come back at once.",
+            details: "With code 1012, a few at a time: 10 ms for each, and no longer than this in all, nor than three "
+                + "quarters of --graceful-timeout. 0: all at once."),
     ]
 }
