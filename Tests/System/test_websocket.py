@@ -207,7 +207,7 @@ def test_client_that_answers_stays(serve, dial):
 
 
 def test_app_that_takes_nothing_holds_its_client_back(serve, dial):
-    server = serve("--ws-ping-interval", 0.1, "--ws-ping-timeout", 0.1)
+    server = serve("--ws-ping-interval", 0.1, "--ws-ping-timeout", 0.1, "--ws-max-queue", 8)
     slow, many, clock = dial(server, "/sleeps"), dial(server, "/sleeps"), dial(server)
     # In one piece, more messages than may wait: they are taken from it little by little.
     many.sock.sendall(masked(0x82, b"x") * 3000 + masked(0x82, b"end"))

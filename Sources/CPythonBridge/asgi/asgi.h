@@ -18,7 +18,7 @@ typedef struct evg_asgi_request {
     evg_exchange *exchange;             /* NULL when the app has ended */
     PyObject *scope, *app, *task;       /* app: what it returned, as an iterator; NULL before the first step */
     PyObject *receive, *send;           /* what the app was called with; both hold a reference to the request */
-    PyObject *waiters;                  /* futures of receive and send, a list, or NULL */
+    PyObject *waiter, *waiters;         /* a future of receive or send, and a list of those beside it; or NULL */
     evg_response_head head;             /* of http.response.start, until the first bytes of the body */
     struct evg_asgi_request *previous, *next;
     uint32_t burst;                     /* bytes sent since the loop had its last turn */

@@ -100,19 +100,22 @@ PyObject *evg_asgi_say_disconnected(void) {
 
 /* MARK: awaitables */
 
+static void resolve(PyObject *future) {
+    PyObject *over = PyObject_CallMethodObjArgs(future, name.done, NULL);
+    PyObject *set = over == Py_False ? PyObject_CallMethodObjArgs(future, name.set_result, Py_None, NULL) : NULL;
+    if (PyErr_Occurred()) evg_py_report(NULL, "waking a request");
+    Py_XDECREF(over);
+    Py_XDECREF(set);
+}
+
 void evg_asgi_wake(evg_asgi_request *request) {
-    PyObject *futures = request->waiters;
-    request->waiters = NULL;
-    Py_ssize_t count = futures ? PyList_Size(futures) : 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *future = PyList_GetItem(futures, i);
-        PyObject *over = PyObject_CallMethodObjArgs(future, name.done, NULL);
-        PyObject *set = over == Py_False ? PyObject_CallMethodObjArgs(future, name.set_result, Py_None, NULL) : NULL;
-        if (PyErr_Occurred()) evg_py_report(NULL, "waking a request");
-        Py_XDECREF(over);
-        Py_XDECREF(set);
-    }
-    Py_XDECREF(futures);
+    PyObject *first = request->waiter, *others = request->waiters;
+    request->waiter = request->waiters = NULL;
+    if (first) resolve(first);
+    Py_XDECREF(first);
+    Py_ssize_t count = others ? PyList_Size(others) : 0;
+    for (Py_ssize_t i = 0; i < count; i++) resolve(PyList_GetItem(others, i));
+    Py_XDECREF(others);
 }
 
 /* Whether the wait is over: 1 with *value set, 0 not yet, -1 with an exception. */

@@ -37,7 +37,7 @@ void evg_asgi_end(evg_asgi_request *self, bool failed) {
     Py_CLEAR(self->task);
     if (failed) evg_swift_exchange_fail(exchange, 500);
     evg_swift_exchange_end(exchange);
-    if (self->waiters) evg_asgi_wake(self);
+    evg_asgi_wake(self);
     if (!self->is_starting) let_go_of_channel(self);
     unlink_request(self);
 }
@@ -240,6 +240,7 @@ static void request_dealloc(PyObject *object) {
     Py_CLEAR(self->app);
     Py_CLEAR(self->scope);
     Py_CLEAR(self->task);
+    Py_CLEAR(self->waiter);
     Py_CLEAR(self->waiters);
     evg_response_head_free(&self->head);
     evg_py_free(object);

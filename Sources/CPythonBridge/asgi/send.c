@@ -221,7 +221,7 @@ PyObject *evg_asgi_sent(evg_asgi_request *self, evg_sent outcome, size_t count) 
     if (PyErr_Occurred()) return NULL;
     if (outcome == EVG_SENT_GONE) return evg_asgi_say_disconnected();
     if (self->complete) {
-        if (self->waiters) evg_asgi_wake(self);     /* receive says http.disconnect from here on */
+        evg_asgi_wake(self);    /* receive says http.disconnect from here on */
     } else if (outcome == EVG_SENT_FULL) {
         evg_asgi_watch(self, EVG_DRAINED | EVG_LEFT);
         return evg_asgi_waiting(self, evg_asgi_wait_drain, NULL);

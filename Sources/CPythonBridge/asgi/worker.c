@@ -194,7 +194,11 @@ static PyObject *pump(PyObject *module, PyObject *none) {
 PyObject *evg_asgi_wait(evg_asgi_request *request) {
     PyObject *future = PyObject_CallObject(create_future, NULL);
     if (!future) return NULL;
-    if (!request->waiters) request->waiters = PyList_New(0);
+    if (!request->waiter) {     /* usually there is one */
+        Py_INCREF(future);
+        request->waiter = future;
+        return future;
+    }
     /* Those that were cancelled stay until the next wake, but not without end. */
     if (request->waiters && PyList_Size(request->waiters) >= 64) evg_asgi_wake(request);
     if (!request->waiters) request->waiters = PyList_New(0);

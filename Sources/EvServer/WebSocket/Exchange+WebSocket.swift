@@ -60,6 +60,7 @@ extension Exchange {
             WebSocketConnection(transport, peer, listener, worker, request: self)
         }
         webSocket = socket as? WebSocketConnection
+        self.offer = nil
         return webSocket
     }
 

@@ -33,9 +33,7 @@ package final class WebSocketConnection: Connection {
     private let request: Exchange
     private let maxQueue: Int
     @exclusivity(unchecked) private var decoder: MessageDecoder
-    @exclusivity(unchecked) private var inbox: [Message] = []
-    private var firstInInbox = 0
-    private var inboxBytes = 0
+    @exclusivity(unchecked) private var inbox = Inbox()
     /// Messages come faster than the app takes them.
     private var isPaused = false
     /// What has been read and waits, as it came, for room among the messages.
@@ -64,11 +62,6 @@ package final class WebSocketConnection: Connection {
 
     // MARK: what comes
 
-    /// Beside the bytes of its own, a message counts as so many: a client cannot fill the memory with empty ones.
-    private static let messageCost = 64
-
-    private var waiting: Int { inbox.count - firstInInbox }
-
     override var isFull: Bool { isPaused || output.count >= worker.highWaterMark }
 
     override func received(_ bytes: UnsafeRawBufferPointer) {
@@ -96,7 +89,7 @@ package final class WebSocketConnection: Connection {
 
     private func read(_ bytes: UnsafeMutableRawBufferPointer) {
         var offset = 0
-        let hadMessages = waiting > 0
+        let wasEmpty = inbox.isEmpty
         do throws(Violation) {
             reading: while phase != .over {
                 if isPaused {
@@ -114,7 +107,7 @@ package final class WebSocketConnection: Connection {
         } catch {
             return violated(error)
         }
-        if !hadMessages, waiting > 0 { request.socketHasNews() }
+        if wasEmpty, !inbox.isEmpty { request.socketHasNews() }
         updateInterest()
     }
 
@@ -126,9 +119,8 @@ package final class WebSocketConnection: Connection {
             case .lent(let range): Array(buffer[range])
             case .kept(let kept): kept
             }
-        inboxBytes += bytes.count + Self.messageCost
         inbox.append(Message(isText: isText, bytes: bytes))
-        if waiting >= maxQueue || inboxBytes >= worker.inputBuffer { isPaused = true }
+        if inbox.count >= maxQueue || inbox.bytes >= worker.inputBuffer { isPaused = true }
     }
 
     private func answer(_ content: MessageDecoder.Content, _ buffer: UnsafeMutableRawBufferPointer) {
@@ -186,21 +178,10 @@ package final class WebSocketConnection: Connection {
 
     /// Takes the next message, in order.
     package func next() -> Event {
-        guard waiting > 0 else {
+        guard let message = inbox.next() else {
             return end.map { .closed($0.code, reason: $0.reason) } ?? .wait
         }
-        let message = inbox[firstInInbox]
-        firstInInbox += 1
-        inboxBytes -= message.bytes.count + Self.messageCost
-        if firstInInbox == inbox.count {
-            // One that is idle keeps no room for many.
-            inbox.removeAll(keepingCapacity: inbox.capacity <= 2)
-            firstInInbox = 0
-        } else if firstInInbox >= 64 {
-            inbox.removeFirst(firstInInbox)
-            firstInInbox = 0
-        }
-        if isPaused, waiting <= maxQueue / 2, inboxBytes <= worker.inputBuffer / 2 { goOn() }
+        if isPaused, inbox.count <= maxQueue / 2, inbox.bytes <= worker.inputBuffer / 2 { goOn() }
         return .message(message)
     }
 
