@@ -87,7 +87,9 @@ bool evg_asgi_on_loop_thread(void) { return pthread_equal(pthread_self(), evg_py
 static PyObject *receive(PyObject *self, PyObject *none) {
     (void)none;
     evg_asgi_request *request = (evg_asgi_request *)self;
-    if (!evg_asgi_on_loop_thread()) return evg_asgi_waiting(request, evg_asgi_wait_receive, NULL);
+    /* A WebSocket's next message mostly is not there: the one look is that of whoever awaits. */
+    if (request->is_socket || !evg_asgi_on_loop_thread())
+        return evg_asgi_waiting(request, evg_asgi_wait_receive, NULL);
     PyObject *value = next_message(request);
     if (!value && PyErr_Occurred()) return NULL;
     return evg_asgi_waiting(request, value ? evg_asgi_wait_message : evg_asgi_wait_receive, value);
