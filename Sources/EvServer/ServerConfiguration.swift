@@ -6,6 +6,8 @@ package import HTTP1
 package struct ServerConfiguration: Sendable {
     /// Open connections at once.
     package var connections = 1000
+    /// Paths that the loop answers itself, with how the server is.
+    package var healthPaths: [String] = []
     /// Bounds on the request line, the header fields and the framing of chunked bodies.
     package var limits = HTTPLimits()
     /// The largest request body in bytes; nil for no bound.

@@ -40,6 +40,8 @@ package final class Worker {
     private(set) var requestDeadlines: RequestDeadlines!
     /// Made for the first client that sends a FIN while its request runs.
     private(set) var departures: Departures?
+    /// Nil where no path is asked for health.
+    let health: HealthPaths?
     /// Nil where connections do not begin with a PROXY header.
     let proxyHeaders: ProxyHeaders?
     private var acceptor: Acceptor!
@@ -59,6 +61,8 @@ package final class Worker {
     package private(set) var dropped = 0
     private var requestsUntilRetirement: Int
     private(set) var isDraining = false
+    /// No worker will follow this one.
+    private(set) var isServerLeaving = false
     /// Another request may follow on a connection, as far as the worker's state goes.
     private(set) var keepsConnections: Bool
     private var meter: LoadMeter?
@@ -99,6 +103,7 @@ package final class Worker {
         spool = Spool(configuration.spool, logger)
         outputSpools = OutputSpools(configuration, logger)
         parser = RequestParser(limits: configuration.limits)
+        health = HealthPaths(configuration.healthPaths)
         proxyHeaders = ProxyHeaders(configuration)
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
@@ -148,6 +153,7 @@ package final class Worker {
     /// The worker will be told to leave soon: it goes on accepting, and each connection ends with its next answer.
     package func announce() {
         guard !isDraining else { return }
+        isServerLeaving = true
         keepsConnections = false
         slot.state = .leaving
     }
@@ -158,6 +164,7 @@ package final class Worker {
     package func drain(timeout: Double, takesQueue: Bool = true) {
         guard !isDraining, !isFinished else { return }
         isDraining = true
+        isServerLeaving = isServerLeaving || takesQueue
         keepsConnections = false
         drainDeadline = EventLoop.monotonicNow() + timeout
         slot.state = .draining
@@ -248,8 +255,16 @@ package final class Worker {
     func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
-        listener.stage(.plain(fileDescriptor), peer, listener, self).start()
+        let connection = listener.stage(.plain(fileDescriptor), peer, listener, self)
+        connection.isSpare = isOverfull && !isDraining
+        connection.start()
     }
+
+    /// More connections are open than `--connections` allows.
+    var isOverfull: Bool { openConnections > configuration.connections }
+
+    /// Connections beyond the cap that can ask for health, and for nothing else.
+    var spareConnections: Int { health == nil ? 0 : 4 }
 
     func connectionClosed() {
         openConnections -= 1

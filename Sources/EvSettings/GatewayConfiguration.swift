@@ -170,6 +170,7 @@ package struct GatewayConfiguration: Sendable {
     package var reloadExcludes: [String] = []
 
     /// Bytes.
+    package var healthPaths: [String] = []
     package var webSocket = WebSocketChoice.auto
     package var webSocketMaxSize = 16_777_216
     package var webSocketMaxQueue = 32

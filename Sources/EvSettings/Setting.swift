@@ -22,8 +22,8 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, webSocket, application, python, logging, process, development
-        case gunicorn
+        case binding, workers, times, sizes, proxies, health, webSocket
+        case application, python, logging, process, development, gunicorn
 
         package var title: String {
             switch self {
@@ -32,6 +32,7 @@ package struct Setting: Sendable {
             case .times: "Time limits"
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
+            case .health: "Health"
             case .webSocket: "WebSocket"
             case .application: "Application"
             case .python: "Python"

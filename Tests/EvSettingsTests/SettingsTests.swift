@@ -71,6 +71,11 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(failure(["--max-worker-rss", text]).hasPrefix("--max-worker-rss: "))
     }
 
+    @Test("A path for health is one", arguments: ["healthz", "/a?b", "", "/a b"])
+    func healthPathsThatAreNone(_ text: String) {
+        #expect(failure(["--health-path", text]).hasPrefix("--health-path: "))
+    }
+
     @Test func optionsOfOtherServersAreUnderstood() throws {
         let uwsgi = try settings(["--gevent", "100", "--post-buffering", "1", "--harakiri", "20"]).configuration
         #expect(uwsgi.workerClass == .gevent && uwsgi.connections == 100 && uwsgi.requestTimeout == 20)

@@ -28,6 +28,7 @@ extension GatewayConfiguration {
         server.spool = spool
         server.spoolLimit = spoolLimit
         server.drainWindow = drainWindow
+        server.healthPaths = healthPaths
         server.webSocket.isServed = webSocket != .none
         server.webSocket.maxSize = webSocketMaxSize
         server.webSocket.maxQueue = webSocketMaxQueue

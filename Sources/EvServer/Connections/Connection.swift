@@ -22,6 +22,9 @@ package class Connection: Waiter {
     @exclusivity(unchecked) private final var watcher: SocketWatcher?
     private final var writeLimit: WriteLimit?
 
+    /// It was accepted beyond `--connections`, so that health can be asked for.
+    final var isSpare = false
+
     // MARK: output
     @exclusivity(unchecked) final var output = OutputQueue()
     /// There are bytes in `output` that wait for more of them, or for the end of this turn of the loop.
@@ -66,6 +69,7 @@ package class Connection: Waiter {
         guard !isClosed else { return nil }
         leaveLoop()
         let next = make(transport, peer, listener, worker)
+        next.isSpare = isSpare
         next.output = output
         output = OutputQueue()
         next.start(leftOver)

@@ -215,7 +215,7 @@ package final class HTTP1Connection: Connection {
 
     /// Another request may follow, as far as this one and the worker's state go.
     func mayKeepAlive(_ exchange: Exchange) -> Bool {
-        guard exchange.head.keepAlive, !isHalfClosed, worker.keepsConnections else { return false }
+        guard exchange.head.keepAlive, !isHalfClosed, worker.keepsConnections, !isSpare else { return false }
         guard let incoming = exchange.incoming else { return true }
         if incoming.error != nil { return false }
         if incoming.decoder.isComplete || incoming.isRead { return true }

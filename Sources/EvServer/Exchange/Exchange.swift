@@ -107,6 +107,10 @@ package final class Exchange {
     // MARK: the app
 
     package func run() {
+        if let health = worker.health, answersWithoutApp(health) {
+            app = .ended
+            return
+        }
         worker.requestBegins(self)
         if case .refused(let reason) = forwarded {
             refuse(reason)

@@ -127,6 +127,10 @@ final class Acceptor {
         worker.openConnections - worker.lingeringConnections < worker.configuration.connections || worker.isRefusing
     }
 
+    private var hasSparePlace: Bool {
+        worker.openConnections < worker.configuration.connections + worker.spareConnections
+    }
+
     private func openWaiting() {
         while nextWaiting < waiting.count, hasPlace {
             let client = waiting[nextWaiting]
@@ -181,7 +185,7 @@ final class Acceptor {
             } else if worker.openConnections >= worker.configuration.connections {
                 // Room is made only for somebody who waits.
                 guard Socket.waitBlocking(listener.socket.fileDescriptor, for: .read, seconds: 0) else { return }
-                guard worker.evictIdleConnection() else { return pause(.full, seconds: nil) }
+                guard worker.evictIdleConnection() || hasSparePlace else { return pause(.full, seconds: nil) }
             }
             // However long a free sibling needs to wake up: here, the request would wait for another one to end.
             if !isEmptying, isBusier(after: taken) { return pause(.ahead, seconds: Self.aheadPause) }

@@ -49,6 +49,7 @@ SHOWN = {
     "trusted_proxy_count": "forwarded::hops_are_counted_where_proxies_have_no_known_address",
     "forwarder_headers": "forwarded::names_with_an_underscore",
     "header_map": "forwarded::names_with_an_underscore",
+    "health_path": "health::server_answers_for_itself",
     "ws": "websocket::request_for_a_websocket_is_an_ordinary_one_where_there_are_none",
     "websocket_max_message_size": "websocket::what_a_client_may_not_send_has_its_code",
     "ws_max_queue": "websocket::app_that_takes_nothing_holds_its_client_back",
