@@ -23,6 +23,7 @@ package final class Compressor {
         self.keepsContext = keepsContext
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
+        guard !keepsContext || CompressorMemory.attach(to: stream) else { return nil }
         // zlib has no raw stream with a window of 8 bits. In one of 9 it refers back by at most 512 - 262 bytes, which
         // is what a window of 8 bits holds.
         guard evg_deflate_init(stream, Self.level, Int32(max(windowBits, 9)), Self.memoryLevel) == Z_OK else {
@@ -32,6 +33,7 @@ package final class Compressor {
 
     deinit {
         deflateEnd(stream)
+        if keepsContext { CompressorMemory.detach(from: stream) }
         stream.deallocate()
     }
 

@@ -21,9 +21,9 @@ extension Setting {
             "Time for that sign, before the WebSocket is closed; 0: no limit."),
         Setting(
             "ws_per_message_deflate", "--ws-per-message-deflate", off: "--no-ws-per-message-deflate", .webSocket,
-            .toggleWithWord(\.webSocketIsCompressed), value: "bool",
+            .toggleWithWord(\.webSocketIsCompressed),
             "Messages are compressed for clients that offer it (permessage-deflate).",
-            details: "Those of 256 bytes or more that get smaller. Without a word it is true."),
+            details: "Those of 256 bytes or more that get smaller. --ws-per-message-deflate false is understood, too."),
         Setting(
             "ws_deflate_context_takeover", "--ws-deflate-context-takeover", .webSocket,
             .toggle(\.webSocketKeepsContext),
