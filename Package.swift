@@ -43,6 +43,7 @@ let package = Package(
         // C is used only where Swift cannot be: libev's macros, fork, Python's macros, the byte scanner of the head.
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
+        .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
         .target(name: "CThreadPool"),
         // The Python package is a resource of the target in C: for one in Swift, the package manager adds a file that
         // imports Foundation, which every worker would then hold in memory.
@@ -52,7 +53,7 @@ let package = Package(
         library("HTTPCore", ["CHTTP"]),
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("GatewayProtocols", []),
-        library("WebSocketCodec", ["HTTPCore"]),
+        library("WebSocketCodec", ["HTTPCore", "CZlib"]),
         library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
@@ -81,7 +82,7 @@ let package = Package(
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
-        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore"]),
+        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "CZlib"]),
         tests(
             "EvServerTests",
             [

@@ -78,6 +78,9 @@ package struct WebSocketConfiguration: Sendable {
     package var pingInterval = 20.0
     /// Seconds in which the peer must answer it; 0 for any.
     package var pingTimeout = 20.0
+    /// permessage-deflate is agreed upon where the client offers it, and so are contexts that are kept.
+    package var isCompressed = true
+    package var keepsContext = false
 
     package init() {}
 }

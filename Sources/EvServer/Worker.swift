@@ -6,6 +6,7 @@ import Glibc
 import HTTP1
 import HTTPCore
 package import Logging
+package import WebSocketCodec
 
 @LoopActor
 package final class Worker {
@@ -34,6 +35,9 @@ package final class Worker {
     let measuresTime: Bool
     /// Where the text of a response of a Swift app stands while it is sent.
     let text = ByteWriter()
+    /// For the messages of all WebSockets.
+    package let compressors = Compressors()
+    let inflaters = Inflaters()
     /// A parser that has seen nothing, copied for each head.
     let parser: RequestParser
     private(set) var deadlines: Deadlines!

@@ -130,11 +130,11 @@ package struct CommandLine: Equatable, Sendable {
     private static func alone(
         _ word: String, before next: String?
     ) -> (setting: Setting, value: String, flag: String)? {
-        guard let flag = try? completed(word), let setting = Setting.byFlag[flag]?.setting,
-            let alone = setting.kind.alone
+        guard let flag = try? completed(word), let row = Setting.byFlag[flag], row.value == nil,
+            let alone = row.setting.kind.alone
         else { return nil }
-        if let next, (setting.kind.words + alone.otherWords).contains(next.lowercased()) { return nil }
-        return (setting, alone.value, flag)
+        if let next, (row.setting.kind.words + alone.otherWords).contains(next.lowercased()) { return nil }
+        return (row.setting, alone.value, flag)
     }
 
     /// `-w 4`, `-w4`, `-Rw4`.

@@ -176,6 +176,8 @@ package struct GatewayConfiguration: Sendable {
     package var webSocketMaxQueue = 32
     package var webSocketPingInterval = 20.0
     package var webSocketPingTimeout = 20.0
+    package var webSocketIsCompressed = true
+    package var webSocketKeepsContext = false
 
     package var printsConfiguration = false
 

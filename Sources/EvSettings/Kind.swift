@@ -127,6 +127,18 @@ package struct Kind: Sendable {
         }
     }
 
+    /// A toggle whose flag may be followed by `true` or `false`.
+    static func toggleWithWord(_ path: Path<Bool>) -> Kind {
+        Kind(
+            .toggle,
+            alone: Alone(
+                value: "true", otherWords: ["true", "false", "yes", "no", "on", "off", "1", "0", "y", "n"]),
+            reset: initial(path), show: { .boolean($0[keyPath: path]) }
+        ) { configuration, value throws(ValueError) in
+            configuration[keyPath: path] = try ValueReader.boolean(value)
+        }
+    }
+
     static func choice<Choice: CaseIterable & RawRepresentable<String> & Sendable>(
         _ path: Path<Choice>, also names: [String: Choice] = [:], alone: Alone? = nil
     ) -> Kind {

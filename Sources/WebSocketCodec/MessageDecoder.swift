@@ -1,8 +1,8 @@
 // Frames to messages (RFC 6455 section 5.4), with control frames between their pieces. A message that stands whole in
-// the buffer is lent from there; of others the bytes are gathered as they come, and never by the length that a client
-// announces.
+// the buffer is lent from there; of others, and of those that are compressed, the bytes are gathered as they come, and
+// never by the length that a client announces.
 
-package struct MessageDecoder: Sendable {
+package struct MessageDecoder {
     /// The bytes of a message.
     package enum Content: Equatable, Sendable {
         /// Where they are in the buffer of this call.
@@ -12,8 +12,8 @@ package struct MessageDecoder: Sendable {
 
     package enum Event: Equatable, Sendable {
         case needMoreData
-        /// A text that is not compressed has been found to be UTF-8.
-        case message(isText: Bool, isCompressed: Bool, Content)
+        /// A text has been found to be UTF-8.
+        case message(isText: Bool, Content)
         case ping(Content)
         case pong
         /// `.noStatus` when the frame had no code. What follows it is not to be read (section 5.5.1).
@@ -22,21 +22,27 @@ package struct MessageDecoder: Sendable {
 
     private var frames: FrameDecoder
     private let limit: UInt64
+    /// Where permessage-deflate was agreed upon.
+    private var inflation: MessageInflation?
     /// Of the message that has begun.
     private var isText = false
     private var isCompressed = false
+    /// Bytes of its payload in frames that have begun.
+    private var announced: UInt64 = 0
     private var isInsideMessage = false
     /// Some of the present data frame has been seen, and not its end.
     private var isInsidePiece = false
     private var gathered: [UInt8] = []
-    private var utf8 = UTF8Check()
+    /// Of a text.
+    private var utf8: UTF8Check?
     private var control: [UInt8] = []
 
     /// - Parameters:
-    ///   - limit: bytes of a message, as they come on the wire.
-    ///   - mayBeCompressed: permessage-deflate was agreed upon.
-    package init(limit: Int, mayBeCompressed: Bool = false) {
-        frames = FrameDecoder(mayBeCompressed: mayBeCompressed)
+    ///   - limit: bytes of a message, inflated.
+    ///   - inflation: where permessage-deflate was agreed upon.
+    package init(limit: Int, inflation: MessageInflation? = nil) {
+        frames = FrameDecoder(mayBeCompressed: inflation != nil)
+        self.inflation = inflation
         self.limit = UInt64(limit)
     }
 
@@ -66,20 +72,21 @@ package struct MessageDecoder: Sendable {
     ) throws(Violation) -> Event? {
         if !isInsidePiece { try beginFrame(header) }
         isInsidePiece = !endsFrame
-        if isText, !isCompressed, !utf8.accept(payload) { throw Violation(.invalidPayload, "a text is not UTF-8") }
-        guard endsFrame, header.isFinal else {
-            gathered.append(contentsOf: payload)
-            return nil
+        if isCompressed {
+            try inflation?.accept(payload, limit: limit, &gathered, &utf8)
+        } else if utf8?.accept(payload) == false {
+            throw Violation(.invalidPayload, "a text is not UTF-8")
         }
+        let isLent = !isCompressed && gathered.isEmpty && endsFrame && header.isFinal
+        if !isCompressed, !isLent { gathered.append(contentsOf: payload) }
+        guard endsFrame, header.isFinal else { return nil }
         isInsideMessage = false
-        guard !isText || isCompressed || utf8.isComplete else {
-            throw Violation(.invalidPayload, "a text ends within a character")
-        }
-        guard !gathered.isEmpty else { return .message(isText: isText, isCompressed: isCompressed, .lent(range)) }
-        gathered.append(contentsOf: payload)
+        if isCompressed { try inflation?.end() }
+        guard utf8?.isComplete != false else { throw Violation(.invalidPayload, "a text ends within a character") }
+        if isLent { return .message(isText: isText, .lent(range)) }
         let whole = gathered
         gathered = []
-        return .message(isText: isText, isCompressed: isCompressed, .kept(whole))
+        return .message(isText: isText, .kept(whole))
     }
 
     private mutating func beginFrame(_ header: FrameHeader) throws(Violation) {
@@ -90,12 +97,15 @@ package struct MessageDecoder: Sendable {
             isInsideMessage = true
             isText = header.opcode == .text
             isCompressed = header.isCompressed
-            utf8 = UTF8Check()
+            utf8 = isText ? UTF8Check() : nil
+            announced = 0
         }
         // Before the bytes come: nobody has to wait for what will be refused.
-        guard header.count <= limit - min(limit, UInt64(gathered.count)) else {
+        let limit = isCompressed ? MessageInflation.wireLimit(limit) : limit
+        guard header.count <= limit - announced else {
             throw Violation(.messageTooBig, "a message is longer than --ws-max-size")
         }
+        announced += header.count
     }
 
     private mutating func controlFrame(

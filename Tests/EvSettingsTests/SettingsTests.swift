@@ -76,6 +76,16 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
         #expect(failure(["--health-path", text]).hasPrefix("--health-path: "))
     }
 
+    @Test(
+        arguments: [
+            ([], true), (["--ws-per-message-deflate"], true), (["--ws-per-message-deflate", "false"], false),
+            (["--ws-per-message-deflate=off"], false), (["--no-ws-per-message-deflate"], false),
+            (["--ws-per-message-deflate", "--reload"], true),
+        ] as [([String], Bool)])
+    func toggleMayHaveAWord(_ words: [String], _ isOn: Bool) throws {
+        #expect(try settings(words).configuration.webSocketIsCompressed == isOn)
+    }
+
     @Test func optionsOfOtherServersAreUnderstood() throws {
         let uwsgi = try settings(["--gevent", "100", "--post-buffering", "1", "--harakiri", "20"]).configuration
         #expect(uwsgi.workerClass == .gevent && uwsgi.connections == 100 && uwsgi.requestTimeout == 20)

@@ -3,7 +3,7 @@
 import WebSocketCodec
 
 private enum Said: Equatable {
-    case message(isText: Bool, isCompressed: Bool, [UInt8])
+    case message(isText: Bool, [UInt8])
     case ping([UInt8])
     case pong
     case close(CloseCode, String)
@@ -11,10 +11,11 @@ private enum Said: Equatable {
 }
 
 private let limit = 200
+nonisolated(unsafe) private let inflaters = Inflaters()
 
 /// What the pieces say, each in a block of exactly its size.
-private func decode(_ pieces: [UnsafeBufferPointer<UInt8>], mayBeCompressed: Bool) -> [Said] {
-    var decoder = MessageDecoder(limit: limit, mayBeCompressed: mayBeCompressed)
+private func decode(_ pieces: [UnsafeBufferPointer<UInt8>], _ deflate: DeflateAgreement?) -> [Said] {
+    var decoder = MessageDecoder(limit: limit, inflation: deflate.map { MessageInflation($0, inflaters) })
     var said: [Said] = []
     for piece in pieces {
         let goesOn = exactly(piece) { bytes in
@@ -42,11 +43,11 @@ private func read(
             case .needMoreData:
                 check(offset == bytes.count, "bytes are left")
                 return true
-            case .message(let isText, let isCompressed, let lent):
+            case .message(let isText, let lent):
                 let message = content(lent)
                 check(message.count <= limit, "a message above the limit")
-                check(!isText || isCompressed || String(validating: message, as: UTF8.self) != nil, "no UTF-8")
-                said.append(.message(isText: isText, isCompressed: isCompressed, message))
+                check(!isText || String(validating: message, as: UTF8.self) != nil, "no UTF-8")
+                said.append(.message(isText: isText, message))
             case .ping(let lent):
                 let payload = content(lent)
                 check(payload.count <= FrameHeader.controlLimit, "a long ping")
@@ -68,14 +69,14 @@ private func read(
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzFrames(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
     guard let input = Input(UnsafeBufferPointer(start: data, count: size)) else { return 0 }
-    for mayBeCompressed in [false, true] {
-        let whole = decode([input.received], mayBeCompressed: mayBeCompressed)
+    for deflate in [nil, DeflateAgreement()] {
+        let whole = decode([input.received], deflate)
         var (start, pieces): (Int, [UnsafeBufferPointer<UInt8>]) = (0, [])
         for end in input.cuts {
             pieces.append(UnsafeBufferPointer(rebasing: input.received[start..<end]))
             start = end
         }
-        let parts = decode(pieces, mayBeCompressed: mayBeCompressed)
+        let parts = decode(pieces, deflate)
         check(parts == whole, "whole: \(whole); in pieces: \(parts)")
     }
     return 0

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent.parent / "Corpus"
@@ -35,6 +36,10 @@ seeds += [
     frame(0x82, bytes(150)), frame(0xc2, b"x") + frame(0x8a), frame(0x88, b"\x03\xe8bye"), frame(0x88),
     frame(0x02, bytes(126)) + frame(0x80, bytes(126)),
 ]
+# RFC 7692 section 7.2.3: payloads, and frames of them
+payloads = [bytes.fromhex(text) for text in (
+    "f248cdc9c90700", "000500faff48656c6c6f00", "f348cdc9c9070000", "f24805000000ffffcac9c90700", "00")]
+seeds += payloads + [frame(0xc1, payload) for payload in payloads] + [zlib.compress(bytes(5000), wbits=-15) + b"\0"]
 for number, seed in enumerate(seeds):
     for choice in b"\x40\x80", b"\x41\xc0":
         (folder / f"{number:04}-{choice[0] & 1}").write_bytes(choice + seed)

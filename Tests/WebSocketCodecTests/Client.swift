@@ -22,17 +22,18 @@ enum Client {
 
 /// What a decoder has said, with the bytes in place of where they are.
 enum Said: Equatable {
-    case text([UInt8], isCompressed: Bool = false)
-    case binary([UInt8], isCompressed: Bool = false)
+    case text([UInt8])
+    case binary([UInt8])
     case ping([UInt8])
     case pong
     case close(UInt16, String)
     case violation(UInt16)
 }
 
-/// Feeds the bytes in the given pieces.
-func decode(_ pieces: [[UInt8]], limit: Int = 1 << 20, mayBeCompressed: Bool = false) -> [Said] {
-    var decoder = MessageDecoder(limit: limit, mayBeCompressed: mayBeCompressed)
+/// Feeds the bytes in the given pieces. Without an agreement, nothing may be compressed.
+func decode(_ pieces: [[UInt8]], limit: Int = 1 << 20, deflate: DeflateAgreement? = nil) -> [Said] {
+    var decoder = MessageDecoder(
+        limit: limit, inflation: deflate.map { MessageInflation($0, Inflaters()) })
     var said: [Said] = []
     for piece in pieces {
         var buffer = piece
@@ -49,12 +50,8 @@ func decode(_ pieces: [[UInt8]], limit: Int = 1 << 20, mayBeCompressed: Bool = f
                     switch try decoder.next(bytes, from: &offset) {
                     case .needMoreData:
                         return offset != bytes.count
-                    case .message(let isText, let isCompressed, let bytes):
-                        let bytes = content(bytes)
-                        said.append(
-                            isText
-                                ? .text(bytes, isCompressed: isCompressed)
-                                : .binary(bytes, isCompressed: isCompressed))
+                    case .message(let isText, let bytes):
+                        said.append(isText ? .text(content(bytes)) : .binary(content(bytes)))
                     case .ping(let bytes): said.append(.ping(content(bytes)))
                     case .pong: said.append(.pong)
                     case .close(let code, let reason):

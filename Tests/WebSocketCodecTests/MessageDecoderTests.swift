@@ -91,15 +91,6 @@ private let cases = [
         }
     }
 
-    @Test func compressedMessagesAreToldWhereTheyWereAgreedUpon() {
-        let bytes = Client.frame(1, [0xff, 0xfe], isFinal: false, reserved: 4) + Client.frame(0, [0xfd])
-        #expect(decode([bytes], mayBeCompressed: true) == [.text([0xff, 0xfe, 0xfd], isCompressed: true)])
-        #expect(
-            decode([Client.frame(2, [1], isFinal: false) + Client.frame(0, [], reserved: 4)], mayBeCompressed: true)
-                == [.violation(1002)])
-        #expect(decode([Client.frame(9, [], reserved: 4)], mayBeCompressed: true) == [.violation(1002)])
-    }
-
     /// Random frames in random pieces: the messages that come out are those that went in.
     @Test func messagesSurviveAnyFragmentation() {
         var random = SystemRandomNumberGenerator()

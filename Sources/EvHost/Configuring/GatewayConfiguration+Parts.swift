@@ -34,6 +34,8 @@ extension GatewayConfiguration {
         server.webSocket.maxQueue = webSocketMaxQueue
         server.webSocket.pingInterval = webSocketPingInterval
         server.webSocket.pingTimeout = webSocketPingTimeout
+        server.webSocket.isCompressed = webSocketIsCompressed
+        server.webSocket.keepsContext = webSocketKeepsContext
         server.forwarding = forwarding
         server.acceptProxyHeaders(
             v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)

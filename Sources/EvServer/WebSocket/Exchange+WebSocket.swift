@@ -48,6 +48,11 @@ extension Exchange {
             writer.append("\r\nSec-WebSocket-Protocol: ")
             Array(subprotocol.utf8).withUnsafeBytes { writer.append($0) }
         }
+        let deflate = negotiateDeflate()
+        if let deflate {
+            writer.append("\r\nSec-WebSocket-Extensions: ")
+            Array(deflate.answer.utf8).withUnsafeBytes { writer.append($0) }
+        }
         writer.append("\r\n")
         let fields = writer.count
         writer.append(head.lines)
@@ -57,11 +62,19 @@ extension Exchange {
         writer.append("\r\n")
         if worker.logsResponseFields { sentLines = Array(writer.bytes[fields...]) }
         let socket = connection.upgrade(self, with: writer.bytes) { transport, peer, listener, worker in
-            WebSocketConnection(transport, peer, listener, worker, request: self)
+            WebSocketConnection(transport, peer, listener, worker, request: self, deflate: deflate?.agreement)
         }
         webSocket = socket as? WebSocketConnection
         self.offer = nil
         return webSocket
+    }
+
+    private func negotiateDeflate() -> (agreement: DeflateAgreement, answer: String)? {
+        let configuration = worker.configuration.webSocket
+        let lines = configuration.isCompressed ? head.values(of: "Sec-WebSocket-Extensions") : []
+        if lines.isEmpty { return nil }
+        let offers = lines.map { head.withBytes(of: $0) { Array($0) } }.joined(separator: [UInt8(ascii: ",")])
+        return DeflateAgreement.negotiate(Array(offers), keepsContext: configuration.keepsContext)
     }
 
     /// Answers a request for a WebSocket that cannot be one (RFC 6455 sections 4.2.2 and 4.4).

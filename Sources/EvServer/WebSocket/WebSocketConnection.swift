@@ -42,12 +42,20 @@ package final class WebSocketConnection: Connection {
     private var end: (code: CloseCode, reason: String)?
     /// Bytes have come since the last look of the keep-alive timer.
     private var hasHeard = false
+    private let deflate: DeflateAgreement?
+    /// Of a context that is kept. The client's fits to a new one at any time.
+    @exclusivity(unchecked) private var compressor: Compressor?
+    private var hasCompressed = false
 
     init(
-        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange
+        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange,
+        deflate: DeflateAgreement?
     ) {
         self.request = request
-        decoder = MessageDecoder(limit: worker.configuration.webSocket.maxSize)
+        self.deflate = deflate
+        decoder = MessageDecoder(
+            limit: worker.configuration.webSocket.maxSize,
+            inflation: deflate.map { MessageInflation($0, worker.inflaters) })
         maxQueue = worker.configuration.webSocket.maxQueue
         super.init(transport, peer, listener, worker)
     }
@@ -98,7 +106,7 @@ package final class WebSocketConnection: Connection {
                 }
                 switch try decoder.next(bytes, from: &offset) {
                 case .needMoreData: break reading
-                case .message(let isText, _, let content): keep(isText, content, bytes)
+                case .message(let isText, let content): keep(isText, content, bytes)
                 case .ping(let content): answer(content, bytes)
                 case .pong: break
                 case .close(let code, let reason): return peerCloses(code, reason)
@@ -188,7 +196,10 @@ package final class WebSocketConnection: Connection {
     /// Sends a message as one frame.
     package func send(isText: Bool, _ bytes: UnsafeRawBufferPointer) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
-        transmit(isText ? .text : .binary, bytes)
+        let opcode = isText ? Opcode.text : .binary
+        withCompressed(bytes) { compressed in
+            transmit(opcode, compressed ?? bytes, isCompressed: compressed != nil)
+        }
         return phase == .over ? .gone : output.isFull(above: worker.highWaterMark) ? .full : .ok
     }
 
@@ -206,9 +217,23 @@ package final class WebSocketConnection: Connection {
 
     // MARK: bytes
 
-    private func transmit(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+    /// Calls with the payload of a compressed frame, or with nil where the message is sent as it is.
+    private func withCompressed(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer?) -> Void) {
+        guard let deflate else { return body(nil) }
+        guard deflate.serverKeepsContext else {
+            return worker.compressors.withCompressed(bytes, windowBits: deflate.serverWindowBits, body)
+        }
+        guard bytes.count >= Compressor.thresholdInContext,
+            let compressor = compressor ?? Compressor(windowBits: deflate.serverWindowBits, keepsContext: true)
+        else { return body(nil) }
+        self.compressor = compressor
+        hasCompressed = true
+        compressor.withCompressed(bytes, body)
+    }
+
+    private func transmit(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isCompressed: Bool = false) {
         request.socketSends(payload.count)
-        let head = OwnFrameHead(opcode, count: payload.count)
+        let head = OwnFrameHead(opcode, count: payload.count, isCompressed: isCompressed)
         let writer = worker.writer
         writer.removeAll(keepingCapacity: true)
         head.withUnsafeBytes { writer.append($0) }
@@ -233,6 +258,7 @@ package final class WebSocketConnection: Connection {
     override func expired(_ wait: Wait) {
         switch wait {
         case .ping:
+            restCompressor()
             guard !hasHeard, !isFull else { return listen() }
             transmit(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
             if !isClosed { worker.deadlines.begin(.pong, self) }
@@ -247,6 +273,12 @@ package final class WebSocketConnection: Connection {
         case .head, .body, .keepAlive, .halfClose, .active, .write:
             break
         }
+    }
+
+    /// 38 KB are not for those who say nothing for a ping interval.
+    private func restCompressor() {
+        if !hasCompressed { compressor = nil }
+        hasCompressed = false
     }
 
     private func listen() {

@@ -174,8 +174,7 @@ struct ForeignFlag: Sendable {
 
     /// Sizes and times of what is made in another way here.
     private static let agreedValues =
-        "--ws-per-message-deflate "
-        + "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
+        "--post-buffering --offload-threads --plugin --plugins --http-processes --recv-bytes --send-bytes "
         + "--inbuf-overflow --outbuf-overflow --cleanup-interval --channel-request-lookahead --asyncore-loop-timeout "
         + "--passenv --connect-timeout --daemon-backlog --response-buffer-size --respawn-interval "
         + "--blocking-threads-idle-timeout --server-alias --rss-sample-interval --rss-samples --reload-delay "

@@ -37,7 +37,7 @@ extension Setting {
     static let byFlag: [String: (setting: Setting, value: SettingValue?)] = {
         var table: [String: (setting: Setting, value: SettingValue?)] = [:]
         for setting in all {
-            let isToggle = setting.kind.shape == .toggle
+            let isToggle = setting.kind.shape == .toggle && setting.kind.alone == nil
             for flag in setting.flags { table[flag] = (setting, isToggle ? .boolean(true) : nil) }
             for flag in setting.offFlags { table[flag] = (setting, .boolean(false)) }
         }

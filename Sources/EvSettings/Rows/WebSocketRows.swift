@@ -19,6 +19,18 @@ extension Setting {
         Setting(
             "ws_ping_timeout", "--ws-ping-timeout", .webSocket, .seconds(\.webSocketPingTimeout), value: "seconds",
             "Time for that sign, before the WebSocket is closed; 0: no limit."),
+        Setting(
+            "ws_per_message_deflate", "--ws-per-message-deflate", off: "--no-ws-per-message-deflate", .webSocket,
+            .toggleWithWord(\.webSocketIsCompressed),
+            "Messages are compressed for clients that offer it (permessage-deflate).",
+            details: "Those of 256 bytes or more that get smaller. --ws-per-message-deflate false is understood, too."),
+        Setting(
+            "ws_deflate_context_takeover", "--ws-deflate-context-takeover", .webSocket,
+            .toggle(\.webSocketKeepsContext),
+            "A compressed message may refer to earlier ones of its WebSocket.",
+            details:
+                "Small messages that resemble each other shrink more. A WebSocket then costs up to 4 KB more while "
+                + "it is idle, and 38 KB within --ws-ping-interval of a message to it."),
     ]
 }
 

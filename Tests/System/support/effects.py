@@ -55,6 +55,8 @@ SHOWN = {
     "ws_max_queue": "websocket::app_that_takes_nothing_holds_its_client_back",
     "ws_ping_interval": "websocket::silent_client_is_asked_and_closed",
     "ws_ping_timeout": "websocket::silent_client_is_asked_and_closed",
+    "ws_per_message_deflate": "websocket_deflate::nothing_is_compressed_where_it_is_turned_off",
+    "ws_deflate_context_takeover": "websocket_deflate::context_is_kept_until_the_socket_is_silent",
     "wsgi_app": "settings_sources::file_is_read_and_names_the_app",
     "config": "settings_sources::which_file_is_read",
     "chdir": "launcher::chdir_comes_before_the_import",

@@ -16,13 +16,13 @@ RENAMED = {
     "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
     "server_header": "server_header", "env_file": "env_file", "reload_excludes": "reload_excludes",
     "forwarded_allow_ips": "forwarded_allow_ips", "proxy_headers": "proxy_headers", "app_dir": "pythonpath",
-    "ssl_keyfile": "keyfile", "ssl_certfile": "certfile",
+    "ssl_keyfile": "keyfile", "ssl_certfile": "certfile", "ws_per_message_deflate": "ws_per_message_deflate",
 }
 # Those of uvicorn's own parts, and those that mean nothing without reload and ssl_certfile, which say what becomes of
 # them.
 OF_UVICORN = {
     "http", "ws", "use_colors", "interface", "ws_max_size", "ws_max_queue", "ws_ping_interval", "ws_ping_timeout",
-    "ws_per_message_deflate", "h11_max_incomplete_event_size", "date_header", "reload_delay",
+    "h11_max_incomplete_event_size", "date_header", "reload_delay",
     "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
     "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
 }
