@@ -83,13 +83,24 @@ extension Exchange {
         taskEnded()
     }
 
+    /// It has become a WebSocket, or the app has taken its connection: a response of the app's is dropped.
+    package var hasUpgraded: Bool { status == 101 }
+
     // MARK: what the socket tells
 
     /// The answer is 101. Returns false when no answer is wanted any more.
     func beginUpgrade() -> Bool {
         guard response == .awaited else { return false }
-        (response, status) = (.begun, 101)
+        (response, status) = (.upgraded, 101)
         return true
+    }
+
+    /// The app has ended.
+    func endUpgrade() {
+        webSocket?.close(.normal)
+        // Each knows the other.
+        webSocket = nil
+        taken?.release()
     }
 
     func socketSends(_ count: Int) { bodySent += UInt64(count) }
@@ -99,7 +110,7 @@ extension Exchange {
 
     /// Nothing reaches the client any more, and nothing comes from it.
     func socketEnded() {
-        guard response == .begun else { return }
+        guard response == .upgraded else { return }
         worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
         conclude(.over)
         wakeWriter()
