@@ -155,7 +155,7 @@ package final class Exchange {
         app = .ended
         task = nil
         observers = nil
-        if response == .upgraded {
+        if hasUpgraded {
             endUpgrade()
         } else if !isGone {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)

@@ -84,7 +84,7 @@ extension Exchange {
     }
 
     /// It has become a WebSocket, or the app has taken its connection: a response of the app's is dropped.
-    package var hasUpgraded: Bool { status == 101 }
+    package var hasUpgraded: Bool { webSocket != nil || taken != nil }
 
     // MARK: what the socket tells
 
@@ -98,9 +98,9 @@ extension Exchange {
     /// The app has ended.
     func endUpgrade() {
         webSocket?.close(.normal)
-        // Each knows the other.
-        webSocket = nil
         taken?.release()
+        // Each knows the other.
+        (webSocket, taken) = (nil, nil)
     }
 
     func socketSends(_ count: Int) { bodySent += UInt64(count) }

@@ -38,7 +38,6 @@ package final class TakenConnection: Connection {
     func release() {
         guard let request else { return }
         self.request = nil
-        request.taken = nil
         request.socketEnded()
         close(linger: true)
     }
@@ -57,7 +56,6 @@ package final class TakenConnection: Connection {
     override func peerLeft() {
         let request = request
         self.request = nil
-        request?.taken = nil
         request?.clientLeft()
     }
 

@@ -64,7 +64,7 @@ class WebSocket:
         if self._accepted is None:
             with self._lock:
                 self._accept()
-        return self._is_closed or self._request.has_ended
+        return self._is_closed or not self._accepted or self._request.has_ended
 
     @property
     def _is_closed(self):
