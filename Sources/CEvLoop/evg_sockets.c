@@ -48,6 +48,12 @@ ssize_t evg_read(int fd, void *bytes, size_t count) {
     return n < 0 ? -errno : n;
 }
 
+ssize_t evg_receive_now(int fd, void *bytes, size_t count) {
+    ssize_t n;
+    do n = recv(fd, bytes, count, MSG_DONTWAIT); while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
 ssize_t evg_send(int fd, const void *bytes, size_t count, int more) {
     ssize_t n;
     do n = send(fd, bytes, count, MSG_NOSIGNAL | (more ? MSG_MORE : 0)); while (n < 0 && errno == EINTR);

@@ -52,6 +52,11 @@ void evg_job_await_input(evg_job *job) {
 /* MARK: the loop's thread */
 
 bool evg_job_feed(evg_job *job, const uint8_t *bytes, size_t count) {
+    return evg_job_feed_two(job, bytes, count, NULL, 0);
+}
+
+bool evg_job_feed_two(evg_job *job, const uint8_t *first, size_t first_count, const uint8_t *second,
+                      size_t second_count) {
     evg_pool_lock(job->pool);
     evg_bytes *in = &job->locked.in;
     if (job->locked.in_start) {
@@ -60,7 +65,8 @@ bool evg_job_feed(evg_job *job, const uint8_t *bytes, size_t count) {
         job->locked.in_start = 0;
     }
     bool room = false;
-    if (evg_bytes_append(in, bytes, count)) {
+    if (evg_bytes_reserve(in, in->count + first_count + second_count) && evg_bytes_append(in, first, first_count)
+        && evg_bytes_append(in, second, second_count)) {
         room = in->count < job->pool->options.mark;
         job->locked.in_paused = !room;
     } else {

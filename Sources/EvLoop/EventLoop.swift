@@ -104,6 +104,13 @@ package final class EventLoop {
         evg_loop_set_poll_hooks(handle, release, acquire)
     }
 
+    /// Takes a descriptor that nobody waits for out of the kernel's set, which libev leaves to the close. To be called
+    /// before the close of one that has a duplicate: events of a descriptor that is closed and still in the set would
+    /// make libev replace the set.
+    package func forget(_ fileDescriptor: Int32) {
+        if backend >= 0 { evg_epoll_remove(backend, fileDescriptor) }
+    }
+
     /// From here on ``polled`` counts, at the cost of two readings of the clock per poll.
     package func measurePolls() { evg_loop_measure_polls(handle) }
     /// How long the loop has waited for events, in seconds. Another loop that drives this one waits in its place.

@@ -78,6 +78,10 @@ package enum Socket {
     package static func read(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
         evg_read(fd, buffer.baseAddress, buffer.count)
     }
+    /// As `read`, of a descriptor that somebody else may have made blocking.
+    package static func receiveNow(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        evg_receive_now(fd, buffer.baseAddress, buffer.count)
+    }
     package static func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Int {
         evg_send(fd, bytes.baseAddress, bytes.count, more ? 1 : 0)
     }
@@ -92,6 +96,10 @@ package enum Socket {
         evg_poll(fd, events.rawValue, seconds) > 0
     }
     package static func shutdownWriting(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
+    /// In both directions, for everyone who has a descriptor of the connection.
+    package static func shutdownBoth(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_RDWR)) }
+    /// Another descriptor of the same connection, or -1.
+    package static func duplicate(_ fd: Int32) -> Int32 { fcntl(fd, F_DUPFD_CLOEXEC, 3) }
     package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
     /// Closes a connection so that its peer is told, also when a child of this process has a copy; see
     /// `Fork.watch()`.

@@ -94,6 +94,7 @@ int evg_accept(int listener, evg_peer *peer);
 /* The text form of a peer, NUL-terminated; empty for other families. */
 void evg_peer_text(const evg_peer *peer, char out[46]);
 ssize_t evg_read(int fd, void *bytes, size_t count);
+ssize_t evg_receive_now(int fd, void *bytes, size_t count);   /* never blocks, whatever the descriptor's flags say */
 /* send(2) with MSG_NOSIGNAL, with MSG_MORE when `more` says that further bytes follow at once. */
 ssize_t evg_send(int fd, const void *bytes, size_t count, int more);
 ssize_t evg_send2(int fd, const void *first, size_t first_count, const void *second, size_t second_count);

@@ -63,11 +63,21 @@ static int refuse_client(evg_gevent_request *request) {
     return -1;
 }
 
+static int wait_after(evg_gevent_request *request, evg_sent outcome) {
+    if (outcome == EVG_SENT && !turn_is_over()) return 0;
+    return wait_for_client(request) || (turn_is_over() && evg_gevent_yield(request)) ? -1 : 0;
+}
+
+int evg_gevent_after_sending(evg_gevent_request *request, evg_sent outcome, size_t count) {
+    turn.sent += count;
+    return wait_after(request, outcome);
+}
+
 static int write_block(evg_py_call *call, evg_response_head *head, evg_py_text bytes) {
     evg_gevent_request *request = call->owner;
-    if (send_block(request, head, bytes) == EVG_SENT && !turn_is_over()) return 0;
-    if (wait_for_client(request) || (turn_is_over() && evg_gevent_yield(request))) return -1;
-    return evg_gevent_is_gone(request) ? refuse_client(request) : 0;
+    evg_sent outcome = send_block(request, head, bytes);
+    if (wait_after(request, outcome)) return -1;
+    return outcome == EVG_SENT_GONE || evg_gevent_is_gone(request) ? refuse_client(request) : 0;
 }
 
 /* Ends that are meant: the greenlet was killed, or noticed that nobody listens. */
@@ -102,7 +112,7 @@ static void comes_back(evg_py_call *call) { evg_gevent_comes_back(call->owner); 
 
 static const evg_wsgi_sink sink = {
     .write = write_block, .hint = hint, .dress = dress, .silences = silences, .note = note, .comes_back = comes_back,
-    .owns_context = true,
+    .socket_ways = &evg_gevent_socket_ways, .owns_context = true,
 };
 
 /* gevent_take(request) -> the next bytes of a streamed body, b'' at its end. */

@@ -1,5 +1,6 @@
 /* Worker class gevent, from inside. queue.c notes what a pump brings and starts and wakes greenlets when it is over;
- * call.c is what a greenlet does for its request; request.c is what the app sees of it; worker.c sets the class up;
+ * call.c is what a greenlet does for its request, websocket.c what it does with a WebSocket; request.c is what the app
+ * sees of it; worker.c sets the class up;
  * stacks.c saves CPU time in CPython. */
 #ifndef EVG_BRIDGE_GEVENT_H
 #define EVG_BRIDGE_GEVENT_H
@@ -73,6 +74,9 @@ PyObject *evg_gevent_run_attribute(void);
 PyObject *evg_gevent_serve(evg_gevent_request *request);
 PyObject *evg_gevent_take(PyObject *module, PyObject *request);
 
+/* Bytes were sent. Waits for a slow client, and lets the hub poll when it is its turn; -1 with an exception. */
+int evg_gevent_after_sending(evg_gevent_request *request, evg_sent outcome, size_t count);
+
 /* The hub has just polled: whoever writes next may do so for a while. */
 void evg_gevent_begin_turn(void);
 
@@ -98,6 +102,10 @@ static inline bool evg_gevent_is_gone(const evg_gevent_request *request) {
 
 /* In a forked process, instead of answering: the greenlet that forked ends it, others wait for ever. */
 _Noreturn void evg_gevent_comes_back(evg_gevent_request *request);
+
+/* ---- websocket.c ---- */
+
+extern const evg_py_socket_ways evg_gevent_socket_ways;
 
 /* ---- stacks.c ---- */
 

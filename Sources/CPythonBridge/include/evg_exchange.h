@@ -32,6 +32,7 @@ typedef struct evg_py_request {
     /* Where the client has connected to, if a PROXY header says so; else empty. Valid as long as the head. */
     evg_py_text destination_address;
     uint16_t destination_port;
+    bool is_socket;                     /* a WebSocket is asked for, and may be made of it */
     const evg_py_environ *environ;      /* WSGI only */
     /* The body, where it has been read before the app is called (WSGI). */
     const uint8_t *body;                /* NULL when the body is empty or in body_file; lent for the call */

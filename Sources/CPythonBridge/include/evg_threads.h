@@ -41,8 +41,34 @@ typedef enum evg_py_news {
     EVG_PY_BROKE = 16,  /* the app failed */
     EVG_PY_OVERRAN = 32,    /* it had more to say than it announced */
     EVG_PY_DONE = 64,   /* the thread has let go of the job */
-    EVG_PY_HINTS = 128  /* what is lent are the field lines of a 103 */
+    EVG_PY_HINTS = 128, /* what is lent are the field lines of a 103 */
+    EVG_PY_ASKS = 256   /* what is lent is an evg_socket_ask; the thread waits until it is let go of */
 } evg_py_news;
+
+/* What a thread asks for its WebSocket. The loop answers before it lets go of it. */
+typedef enum evg_socket_question {
+    EVG_ASKS_ACCEPT, EVG_ASKS_SEND_TEXT, EVG_ASKS_SEND_BYTES, EVG_ASKS_CLOSE, EVG_ASKS_CONNECTION
+} evg_socket_question;
+
+typedef struct evg_socket_ask {
+    evg_socket_question question;
+    evg_py_text text;           /* a message, a reason, or a subprotocol */
+    uint16_t code;
+    bool is_answered;
+    int32_t answer;             /* an evg_accepted, an evg_sent, 0 or 1 as evg_swift_socket_close, or a descriptor */
+    uint8_t *left_over;         /* with a descriptor; for free(3), or NULL */
+    size_t left_over_count;
+} evg_socket_ask;
+
+/* A message of the client's on its way through the input of a job: this head, and the payload. Both come at once, and
+ * the end of the input is that of the WebSocket. */
+typedef struct evg_socket_message {
+    uint64_t count;
+    uint8_t is_text;
+} evg_socket_message;
+
+/* Feeds a message; true if there is room for more. */
+bool evg_py_job_feed_message(evg_job *job, bool is_text, evg_py_text payload);
 
 /* Borrowed until evg_job_taken, evg_job_full or evg_job_end. */
 typedef struct evg_py_answer {

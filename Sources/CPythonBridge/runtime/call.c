@@ -30,6 +30,8 @@ static void call_free(evg_py_call *call) {
     Py_CLEAR(call->line.method);
     Py_CLEAR(call->line.target);
     Py_CLEAR(call->context);
+    evg_py_socket_end(call->socket);
+    call->socket = NULL;
     if (call->head.capacity > kept_head) evg_response_head_free(&call->head);
     if (!spare && evg_py_call_is_free(call)) {
         spare = call;
@@ -42,7 +44,8 @@ static void call_free(evg_py_call *call) {
 
 static evg_py_outcome failed(evg_py_call *call, const char *what) {
     if (evg_py_forked) evg_py_come_back(call);
-    if (call && call->owner && call->sink->silences && call->sink->silences(call)) PyErr_Clear();
+    bool is_meant = call && call->owner && call->sink->silences && call->sink->silences(call);
+    if (is_meant || (call && evg_py_socket_excuses(call->socket))) PyErr_Clear();
     else evg_py_report(call ? &call->line : NULL, what);
     return EVG_PY_FAILED;
 }
@@ -64,10 +67,17 @@ static void describe(evg_py_call *call, evg_py_result *result) {
     result->head = evg_py_call_take_head(call);
 }
 
+/* The app answers by way of its WebSocket. */
+static bool is_answered(const evg_py_call *call) { return evg_py_socket_is_used(call->socket); }
+
 static const char unstarted[] = "the app returned a body without calling start_response";
 
 /* Takes the reference to block. */
 static evg_py_outcome hand_out(evg_py_call *call, evg_py_result *result, PyObject *block, evg_py_outcome outcome) {
+    if (is_answered(call)) {
+        Py_DECREF(block);
+        return EVG_PY_END;
+    }
     if (!call->started) {
         Py_DECREF(block);
         return refuse(call, PyExc_RuntimeError, unstarted);
@@ -84,6 +94,7 @@ static evg_py_outcome next_block(evg_py_call *call, evg_py_result *result) {
         PyObject *block = PyIter_Next(call->iterator);
         if (!block) {
             if (PyErr_Occurred()) return failed(call, "iterating its response");
+            if (is_answered(call)) return EVG_PY_END;
             if (!call->started) return refuse(call, PyExc_RuntimeError, unstarted);
             describe(call, result);
             return EVG_PY_END;
@@ -93,7 +104,7 @@ static evg_py_outcome next_block(evg_py_call *call, evg_py_result *result) {
             Py_DECREF(block);
             return outcome;
         }
-        if (PyBytes_Size(block) > 0) return hand_out(call, result, block, EVG_PY_BLOCK);
+        if (PyBytes_Size(block) > 0 && !is_answered(call)) return hand_out(call, result, block, EVG_PY_BLOCK);
         Py_DECREF(block);
     }
 }
@@ -168,7 +179,7 @@ static evg_py_outcome first_block_of(evg_py_call *call, PyObject *body, evg_py_r
         PyObject *whole = joined(body, list);
         if (whole) return hand_out(call, result, whole, EVG_PY_WHOLE);
         if (PyErr_Occurred()) return failed(call, "in its response");
-    } else if ((PyObject *)Py_TYPE(body) == evg_py_file_wrapper && regular_file(body, result)) {
+    } else if ((PyObject *)Py_TYPE(body) == evg_py_file_wrapper && !is_answered(call) && regular_file(body, result)) {
         if (!call->started) return refuse(call, PyExc_RuntimeError, unstarted);
         describe(call, result);
         return EVG_PY_FILE;
@@ -188,7 +199,8 @@ evg_py_call *evg_py_call_prepare(const evg_py_request *request, PyObject *input,
         return NULL;
     }
     call->environ = evg_py_environ_build(request, input, call);
-    if (!call->environ || evg_py_early_hints_dress(call) || (sink->dress && sink->dress(call, call->environ))) {
+    if (!call->environ || evg_py_early_hints_dress(call) || (sink->dress && sink->dress(call, call->environ))
+        || (request->is_socket && evg_py_socket_dress(call))) {
         Py_CLEAR(call->environ);
         failed(call, "preparing the environ");
         return call;

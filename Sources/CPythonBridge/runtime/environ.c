@@ -28,9 +28,8 @@ static int init_names(void) {
 }
 
 int evg_wsgi_ready(PyObject *module) {
-    (void)module;
     return init_names() || evg_py_input_init() || evg_py_start_response_init()
-        || evg_py_early_hints_init() ? -1 : 0;
+        || evg_py_early_hints_init() || evg_py_socket_ready(module) ? -1 : 0;
 }
 
 int evg_wsgi_prepare(void) {

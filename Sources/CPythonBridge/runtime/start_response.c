@@ -168,6 +168,7 @@ static PyObject *write_body(PyObject *self, PyObject *data) {
         return NULL;
     }
     if (evg_py_forked) evg_py_come_back(call);
+    if (evg_py_socket_is_used(call->socket)) Py_RETURN_NONE;
     if (call->sink->write(call, evg_py_call_take_head(call), bytes)) return NULL;
     Py_RETURN_NONE;
 }
@@ -221,6 +222,7 @@ evg_py_call *evg_py_call_object(void) {
     if (!call) return NULL;
     call->write = call->hints = call->environ = call->context = call->result = call->iterator = call->block = NULL;
     call->line = (evg_py_line){NULL, NULL};
+    call->socket = NULL;
     call->head = (evg_response_head){0};
     return call;
 }

@@ -1,5 +1,6 @@
 /* The call of a WSGI app (PEP 3333), which classes inline, threads and gevent share: its environ (environ.c,
- * environ_fields.c), wsgi.input (input.c), start_response and write (start_response.c), and what it returns (call.c).
+ * environ_fields.c), wsgi.input (input.c), start_response and write (start_response.c), what it returns (call.c), and
+ * what it makes of a request for a WebSocket (websocket.h).
  *
  * A class makes a call with a sink and an owner of its own. The sink is what differs between classes: how bytes of
  * write() leave, and what the environ holds besides. The head of the response is built in the call, where
@@ -8,7 +9,7 @@
 #ifndef EVG_BRIDGE_WSGI_CALL_H
 #define EVG_BRIDGE_WSGI_CALL_H
 
-#include "runtime.h"
+#include "websocket.h"
 
 #include "evg_wsgi_call.h"
 
@@ -38,6 +39,8 @@ typedef struct evg_wsgi_sink {
     void (*note)(evg_py_call *call, evg_py_text variables);
     /* Called before evg_py_come_back ends a forked process, and returns where it may end; or NULL. */
     void (*comes_back)(evg_py_call *call);
+    /* What becomes of a request for a WebSocket; NULL where nothing can. */
+    const evg_py_socket_ways *socket_ways;
     /* Each call has a thread of control, and so a context for context variables, of its own. */
     bool owns_context;
 } evg_wsgi_sink;
@@ -52,6 +55,7 @@ struct evg_py_call {
     evg_py_line line;        /* for the error log */
     PyObject *environ;       /* until the app has returned */
     PyObject *context;       /* or NULL: see owns_context */
+    evg_py_socket *socket;   /* of a request for a WebSocket; until the call is closed */
     PyObject *result, *iterator, *block;
     pthread_t thread;        /* that which called the app */
     evg_response_head head;

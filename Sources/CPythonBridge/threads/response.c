@@ -83,7 +83,9 @@ static void note(evg_py_call *call, evg_py_text variables) {
     evg_bytes_append(&job->out.variables, variables.base, variables.count);
 }
 
-static const evg_wsgi_sink sink = {.write = write_bytes, .hint = hint, .dress = dress, .note = note};
+static const evg_wsgi_sink sink = {
+    .write = write_bytes, .hint = hint, .dress = dress, .note = note, .socket_ways = &evg_py_threads_socket_ways,
+};
 
 static const evg_py_environ *environ_of(evg_py_listener *listener) {
     if (listener->gil.environ) return listener->gil.environ;
@@ -141,6 +143,12 @@ uint32_t evg_py_job_call(evg_py_job *job) {
     if (outcome != EVG_PY_FAILED) take_head(job, result.head);
     if (outcome != EVG_PY_FAILED || result.call) job->in.request.body_file = -1;   /* wsgi.input closes it */
     uint32_t news = 0;
+    if (result.call && evg_py_socket_is_used(result.call->socket)) {
+        /* The loop closes it, when nobody of the app's sends any more. */
+        evg_py_call_close(result.call);
+        evg_py_watch_end(job);
+        return outcome == EVG_PY_FAILED ? EVG_PY_BROKE : 0;
+    }
     switch (outcome) {
     case EVG_PY_WHOLE: news = whole(job, result.block); break;
     case EVG_PY_BLOCK: news = stream(job, &result); break;

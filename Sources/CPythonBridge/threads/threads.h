@@ -1,6 +1,6 @@
 /* Worker class threads, from inside: the job of this class, in groups named after who may touch them. job.c makes jobs
  * and answers on the loop's thread; worker.c is what a Python thread does; response.c is one request on it; input.c and
- * watch.c are what the app finds in its environ. */
+ * watch.c are what the app finds in its environ, and websocket.c is behind the rest of that. */
 #ifndef EVG_BRIDGE_THREADS_H
 #define EVG_BRIDGE_THREADS_H
 
@@ -66,6 +66,9 @@ int evg_py_watch_init(PyObject *module);
 int evg_py_watch_dress(PyObject *environ, evg_py_job *job);
 /* The request is over: callbacks are forgotten. */
 void evg_py_watch_end(evg_py_job *job);
+
+/* What becomes of a request for a WebSocket (websocket.c). */
+extern const evg_py_socket_ways evg_py_threads_socket_ways;
 
 /* wsgi.input over a body that is still arriving (input.c). */
 int evg_py_stream_init(void);

@@ -170,6 +170,9 @@ void evg_job_end(evg_job *job);
 /* Bytes of the input, before or after evg_job_submit. True if there is room for more; else EVG_JOB_WANTS comes as
  * news when there is. */
 bool evg_job_feed(evg_job *job, const uint8_t *bytes, size_t count);
+/* The same with two pieces, of which no reader sees the first without the second. */
+bool evg_job_feed_two(evg_job *job, const uint8_t *first, size_t first_count, const uint8_t *second,
+                      size_t second_count);
 /* No input comes before EVG_JOB_WANTS has been news, which it is when the thread reads. */
 void evg_job_pause(evg_job *job);
 /* The input is complete, or (cut) will never be. */

@@ -53,6 +53,7 @@ final class GeventApplication: Application {
     }
 
     func begin(_ exchange: Exchange) {
+        guard exchange.admitsWebSocket() else { return }
         switch exchange.head.framing {
         case .none:
             accept(exchange, .empty, streams: false)

@@ -58,6 +58,7 @@ extension Exchange {
         request.pointee.server_port = 0
         request.pointee.prefix = .none
         request.pointee.path_has_prefix = false
+        request.pointee.is_socket = offer != nil
         let destination = destination
         request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
         request.pointee.destination_port = destination?.port ?? 0

@@ -23,12 +23,15 @@ struct QueueStandstill {
     init(limit: Double) { self.limit = limit }
 
     /// Returns true if the queue has stood still for as long as the limit.
-    /// - Parameter now: monotonic seconds.
-    mutating func look(_ state: evg_pool_state, at now: Double) -> Bool {
+    /// - Parameters:
+    ///   - sockets: threads that a WebSocket holds, which may last.
+    ///   - now: monotonic seconds.
+    mutating func look(_ state: evg_pool_state, sockets: Int, at now: Double) -> Bool {
         let step = min(max(0, now - lastLook), Self.longestStep)
         lastLook = now
-        lasted = isWaiting && state.queued > 0 && state.taken == taken ? lasted + step : 0
-        isWaiting = state.queued > 0
+        let mayBeStuck = state.queued > 0 && Int(state.busy) > sockets
+        lasted = isWaiting && mayBeStuck && state.taken == taken ? lasted + step : 0
+        isWaiting = mayBeStuck
         taken = state.taken
         return lasted >= limit
     }
@@ -41,11 +44,19 @@ final class StuckThreads {
     private let worker: WorkerEnvironment
     private var standstill: QueueStandstill
     private var timer: TimerWatcher?
+    private let sockets: () -> Int
+    private var hasWarned = false
 
-    /// - Parameter limit: seconds, more than 0.
-    init(_ pool: OpaquePointer, limit: Double, _ loop: EventLoop, _ worker: WorkerEnvironment) {
+    /// - Parameters:
+    ///   - limit: seconds, more than 0.
+    ///   - sockets: how many threads a WebSocket holds.
+    init(
+        _ pool: OpaquePointer, limit: Double, _ loop: EventLoop, _ worker: WorkerEnvironment,
+        sockets: @escaping () -> Int
+    ) {
         self.pool = pool
         self.worker = worker
+        self.sockets = sockets
         standstill = QueueStandstill(limit: limit)
         let timer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.look() } }
         self.timer = timer
@@ -55,7 +66,9 @@ final class StuckThreads {
 
     private func look() {
         let state = evg_pool_now(pool)
-        guard standstill.look(state, at: EventLoop.monotonicNow()) else { return }
+        let sockets = sockets()
+        warn(of: state, sockets)
+        guard standstill.look(state, sockets: sockets, at: EventLoop.monotonicNow()) else { return }
         timer?.stop()
         let limit = standstill.limit == standstill.limit.rounded() ? "\(Int(standstill.limit))" : "\(standstill.limit)"
         worker.logger.error(
@@ -66,5 +79,18 @@ final class StuckThreads {
             metadata: ["busy": "\(state.busy)", "waiting": "\(state.queued)"])
         if !evg_py_threads_write_stacks() { worker.logger.error("The stacks cannot be written") }
         worker.replaceWorker()
+    }
+
+    /// Once, until a thread is free again.
+    private func warn(of state: evg_pool_state, _ sockets: Int) {
+        guard state.queued > 0, sockets > 0, sockets >= Int(state.threads) else {
+            if state.queued == 0 { hasWarned = false }
+            return
+        }
+        guard !hasWarned else { return }
+        hasWarned = true
+        worker.logger.warning(
+            "Requests wait, because each thread serves a WebSocket: more --threads, or -k gevent, would serve them",
+            metadata: ["threads": "\(state.threads)", "waiting": "\(state.queued)"])
     }
 }

@@ -70,6 +70,8 @@ final class ThreadsApplication: Application {
     private var unfinished: [(job: Job, exchange: Exchange)] = []
     private var unfinishedTimer: TimerWatcher?
     private var stuckThreads: StuckThreads?
+    /// Threads that a WebSocket holds.
+    var sockets = 0
 
     init(
         _ configuration: GatewayConfiguration, _ loop: EventLoop, _ pool: OpaquePointer, _ worker: WorkerEnvironment
@@ -84,7 +86,7 @@ final class ThreadsApplication: Application {
         guardTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.kick() } }
         unfinishedTimer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { self.goOn() } }
         if configuration.timeout > 0 {
-            stuckThreads = StuckThreads(pool, limit: configuration.timeout, loop, worker)
+            stuckThreads = StuckThreads(pool, limit: configuration.timeout, loop, worker) { [unowned self] in sockets }
         }
         Self.current = self
         // Lives as long as the process, as the threads do.
@@ -94,6 +96,7 @@ final class ThreadsApplication: Application {
     // MARK: - Requests
 
     func begin(_ exchange: Exchange) {
+        guard exchange.admitsWebSocket() else { return }
         if streamsBodies, exchange.head.framing != .none { return stream(exchange) }
         if let body = exchange.wholeBody() { return submit(exchange, body) }
         exchange.collectBody(spoolAbove: Self.spoolThreshold) { [self] in
@@ -224,6 +227,9 @@ final class ThreadsApplication: Application {
 
     private func settle(_ answer: evg_py_answer, _ exchange: Exchange) {
         let news = answer.news
+        if news & EVG_PY_ASKS.rawValue != 0 || exchange.hasUpgraded {
+            return settleSocket(answer, exchange)
+        }
         if news & EVG_PY_HINTS.rawValue != 0 { hint(answer.job, exchange) }
         var data = UnsafeRawBufferPointer(answer.data)
         if data.isEmpty { data = Self.takeLoan(of: answer.job) }
@@ -308,6 +314,7 @@ final class ThreadsApplication: Application {
     }
 
     private func end(_ job: Job?, _ exchange: Exchange) {
+        if exchange.hasUpgraded { sockets -= 1 }
         exchange.appWasCalled()
         release(exchange)
         evg_job_end(job)

@@ -36,6 +36,7 @@ final class InlineApplication: Application {
     }
 
     func begin(_ exchange: Exchange) {
+        guard exchange.admitsWebSocket() else { return }
         if let body = exchange.wholeBody() { return serve(exchange, body) }
         exchange.collectBody(spoolAbove: Self.spoolThreshold) { [self] in
             switch $0 {

@@ -19,7 +19,7 @@ package final class HTTP1Connection: Connection {
     private var unreadAllowance = 0
     private var running: Exchange?
     private var isParsing = false
-    /// The next stage, after an upgrade.
+    /// The next stage, after an upgrade inside of `parseRequests`.
     private var successor: Connection?
 
     // MARK: the present response
@@ -80,6 +80,7 @@ package final class HTTP1Connection: Connection {
                 begun = nil
                 bytes = begin(head, bytes)
                 if let successor {
+                    self.successor = nil
                     if !bytes.isEmpty, !successor.isEnding { successor.received(bytes) }
                     return
                 }
@@ -237,8 +238,10 @@ package final class HTTP1Connection: Connection {
         running = nil
         let bytes = pending
         pending = []
-        successor = bytes.withUnsafeBytes { become(make, leftOver: $0) }
-        return successor
+        let next = bytes.withUnsafeBytes { become(make, leftOver: $0) }
+        // That stage knows the exchange, and the exchange this one.
+        if isParsing { successor = next }
+        return next
     }
 
     // MARK: refusing

@@ -39,7 +39,8 @@ package final class Exchange {
 
     // MARK: the response
     /// How far the response is. Nothing leads back.
-    enum Response { case awaited, begun, over, clientLeft }
+    /// `upgraded`: the connection has become something else, and the app answers by way of that.
+    enum Response { case awaited, begun, upgraded, over, clientLeft }
     // Each access to one of those without checks is over before another begins.
     @exclusivity(unchecked) var response = Response.awaited
     @exclusivity(unchecked) var status: UInt16 = 0
@@ -60,6 +61,8 @@ package final class Exchange {
     @exclusivity(unchecked) package var offer: WebSocketOffer?
     /// What the connection has become, after a 101.
     @exclusivity(unchecked) package internal(set) var webSocket: WebSocketConnection?
+    /// The connection, where the app has taken it over.
+    @exclusivity(unchecked) var taken: TakenConnection?
     /// The field lines that were sent; kept only for an access log that shows some of them.
     var sentLines: [UInt8] = []
     /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
@@ -156,8 +159,8 @@ package final class Exchange {
         app = .ended
         task = nil
         observers = nil
-        if let webSocket {
-            webSocket.close(.normal)
+        if hasUpgraded {
+            endUpgrade()
         } else if !isGone {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
             fail()
@@ -176,6 +179,7 @@ package final class Exchange {
         wakeBodyReader()
         wakeWriter()
         task?.cancel()
+        if webSocket != nil { observers?.body() }
         observers?.clientLeft()
     }
 
@@ -191,9 +195,9 @@ package final class Exchange {
         cancel(status: 504) { $0?.overdue() }
     }
 
-    /// Gives up a request that has no answer yet, because the worker leaves.
+    /// Gives up a request that has no answer yet, or has taken its connection, because the worker leaves.
     func giveUp() {
-        if response == .awaited { cancel(status: 503) { $0?.clientLeft() } }
+        if response == .awaited { cancel(status: 503) { $0?.clientLeft() } } else { taken?.abort() }
     }
 
     /// The client is answered first, so that an app that does not listen cannot keep it waiting.
@@ -295,10 +299,11 @@ package final class Exchange {
             let body = worker.prepareError(status)
             respond(worker.responseHead.pointee, body: body)
         case .begun:
-            if let webSocket { return webSocket.close(.internalError) }
             worker.accessLog?.append(self, status: Int(self.status), bodyBytes: bodySent)
             conclude(.over)
             carrier.breakOff()
+        case .upgraded:
+            webSocket?.close(.internalError)
         case .over, .clientLeft:
             break
         }

@@ -34,6 +34,22 @@ package enum Transport {
         }
     }
 
+    /// As `read`, where somebody else has a duplicate and may have made it blocking.
+    func readNow(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        switch self {
+        case .plain(let socket): Socket.receiveNow(socket, into: buffer)
+        }
+    }
+
+    /// A descriptor of the caller's own for the same bytes; nil when there can be none.
+    func duplicate() -> Int32? {
+        switch self {
+        case .plain(let socket):
+            let copy = Socket.duplicate(socket)
+            return copy < 0 ? nil : copy
+        }
+    }
+
     /// Bytes taken.
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         switch self {
@@ -66,6 +82,13 @@ package enum Transport {
     func shutdownWriting() {
         switch self {
         case .plain(let socket): Socket.shutdownWriting(socket)
+        }
+    }
+
+    /// Ends both directions, for those too who have a duplicate.
+    func shutdown() {
+        switch self {
+        case .plain(let socket): Socket.shutdownBoth(socket)
         }
     }
 

@@ -96,13 +96,24 @@ extension Exchange {
         taskEnded()
     }
 
+    /// It has become a WebSocket, or the app has taken its connection: a response of the app's is dropped.
+    package var hasUpgraded: Bool { webSocket != nil || taken != nil }
+
     // MARK: what the socket tells
 
     /// The answer is 101. Returns false when no answer is wanted any more.
     func beginUpgrade() -> Bool {
         guard response == .awaited else { return false }
-        (response, status) = (.begun, 101)
+        (response, status) = (.upgraded, 101)
         return true
+    }
+
+    /// The app has ended.
+    func endUpgrade() {
+        webSocket?.close(.normal)
+        taken?.release()
+        // Each knows the other.
+        (webSocket, taken) = (nil, nil)
     }
 
     func socketSends(_ count: Int) { bodySent += UInt64(count) }
@@ -112,7 +123,7 @@ extension Exchange {
 
     /// Nothing reaches the client any more, and nothing comes from it.
     func socketEnded() {
-        guard response == .begun else { return }
+        guard response == .upgraded else { return }
         worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
         conclude(.over)
         wakeWriter()

@@ -1,4 +1,4 @@
-// The Swift side of evg_asgi.h for WebSockets. Law: on the loop's thread; nothing here calls the app.
+// The Swift side of evg_websocket.h. Law: on the loop's thread; nothing here calls the app.
 
 public import CHTTP
 public import CPythonBridge
@@ -79,4 +79,32 @@ public func socketClose(_ pointer: OpaquePointer, _ code: UInt16, _ reason: evg_
             code, reason: String(decoding: UnsafeRawBufferPointer(reason), as: UTF8.self))
     }
     return true
+}
+
+@_cdecl("evg_swift_socket_take")
+public func socketTake(_ pointer: OpaquePointer, _ leftOver: UnsafeMutablePointer<evg_py_text>) -> Int32 {
+    nonisolated(unsafe) let (pointer, leftOver) = (pointer, leftOver)
+    return LoopActor.assumeIsolated {
+        guard let taken = exchange(pointer).takeConnection() else { return -1 }
+        lend(taken.leftOver, leftOver)
+        return taken.descriptor
+    }
+}
+
+extension Exchange {
+    /// Looks whether a WSGI app may make a WebSocket of this request, and notes it.
+    /// - Returns: false for a request that has been answered, because it asks in a way that cannot be.
+    func admitsWebSocket() -> Bool {
+        guard head.upgrade else { return true }
+        switch Handshake.read(head) {
+        case .none:
+            return true
+        case .asked(let accept, let subprotocols):
+            offer = WebSocketOffer(accept, subprotocols)
+            return true
+        case .refused(let refusal):
+            refuseWebSocket(refusal)
+            return false
+        }
+    }
 }

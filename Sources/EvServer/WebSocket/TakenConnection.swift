@@ -1,0 +1,86 @@
+// A connection that the app of an upgrade request has taken over: it reads and writes by a descriptor of its own, and
+// the server neither reads nor writes until the app has ended. The connection counts as open, its request as running,
+// and the worker that leaves ends it.
+
+import EvLoop
+
+package final class TakenConnection: Connection {
+    /// Nil once the request is over: it knows this connection.
+    private var request: Exchange?
+    /// Bytes that the server had read already; they are the first that the app is to read.
+    private var leftOver: [UInt8] = []
+
+    init(
+        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange
+    ) {
+        self.request = request
+        super.init(transport, peer, listener, worker)
+    }
+
+    override var exchange: Exchange? { request }
+    override var isIdle: Bool { false }
+    override var isFull: Bool { !isEnding }
+
+    override func begun() {
+        worker.loop.forget(transport.fileDescriptor)
+        worker.deadlines.begin(.active, self)
+    }
+
+    override func received(_ bytes: UnsafeRawBufferPointer) { leftOver.append(contentsOf: bytes) }
+
+    /// To be called once.
+    func takeLeftOver() -> [UInt8] {
+        defer { leftOver = [] }
+        return leftOver
+    }
+
+    /// The app has ended. What it has sent is on its way, and the client has `lingerTimeout` seconds for its part.
+    func release() {
+        guard let request else { return }
+        self.request = nil
+        request.socketEnded()
+        close(linger: true)
+    }
+
+    /// The app may have made the descriptor blocking, and may read at the same time.
+    override func readable() { take(transport.readNow(into: worker.readBuffer), worker.readBuffer) }
+
+    override func willClose() {
+        // At the end of the app the client is to read what was sent.
+        guard request != nil || isEnding else { return }
+        // Threads and greenlets of the app that still wait are to wake.
+        transport.shutdown()
+        worker.loop.forget(transport.fileDescriptor)
+    }
+
+    override func peerLeft() {
+        let request = request
+        self.request = nil
+        request?.clientLeft()
+    }
+
+    override func expired(_ wait: Wait) {
+        if wait == .linger { closeNow() }
+    }
+}
+
+extension Exchange {
+    /// Hands the connection of an upgrade request over.
+    /// - Returns: a descriptor, which is the caller's, and the bytes that come before those it can read. Nil when the
+    ///   client has left, has been answered, or has not read its earlier answers; and without a free descriptor.
+    package func takeConnection() -> (descriptor: Int32, leftOver: [UInt8])? {
+        guard offer != nil, case .http1(let connection) = carrier, connection.output.isEmpty else { return nil }
+        guard response == .awaited, let descriptor = connection.transport.duplicate() else { return nil }
+        let next = connection.upgrade(self, with: UnsafeRawBufferPointer(start: nil, count: 0)) {
+            TakenConnection($0, $1, $2, $3, request: self)
+        }
+        guard let next = next as? TakenConnection, beginUpgrade() else {
+            Socket.close(descriptor)
+            return nil
+        }
+        // Whether it still goes on is for the app to find out.
+        deadline = .infinity
+        taken = next
+        return (descriptor, next.takeLeftOver())
+    }
+}
