@@ -18,6 +18,7 @@ APPS = ROOT / "scripts" / "loadtest.d" / "apps"
 RELEASE = pathlib.Path(os.environ.get("EVGATEWAY_BUILD", ROOT / ".build" / "release"))
 PYTHON = ROOT / ".venv-bench" / "bin" / "python3"
 BARE = ROOT / ".build" / "bench-bare"
+BARE_WEBSOCKET = ROOT / ".build" / "bench-bare-websocket"
 HUMMINGBIRD = APPS / "hummingbird-hello"
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
@@ -43,24 +44,27 @@ class Kind:
     def paths(self, spec):
         if self is KINDS["evgateway"] and spec.worker_class == "swift" and spec.app_or("chat").endswith("chat"):
             return CHAT_PATHS
-        if self is KINDS["bare-c"]:
+        if self in (KINDS["bare-c"], KINDS["bare-c-websocket"]):
             return {**dict.fromkeys(PATHS), "fast": "/"}
         return PATHS
 
     def build(self):
-        if self.made is None:
-            return
-        program, sources, command = self.made
-        newest = max((source.stat().st_mtime for source in sources), default=0.0)
-        if program.exists() and program.stat().st_mtime >= newest:
-            return
-        print(f"making {shown(program)}: {typed(command)}", file=sys.stderr, flush=True)
-        program.parent.mkdir(parents=True, exist_ok=True)
-        if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
-                          stdout=sys.stderr).returncode:
-            raise Refused(f"{shown(program)} could not be made")
-        # If nothing had to be compiled, the file still has its old time.
-        os.utime(program)
+        if self.made is not None:
+            make(*self.made)
+
+
+def make(program, sources, command):
+    """Runs the command if there is no program yet, or one that is older than its sources."""
+    newest = max((source.stat().st_mtime for source in sources), default=0.0)
+    if program.exists() and program.stat().st_mtime >= newest:
+        return
+    print(f"making {shown(program)}: {typed(command)}", file=sys.stderr, flush=True)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                      stdout=sys.stderr).returncode:
+        raise Refused(f"{shown(program)} could not be made")
+    # If nothing had to be compiled, the file still has its old time.
+    os.utime(program)
 
 
 def shown(path):
@@ -73,8 +77,10 @@ def typed(words):
     return shlex.join(shown(word) if isinstance(word, pathlib.Path) else str(word) for word in words)
 
 
-def _interface(worker_class):
-    return "asgi" if worker_class in ("asgi", "uvicorn") else "app"
+def _app(spec):
+    """The app that --app names, or the harness's own."""
+    module = "websocket_app" if spec.websocket else "waiting"
+    return spec.app_or(f"{module}:{'asgi' if spec.worker_class in ('asgi', 'uvicorn') else 'app'}")
 
 
 def _evgateway(spec):
@@ -84,28 +90,30 @@ def _evgateway(spec):
         return [*words, *spec.flags, spec.app_or(RELEASE / "example-longpoll-chat")]
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "threads" else []
     return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *threads,
-            *spec.flags, spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+            *spec.flags, _app(spec)]
 
 
 def _gunicorn(spec):
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "gthread" else []
     return [spec.python, "-m", "gunicorn", "--bind", spec.bind, "--workers", str(spec.workers),
             "--worker-connections", str(spec.connections), "--keep-alive", "75", "--worker-class", spec.worker_class,
-            *threads, *spec.flags, spec.app_or("waiting:app")]
+            *threads, *spec.flags, _app(spec)]
 
 
 def _uvicorn(spec):
     return [spec.python, "-m", "uvicorn", "--host", spec.host, "--port", str(spec.port), "--workers",
-            str(spec.workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log",
-            "--timeout-keep-alive", "75", *spec.flags, spec.app_or("waiting:asgi")]
+            str(spec.workers), "--loop", "uvloop", "--http", "httptools", "--ws",
+            "auto" if spec.websocket else "none", "--no-access-log", "--timeout-keep-alive", "75", *spec.flags,
+            _app(spec)]
 
 
 def _granian(spec):
-    interface = ["asgi", "--loop", "uvloop", "--no-ws"] if spec.worker_class == "asgi" else [
+    websocket = "--ws" if spec.websocket else "--no-ws"
+    interface = ["asgi", "--loop", "uvloop", websocket] if spec.worker_class == "asgi" else [
         "wsgi", "--blocking-threads", str(spec.threads)]
     return [spec.python, "-m", "granian", "--host", spec.host, "--port", str(spec.port), "--workers",
             str(spec.workers), "--interface", *interface, *spec.flags,
-            spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+            _app(spec)]
 
 
 def _bjoern(spec):
@@ -135,7 +143,7 @@ def _uwsgi(spec):
 
 def _hypercorn(spec):
     return [spec.python, "-m", "hypercorn", "--bind", spec.bind, "--workers", str(spec.workers), "--worker-class",
-            "uvloop", "--keep-alive", "75", "--backlog", "2048", *spec.flags, spec.app_or("waiting:asgi")]
+            "uvloop", "--keep-alive", "75", "--backlog", "2048", *spec.flags, _app(spec)]
 
 
 KINDS = {
@@ -143,6 +151,7 @@ KINDS = {
                       hup=True, leave=signal.SIGINT, made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
     "gunicorn-gevent": Kind(_gunicorn, ("gevent",), ("gevent",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "gunicorn-gthread": Kind(_gunicorn, ("gthread",), hup=True, package="gunicorn", leave=signal.SIGINT),
+    "gunicorn-asgi": Kind(_gunicorn, ("asgi",), ("asgi",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "uvicorn": Kind(_uvicorn, ("asgi",), ("asgi",), hup=True, package="uvicorn"),
     "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
     "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),
@@ -157,6 +166,9 @@ KINDS = {
                             ["swift", "build", "-c", "release", "--package-path", HUMMINGBIRD, "--product", "hello"])),
     "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False, made=(
         BARE, [APPS / "bare.c"], ["cc", "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
+    "bare-c-websocket": Kind(lambda spec: [BARE_WEBSOCKET, *spec.flags], ("c",), workers=False, made=(
+        BARE_WEBSOCKET, [APPS / "bare_websocket.c"],
+        ["cc", "-O2", "-D_GNU_SOURCE", "-o", BARE_WEBSOCKET, APPS / "bare_websocket.c", "-lev"])),
 }
 
 
@@ -174,7 +186,7 @@ def version(spec):
     """Returns the version of the server, and of the library whose loop it uses; None if it is not known."""
     if spec.name == "hummingbird":
         return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
-    if spec.name == "bare-c":
+    if spec.name.startswith("bare-c"):
         return "libev " + _output("dpkg-query", "-W", "-f=${Version}", "libev-dev")
     if spec.name == "evgateway":
         found = _output(RELEASE / "evgateway", "--version").split()[-1]
