@@ -5,7 +5,7 @@ of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory,
 websocket-echo, websocket-idle, websocket-broadcast, which are `websocket` together), separated by commas: `--only
 evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions` counts the
 instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request of the
-tables that it names (the first seven).
+tables that it names (the first seven, and of an echo by websocket-echo).
 """
 
 import argparse
@@ -215,7 +215,7 @@ def main():
                      + ", ".join([*TABLES, *contestants.CONTESTANTS]))
     tables = [table for table in TABLES if table in only]
     if options.instructions:
-        if others := set(tables) - set(WORKLOADS):
+        if others := set(tables) - set(WORKLOADS) - {"websocket-echo"}:
             parser.error(f"--instructions counts no {', '.join(sorted(others))}")
         count_instructions(options, named, tables)
     else:
@@ -229,8 +229,7 @@ def measure(options, named, tables):
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}
     bench = Bench(options, min(options.held, limits.raise_descriptor_limit() - 400))
-    head(options, dict.fromkeys((row[0], websocket_tables.APP if table in websocket_tables.TABLES else "hello")
-                                for table, found in chosen.items() for row in found))
+    head(options, dict.fromkeys((row[0], app_of(table)) for table, found in chosen.items() for row in found))
     for table, found in chosen.items():
         if found and table in WORKLOADS:
             bench.side_by_side(WORKLOADS[table], [name for name, in found])
@@ -238,6 +237,11 @@ def measure(options, named, tables):
             bench.websocket(table, [name for name, in found])
         elif found:
             getattr(bench, table)(found)
+
+
+def app_of(table):
+    """The app that the head names. The tables of other apps name them."""
+    return websocket_tables.APP if table in websocket_tables.TABLES else "hello"
 
 
 def label(name):
@@ -253,10 +257,14 @@ def count_instructions(options, named, tables):
         rows = [(name, dict(rows).get(name, {})) for name in named]
     elif not options.peers:
         rows = instructions.ROWS
-    chosen = {table: [name for name in WORKLOADS[table].names if not named or name in named] for table in tables}
-    head(options, dict.fromkeys((name, "hello") for names in chosen.values() for name in names) if tables
+    tables_of = {**WORKLOADS, **websocket_tables.TABLES}
+    chosen = {table: [name for name in tables_of[table].names if not named or name in named] for table in tables}
+    head(options, dict.fromkeys((name, app_of(table)) for table, names in chosen.items() for name in names) if tables
          else [(name, "hello") for name, _ in rows], f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
     for key, names in chosen.items():
+        if key in websocket_tables.TABLES:
+            show(websocket_tables.instructions_table(names, options.profiles), options)
+            continue
         show(instructions.workload_table(key, WORKLOADS[key], names, options.profiles), options)
     if not tables:
         show(instructions.table(rows, options.profiles), options)

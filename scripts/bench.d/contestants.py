@@ -8,6 +8,7 @@ from servers import Server, Spec
 CONNECTIONS = 6000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
 WEBSOCKET_APP = "websocket_app"
+SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
 
 CONTESTANTS = {
     "evgateway-inline": ("evgateway:class=inline,app=hello:app", []),
@@ -28,6 +29,8 @@ CONTESTANTS = {
     "gunicorn-asgi": ("gunicorn-asgi:app=hello:asgi", ASGI_LOOP),
     "uvicorn-wsproto": ("uvicorn:app=hello:asgi", ["--ws", "wsproto"]),
     "hypercorn": ("hypercorn:app=hello:asgi", []),
+    "evgateway-swift-websocket": (SWIFT_WEBSOCKET, []),
+    "evgateway-swift-websocket-task": (SWIFT_WEBSOCKET, []),
     "bare-c-websocket": ("bare-c-websocket", []),
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),

@@ -5,10 +5,14 @@ here. Python servers have scripts/loadtest.d/apps/websocket_app.py. Nothing is c
 idle sockets, where the clients offer it.
 """
 
+import pathlib
+import shutil
 import statistics
 import time
 
 import contestants
+import instructions
+from callgrind import Counted
 from clients.websocket import WebSockets
 from servers import Refused
 from tables import Table, judged
@@ -16,6 +20,8 @@ from tables import Table, judged
 APP = contestants.WEBSOCKET_APP
 BYTES = 125
 ECHOING = 100
+# Milliseconds of an echo whose instructions are counted.
+COUNTED = 500
 # The most seconds that opening the connections, or an order, may take.
 PATIENCE = 120
 # Ours, the peer, the ratio that must not be exceeded.
@@ -27,8 +33,11 @@ ECHO = [
     ("evgateway-asgi", "hypercorn", None),
     ("evgateway-asyncio", "uvicorn", None),
     ("evgateway-swift-websocket", "uvicorn", 0.25),
+    ("evgateway-swift-websocket-task", "uvicorn", None),
     ("evgateway-swift-websocket", "bare-c-websocket", None),
 ]
+# Messages are read in a task there, by `for try await`.
+PATHS = {"evgateway-swift-websocket-task": "/echo-task"}
 BROADCAST = [
     ("evgateway-asgi", "uvicorn", 1.00),
     ("evgateway-asgi", "gunicorn-asgi", 1.00),
@@ -49,8 +58,7 @@ IDLE = [
 
 def names(pairs):
     """The contestants, each peer next to ours."""
-    found = [name for ours, peer, _ in pairs for name in (peer, ours)]
-    return [name for name in dict.fromkeys(found) if name in contestants.CONTESTANTS]
+    return list(dict.fromkeys(name for ours, peer, _ in pairs for name in (peer, ours)))
 
 
 class Contest:
@@ -64,7 +72,7 @@ class Contest:
         try:
             for name in self.chosen:
                 self.servers[name] = contestants.started(name, APP)
-                self.clients[name] = opened(self.servers[name], self.path, self.count)
+                self.clients[name] = opened(self.servers[name], PATHS.get(name, self.path), self.count)
         except BaseException:
             self.__exit__()
             raise
@@ -185,6 +193,35 @@ def idle(name, count, deflate):
         server.stop()
 
 
+def instructions_table(names, profiles=None):
+    """User-space instructions per echo. `profiles`: the folder where callgrind's files are kept, or None."""
+    table = Table(f"instructions per echo of {BYTES} bytes", f"{instructions.CONNECTIONS} at once", "one at a time")
+    for name in names:
+        cells = []
+        for way, count in zip(instructions.WAYS, (instructions.CONNECTIONS, 1)):
+            profile = profiles and f"{profiles}/{name}-websocket-{way}.callgrind"
+            cells.append(f"{instructions_of(name, count, profile):,.0f}")
+        table.add(name, *cells)
+    return table
+
+
+def instructions_of(name, count, profile):
+    samples = []
+    with Counted(name, APP) as under, opened(under.server, PATHS.get(name, "/echo"), count) as client:
+        def echo():
+            samples.append(carried_out(under.server, client, "echo", COUNTED, BYTES)["messages"])
+
+        echo()
+        under.begin()
+        # What is translated only now, and caches of the interpreter: not counted.
+        echo()
+        counts = [under.count(echo) for _ in range(instructions.SAMPLES)]
+        if profile:
+            pathlib.Path(profile).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(counts[-1][1], profile)
+    return statistics.median(total / messages for (total, _), messages in zip(counts, samples[2:]))
+
+
 class Tables:
     """`names`: the contestants. `made`: makes the tables of those that are chosen, with the bench's options and the
     number of connections that it holds."""
@@ -196,6 +233,6 @@ class Tables:
 # By the name in --only.
 TABLES = {
     "websocket-echo": Tables(names(ECHO), echo_tables),
-    "websocket-idle": Tables([name for name, *_ in IDLE if name in contestants.CONTESTANTS], idle_tables),
+    "websocket-idle": Tables([name for name, *_ in IDLE], idle_tables),
     "websocket-broadcast": Tables(names(BROADCAST), broadcast_tables),
 }
