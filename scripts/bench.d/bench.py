@@ -260,7 +260,8 @@ def count_instructions(options, named, tables):
     tables_of = {**WORKLOADS, **websocket_tables.TABLES}
     chosen = {table: [name for name in tables_of[table].names if not named or name in named] for table in tables}
     head(options, dict.fromkeys((name, app_of(table)) for table, names in chosen.items() for name in names) if tables
-         else [(name, "hello") for name, _ in rows], f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
+         else [(name, "hello") for name, _ in rows],
+         f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
     for key, names in chosen.items():
         if key in websocket_tables.TABLES:
             show(websocket_tables.instructions_table(names, options.profiles), options)

@@ -44,7 +44,6 @@ BROADCAST = [
     ("evgateway-asgi", "granian-asgi", None),
     ("evgateway-swift-websocket", "bare-c-websocket", 1.50),
 ]
-BROADCASTS = 10
 # Contestant, the most bytes of an idle socket, and with compression negotiated.
 IDLE = [
     ("evgateway-swift-websocket", 1024, 2048),
@@ -138,13 +137,13 @@ def echo_tables(chosen, options, count):
 
 def broadcast_tables(chosen, options, count):
     with Contest(chosen, "/broadcast", count) as contest:
-        contest.turns(1, "broadcast", 2, BYTES)
-        found = contest.turns(options.rounds, "broadcast", BROADCASTS, BYTES)
+        contest.turns(1, "broadcast", 500, BYTES)
+        found = contest.turns(options.rounds, "broadcast", 1000 * options.duration, BYTES)
     figures = Table(f"WebSocket: a message of {BYTES} bytes to {count} sockets", "ms until all have it",
                     "CPU ms", "CPU us/socket")
     cost, times = {}, {}
     for name, rounds in found.items():
-        cost[name] = [each["cpu"] / BROADCASTS * 1e3 for each in rounds]
+        cost[name] = [each["cpu"] / len(each["times"]) * 1e3 for each in rounds]
         times[name] = [statistics.median(each["times"]) / 1e3 for each in rounds]
         middle = statistics.median(cost[name])
         figures.add(name, f"{statistics.median(times[name]):.1f}", f"{middle:.1f}", f"{middle * 1e3 / count:.2f}")

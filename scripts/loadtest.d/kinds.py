@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,17 +18,24 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 APPS = ROOT / "scripts" / "loadtest.d" / "apps"
 RELEASE = pathlib.Path(os.environ.get("EVGATEWAY_BUILD", ROOT / ".build" / "release"))
 PYTHON = ROOT / ".venv-bench" / "bin" / "python3"
+# Swift brings a compiler of C along.
+CC = "cc" if shutil.which("cc") else "clang"
 BARE = ROOT / ".build" / "bench-bare"
 BARE_WEBSOCKET = ROOT / ".build" / "bench-bare-websocket"
 HUMMINGBIRD = APPS / "hummingbird-hello"
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
-         "upload": "/upload", "download": "/download?bytes={bytes}"}
+         "upload": "/upload", "download": "/download?bytes={bytes}", "echo": "/echo", "broadcast": "/broadcast"}
+NO_WEBSOCKET = {"echo": None, "broadcast": None}
+# Examples/websocket-echo
+SOCKET_PATHS = {**dict.fromkeys(PATHS), "fast": "/", "echo": "/echo", "broadcast": "/broadcast"}
 # Examples/longpoll-chat: there is no message after this id, so a client that asks for one waits.
 CHAT_PATHS = {"fast": "/waiting", "hold": "/messages?since=999999999&wait={seconds}",
               "wait": "/messages?since=999999999&wait=30", "publish": "/messages", "upload": "/messages",
-              "download": None}
+              "download": None, **NO_WEBSOCKET}
 THREADS = 64
+# Worker classes that serve ASGI apps.
+ASGI = ("asgi", "uvicorn")
 
 
 class Kind:
@@ -42,11 +50,14 @@ class Kind:
         self.workers, self.package, self.needs_port, self.leave, self.made = workers, package, needs_port, leave, made
 
     def paths(self, spec):
-        if self is KINDS["evgateway"] and spec.worker_class == "swift" and spec.app_or("chat").endswith("chat"):
-            return CHAT_PATHS
-        if self in (KINDS["bare-c"], KINDS["bare-c-websocket"]):
+        if self is KINDS["evgateway"] and spec.worker_class == "swift":
+            own = _swift_app(spec).name
+            return {"example-longpoll-chat": CHAT_PATHS, "example-websocket-echo": SOCKET_PATHS}.get(own, PATHS)
+        if self is KINDS["bare-c-websocket"]:
+            return SOCKET_PATHS
+        if self is KINDS["bare-c"]:
             return {**dict.fromkeys(PATHS), "fast": "/"}
-        return PATHS
+        return PATHS if spec.worker_class in ASGI or spec.app else {**PATHS, **NO_WEBSOCKET}
 
     def build(self):
         if self.made is not None:
@@ -80,14 +91,18 @@ def typed(words):
 def _app(spec):
     """The app that --app names, or the harness's own."""
     module = "websocket_app" if spec.websocket else "waiting"
-    return spec.app_or(f"{module}:{'asgi' if spec.worker_class in ('asgi', 'uvicorn') else 'app'}")
+    return spec.app_or(f"{module}:{'asgi' if spec.worker_class in ASGI else 'app'}")
+
+
+def _swift_app(spec):
+    return pathlib.Path(spec.app_or(RELEASE / f"example-{'websocket-echo' if spec.websocket else 'longpoll-chat'}"))
 
 
 def _evgateway(spec):
     words = [RELEASE / "evgateway", "--bind", spec.bind, "--workers", str(spec.workers), "--connections",
              str(spec.connections)]
     if spec.worker_class == "swift":
-        return [*words, *spec.flags, spec.app_or(RELEASE / "example-longpoll-chat")]
+        return [*words, *spec.flags, _swift_app(spec)]
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "threads" else []
     return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *threads,
             *spec.flags, _app(spec)]
@@ -165,10 +180,10 @@ KINDS = {
                             HUMMINGBIRD / "Package.swift", HUMMINGBIRD / "Sources" / "hello" / "main.swift"],
                             ["swift", "build", "-c", "release", "--package-path", HUMMINGBIRD, "--product", "hello"])),
     "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False, made=(
-        BARE, [APPS / "bare.c"], ["cc", "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
+        BARE, [APPS / "bare.c"], [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
     "bare-c-websocket": Kind(lambda spec: [BARE_WEBSOCKET, *spec.flags], ("c",), workers=False, made=(
         BARE_WEBSOCKET, [APPS / "bare_websocket.c"],
-        ["cc", "-O2", "-D_GNU_SOURCE", "-o", BARE_WEBSOCKET, APPS / "bare_websocket.c", "-lev"])),
+        [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE_WEBSOCKET, APPS / "bare_websocket.c", "-lev"])),
 }
 
 

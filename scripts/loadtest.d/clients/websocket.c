@@ -1,16 +1,17 @@
 /* The WebSocket clients of scripts/loadtest and scripts/bench:
  *
- *     websocket [-d] [-f 'NAME: VALUE']... ADDRESS PORT HOST PATH CONNECTIONS
+ *     websocket [-d] [-f 'NAME: VALUE']... [-t SECONDS] ADDRESS PORT HOST PATH CONNECTIONS
  *
- * opens the connections (-d: offers permessage-deflate, -f: a field of the handshake) and prints a line of JSON. Then
- * each line of the standard input is an order, and is answered by another line of JSON:
+ * opens the connections (-d: offers permessage-deflate; -f: a field of the handshake; -t: how long a message may take)
+ * and prints a line of JSON. Then each line of the standard input is an order, and is answered by another line:
  *
- *     echo MILLISECONDS BYTES   a text message on every connection, and the next when it has come back
- *     broadcast TIMES BYTES     a message on the first connection, and the next when all connections have received it
- *     idle                      nothing: answers at once what has come since the last order
+ *     echo MILLISECONDS BYTES        a text message on every connection, and the next when it has come back
+ *     broadcast MILLISECONDS BYTES   a message on the first connection, and the next when all have received it
+ *     idle                           nothing: answers at once what has come since the last order
  *
  * Pings are answered at all times. The end of the input ends all connections with a close frame.
- * "latency" is a list of [microseconds, how many]; it has three digits. Messages that came compressed are not read. */
+ * "latency" is a list of [microseconds, how many], with three digits; "times" has the microseconds of each broadcast.
+ * A message that comes compressed is not read. */
 #include "websocket.h"
 
 #include <arpa/inet.h>
@@ -27,7 +28,7 @@
 #include <unistd.h>
 
 enum { AT_ONCE = 64, EVENTS = 256, KINDS = 32, PER_ADDRESS = 20000, DIGITS = 1024, BUCKETS = 34 * DIGITS };
-static const uint64_t second = 1000000000, patience = 30;
+static const uint64_t second = 1000000000;
 
 message current;
 int poll_set;
@@ -38,6 +39,7 @@ char request[8192];
 static connection *connections;
 static size_t wanted, begun, ended;
 static struct addrinfo *server;
+static uint64_t patience = 30000000000;
 
 /* What has happened since the last line was printed. */
 static struct { char kind[64]; uint64_t count; } errors[KINDS];
@@ -176,7 +178,7 @@ static void give_up(void) {
 static void open_all(void) {
     uint64_t since = now();
     order = OPENING;
-    for (uint64_t last = since + 2 * patience * second; open_count + ended < wanted && now() < last;) {
+    for (uint64_t last = since + 2 * patience; open_count + ended < wanted && now() < last;) {
         begin_some();
         serve_once(1000);
     }
@@ -197,17 +199,18 @@ static void echo(uint64_t milliseconds, size_t bytes) {
         awaited++;
         send_message(c);
     }
-    SERVE(awaited == 0, until + patience * second);
+    SERVE(awaited == 0, until + patience);
     give_up();
     print(since, NULL, 0);
 }
 
-static void broadcast(size_t times, size_t bytes) {
-    uint64_t since = now(), *found = calloc(times + 1, sizeof *found);
+static void broadcast(uint64_t milliseconds, size_t bytes) {
+    uint64_t since = now(), *found = NULL;
     size_t done = 0, first = 0;
     choose_message(bytes);
     order = BROADCASTING;
-    while (found && done < times) {
+    until = since + milliseconds * 1000000;
+    do {
         while (first < wanted && connections[first].fd < 0) first++;
         if (first == wanted) break;
         uint64_t start = now();
@@ -217,10 +220,11 @@ static void broadcast(size_t times, size_t bytes) {
             awaited++;
         }
         send_message(&connections[first]);
-        SERVE(awaited == 0, start + patience * second);
+        SERVE(awaited == 0, start + patience);
         if (awaited) break;
+        if (done % 1024 == 0 && !(found = realloc(found, (done + 1024) * sizeof *found))) abort();
         found[done++] = now() - start;
-    }
+    } while (now() < until);
     give_up();
     print(since, found, done);
     free(found);
@@ -229,15 +233,18 @@ static void broadcast(size_t times, size_t bytes) {
 /* A server answers a close frame with another one and ends the connection: waits for that, but not long. */
 static void close_all(void) {
     order = CLOSING;
-    for (size_t at = 0; at < wanted; at++)
-        if (connections[at].fd >= 0) send_close(&connections[at]);
+    for (size_t at = 0; at < wanted; at++) {
+        connection *c = &connections[at];
+        if (c->fd >= 0) send_close(c);
+        if (c->fd >= 0) shutdown(c->fd, SHUT_WR);
+    }
     SERVE(ended == wanted, now() + 2 * second);
 }
 
 static bool carry_out(const char *line) {
-    unsigned long first, bytes;
-    if (sscanf(line, "echo %lu %lu", &first, &bytes) == 2) echo(first, bytes);
-    else if (sscanf(line, "broadcast %lu %lu", &first, &bytes) == 2) broadcast(first, bytes);
+    unsigned long milliseconds, bytes;
+    if (sscanf(line, "echo %lu %lu", &milliseconds, &bytes) == 2) echo(milliseconds, bytes);
+    else if (sscanf(line, "broadcast %lu %lu", &milliseconds, &bytes) == 2) broadcast(milliseconds, bytes);
     else if (!strncmp(line, "idle", 4)) print(now(), NULL, 0);
     else return false;
     order = NOTHING;
@@ -259,13 +266,15 @@ int main(int count, char **words) {
     char *fields[64];
     int fields_count = 0, option, problem;
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
-    while ((option = getopt(count, words, "df:")) != -1) {
+    while ((option = getopt(count, words, "df:t:")) != -1) {
         if (option == 'd') offers_deflate = true;
         else if (option == 'f' && fields_count < 64) fields[fields_count++] = optarg;
+        else if (option == 't') patience = (uint64_t)(atof(optarg) * (double)second);
         else return 2;
     }
     words += optind;
-    if (count - optind != 5 || !(wanted = strtoul(words[4], NULL, 10))) return fputs("websocket: bad arguments\n", stderr), 2;
+    if (count - optind != 5 || !(wanted = strtoul(words[4], NULL, 10)))
+        return fputs("websocket: bad arguments\n", stderr), 2;
     if ((problem = getaddrinfo(words[0], words[1], &hints, &server)))
         return fprintf(stderr, "websocket: %s: %s\n", words[0], gai_strerror(problem)), 2;
     write_request(fields_count, fields, words[2], words[3]);

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MOST_OF_HEAD = 14, MOST_OF_CONTROL = 125, CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
+enum { MOST_OF_HEAD = 14, MOST_OF_CONTROL = 125 };
+enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
 typedef struct {
     int fd;                       /* -1: it has ended */

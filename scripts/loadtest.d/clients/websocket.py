@@ -13,17 +13,18 @@ from .crew import ClientFailure, die_with_parent
 FOLDER = kinds.APPS.parent / "clients"
 PROGRAM = kinds.ROOT / ".build" / "loadtest-websocket"
 SOURCES = [FOLDER / "websocket.c", FOLDER / "websocket_connection.c"]
-COMMAND = ["cc", "-O2", "-Wall", "-D_GNU_SOURCE", "-o", PROGRAM, *SOURCES]
+COMMAND = [kinds.CC, "-O2", "-Wall", "-D_GNU_SOURCE", "-o", PROGRAM, *SOURCES]
 
 
 class WebSockets:
     """`count` connections to `path` of a server. They are being opened: `answer` tells when they are. Use it as a
     context, whose end closes them."""
 
-    def __init__(self, server, path, count, fields=(), deflate=False):
+    def __init__(self, server, path, count, fields=(), deflate=False, timeout=30.0):
         kinds.make(PROGRAM, [*SOURCES, FOLDER / "websocket.h"], COMMAND)
         host, port = server.target[1][:2]
-        words = [PROGRAM, *(["-d"] if deflate else []), *(word for field in fields for word in ("-f", field)),
+        words = [PROGRAM, "-t", str(timeout), *(["-d"] if deflate else []),
+                 *(word for field in fields for word in ("-f", field)),
                  host, str(port), server.host_field, path, str(count)]
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
                                         preexec_fn=die_with_parent)
