@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 64, EVENTS = 256, KINDS = 32, PER_ADDRESS = 20000, DIGITS = 1024, BUCKETS = 34 * DIGITS };
+enum { AT_ONCE = 64, EVENTS = 256, KINDS = 32, PER_ADDRESS = 5000, DIGITS = 1024, BUCKETS = 34 * DIGITS };
 static const uint64_t second = 1000000000;
 
 message current;
@@ -111,7 +111,7 @@ static void begin_next(void) {
     if (c->fd < 0) return end(c, strerror(errno));
     struct sockaddr_in *to = (struct sockaddr_in *)server->ai_addr;
     if (to->sin_family == AF_INET && ntohl(to->sin_addr.s_addr) >> 24 == 127) {
-        /* Loopback has many addresses, and each has ports of its own. */
+        /* Loopback has many addresses, each with ports of its own: the kernel looks long for one when few are left. */
         struct sockaddr_in from = { .sin_family = AF_INET };
         from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)((begun - 1) / PER_ADDRESS));
         setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
