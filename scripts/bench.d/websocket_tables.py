@@ -19,6 +19,8 @@ from tables import Table, judged
 
 APP = contestants.WEBSOCKET_APP
 BYTES = 125
+# So long that compression pays, for sockets that are idle then.
+IDLE_BYTES = 1000
 ECHOING = 100
 # Milliseconds of an echo whose instructions are counted.
 COUNTED = 500
@@ -163,7 +165,7 @@ def ratios(title, pairs, found):
 
 
 def idle_tables(chosen, options, count):
-    table = Table(f"PSS per WebSocket, {count} idle that have had a message", "bytes", "target", "with deflate",
+    table = Table(f"PSS per WebSocket, {count} idle that have echoed {IDLE_BYTES} bytes", "bytes", "target", "with deflate",
                   "target")
     for name, *limits in IDLE:
         if name in chosen:
@@ -180,11 +182,11 @@ def idle(name, count, deflate):
     server = contestants.started(name, APP)
     try:
         with opened(server, "/echo", count // 25, deflate) as few:
-            carried_out(server, few, "echo", 0, BYTES)
+            carried_out(server, few, "echo", 0, IDLE_BYTES)
         server.settle()
         before = server.tree.own_pss_bytes()
         with opened(server, "/echo", count, deflate) as client:
-            carried_out(server, client, "echo", 0, BYTES)
+            carried_out(server, client, "echo", 0, IDLE_BYTES)
             time.sleep(1)
             server.settle()
             return (server.tree.own_pss_bytes() - before) / count

@@ -11,7 +11,7 @@
  *
  * Pings are answered at all times. The end of the input ends all connections with a close frame.
  * "latency" is a list of [microseconds, how many], with three digits; "times" has the microseconds of each broadcast.
- * A message that comes compressed is not read. */
+ * Where compression is agreed, messages are sent in stored blocks, and those that come compressed are not read. */
 #include "websocket.h"
 
 #include <arpa/inet.h>

@@ -12,10 +12,12 @@
 
 /* The answer to the key of RFC 6455, section 1.2, which every connection sends: so nothing has to be hashed. */
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-#define MOST_OF_ANSWER 8192
+enum { MOST_OF_ANSWER = 8192, MOST_OF_BLOCK = 65535 };
 
 static const unsigned char mask[4] = { 0x37, 0xfa, 0x21, 0x3d };
 static unsigned char input[1 << 16];
+/* The server has agreed to it, for one connection as for all. */
+static bool has_deflate;
 
 static void flush(connection *c);
 
@@ -35,9 +37,9 @@ static const char *kind_of(int error) {
 
 /* Sending */
 
-static size_t frame_head(unsigned char *to, int opcode, size_t size) {
+static size_t frame_head(unsigned char *to, int first, size_t size) {
     size_t used = 2;
-    to[0] = (unsigned char)(0x80 | opcode);
+    to[0] = (unsigned char)first;
     if (size < 126) {
         to[1] = (unsigned char)(0x80 | size);
     } else {
@@ -53,22 +55,43 @@ static void put_masked(unsigned char *to, const unsigned char *from, size_t size
     for (size_t at = 0; at < size; at++) to[at] = from[at] ^ mask[at % 4];
 }
 
+/* Makes of a message what permessage-deflate calls compressed, of stored blocks (RFC 1951, section 3.2.4): so the server
+ * has to inflate, and the clients need no library for it. The last block is the empty one whose end is left out (RFC
+ * 7692, section 7.2.1). Returns the size. */
+static size_t put_stored(unsigned char *to, const unsigned char *from, size_t size) {
+    unsigned char *start = to;
+    for (size_t at = 0; at < size; at += MOST_OF_BLOCK) {
+        size_t piece = size - at < MOST_OF_BLOCK ? size - at : MOST_OF_BLOCK;
+        *to++ = 0;
+        *to++ = (unsigned char)piece, *to++ = (unsigned char)(piece >> 8);
+        *to++ = (unsigned char)~piece, *to++ = (unsigned char)(~piece >> 8);
+        memcpy(to, from + at, piece);
+        to += piece;
+    }
+    *to++ = 0;
+    return (size_t)(to - start);
+}
+
 void choose_message(size_t payload_size) {
+    size_t most = payload_size + 5 * (payload_size / MOST_OF_BLOCK + 1) + 1;
+    unsigned char *stored = malloc(most);
     current.payload = realloc(current.payload, payload_size + 1);
-    current.frame = realloc(current.frame, payload_size + MOST_OF_HEAD);
-    if (!current.payload || !current.frame) abort();
+    current.frame = realloc(current.frame, most + MOST_OF_HEAD);
+    if (!current.payload || !current.frame || !stored) abort();
     /* Letters, so that it is text in UTF-8. No two of the first eight bytes are alike, so that a shift is seen. */
     for (size_t at = 0; at < payload_size; at++) current.payload[at] = (unsigned char)('a' + at * 7 % 26);
-    size_t head = frame_head(current.frame, TEXT, payload_size);
-    put_masked(current.frame + head, current.payload, payload_size);
+    size_t size = has_deflate ? put_stored(stored, current.payload, payload_size) : payload_size;
+    size_t head = frame_head(current.frame, has_deflate ? 0xc0 | TEXT : 0x80 | TEXT, size);
+    put_masked(current.frame + head, has_deflate ? stored : current.payload, size);
     current.payload_size = payload_size;
-    current.frame_size = head + payload_size;
+    current.frame_size = head + size;
+    free(stored);
 }
 
 /* Returns false if the connection has ended. */
 static bool send_control(connection *c, int opcode, const unsigned char *payload, size_t size) {
     unsigned char frame[MOST_OF_HEAD + MOST_OF_CONTROL];
-    size_t head = frame_head(frame, opcode, size);
+    size_t head = frame_head(frame, 0x80 | opcode, size);
     put_masked(frame + head, payload, size);
     if (send(c->fd, frame, head + size, MSG_NOSIGNAL) == (ssize_t)(head + size)) return true;
     end(c, "control frame not taken");
@@ -120,7 +143,7 @@ static unsigned head_needs(const connection *c) {
 /* The frame's head is complete. Returns what is wrong with it, or NULL. */
 static const char *read_head(connection *c) {
     int opcode = opcode_of(c), length = c->head[1] & 127;
-    bool compressed = offers_deflate && c->head[0] & 0x40;
+    bool compressed = has_deflate && c->head[0] & 0x40;
     if (c->head[1] & 128) return "a masked frame";
     if (c->head[0] & 0x70 && !(compressed && (c->head[0] & 0x70) == 0x40)) return "a reserved bit";
     c->left = length < 126 ? (uint64_t)length : 0;
@@ -211,6 +234,7 @@ static void on_answer(connection *c, size_t count) {
     }
     *rest = 0;
     if (!strstr(c->answer, ACCEPT)) return end(c, "not accepted");
+    has_deflate = offers_deflate && strstr(c->answer, "permessage-deflate");
     char *answer = c->answer;
     size_t more = c->answer_size - (size_t)(rest + 4 - answer);
     c->answer = NULL;

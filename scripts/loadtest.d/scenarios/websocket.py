@@ -4,7 +4,8 @@ and all receive it.
 
 A request is a message that has come to a client; its latency counts from when the one that caused it was sent. For
 broadcast, `last_ms` is the median time until all have a message. With deflate=yes the clients offer
-permessage-deflate; what comes compressed is not compared with what was sent. The clients are one process.
+permessage-deflate: they send stored blocks, and do not compare what comes compressed with what they sent. The clients
+are one process.
 """
 
 import math
