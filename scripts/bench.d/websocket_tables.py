@@ -165,8 +165,8 @@ def ratios(title, pairs, found):
 
 
 def idle_tables(chosen, options, count):
-    table = Table(f"PSS per WebSocket, {count} idle that have echoed {IDLE_BYTES} bytes", "bytes", "target", "with deflate",
-                  "target")
+    table = Table(f"PSS per WebSocket, {count} idle that have echoed {IDLE_BYTES} bytes", "bytes", "target",
+                  "with deflate", "target")
     for name, *limits in IDLE:
         if name in chosen:
             cells = []

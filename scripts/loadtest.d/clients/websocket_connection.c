@@ -55,9 +55,9 @@ static void put_masked(unsigned char *to, const unsigned char *from, size_t size
     for (size_t at = 0; at < size; at++) to[at] = from[at] ^ mask[at % 4];
 }
 
-/* Makes of a message what permessage-deflate calls compressed, of stored blocks (RFC 1951, section 3.2.4): so the server
- * has to inflate, and the clients need no library for it. The last block is the empty one whose end is left out (RFC
- * 7692, section 7.2.1). Returns the size. */
+/* Makes of a message what permessage-deflate calls compressed, of stored blocks (RFC 1951, section 3.2.4): so the
+ * server has to inflate, and the clients need no library for it. The last block is the empty one whose end is left out
+ * (RFC 7692, section 7.2.1). Returns the size. */
 static size_t put_stored(unsigned char *to, const unsigned char *from, size_t size) {
     unsigned char *start = to;
     for (size_t at = 0; at < size; at += MOST_OF_BLOCK) {
