@@ -66,6 +66,13 @@ def test_a_workload_has_its_fields_on_every_request(tmp_path):
         assert "-c64" in line and "-H User-Agent: Mozilla/5.0" in line and "-H Cookie: session=" in line
 
 
+def test_websockets_have_tables_of_their_own(tmp_path):
+    done = run(tmp_path, {}, "--only", "websocket-echo,websocket-broadcast,bare-c-websocket", "--rounds", "1",
+               "--duration", "1", "--held", "50")
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^bare-c-websocket(?: +\d+(?:\.\d+)?){2,3}$", done.stdout, re.MULTILINE)) == 2, done.stdout
+
+
 def test_a_plot_has_a_bar_for_each_contestant(tmp_path):
     picture = tmp_path / "cpu.svg"
     done = run(tmp_path, {"wrk": WRK}, "--only", "speed,evgateway-swift", "--rounds", "1", "--duration", "1",

@@ -139,6 +139,45 @@ def test_slow_clients_are_not_errors(tmp_path):
     assert [found["extra"][f"{what}_open"] for what in ("heads", "bodies", "readers")] == [3, 3, 3]
 
 
+def test_websockets_echo_are_idle_and_hear_a_broadcast(tmp_path):
+    echo, idle, broadcast = measured(
+        tmp_path, "--server", "evgateway:class=asgi", "--count", 20, "--seconds", 0.2, "websocket:bytes=70000",
+        "websocket:do=idle,deflate=yes", "websocket:do=broadcast")["scenarios"]
+    assert echo["errors"] == idle["errors"] == broadcast["errors"] == {}
+    assert echo["latency"]["count"] == echo["requests"] >= 20 and echo["throughput"]
+    assert idle["requests"] == idle["memory"]["connections"] == 20
+    assert broadcast["requests"] == 20 * broadcast["extra"]["broadcasts"] > 0
+
+
+def test_what_is_wrong_with_a_websocket_is_an_error(tmp_path):
+    accepted = (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+    handshakes = [b"HTTP/1.1 403 Forbidden\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n"]
+    # The message is "ahovc": in two fragments and after a ping; another; masked; RSV1; a close frame; nothing.
+    frames = [b"\x01\x02ah\x89\x01p\x80\x03ovc", b"\x81\x05ahovx", b"\x81\x85\0\0\0\0ahovc", b"\xc1\x05ahovc",
+              b"\x88\x02\x03\xf3", b""]
+    places, answered = {}, set()
+
+    def answer(number, connection):
+        # All are open before the first message is sent.
+        place = places.setdefault(connection, number)
+        if number == place:
+            connection.sendall([*handshakes, *(len(frames) * [accepted])][place])
+            return place > 1
+        if place not in answered:
+            answered.add(place)
+            # The first is answered when no more is sent: what comes then is the pong.
+            time.sleep(0.2 if place == 2 else 0)
+            connection.sendall(frames[place - 2])
+        return place == 2
+
+    with Peer(answer) as peer:
+        [found] = measured(tmp_path, "--url", peer.url, "websocket:count=8,bytes=5,seconds=0.1")["scenarios"]
+    assert found["errors"] == {"status 403": 1, "not accepted": 1, "another message": 1, "a masked frame": 1,
+                               "a reserved bit": 1, "closed with 1011": 1, "closed": 1}
+    assert found["requests"] == found["extra"]["pings"] == 1
+
+
 def test_errors_are_counted_by_kind(tmp_path):
     def answer(number, connection):
         kind = number % 5
@@ -282,6 +321,7 @@ def test_two_servers_are_compared(tmp_path):
     (["--server", "bjoern", "--workers", "2", "hold"], "one process"),
     (["--server", "waitress", "reload"], "does not reload on HUP"),
     (["--server", "evgateway:class=swift", "--workers", "2", "fanout"], "one process only"),
+    (["--server", "evgateway", "websocket"], "nothing to echo"),
     (["--server", "evgateway", "--app", "no.such:app", "hold"], "did not start"),
     (["--url", "https://127.0.0.1/", "hold"], "https"),
     (["--url", "http://127.0.0.1:x/", "hold"], "http://127.0.0.1:x/"),

@@ -1,10 +1,11 @@
 """Compares evgateway with its peers side by side: interleaved rounds, the median of the ratios, CPU time first.
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
-of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, preload, sleepers, latency), separated
-by commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions`
-counts the instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request
-of the tables that it names (all but the last four).
+of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, preload, sleepers, latency;
+websocket-echo, websocket-idle, websocket-broadcast, which are `websocket` together), separated by commas: `--only
+evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions` counts the
+instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request of the
+tables that it names (the first seven, and of an echo by websocket-echo).
 """
 
 import argparse
@@ -23,6 +24,7 @@ import instructions  # noqa: E402
 import limits  # noqa: E402
 import plot  # noqa: E402
 import run  # noqa: E402
+import websocket_tables  # noqa: E402
 from clients.crew import Crew  # noqa: E402
 from progress import Progress  # noqa: E402
 from scenarios import Chosen  # noqa: E402
@@ -32,7 +34,7 @@ from side_by_side import SideBySide  # noqa: E402
 from tables import Table, judged  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency"]
+TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", *websocket_tables.TABLES]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -89,6 +91,11 @@ class Bench:
                 self.show(table)
         if self.options.plot and workload is WORKLOADS["speed"]:
             self.plot(figures)
+
+    def websocket(self, table, names):
+        for found in websocket_tables.TABLES[table].made(names, self.options, self.count):
+            if found.rows:
+                self.show(found)
 
     def plot(self, figures):
         rows = [(label(name), float(cpu), name.startswith("evgateway")) for name, cpu, *_ in figures.rows]
@@ -200,14 +207,15 @@ def main():
     parser.add_argument("--profiles", metavar="FOLDER",
                         help="with --instructions: keep there what callgrind_annotate reads")
     options = parser.parse_args()
-    only = list(filter(None, options.only.split(",")))
+    only = [name for word in filter(None, options.only.split(","))
+            for name in (websocket_tables.TABLES if word == "websocket" else [word])]
     named = [name for name in contestants.CONTESTANTS if name in only]
     if unknown := set(only) - set(named) - set(TABLES):
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are "
                      + ", ".join([*TABLES, *contestants.CONTESTANTS]))
     tables = [table for table in TABLES if table in only]
     if options.instructions:
-        if others := set(tables) - set(WORKLOADS):
+        if others := set(tables) - set(WORKLOADS) - {"websocket-echo"}:
             parser.error(f"--instructions counts no {', '.join(sorted(others))}")
         count_instructions(options, named, tables)
     else:
@@ -216,16 +224,24 @@ def main():
 
 def measure(options, named, tables):
     rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
-            "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY}
+            "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY,
+            **{name: [(one,) for one in table.names] for name, table in websocket_tables.TABLES.items()}}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}
     bench = Bench(options, min(options.held, limits.raise_descriptor_limit() - 400))
-    head(options, dict.fromkeys(row[0] for table in chosen.values() for row in table))
+    head(options, dict.fromkeys((row[0], app_of(table)) for table, found in chosen.items() for row in found))
     for table, found in chosen.items():
         if found and table in WORKLOADS:
             bench.side_by_side(WORKLOADS[table], [name for name, in found])
+        elif found and table in websocket_tables.TABLES:
+            bench.websocket(table, [name for name, in found])
         elif found:
             getattr(bench, table)(found)
+
+
+def app_of(table):
+    """The app that the head names. The tables of other apps name them."""
+    return websocket_tables.APP if table in websocket_tables.TABLES else "hello"
 
 
 def label(name):
@@ -241,10 +257,15 @@ def count_instructions(options, named, tables):
         rows = [(name, dict(rows).get(name, {})) for name in named]
     elif not options.peers:
         rows = instructions.ROWS
-    chosen = {table: [name for name in WORKLOADS[table].names if not named or name in named] for table in tables}
-    head(options, dict.fromkeys(name for names in chosen.values() for name in names) if tables
-         else [name for name, _ in rows], f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
+    tables_of = {**WORKLOADS, **websocket_tables.TABLES}
+    chosen = {table: [name for name in tables_of[table].names if not named or name in named] for table in tables}
+    head(options, dict.fromkeys((name, app_of(table)) for table, names in chosen.items() for name in names) if tables
+         else [(name, "hello") for name, _ in rows],
+         f"{instructions.CONNECTIONS} keep-alive connections under callgrind")
     for key, names in chosen.items():
+        if key in websocket_tables.TABLES:
+            show(websocket_tables.instructions_table(names, options.profiles), options)
+            continue
         show(instructions.workload_table(key, WORKLOADS[key], names, options.profiles), options)
     if not tables:
         show(instructions.table(rows, options.profiles), options)
@@ -255,14 +276,15 @@ def show(table, options):
 
 
 def head(options, names, how=None):
-    """The date, the machine, the command that does it again, and each contestant's version and command."""
+    """The date, the machine, the command that does it again, and each contestant's version and command.
+    `names`: with the app that the command names; other tables name theirs."""
     how = how or f"{options.rounds} interleaved rounds of {options.duration} s, wrk -t1; each table names its app"
     command = shlex.join(["scripts/bench", *(word for word in sys.argv[1:] if word != "--markdown")])
     quoted = f"`{command}`" if options.markdown else command
     print(f"{quoted} on {datetime.date.today()}: {limits.machine()['cpus']} processors, {platform.machine()}, "
           f"{platform.system()} {platform.release()}; {how}.\n")
-    for name in names:
-        name, version, words = contestants.described(name)
+    for name, app in names:
+        name, version, words = contestants.described(name, app)
         if options.markdown:
             print(f"- {name}, {version}: `{words}`", flush=True)
         else:

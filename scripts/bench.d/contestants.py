@@ -7,6 +7,8 @@ from servers import Server, Spec
 
 CONNECTIONS = 6000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
+WEBSOCKET_APP = "websocket_app"
+SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
 
 CONTESTANTS = {
     "evgateway-inline": ("evgateway:class=inline,app=hello:app", []),
@@ -23,6 +25,13 @@ CONTESTANTS = {
     "evgateway-swift": (f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-hello')}", []),
     "hummingbird": ("hummingbird", []),
     "bare-c": ("bare-c", []),
+    "evgateway-asyncio": ("evgateway:class=asgi,app=hello:asgi", []),
+    "gunicorn-asgi": ("gunicorn-asgi:app=hello:asgi", ASGI_LOOP),
+    "uvicorn-wsproto": ("uvicorn:app=hello:asgi", ["--ws", "wsproto"]),
+    "hypercorn": ("hypercorn:app=hello:asgi", []),
+    "evgateway-swift-websocket": (SWIFT_WEBSOCKET, []),
+    "evgateway-swift-websocket-task": (SWIFT_WEBSOCKET, []),
+    "bare-c-websocket": ("bare-c-websocket", []),
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),
     "evgateway-asgi-held": ("evgateway:class=asgi", ASGI_LOOP),
@@ -38,7 +47,9 @@ def spec(name, app="hello"):
     text, flags = CONTESTANTS[name]
     options = types.SimpleNamespace(worker_class=None, workers=None, threads=None, connections=CONNECTIONS, app=None,
                                     python=None, flags=flags)
-    return Spec(text.replace("app=hello:", f"app={app}:"), options)
+    made = Spec(text.replace("app=hello:", f"app={app}:"), options)
+    made.websocket = app == WEBSOCKET_APP
+    return made
 
 
 def started(name, app="hello", through=list, **paths):
@@ -46,8 +57,8 @@ def started(name, app="hello", through=list, **paths):
     return Server.started(spec(name, app), paths, through)
 
 
-def described(name):
+def described(name, app="hello"):
     """Returns (name, version, the command as one would type it in the root of the repository)."""
-    chosen = spec(name)
+    chosen = spec(name, app)
     chosen.kind.build()
     return name, kinds.version(chosen), kinds.typed(chosen.kind.words(chosen))

@@ -13,8 +13,8 @@ class Histogram:
         if encoded:
             self.merge(encoded)
 
-    def record(self, us):
-        self._record(_bounded(us))
+    def record(self, us, count=1):
+        self._record(_bounded(us), count)
 
     def encode(self):
         return self._values.encode()

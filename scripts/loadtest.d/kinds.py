@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,16 +18,24 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 APPS = ROOT / "scripts" / "loadtest.d" / "apps"
 RELEASE = pathlib.Path(os.environ.get("EVGATEWAY_BUILD", ROOT / ".build" / "release"))
 PYTHON = ROOT / ".venv-bench" / "bin" / "python3"
+# Swift brings a compiler of C along.
+CC = "cc" if shutil.which("cc") else "clang"
 BARE = ROOT / ".build" / "bench-bare"
+BARE_WEBSOCKET = ROOT / ".build" / "bench-bare-websocket"
 HUMMINGBIRD = APPS / "hummingbird-hello"
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
-         "upload": "/upload", "download": "/download?bytes={bytes}"}
+         "upload": "/upload", "download": "/download?bytes={bytes}", "echo": "/echo", "broadcast": "/broadcast"}
+NO_WEBSOCKET = {"echo": None, "broadcast": None}
+# Examples/websocket-echo
+SOCKET_PATHS = {**dict.fromkeys(PATHS), "fast": "/", "echo": "/echo", "broadcast": "/broadcast"}
 # Examples/longpoll-chat: there is no message after this id, so a client that asks for one waits.
 CHAT_PATHS = {"fast": "/waiting", "hold": "/messages?since=999999999&wait={seconds}",
               "wait": "/messages?since=999999999&wait=30", "publish": "/messages", "upload": "/messages",
-              "download": None}
+              "download": None, **NO_WEBSOCKET}
 THREADS = 64
+# Worker classes that serve ASGI apps.
+ASGI = ("asgi", "uvicorn")
 
 
 class Kind:
@@ -41,26 +50,32 @@ class Kind:
         self.workers, self.package, self.needs_port, self.leave, self.made = workers, package, needs_port, leave, made
 
     def paths(self, spec):
-        if self is KINDS["evgateway"] and spec.worker_class == "swift" and spec.app_or("chat").endswith("chat"):
-            return CHAT_PATHS
+        if self is KINDS["evgateway"] and spec.worker_class == "swift":
+            own = _swift_app(spec).name
+            return {"example-longpoll-chat": CHAT_PATHS, "example-websocket-echo": SOCKET_PATHS}.get(own, PATHS)
+        if self is KINDS["bare-c-websocket"]:
+            return SOCKET_PATHS
         if self is KINDS["bare-c"]:
             return {**dict.fromkeys(PATHS), "fast": "/"}
-        return PATHS
+        return PATHS if spec.worker_class in ASGI or spec.app else {**PATHS, **NO_WEBSOCKET}
 
     def build(self):
-        if self.made is None:
-            return
-        program, sources, command = self.made
-        newest = max((source.stat().st_mtime for source in sources), default=0.0)
-        if program.exists() and program.stat().st_mtime >= newest:
-            return
-        print(f"making {shown(program)}: {typed(command)}", file=sys.stderr, flush=True)
-        program.parent.mkdir(parents=True, exist_ok=True)
-        if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
-                          stdout=sys.stderr).returncode:
-            raise Refused(f"{shown(program)} could not be made")
-        # If nothing had to be compiled, the file still has its old time.
-        os.utime(program)
+        if self.made is not None:
+            make(*self.made)
+
+
+def make(program, sources, command):
+    """Runs the command if there is no program yet, or one that is older than its sources."""
+    newest = max((source.stat().st_mtime for source in sources), default=0.0)
+    if program.exists() and program.stat().st_mtime >= newest:
+        return
+    print(f"making {shown(program)}: {typed(command)}", file=sys.stderr, flush=True)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                      stdout=sys.stderr).returncode:
+        raise Refused(f"{shown(program)} could not be made")
+    # If nothing had to be compiled, the file still has its old time.
+    os.utime(program)
 
 
 def shown(path):
@@ -73,39 +88,47 @@ def typed(words):
     return shlex.join(shown(word) if isinstance(word, pathlib.Path) else str(word) for word in words)
 
 
-def _interface(worker_class):
-    return "asgi" if worker_class in ("asgi", "uvicorn") else "app"
+def _app(spec):
+    """The app that --app names, or the harness's own."""
+    module = "websocket_app" if spec.websocket else "waiting"
+    return spec.app_or(f"{module}:{'asgi' if spec.worker_class in ASGI else 'app'}")
+
+
+def _swift_app(spec):
+    return pathlib.Path(spec.app_or(RELEASE / f"example-{'websocket-echo' if spec.websocket else 'longpoll-chat'}"))
 
 
 def _evgateway(spec):
     words = [RELEASE / "evgateway", "--bind", spec.bind, "--workers", str(spec.workers), "--connections",
              str(spec.connections)]
     if spec.worker_class == "swift":
-        return [*words, *spec.flags, spec.app_or(RELEASE / "example-longpoll-chat")]
+        return [*words, *spec.flags, _swift_app(spec)]
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "threads" else []
     return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *threads,
-            *spec.flags, spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+            *spec.flags, _app(spec)]
 
 
 def _gunicorn(spec):
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "gthread" else []
     return [spec.python, "-m", "gunicorn", "--bind", spec.bind, "--workers", str(spec.workers),
             "--worker-connections", str(spec.connections), "--keep-alive", "75", "--worker-class", spec.worker_class,
-            *threads, *spec.flags, spec.app_or("waiting:app")]
+            *threads, *spec.flags, _app(spec)]
 
 
 def _uvicorn(spec):
     return [spec.python, "-m", "uvicorn", "--host", spec.host, "--port", str(spec.port), "--workers",
-            str(spec.workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log",
-            "--timeout-keep-alive", "75", *spec.flags, spec.app_or("waiting:asgi")]
+            str(spec.workers), "--loop", "uvloop", "--http", "httptools", "--ws",
+            "auto" if spec.websocket else "none", "--no-access-log", "--timeout-keep-alive", "75", *spec.flags,
+            _app(spec)]
 
 
 def _granian(spec):
-    interface = ["asgi", "--loop", "uvloop", "--no-ws"] if spec.worker_class == "asgi" else [
+    websocket = "--ws" if spec.websocket else "--no-ws"
+    interface = ["asgi", "--loop", "uvloop", websocket] if spec.worker_class == "asgi" else [
         "wsgi", "--blocking-threads", str(spec.threads)]
     return [spec.python, "-m", "granian", "--host", spec.host, "--port", str(spec.port), "--workers",
             str(spec.workers), "--interface", *interface, *spec.flags,
-            spec.app_or(f"waiting:{_interface(spec.worker_class)}")]
+            _app(spec)]
 
 
 def _bjoern(spec):
@@ -135,7 +158,7 @@ def _uwsgi(spec):
 
 def _hypercorn(spec):
     return [spec.python, "-m", "hypercorn", "--bind", spec.bind, "--workers", str(spec.workers), "--worker-class",
-            "uvloop", "--keep-alive", "75", "--backlog", "2048", *spec.flags, spec.app_or("waiting:asgi")]
+            "uvloop", "--keep-alive", "75", "--backlog", "2048", *spec.flags, _app(spec)]
 
 
 KINDS = {
@@ -143,6 +166,7 @@ KINDS = {
                       hup=True, leave=signal.SIGINT, made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
     "gunicorn-gevent": Kind(_gunicorn, ("gevent",), ("gevent",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "gunicorn-gthread": Kind(_gunicorn, ("gthread",), hup=True, package="gunicorn", leave=signal.SIGINT),
+    "gunicorn-asgi": Kind(_gunicorn, ("asgi",), ("asgi",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "uvicorn": Kind(_uvicorn, ("asgi",), ("asgi",), hup=True, package="uvicorn"),
     "granian": Kind(_granian, ("asgi", "wsgi"), ("asgi",), hup=True, package="granian", needs_port=True),
     "bjoern": Kind(_bjoern, ("inline",), workers=False, package="bjoern"),
@@ -156,7 +180,10 @@ KINDS = {
                             HUMMINGBIRD / "Package.swift", HUMMINGBIRD / "Sources" / "hello" / "main.swift"],
                             ["swift", "build", "-c", "release", "--package-path", HUMMINGBIRD, "--product", "hello"])),
     "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False, made=(
-        BARE, [APPS / "bare.c"], ["cc", "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
+        BARE, [APPS / "bare.c"], [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
+    "bare-c-websocket": Kind(lambda spec: [BARE_WEBSOCKET, *spec.flags], ("c",), workers=False, made=(
+        BARE_WEBSOCKET, [APPS / "bare_websocket.c"],
+        [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE_WEBSOCKET, APPS / "bare_websocket.c", "-lev"])),
 }
 
 
@@ -174,7 +201,7 @@ def version(spec):
     """Returns the version of the server, and of the library whose loop it uses; None if it is not known."""
     if spec.name == "hummingbird":
         return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
-    if spec.name == "bare-c":
+    if spec.name.startswith("bare-c"):
         return "libev " + _output("dpkg-query", "-W", "-f=${Version}", "libev-dev")
     if spec.name == "evgateway":
         found = _output(RELEASE / "evgateway", "--version").split()[-1]

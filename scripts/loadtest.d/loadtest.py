@@ -9,6 +9,7 @@ import time
 
 import compare
 import html_page
+import kinds
 import limits
 import options as command_line
 import plan
@@ -71,7 +72,7 @@ def main(arguments):
 
 
 def started(made, options):
-    paths = {name: value for name in ("fast", "hold", "wait", "publish", "upload", "download")
+    paths = {name: value for name in kinds.PATHS
              if (value := getattr(options, f"{name}_path"))}
     if made.spec.url:
         return Server.met(made.spec, paths, options.pid)

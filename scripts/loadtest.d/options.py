@@ -7,8 +7,9 @@ import kinds
 import scenarios
 
 DESCRIPTION = """\
-Loads an HTTP/1.1 server and reports throughput, latency percentiles, errors by kind, CPU time per request, memory per
-connection, context switches, and the balance between workers. It starts one of the servers below, or loads any URL.
+Loads a server of HTTP/1.1 and WebSocket and reports throughput, latency percentiles, errors by kind, CPU time per
+request, memory per connection, context switches, and the balance between workers. It starts one of the servers below,
+or loads any URL.
 
   scripts/loadtest --server evgateway hold:count=5000 throughput:seconds=5
   scripts/loadtest --server gunicorn-gevent --workers 2 throughput --rate 2000
@@ -18,15 +19,16 @@ connection, context switches, and the balance between workers. It starts one of 
 Scenarios run one after another on the same server. The parameters of each limit its count and time, and --max-seconds
 limits all of them together. Before anything starts, it prints which limits of the machine (descriptors, ports, memory)
 are too low. Memory per connection is the growth of the server's memory. It is reported only for the first scenario with
-many connections (hold, idle, fanout), because the next one uses memory again that the first has left.
+many connections (hold, idle, fanout, websocket), because the next one uses memory again that the first has left.
 """
 
 EPILOG = """\
 servers: {servers}
   NAME[:class=C,workers=N,threads=N,connections=N,app=A,python=P] sets options for one server of a comparison. Options
   after `--` go to the server's command, which is printed. evgateway's classes are gevent, inline, threads, asgi and
-  swift (Examples/longpoll-chat, or the program that --app names); granian's asgi and wsgi; uwsgi's threads and gevent.
-  evgateway, hummingbird and bare-c are built when they are first used.
+  swift (Examples/longpoll-chat and, for websocket, Examples/websocket-echo; or the program that --app names); granian's
+  asgi and wsgi; uwsgi's threads and gevent. evgateway, hummingbird and the servers in C are built when they are first
+  used.
 
 scenarios, NAME[:key=value,...] with the defaults in parentheses:
 {scenarios}
@@ -75,6 +77,9 @@ def parser():
     group.add_argument("--publish-body", metavar="TEXT", default="hello", help="the body of that POST (hello)")
     group.add_argument("--upload-path", metavar="PATH", help="takes a POST with a body (/upload)")
     group.add_argument("--download-path", metavar="PATH", help="answers {bytes} bytes (/download?bytes={bytes})")
+    group.add_argument("--echo-path", metavar="PATH", help="websocket: sends each message back (/echo)")
+    group.add_argument("--broadcast-path", metavar="PATH",
+                       help="websocket: sends each message to all that are connected there (/broadcast)")
     group.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="a field of each request")
 
     group = parser.add_argument_group("the clients")
@@ -126,7 +131,7 @@ def parsed(arguments):
     for field in options.header:
         if ":" not in field or any(ord(letter) < 32 or ord(letter) > 255 for letter in field):
             _refuse(f"--header is 'NAME: VALUE', not {field!r}")
-    for name in ("fast", "hold", "wait", "publish", "upload", "download"):
+    for name in kinds.PATHS:
         path = getattr(options, f"{name}_path")
         if path is not None and (not path.startswith("/") or any(not 32 < ord(letter) < 127 for letter in path)):
             _refuse(f"--{name}-path begins with '/' and has no spaces, not {path!r}")

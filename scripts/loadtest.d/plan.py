@@ -19,6 +19,7 @@ class Plan:
 
     def __init__(self, spec, chosen, options):
         self.spec, self.chosen, self.options = spec, chosen, options
+        spec.websocket = any(scenario.name == "websocket" for scenario in chosen)
         self.cannot = []
         self.limit = limits.machine()["descriptor_limit"]
         self.most = max(scenario.connections for scenario in chosen)
@@ -33,8 +34,9 @@ class Plan:
         if per_process < 1:
             raise Refused(f"the descriptor limit is {self.limit}; at least {limits.SPARE_DESCRIPTORS + 1} are needed")
         allowed = {"memory": int(limits.memory("MemAvailable") * 0.8 / BYTES_PER_CONNECTION)}
-        if self.options.processes:
-            allowed["descriptors"] = per_process * self.options.processes
+        processes = 1 if self.spec.websocket else self.options.processes
+        if processes:
+            allowed["descriptors"] = per_process * processes
         # Each client process has loopback addresses of its own, more than its descriptors need.
         if self.options.sources == 1 or self.spec.url and not self.spec.url.startswith(("http://127.", "unix:")):
             allowed["ports"] = limits.ports()
@@ -46,7 +48,7 @@ class Plan:
         if allowed[name] < self.most:
             more = {"memory": f"{limits.memory('MemAvailable') >> 20} MiB are free, a connection takes about "
                               f"{BYTES_PER_CONNECTION >> 10} KiB on both sides",
-                    "descriptors": f"the limit is {self.limit} per process, --processes {self.options.processes}",
+                    "descriptors": f"the limit is {self.limit} per process, {processes} of the clients",
                     "ports": f"{limits.ports()} per source address",
                     "descriptors of the server's workers": f"the limit is {self.limit} per process; "
                                                            f"--workers {self._workers_for(self.most)} would do"}[name]

@@ -42,6 +42,8 @@ class Spec:
         # The link is not resolved: Python finds its virtualenv by the path that it is started with.
         self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))
         self.flags, self.host, self.port = list(options.flags), "127.0.0.1", 0
+        # Whether it is to speak WebSocket, with the app for that.
+        self.websocket = False
         if settings:
             raise Refused(f"'{text}': there is no setting '{next(iter(settings))}'; "
                           "there are class, workers, threads, connections, app, python")
