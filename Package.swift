@@ -81,7 +81,7 @@ let package = Package(
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
-        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore"]),
+        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "EvTestSupport"]),
         tests(
             "EvServerTests",
             [
