@@ -82,7 +82,7 @@ let package = Package(
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
-        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "CZlib"]),
+        tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "CZlib", "EvTestSupport"]),
         tests(
             "EvServerTests",
             [

@@ -2,19 +2,22 @@
 import WebSocketCodec
 
 enum Client {
+    /// - Parameters:
+    ///   - announcing: the length that its head says, where it is not that of the payload.
+    ///   - lengthBytes: in which the length is said, where they are not the fewest.
     static func frame(
         _ opcode: UInt8, _ payload: [UInt8], isFinal: Bool = true, reserved: UInt8 = 0,
-        key: [UInt8] = [0x37, 0xfa, 0x21, 0x3d]
+        key: [UInt8] = [0x37, 0xfa, 0x21, 0x3d], isMasked: Bool = true, announcing: UInt64? = nil,
+        lengthBytes: Int? = nil
     ) -> [UInt8] {
+        let count = announcing ?? UInt64(payload.count)
+        let extended = lengthBytes ?? (count <= 125 ? 0 : count <= 0xffff ? 2 : 8)
         var bytes = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
-        switch payload.count {
-        case ...125: bytes.append(0x80 | UInt8(payload.count))
-        case ...0xffff: bytes += [0x80 | 126, UInt8(payload.count >> 8), UInt8(payload.count & 0xff)]
-        default:
-            bytes.append(0x80 | 127)
-            for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(payload.count >> shift & 0xff)) }
+        bytes.append((isMasked ? 0x80 : 0) | (extended == 0 ? UInt8(count) : extended == 2 ? 126 : 127))
+        for index in 0..<extended {
+            bytes.append(UInt8(truncatingIfNeeded: count >> UInt64(8 * (extended - 1 - index))))
         }
-        return bytes + key + payload.enumerated().map { $1 ^ key[$0 % 4] }
+        return bytes + (isMasked ? key + payload.enumerated().map { $1 ^ key[$0 % 4] } : payload)
     }
 
     static func text(_ text: String, isFinal: Bool = true) -> [UInt8] { frame(1, Array(text.utf8), isFinal: isFinal) }

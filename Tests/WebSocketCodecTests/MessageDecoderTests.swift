@@ -1,93 +1,37 @@
 import Testing
 import WebSocketCodec
 
-private struct Case: CustomTestStringConvertible, Sendable {
-    let name: String
-    let bytes: [UInt8]
-    let said: [Said]
-
-    init(_ name: String, _ bytes: [UInt8], _ said: [Said]) {
-        (self.name, self.bytes, self.said) = (name, bytes, said)
+@Suite struct MessageDecoderTests {
+    @Test func theCorpusIsLargeAndItsNamesDiffer() {
+        for name in FrameCase.classes {
+            let cases = FrameCase.all(name)
+            #expect(Set(cases.map(\.name)).count == cases.count)
+        }
+        #expect(FrameCase.classes.map { FrameCase.all($0).count }.reduce(0, +) > 600)
     }
 
-    var testDescription: String { name }
-}
-
-private let hello = Array("Hello".utf8)
-private let long = (0..<70_000).map { UInt8(truncatingIfNeeded: $0 * 7) }
-private let limit = 100_000
-
-private let cases = [
-    Case(
-        "a text of RFC 6455 section 5.7", [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58],
-        [.text(hello)]),
-    Case("two frames in one piece", Client.text("a") + Client.text("b"), [.text([97]), .text([98])]),
-    Case("an empty text", Client.text(""), [.text([])]),
-    Case("126 bytes", Client.frame(2, Array(long[..<126])), [.binary(Array(long[..<126]))]),
-    Case("65,535 bytes", Client.frame(2, Array(long[..<65_535])), [.binary(Array(long[..<65_535]))]),
-    Case("70,000 bytes", Client.frame(2, long), [.binary(long)]),
-    Case(
-        "fragments, a ping between them",
-        Client.text("Hel", isFinal: false) + Client.frame(9, [1, 2]) + Client.frame(0, Array("lo".utf8)),
-        [.ping([1, 2]), .text(hello)]),
-    Case(
-        "fragments that are empty",
-        Client.frame(2, [], isFinal: false) + Client.frame(0, [], isFinal: false) + Client.frame(0, []),
-        [.binary([])]),
-    Case(
-        "a character in two fragments",
-        Client.frame(1, [0xe2, 0x82], isFinal: false) + Client.frame(0, [0xac]), [.text(Array("€".utf8))]),
-    Case("a pong nobody asked for", Client.frame(10, [9]) + Client.text("a"), [.pong, .text([97])]),
-    Case("a close without a code", Client.frame(8, []), [.close(1005, "")]),
-    Case("a close with code and reason", Client.frame(8, [0x03, 0xe8] + Array("bye".utf8)), [.close(1000, "bye")]),
-    Case("nothing behind a close", Client.frame(8, [0x0b, 0xb8]) + Client.text("a"), [.close(3000, "")]),
-    Case("a close with half a code", Client.frame(8, [3]), [.violation(1002)]),
-    Case("a close with 1005", Client.frame(8, [0x03, 0xed]), [.violation(1002)]),
-    Case("a close with 1016", Client.frame(8, [0x03, 0xf8]), [.violation(1002)]),
-    Case("a close with 5000", Client.frame(8, [0x13, 0x88]), [.violation(1002)]),
-    Case("a close whose reason is not UTF-8", Client.frame(8, [0x03, 0xe8, 0xff]), [.violation(1007)]),
-    Case("a frame that is not masked", [0x81, 0x01, 97], [.violation(1002)]),
-    Case("RSV1 without an agreement", Client.frame(1, [97], reserved: 4), [.violation(1002)]),
-    Case("RSV2", Client.frame(1, [97], reserved: 2), [.violation(1002)]),
-    Case("RSV3", Client.frame(1, [97], reserved: 1), [.violation(1002)]),
-    Case("an unknown data opcode", Client.frame(3, []), [.violation(1002)]),
-    Case("an unknown control opcode", Client.frame(11, []), [.violation(1002)]),
-    Case("a fragmented ping", Client.frame(9, [], isFinal: false), [.violation(1002)]),
-    Case("a ping of 126 bytes", Client.frame(9, Array(long[..<126])), [.violation(1002)]),
-    Case("a continuation of nothing", Client.frame(0, [97]), [.violation(1002)]),
-    Case("a message within another", Client.text("a", isFinal: false) + Client.text("b"), [.violation(1002)]),
-    Case("125 bytes with a length of two bytes", [0x82, 0xfe, 0, 125, 0, 0, 0, 0], [.violation(1002)]),
-    Case(
-        "65,535 bytes with a length of eight", [0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0],
-        [.violation(1002)]),
-    Case("a length with its first bit set", [0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [.violation(1002)]),
-    Case(
-        "longer than the limit", [0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0],
-        [.violation(1009)]),
-    Case(
-        "fragments longer than the limit",
-        Client.frame(2, long, isFinal: false) + Client.frame(0, long), [.violation(1009)]),
-    Case("a text that is not UTF-8", Client.frame(1, [0x61, 0xff, 0x61]), [.violation(1007)]),
-    Case("a text that ends within a character", Client.frame(1, [0xe2, 0x82]), [.violation(1007)]),
-    Case("a fragment that no text can follow", Client.frame(1, [0xf4, 0x90], isFinal: false), [.violation(1007)]),
-]
-
-@Suite struct MessageDecoderTests {
-    @Test(arguments: cases)
-    private func aCaseIsReadTheSameWholeAndInPieces(_ test: Case) {
-        #expect(decode(test.bytes, limit: limit) == test.said)
-        if test.bytes.count < 500 {
-            #expect(decode(test.bytes.map { [$0] }, limit: limit) == test.said)
-            for split in 0...test.bytes.count {
-                #expect(
-                    decode([Array(test.bytes[..<split]), Array(test.bytes[split...])], limit: limit) == test.said)
+    @Test(arguments: FrameCase.classes)
+    func aCaseIsReadTheSameWholeAndInPieces(_ name: String) {
+        for test in FrameCase.all(name) {
+            let (bytes, expected) = (test.bytes, test.said)
+            func expect(_ pieces: [[UInt8]], _ how: String) {
+                let said = decode(pieces, limit: FrameCase.limit)
+                if said != expected { Issue.record("\(name): \(test.name), \(how): \(said)") }
             }
-        } else {
-            let step = 4099
-            let pieces = stride(from: 0, to: test.bytes.count, by: step).map {
-                Array(test.bytes[$0..<min($0 + step, test.bytes.count)])
-            }
-            #expect(decode(pieces, limit: limit) == test.said)
+            expect([bytes], "whole")
+            let isShort = bytes.count <= 2500
+            let step = isShort ? 1 : 4099
+            expect(
+                stride(from: 0, to: bytes.count, by: step).map { Array(bytes[$0..<min($0 + step, bytes.count)]) },
+                "in pieces of \(step)")
+            // Of long ones the places where heads are, and some between.
+            let near = 16
+            let cuts =
+                isShort
+                ? Array(0...bytes.count)
+                : Array(0..<near) + stride(from: near, to: bytes.count - near, by: bytes.count / 8)
+                    + Array((bytes.count - near)...bytes.count)
+            for cut in cuts { expect([Array(bytes[..<cut]), Array(bytes[cut...])], "cut at \(cut)") }
         }
     }
 

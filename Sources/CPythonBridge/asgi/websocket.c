@@ -2,6 +2,9 @@
  * and in order, those that had come before the end before it; a refusal is an ordinary response. */
 #include "asgi.h"
 
+#include <string.h>
+#include <strings.h>
+
 static struct {
     PyObject *type, *text, *bytes, *code, *reason, *subprotocol;
     PyObject *connect, *receive, *disconnect;
@@ -80,12 +83,28 @@ static int text_of(PyObject *event, PyObject *key, evg_py_text *text) {
     return text->base ? 0 : -1;
 }
 
+/* Whether one of the fields is for the server to say; the subprotocol has a key of its own. */
+static bool answers_handshake(const evg_response_head *head) {
+    static const char *const names[] = {"upgrade:", "sec-websocket-"};
+    const char *line = (const char *)head->bytes + head->reason_count, *end = (const char *)head->bytes + head->count;
+    while (line < end) {
+        for (int i = 0; i < 2; i++) {
+            size_t count = strlen(names[i]);
+            if ((size_t)(end - line) >= count && !strncasecmp(line, names[i], count)) return true;
+        }
+        line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1;
+    }
+    return false;
+}
+
 static PyObject *accept_socket(evg_asgi_request *self, PyObject *event) {
     evg_py_text subprotocol;
     if (text_of(event, name.subprotocol, &subprotocol)) return NULL;
     evg_response_head head = {0};
     PyObject *result = NULL;
-    if (!evg_asgi_build_head(&head, 101, event)) {
+    if (!evg_asgi_build_head(&head, 101, event) && answers_handshake(&head)) {
+        PyErr_SetString(PyExc_ValueError, "the headers of websocket.accept may not have fields of the handshake");
+    } else if (!PyErr_Occurred()) {
         switch (evg_swift_socket_accept(self->exchange, &head, subprotocol)) {
         case EVG_ACCEPT_UNKNOWN_SUBPROTOCOL:
             PyErr_SetString(PyExc_ValueError, "the client has not offered this subprotocol");
@@ -120,22 +139,25 @@ static PyObject *send_message(evg_asgi_request *self, PyObject *event) {
     return result;
 }
 
+/* Before the answer there is nobody to tell a code or a reason, and FastAPI gives a list of errors as one. */
+static PyObject *refuse_socket(evg_asgi_request *self) {
+    self->closed = true;
+    evg_swift_exchange_fail(self->exchange, 403);
+    evg_asgi_wake(self);    /* receive says websocket.disconnect from here on */
+    return done();
+}
+
 static PyObject *close_socket(evg_asgi_request *self, PyObject *event) {
     evg_py_text reason;
     long code = 1000;
     PyObject *value = PyDict_GetItemWithError(event, name.code);
     if (value && value != Py_None) code = PyLong_AsLong(value);
     if (PyErr_Occurred() || text_of(event, name.reason, &reason)) return NULL;
-    if (self->accepted) {
-        if (!evg_swift_socket_close(self->exchange, code < 0 || code > 65535 ? 0 : (uint16_t)code, reason)) {
-            PyErr_Format(PyExc_ValueError, "%ld may not be sent as a close code", code);
-            return NULL;
-        }
-        self->closed = true;
-        return done();
+    if (!evg_swift_socket_close(self->exchange, code < 0 || code > 65535 ? 0 : (uint16_t)code, reason)) {
+        PyErr_Format(PyExc_ValueError, "%ld may not be sent as a close code", code);
+        return NULL;
     }
     self->closed = true;
-    evg_swift_exchange_fail(self->exchange, 403);
     return done();
 }
 
@@ -149,6 +171,7 @@ PyObject *evg_asgi_socket_send(evg_asgi_request *self, PyObject *event, PyObject
         PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
         return NULL;
     }
+    if (self->closed && is_send) return evg_asgi_say_disconnected();
     if (self->closed || self->complete) {
         PyErr_Format(PyExc_RuntimeError, "%U after the WebSocket was closed", type);
         return NULL;
@@ -159,7 +182,8 @@ PyObject *evg_asgi_socket_send(evg_asgi_request *self, PyObject *event, PyObject
     }
     if (self->accepted ? is_send : is_accept && !self->started)
         return is_send ? send_message(self, event) : accept_socket(self, event);
-    if (is_close && !self->started) return close_socket(self, event);
+    if (is_close && self->accepted) return close_socket(self, event);
+    if (is_close && !self->started) return refuse_socket(self);
     if (!self->accepted && is_start) return evg_asgi_start(self, event);
     if (!self->accepted && is_body) return evg_asgi_send_body(self, event);
     PyErr_Format(PyExc_RuntimeError, self->accepted ? "%U after websocket.accept" : "%U before websocket.accept", type);

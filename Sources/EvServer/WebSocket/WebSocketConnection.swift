@@ -211,7 +211,8 @@ package final class WebSocketConnection: Connection {
         phase = .closing
         end = (code, reason)
         worker.deadlines.begin(.linger, self)
-        updateInterest()
+        // The client's close frame may stand behind messages that nobody takes.
+        goOn()
         request.socketHasNews()
     }
 

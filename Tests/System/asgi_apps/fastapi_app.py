@@ -108,7 +108,7 @@ async def chat(socket: fastapi.WebSocket, room: str, name: str):
     await socket.accept()
     message = await socket.receive()
     while message.get("text") is not None:
-        await socket.send_text(f"{room}: {name} says {message['text']}")
+        await socket.send_text(f"{room}, {socket.state.database}: {name} says {message['text']}")
         message = await socket.receive()
     if message["type"] == "websocket.receive":
         await socket.close(1003, "text only")

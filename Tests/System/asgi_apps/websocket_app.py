@@ -1,5 +1,6 @@
 """An ASGI app that speaks WebSocket: what it does is in the path. `GET /ends` tells how its sockets have ended."""
 
+import asyncio
 import json
 
 ends = []
@@ -11,7 +12,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": json.dumps(ends).encode()})
     elif scope["type"] == "websocket":
         assert await receive() == {"type": "websocket.connect"}
-        await CALLS.get(scope["path"].strip("/"), echo)(scope, receive, send)
+        await CALLS.get(scope["path"].rpartition("/")[2], echo)(scope, receive, send)
     else:
         raise ValueError(scope["type"])
 
@@ -34,19 +35,25 @@ async def echo(scope, receive, send):
 
 async def told(scope, receive, send):
     await accept(scope, send)
-    shown = {key: str(scope.get(key)) for key in ("type", "scheme", "path", "query_string", "http_version", "method")}
+    shown = {key: str(scope.get(key)) for key in (
+        "type", "scheme", "path", "root_path", "query_string", "http_version", "method")}
     await send({"type": "websocket.send", "text": json.dumps({**shown, "extensions": sorted(scope["extensions"])})})
     await receive()
 
 
 async def refuses(scope, receive, send):
+    """Refuses while another task receives."""
+    waiting = asyncio.ensure_future(receive())
+    await asyncio.sleep(0)
     await send({"type": "websocket.close", "code": 4000})
+    ends.append(await waiting)
 
 
 async def denies(scope, receive, send):
     await send({"type": "websocket.http.response.start", "status": 402, "headers": [(b"content-length", b"9")]})
     await send({"type": "websocket.http.response.body", "body": b"pay", "more_body": True})
     await send({"type": "websocket.http.response.body", "body": b" first"})
+    ends.append(await receive())
 
 
 async def raises(scope, receive, send):
@@ -66,8 +73,11 @@ async def closes(scope, receive, send):
     await accept(scope, send)
     await send({"type": "websocket.send", "text": "last"})
     await send({"type": "websocket.close", "code": 4001, "reason": "caf\u00e9"})
-    message = await receive()
-    ends.append(message)
+    ends.append(await receive())
+    try:
+        await send({"type": "websocket.send", "text": "late"})
+    except OSError:
+        ends.append("OSError")
 
 
 async def errors(scope, receive, send):
@@ -90,12 +100,17 @@ async def errors(scope, receive, send):
 
 
 async def unknown(scope, receive, send):
-    try:
-        await accept(scope, send, subprotocol="none")
-    except ValueError:
-        await accept(scope, send)
-        await send({"type": "websocket.send", "text": "ValueError"})
-        await receive()
+    """Accepts what its client has not offered, and with fields that are the server's."""
+    seen = []
+    for more in ({"subprotocol": "none"}, {"headers": [(b"sec-websocket-protocol", b"none")]},
+                 {"headers": [(b"Upgrade", b"h2c")]}):
+        try:
+            await accept(scope, send, **more)
+        except ValueError:
+            seen.append(more)
+    await accept(scope, send)
+    await send({"type": "websocket.send", "text": str(len(seen))})
+    await receive()
 
 
 async def sleeps(scope, receive, send):
@@ -110,6 +125,13 @@ async def sleeps(scope, receive, send):
             await send({"type": "websocket.send", "text": str(count)})
 
 
+async def ignores(scope, receive, send):
+    """Closes without having taken anything, when it is told to."""
+    await accept(scope, send)
+    await gate.wait()
+    await send({"type": "websocket.close", "code": 4002})
+
+
 async def wakes(scope, receive, send):
     await accept(scope, send)
     gate.set()
@@ -122,7 +144,6 @@ class Gate:
     event = None
 
     async def wait(self):
-        import asyncio
         self.event = self.event or asyncio.Event()
         await self.event.wait()
 
@@ -132,4 +153,4 @@ class Gate:
 
 gate, waiting = Gate(), []
 CALLS = {call.__name__: call for call in (
-    told, refuses, denies, raises, crashes, returns, closes, errors, unknown, sleeps, wakes)}
+    told, refuses, denies, raises, crashes, returns, closes, errors, unknown, sleeps, ignores, wakes)}

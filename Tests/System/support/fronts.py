@@ -36,12 +36,12 @@ def over_tcp(text):
 class Front(Foreground):
     """A proxy in the foreground at `address`; all its files are in `directory`.
 
-    `upstream` is (host, port) or the path of a socket. A subclass gives the file, what in it names port 80, and the
-    commands."""
+    `upstream` is (host, port) or the path of a socket; `changes` are further pairs of old and new text. A subclass
+    gives the file, what in it names port 80, and the commands."""
 
     file, port_80 = None, None
 
-    def __init__(self, directory, upstream):
+    def __init__(self, directory, upstream, changes=()):
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             self.address = probe.getsockname()
@@ -52,6 +52,8 @@ class Front(Foreground):
             text = replaced(over_tcp(text), TCP, f"{upstream[0]}:{upstream[1]}")
         else:
             text = replaced(text, SOCKET, str(upstream))
+        for old, new in changes:
+            text = replaced(text, old, new)
         self.prepare(replaced(text, self.port_80[0], self.port_80[1].format(HOST, self.address[1])))
         self.output = directory / "output"
         self.command = [binary(self.program), *self.start]
