@@ -161,12 +161,14 @@ static PyObject *close_socket(evg_asgi_request *self, PyObject *event) {
     return done();
 }
 
+static bool is(PyObject *type, const char *text) { return PyUnicode_CompareWithASCIIString(type, text) == 0; }
+
 PyObject *evg_asgi_socket_send(evg_asgi_request *self, PyObject *event, PyObject *type) {
-    bool is_accept = PyUnicode_CompareWithASCIIString(type, "websocket.accept") == 0;
-    bool is_send = PyUnicode_CompareWithASCIIString(type, "websocket.send") == 0;
-    bool is_close = PyUnicode_CompareWithASCIIString(type, "websocket.close") == 0;
-    bool is_start = PyUnicode_CompareWithASCIIString(type, "websocket.http.response.start") == 0;
-    bool is_body = PyUnicode_CompareWithASCIIString(type, "websocket.http.response.body") == 0;
+    bool is_send = is(type, "websocket.send");
+    bool is_accept = !is_send && is(type, "websocket.accept");
+    bool is_close = !is_send && is(type, "websocket.close");
+    bool is_start = !is_send && is(type, "websocket.http.response.start");
+    bool is_body = !is_send && is(type, "websocket.http.response.body");
     if (!is_accept && !is_send && !is_close && !is_start && !is_body) {
         PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
         return NULL;

@@ -23,7 +23,7 @@ func exchange(_ pointer: OpaquePointer) -> Exchange {
 /// Runs code in the loop's isolation for calls that every request makes. As `LoopActor.assumeIsolated`, but the closure
 /// captures nothing, so that no context is allocated for it: 450 instructions a call.
 @inline(__always)
-private func onLoop<Argument, Result>(
+func onLoop<Argument, Result>(
     _ pointer: OpaquePointer, _ argument: Argument, _ body: @escaping @LoopActor (Exchange, Argument) -> Result
 ) -> Result {
     precondition(LoopExecutor.shared.isOnLoopThread, "not on the event loop's thread")

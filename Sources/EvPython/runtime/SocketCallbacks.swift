@@ -7,8 +7,8 @@ import EvServer
 import HTTPCore
 import WebSocketCodec
 
-/// The message that was lent last; it stays until the next is taken.
-@LoopActor private var lent: [UInt8] = []
+/// The message that was lent last; it stays until the next is taken. Nothing calls back while it is replaced.
+@exclusivity(unchecked) @LoopActor private var lent: [UInt8] = []
 
 @LoopActor private func lend(_ bytes: [UInt8], _ place: UnsafeMutablePointer<evg_py_text>) {
     lent = bytes
@@ -45,15 +45,14 @@ public func socketAccept(
 public func socketNext(
     _ pointer: OpaquePointer, _ bytes: UnsafeMutablePointer<evg_py_text>, _ code: UnsafeMutablePointer<Int32>
 ) -> evg_socket_event {
-    nonisolated(unsafe) let (pointer, bytes, code) = (pointer, bytes, code)
-    return LoopActor.assumeIsolated {
-        switch exchange(pointer).webSocket?.next() {
+    onLoop(pointer, (bytes, code)) { exchange, place in
+        switch exchange.webSocket?.next() {
         case .message(let message):
-            lend(message.bytes, bytes)
+            lend(message.bytes, place.0)
             return message.isText ? EVG_SOCKET_TEXT : EVG_SOCKET_BYTES
-        case .closed(let closeCode, let reason):
-            lend(Array(reason.utf8), bytes)
-            code.pointee = Int32(closeCode.rawValue)
+        case .closed(let code, let reason):
+            lend(Array(reason.utf8), place.0)
+            place.1.pointee = Int32(code.rawValue)
             return EVG_SOCKET_CLOSED
         case .wait, nil:
             return EVG_SOCKET_WAIT
@@ -63,9 +62,8 @@ public func socketNext(
 
 @_cdecl("evg_swift_socket_send")
 public func socketSend(_ pointer: OpaquePointer, _ isText: Bool, _ bytes: evg_py_text) -> evg_sent {
-    nonisolated(unsafe) let (pointer, bytes) = (pointer, bytes)
-    return LoopActor.assumeIsolated {
-        exchange(pointer).webSocket?.send(isText: isText, UnsafeRawBufferPointer(bytes)).sent ?? EVG_SENT_GONE
+    onLoop(pointer, (isText, bytes)) { exchange, message in
+        exchange.webSocket?.send(isText: message.0, UnsafeRawBufferPointer(message.1)).sent ?? EVG_SENT_GONE
     }
 }
 
@@ -96,7 +94,7 @@ extension Exchange {
     /// - Returns: false for a request that has been answered, because it asks in a way that cannot be.
     func admitsWebSocket() -> Bool {
         guard head.upgrade else { return true }
-        switch Handshake.read(head) {
+        switch handshake {
         case .none:
             return true
         case .asked(let accept, let subprotocols):
