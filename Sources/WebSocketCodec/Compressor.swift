@@ -1,6 +1,7 @@
 // A message to its compressed payload (RFC 7692 section 7.2.1).
 
 import CZlib
+import Glibc
 
 package final class Compressor {
     private let stream: UnsafeMutablePointer<z_stream>
@@ -72,6 +73,9 @@ package final class Compressor {
 package final class Compressors {
     /// By the bits of their windows, made when first used.
     private var compressors = [Compressor?](repeating: nil, count: 16)
+    /// An app that has one message for many clients sends it to one after the other.
+    private var last = (bits: 0, message: [UInt8](), payload: [UInt8]?.none)
+    private static let mostRemembered = 65_536
 
     package init() {}
 
@@ -88,7 +92,24 @@ package final class Compressors {
             return body(nil)
         }
         compressors[bits] = compressor
-        return compressor.withCompressed(bytes, body)
+        guard bytes.count <= Self.mostRemembered else { return compressor.withCompressed(bytes, body) }
+        if last.bits != bits || !isLast(bytes) {
+            last.payload = compressor.withCompressed(bytes) { $0.map { [UInt8]($0) } }
+            last.bits = bits
+            last.message.removeAll(keepingCapacity: true)
+            last.message.append(contentsOf: bytes)
+        }
+        guard let payload = last.payload else { return body(nil) }
+        return payload.withUnsafeBytes(body)
+    }
+
+    private func isLast(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        last.message.withUnsafeBytes { message in
+            guard message.count == bytes.count, let one = message.baseAddress, let other = bytes.baseAddress else {
+                return false
+            }
+            return memcmp(one, other, bytes.count) == 0
+        }
     }
 
     /// As `withCompressed`, for a payload that is kept.

@@ -43,6 +43,13 @@ private let cases = [
     Case(
         "a final block, and more behind it", compressed([0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00] + helloDeflated),
         [.text(hello + hello)]),
+    Case(
+        "a final block, and a reference to what it has said",
+        compressed([0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf2, 0x00, 0x11, 0x00, 0x00]), [.text(hello + hello)]),
+    Case(
+        "more than is inflated in one step, in its last byte",
+        compressed(Zlib.deflate([UInt8](repeating: 0, count: 33_000)), opcode: 2),
+        [.binary([UInt8](repeating: 0, count: 33_000))]),
     Case("a final block and nothing", compressed([0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]), [.text(hello)]),
     Case(
         "two blocks (7.2.3.5)",
@@ -153,15 +160,22 @@ private let cases = [
         }
     }
 
-    @Test(arguments: 8...15)
-    func whatIsCompressedFitsIntoTheWindow(_ bits: Int) {
+    /// Also where the same message, or another of the same length, was the last.
+    @Test func whatIsCompressedFitsIntoTheWindow() {
         let (compressors, words) = (Compressors(), Array(String(repeating: "words that come back, ", count: 900).utf8))
-        for message in [words, Array(words[..<400])] + (0..<20).map({ _ in Sample.message() }) {
-            let payload = message.withUnsafeBytes { compressors.compress($0, windowBits: bits) }
-            #expect(payload != nil || message.count < 400)
-            guard let payload else { continue }
-            #expect(payload.count < message.count)
-            #expect(Zlib.inflate([payload], windowBits: bits) == message)
+        let noise = (0..<10_000).map { _ in UInt8.random(in: 0...255) }
+        let same = [
+            noise + words[..<7000] + noise + words[..<7000], words, words.reversed(), Array(words[..<400]),
+            Array(words[..<400]),
+        ]
+        for message in same + (0..<10).map({ _ in Sample.message() }) {
+            for bits in Array((8...15).reversed()) + [8, 15] {
+                let payload = message.withUnsafeBytes { compressors.compress($0, windowBits: bits) }
+                #expect(payload != nil || message.count < 400)
+                guard let payload else { continue }
+                #expect(payload.count < message.count)
+                #expect(Zlib.inflate([payload], windowBits: bits) == message)
+            }
         }
     }
 
