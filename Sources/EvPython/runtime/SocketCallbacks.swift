@@ -96,7 +96,7 @@ extension Exchange {
     /// - Returns: false for a request that has been answered, because it asks in a way that cannot be.
     func admitsWebSocket() -> Bool {
         guard head.upgrade else { return true }
-        switch Handshake.read(head) {
+        switch handshake {
         case .none:
             return true
         case .asked(let accept, let subprotocols):
