@@ -147,7 +147,7 @@ uint32_t evg_py_job_call(evg_py_job *job) {
         /* The loop closes it, when nobody of the app's sends any more. */
         evg_py_call_close(result.call);
         evg_py_watch_end(job);
-        return outcome == EVG_PY_FAILED ? EVG_PY_BROKE : 0;
+        return EVG_PY_ENDED | (outcome == EVG_PY_FAILED ? EVG_PY_BROKE : 0);
     }
     switch (outcome) {
     case EVG_PY_WHOLE: news = whole(job, result.block); break;

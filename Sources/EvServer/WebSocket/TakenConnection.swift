@@ -81,6 +81,7 @@ extension Exchange {
         // Whether it still goes on is for the app to find out.
         deadline = .infinity
         taken = next
+        offer = nil
         return (descriptor, next.takeLeftOver())
     }
 }
