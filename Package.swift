@@ -60,7 +60,10 @@ let package = Package(
         library("EvHost", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", logging]),
         // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
         library(
-            "EvGateway", ["EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "HTTP1", httpTypes, logging]),
+            "EvGateway",
+            [
+                "EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes, logging,
+            ]),
         .target(
             name: "EvPython",
             dependencies: [
@@ -75,6 +78,8 @@ let package = Package(
         example("example-longpoll", "longpoll/swift"),
         example("example-longpoll-chat", "longpoll-chat"),
         example("example-server-sent-events", "server-sent-events"),
+        example("example-websocket-echo", "websocket-echo"),
+        example("example-websocket-chat", "websocket-chat"),
 
         .target(name: "EvTestSupport", dependencies: ["EvLoop"], path: "Tests/Support", swiftSettings: strict),
         tests("CThreadPoolTests", ["CThreadPool", "EvTestSupport"]),

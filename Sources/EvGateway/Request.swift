@@ -12,10 +12,12 @@ public import HTTPTypes
 public struct Request: Sendable {
     let head: RequestHead
     let exchange: Exchange
+    let offer: WebSocketOffer?
 
-    init(_ exchange: Exchange, head: RequestHead) {
+    init(_ exchange: Exchange, head: RequestHead, offer: WebSocketOffer?) {
         self.exchange = exchange
         self.head = head
+        self.offer = offer
     }
 
     /// The request method. One that is not registered, e.g. `PURGE`, comes as it was received.
@@ -72,15 +74,17 @@ public struct Request: Sendable {
     /// It is what `X-Forwarded-For` says of the hop on the right that is no trusted proxy; what a client itself writes
     /// on the left of that is not looked at. `--trusted-proxy-headers forwarded` takes it from `Forwarded` (RFC 7239)
     /// instead, and `--no-proxy-headers` always gives ``remoteAddress``.
-    public var clientAddress: String { exchange.client.address }
+    public var clientAddress: String { client.address }
 
     /// The scheme with which the client has asked, `http` or `https`: that of the connection, unless a trusted proxy
     /// has sent `X-Forwarded-Proto` or another field of `secure_scheme_headers`.
-    public var scheme: String { exchange.client.scheme.description }
+    public var scheme: String { client.scheme.description }
 
     /// The path that a trusted proxy has cut off (`X-Forwarded-Prefix`, with `--trusted-proxy-headers`) and that links
     /// need before their own; empty for none. It begins with a slash and does not end with one.
-    public var pathPrefix: String { exchange.client.prefix }
+    public var pathPrefix: String { client.prefix }
+
+    private var client: Client { Client(exchange, head) }
 
     private func matches(_ field: FieldSlice, _ name: HTTPField.Name) -> Bool {
         let canonical = name.canonicalName.utf8

@@ -83,6 +83,7 @@ public struct ResponseBody: Sendable {
         case staticString(StaticString)
         case stream(contentLength: Int?, ResponseStream)
         case parked(LoopCondition, Duration?, Wakened)
+        case webSocket(WebSocketUpgrade)
     }
     /// What makes the response of a parked request: a task, or a call on the loop.
     enum Wakened: Sendable {

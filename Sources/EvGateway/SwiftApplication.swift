@@ -31,8 +31,9 @@ package final class SwiftApplication: Application {
     package init(immediate handler: @escaping ImmediateHandler) { self.handler = .immediate(handler) }
 
     @LoopActor package func begin(_ exchange: Exchange) {
+        guard exchange.readHandshake() else { return }
         exchange.appWasCalled()
-        let request = Request(exchange, head: exchange.head)
+        let request = Request(exchange, head: exchange.head, offer: exchange.offer)
         switch handler {
         case .task(let handler): exchange.start { try await handler(request) }
         case .immediate(let handler): exchange.answer { try handler(request) }
@@ -94,6 +95,8 @@ extension Exchange {
                 return write
             case .parked(let condition, let limit, let respond):
                 park(condition, limit, respond)
+            case .webSocket(let upgrade):
+                return try accept(upgrade, response)
             default:
                 try sendWhole(response)
                 taskEnded()
@@ -141,7 +144,8 @@ extension Exchange {
     fileprivate func run(_ stream: ResponseStream) async {
         do {
             try await stream(ResponseWriter(exchange: self))
-            finish()
+            // A socket is closed by the end of its task.
+            if webSocket == nil { finish() }
         } catch {
             failed(error)
         }
@@ -161,13 +165,13 @@ extension Exchange {
             let text = responseText
             text.replace(with: &string)
             respond(responseHead.pointee, body: text.bytes)
-        case .stream, .parked:
+        case .stream, .parked, .webSocket:
             break
         }
     }
 
     /// Builds the head in the worker's place for it, where it stays until it is sent: the next line.
-    private func build(_ response: Response) throws(ResponseHeadError) {
+    func build(_ response: Response) throws(ResponseHeadError) {
         let head = responseHead
         let code = response.status.code
         var reason = response.status.reasonPhrase
@@ -186,13 +190,13 @@ extension Exchange {
         }
     }
 
-    private func refuse(_ error: ResponseHeadError) {
+    func refuse(_ error: some CustomStringConvertible) {
         logger.error("The app's response is not valid", metadata: requestMetadata.merging(["error": "\(error)"]) { $1 })
         fail()
     }
 
-    private func failed(_ error: any Error) {
-        if isGone { return }
+    func failed(_ error: any Error) {
+        if isGone || error is WebSocketClosed { return }
         if error is CancellationError, !headWasSent { return fail(status: 503) }
         if let failure = error as? RequestBodyFailure { return fail(status: failure.reason.statusHint) }
         logger.error("The app threw an error", metadata: requestMetadata.merging(["error": "\(error)"]) { $1 })

@@ -61,6 +61,24 @@ extension RequestHead {
     }
 }
 
+extension RequestHead {
+    /// The request line alone, in a small block of memory; nil where parts of the head stand elsewhere.
+    package func withoutFields() -> RequestHead? {
+        var line = record.pointee
+        let parts = [line.method, line.target, line.path, line.query, line.scheme]
+        guard parts.allSatisfy({ $0.start + $0.count <= line.request_line_count }) else { return nil }
+        let (size, count) = (MemoryLayout<evg_request_head>.size, Int(line.request_line_count))
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: size + count, alignment: MemoryLayout<evg_request_head>.alignment)
+        (memory + size).copyMemory(from: line.bytes, byteCount: count)
+        line.bytes = UnsafePointer((memory + size).assumingMemoryBound(to: UInt8.self))
+        line.byte_count = line.request_line_count
+        (line.fields, line.field_count, line.has_underscore) = (nil, 0, false)
+        line.authority = evg_slice()
+        return RequestHead(owning: UnsafePointer(memory.initializeMemory(as: evg_request_head.self, to: line)))
+    }
+}
+
 /// Grammars that fields of several kinds have in common.
 package enum FieldSyntax {
     /// RFC 9110 section 5.6.2.

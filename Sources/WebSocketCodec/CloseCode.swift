@@ -18,6 +18,7 @@ package struct CloseCode: RawRepresentable, Equatable, Hashable, Sendable {
     package static let messageTooBig = CloseCode(rawValue: 1009)
     package static let internalError = CloseCode(rawValue: 1011)
     package static let serviceRestart = CloseCode(rawValue: 1012)
+    package static let tryAgainLater = CloseCode(rawValue: 1013)
 
     /// It may stand in a close frame.
     package var isSendable: Bool {

@@ -126,7 +126,9 @@ final class TestServer: Sendable {
         await connect(sending: Array(text.utf8), stage)
     }
 
-    func connect(sending bytes: [UInt8], _ stage: @escaping Worker.Stage) async -> Client {
+    func connect(
+        sending bytes: [UInt8], _ stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) }
+    ) async -> Client {
         var ends: [Int32] = [0, 0]
         socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends)
         let server = ends[1]

@@ -168,6 +168,14 @@ package class Connection: Waiter {
         }
     }
 
+    /// Sends bytes that others send too: what the transport does not take is kept without a copy.
+    final func transmit(shared bytes: [UInt8]) {
+        guard !isClosed, !bytes.isEmpty else { return }
+        guard output.isEmpty else { return bytes.withUnsafeBytes { transmit($0) } }
+        let sent = bytes.withUnsafeBytes { transport.send($0) }
+        if sent != bytes.count { settle(output.keep(shared: bytes, after: sent)) }
+    }
+
     /// Keeps bytes for those that follow, or for the end of this turn.
     final func deferBytes(_ bytes: UnsafeRawBufferPointer) {
         guard !isClosed else { return }

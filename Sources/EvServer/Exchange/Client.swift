@@ -1,18 +1,23 @@
 package import EvLoop
-import HTTPCore
+package import HTTPCore
 
 /// Who made a request: as trusted proxies say in the fields that the settings name, else as the connection says.
 package struct Client: Sendable {
     private let exchange: Exchange
+    private let head: RequestHead
 
-    init(_ exchange: Exchange) { self.exchange = exchange }
+    /// - Parameter head: the exchange's, which may be asked on every thread.
+    package init(_ exchange: Exchange, _ head: RequestHead) {
+        self.exchange = exchange
+        self.head = head
+    }
 
     /// Its address and port. A proxy may tell an address without a port (0), and may hide who it was: then there is no
     /// address, as with the peer of a unix socket.
     package var endpoint: PeerAddress {
-        guard exchange.connection.trustsPeer else { return exchange.connection.peer }
-        switch exchange.told {
-        case nil: return exchange.connection.peer
+        guard exchange.trustsPeer else { return exchange.peer }
+        switch told {
+        case nil: return exchange.peer
         case .hidden: return PeerAddress()
         case .address(let address): return address
         }
@@ -24,22 +29,22 @@ package struct Client: Sendable {
     /// `http` or `https`.
     package var scheme: StaticString { exchange.isSecure ? "https" : "http" }
     /// A path prefix that the app is to put before its own paths, as a proxy says; empty for none.
-    package var prefix: String { exchange.forwarded.facts?.prefix.map { exchange.head.string($0) } ?? "" }
+    package var prefix: String { exchange.forwarded.facts?.prefix.map { head.string($0) } ?? "" }
+
+    /// What the fields say of the client; nil for nothing.
+    private var told: ForwardedNode? {
+        let rules = exchange.worker.forwarding
+        let fields = rules.configuration.fields
+        if fields.contains(.forwarded) { return exchange.forwarded.facts?.node }
+        return fields.contains(.client) ? rules.client(of: head) : nil
+    }
 }
 
 extension Exchange {
-    /// What the fields say of the client; nil for nothing.
-    fileprivate nonisolated var told: ForwardedNode? {
-        let rules = connection.worker.forwarding
-        let fields = rules.configuration.fields
-        if fields.contains(.forwarded) { return forwarded.facts?.node }
-        return fields.contains(.client) ? rules.client(of: head) : nil
-    }
-
     /// Whom an app sees as the other end of the connection (`REMOTE_ADDR`): the client where the settings say so, else
     /// the peer, as under gunicorn.
-    package nonisolated var remote: PeerAddress {
-        connection.worker.forwarding.configuration.namesClient ? client.endpoint : connection.peer
+    package var remote: PeerAddress {
+        worker.forwarding.configuration.namesClient ? client.endpoint : peer
     }
 
     /// What trusted proxies have said that differs from what the connection says.

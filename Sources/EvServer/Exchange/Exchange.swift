@@ -12,13 +12,16 @@ import WebSocketCodec
 package final class Exchange {
     // MARK: the request
     /// As the app is to see it: without the fields that the settings drop.
-    package let head: RequestHead
-    let forwarded: Forwarded
+    package private(set) var head: RequestHead
+    nonisolated let forwarded: Forwarded
     /// The client has spoken over TLS, as far as is known.
     package let isSecure: Bool
-    let carrier: Carrier
-    /// That of the carrier, known beyond the response.
-    package nonisolated let connection: Connection
+    private(set) var carrier: Carrier
+    /// The worker outlives its exchanges.
+    nonisolated unowned(unsafe) let worker: Worker
+    package nonisolated let peer: PeerAddress
+    /// What the peer's fields say of its clients is believed.
+    nonisolated let trustsPeer: Bool
     /// Monotonic seconds at which the head was complete.
     package let startedAt: Double
     /// Nil for a request without a body.
@@ -28,7 +31,7 @@ package final class Exchange {
     /// What the app's side of the exchange does.
     private enum App { case waiting, called, parked, ended }
     private var app = App.waiting
-    private var task: Task<Void, Never>?
+    private(set) var task: Task<Void, Never>?
     var observers: Observers?
     /// The place among the requests with a deadline; -1 for none.
     var deadlineIndex: Int32 = -1
@@ -71,7 +74,10 @@ package final class Exchange {
 
     package init(_ head: RequestHead, _ carrier: Carrier) {
         self.carrier = carrier
-        connection = carrier.connection
+        let connection = carrier.connection
+        worker = connection.worker
+        peer = connection.peer
+        trustsPeer = connection.trustsPeer
         let isSecure = connection.isSecure
         let reading = connection.worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
         self.head = reading.head
@@ -81,14 +87,14 @@ package final class Exchange {
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
-    var worker: Worker { connection.worker }
+    /// That of the carrier, known beyond the response.
+    package var connection: Connection { carrier.connection }
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
     package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
     /// Where the text of the response stands while it is sent.
     package var responseText: ByteWriter { worker.text }
     /// Who asked, as trusted proxies say, else the connection.
-    package nonisolated var client: Client { Client(self) }
-    package nonisolated var peer: PeerAddress { connection.peer }
+    package var client: Client { Client(self, head) }
     /// The scheme of the connection, whatever proxies say.
     package var connectionScheme: StaticString { connection.isSecure ? "https" : "http" }
     package var local: ListeningSocket { connection.listener.socket }
@@ -207,6 +213,23 @@ package final class Exchange {
         tell(observers)
         wakeBodyReader()
         wakeWriter()
+    }
+
+    // MARK: another protocol
+
+    /// The connection has become a socket, for as long as which the exchange lasts.
+    func becomes(_ socket: WebSocketConnection) {
+        webSocket = socket
+        // Nobody needs these any more, and thousands may be kept.
+        offer = nil
+        carrier = .other(socket)
+    }
+
+    /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
+    func forgetFields() {
+        guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
+        if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
+        head = line
     }
 
     // MARK: the response

@@ -7,6 +7,8 @@ struct OutputQueue {
 
     private var bytes: [UInt8] = []
     private var start = 0
+    /// Others hold the same array.
+    private var isShared = false
     private(set) var spool: OutputSpool?
     /// The socket took no more; its readiness is waited for.
     private(set) var isWaiting = false
@@ -29,7 +31,12 @@ struct OutputQueue {
 
     mutating func append(_ more: UnsafeRawBufferPointer) {
         guard !more.isEmpty else { return }
-        if let spool { spool.append(more) } else { bytes.append(contentsOf: more) }
+        if let spool { return spool.append(more) }
+        if isShared {
+            bytes = Array(bytes[start...])
+            (start, isShared) = (0, false)
+        }
+        bytes.append(contentsOf: more)
     }
 
     /// Sends two pieces, after what waits already.
@@ -66,6 +73,14 @@ struct OutputQueue {
         return .waiting
     }
 
+    /// The same for an array that many queues hold: it is not copied before something follows it.
+    mutating func keep(shared whole: [UInt8], after sent: Int) -> Result {
+        guard sent >= 0 || sent == SocketError.wouldBlock else { return .failed }
+        (bytes, start, isShared) = (whole, max(sent, 0), true)
+        isWaiting = true
+        return .waiting
+    }
+
     mutating func flush(to transport: Transport) -> Result {
         guard !isEmpty else {
             isWaiting = false
@@ -81,10 +96,10 @@ struct OutputQueue {
                 return .sent
             }
             bytes = []
-            start = 0
+            (start, isShared) = (0, false)
         }
         // What has been sent is given back before it outgrows what is left.
-        if start > 65_536, start > bytes.count / 2 {
+        if !isShared, start > 65_536, start > bytes.count / 2 {
             bytes.removeFirst(start)
             start = 0
         }

@@ -64,9 +64,9 @@ extension Exchange {
         let socket = connection.upgrade(self, with: writer.bytes) { transport, peer, listener, worker in
             WebSocketConnection(transport, peer, listener, worker, request: self, deflate: deflate?.agreement)
         }
-        webSocket = socket as? WebSocketConnection
-        self.offer = nil
-        return webSocket
+        guard let socket = socket as? WebSocketConnection else { return nil }
+        becomes(socket)
+        return socket
     }
 
     private func negotiateDeflate() -> (agreement: DeflateAgreement, answer: String)? {
@@ -119,7 +119,13 @@ extension Exchange {
     func socketSends(_ count: Int) { bodySent += UInt64(count) }
 
     /// There is a message, or the socket closes.
-    func socketHasNews() { observers?.body() }
+    func socketHasNews() {
+        observers?.body()
+        webSocket?.tellReaders()
+    }
+
+    /// Ends a task that does not learn otherwise that its socket has ended.
+    func cancelTask() { task?.cancel() }
 
     /// Nothing reaches the client any more, and nothing comes from it.
     func socketEnded() {

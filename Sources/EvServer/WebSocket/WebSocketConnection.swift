@@ -23,14 +23,15 @@ package final class WebSocketConnection: Connection {
     }
 
     /// How far the close handshake is. Nothing leads back.
-    private enum Phase {
+    enum Phase {
         case open
         /// The close frame is on its way, and the client's is waited for.
         case closing
         case over
     }
 
-    private let request: Exchange
+    /// Until the socket is over: the exchange keeps the socket, for what the app has not taken yet.
+    private(set) var request: Exchange?
     private let maxQueue: Int
     @exclusivity(unchecked) private var decoder: MessageDecoder
     @exclusivity(unchecked) private var inbox = Inbox()
@@ -38,14 +39,22 @@ package final class WebSocketConnection: Connection {
     private var isPaused = false
     /// What has been read and waits, as it came, for room among the messages.
     @exclusivity(unchecked) private var unread: [UInt8] = []
-    private var phase = Phase.open
-    private var end: (code: CloseCode, reason: String)?
+    private(set) var phase = Phase.open
+    package private(set) var end: (code: CloseCode, reason: String)?
+    /// The connection has broken, or its client was given up.
+    package private(set) var isLost = false
     /// Bytes have come since the last look of the keep-alive timer.
     private var hasHeard = false
     private let deflate: DeflateAgreement?
     /// Of a context that is kept. The client's fits to a new one at any time.
     @exclusivity(unchecked) private var compressor: Compressor?
     private var hasCompressed = false
+
+    // MARK: a Swift app's side
+    var receiver: (any WebSocketReceiver)?
+    var isDelivering = false
+    @exclusivity(unchecked) var tasks: WaitingTasks?
+    @exclusivity(unchecked) var places: [Place] = []
 
     init(
         _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange,
@@ -115,7 +124,7 @@ package final class WebSocketConnection: Connection {
         } catch {
             return violated(error)
         }
-        if wasEmpty, !inbox.isEmpty { request.socketHasNews() }
+        if wasEmpty, !inbox.isEmpty { request?.socketHasNews() }
         updateInterest()
     }
 
@@ -140,6 +149,8 @@ package final class WebSocketConnection: Connection {
     }
 
     private func peerCloses(_ code: CloseCode, _ reason: String) {
+        // What came before the goodbye may still be answered.
+        tellReaders()
         if phase == .open { transmitClose(code) }
         ended(code, reason)
         // It is the server that closes first (section 7.1.1). Some clients say goodbye once more, which is to be read.
@@ -160,17 +171,24 @@ package final class WebSocketConnection: Connection {
 
     override func peerLeft() {
         guard phase != .over else { return }
+        isLost = phase == .open
         phase = .over
         end = end ?? (.abnormal, "")
-        request.clientLeft()
+        request?.clientLeft()
+        tellOfEnd()
+        request = nil
     }
 
     /// The app is told, after the messages that it has not taken yet.
     private func ended(_ code: CloseCode, _ reason: String) {
         guard phase != .over else { return }
+        let isByClient = phase == .open
         phase = .over
         end = end ?? (code, reason)
-        request.socketEnded()
+        request?.socketEnded()
+        if isByClient { cancelUnlessRead() }
+        tellOfEnd()
+        request = nil
     }
 
     /// There is room again for messages.
@@ -193,6 +211,12 @@ package final class WebSocketConnection: Connection {
         return .message(message)
     }
 
+    /// The app takes no more: what has come and was not taken is forgotten.
+    package func forgetMessages() {
+        inbox = Inbox()
+        if isPaused { goOn() }
+    }
+
     /// Sends a message as one frame.
     package func send(isText: Bool, _ bytes: UnsafeRawBufferPointer) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
@@ -200,8 +224,29 @@ package final class WebSocketConnection: Connection {
         withCompressed(bytes) { compressed in
             transmit(opcode, compressed ?? bytes, isCompressed: compressed != nil)
         }
-        return phase == .over ? .gone : output.isFull(above: worker.highWaterMark) ? .full : .ok
+        return writeResult
     }
+
+    /// The same for a message whose frame is there already: many sockets send it from one place.
+    package func send(_ message: EncodedMessage) -> Exchange.WriteResult {
+        guard phase == .open, !isClosed else { return .gone }
+        if deflate?.serverKeepsContext == true { return message.withPayload { send(isText: message.isText, $0) } }
+        request?.socketSends(message.payloadCount)
+        transmit(
+            shared: deflate.map { message.frame(windowBits: $0.serverWindowBits, worker.compressors) } ?? message.frame)
+        return writeResult
+    }
+
+    /// Sends a message unless the client takes too little: `.full` says that nothing was sent.
+    package func sendNow(_ message: EncodedMessage) -> Exchange.WriteResult {
+        guard phase == .open, !isBehind else { return phase == .open ? .full : .gone }
+        return send(message) == .gone ? .gone : .ok
+    }
+
+    private var writeResult: Exchange.WriteResult { phase == .over ? .gone : isBehind ? .full : .ok }
+
+    /// The client has not taken enough of what was sent.
+    package var isBehind: Bool { output.isFull(above: worker.highWaterMark) }
 
     /// Begins the close handshake. The client has `lingerTimeout` seconds for its part.
     package func close(_ code: CloseCode, reason: String = "") {
@@ -213,7 +258,7 @@ package final class WebSocketConnection: Connection {
         worker.deadlines.begin(.linger, self)
         // The client's close frame may stand behind messages that nobody takes.
         goOn()
-        request.socketHasNews()
+        request?.socketHasNews()
     }
 
     // MARK: bytes
@@ -233,7 +278,7 @@ package final class WebSocketConnection: Connection {
     }
 
     private func transmit(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isCompressed: Bool = false) {
-        request.socketSends(payload.count)
+        request?.socketSends(payload.count)
         let head = OwnFrameHead(opcode, count: payload.count, isCompressed: isCompressed)
         let writer = worker.writer
         writer.removeAll(keepingCapacity: true)
@@ -251,7 +296,10 @@ package final class WebSocketConnection: Connection {
     }
 
     override func outputTaken() {
-        if output.isDrained(below: worker.highWaterMark / 2) { request.outputDrained() }
+        guard output.isDrained(below: worker.highWaterMark / 2) else { return }
+        request?.outputDrained()
+        wakeTasks()
+        deliver()
     }
 
     // MARK: time
@@ -288,5 +336,9 @@ package final class WebSocketConnection: Connection {
     }
 
     /// The worker leaves: the client is to come back to its successor.
-    func leave() { close(.serviceRestart) }
+    func leave() {
+        guard phase == .open else { return }
+        close(.serviceRestart)
+        cancelUnlessRead()
+    }
 }
