@@ -34,6 +34,7 @@ NOT_RUN = {
     "scripts/check": "scripts/test runs it before the system tests",
     "swift test --filter HTTP1": "builds; scripts/test runs all unit tests before the system tests",
     "scripts/fuzz": "takes more than a minute; scripts/test runs it for 15 s",
+    "scripts/autobahn": "needs a Python 2.7",
     "scripts/bench": "takes many minutes and needs the peers",
     "scripts/bench --markdown": "takes many minutes and needs the peers",
     "scripts/bench --instructions": "takes many minutes and needs the peers and valgrind",

@@ -1,5 +1,6 @@
 // The cases of Tests/Corpus/websocket, whose README.md explains the notation.
 import EvTestSupport
+import WebSocketCodec
 
 struct FrameCase: Decodable, Sendable {
     let name: String
@@ -7,9 +8,17 @@ struct FrameCase: Decodable, Sendable {
     let want: [String]
 
     static let classes = [
-        "framing", "pings", "reserved", "opcodes", "fragments", "utf8", "close", "limits", "pieces",
+        "framing", "pings", "reserved", "opcodes", "fragments", "utf8", "close", "limits", "pieces", "deflate",
+        "contexts",
     ]
     static let limit = 200_000
+
+    /// What has been agreed upon where messages may be compressed.
+    static let agreements: [String: DeflateAgreement] = {
+        var contexts = DeflateAgreement()
+        (contexts.clientKeepsContext, contexts.clientWindowBits) = (true, 12)
+        return ["deflate": DeflateAgreement(), "contexts": contexts]
+    }()
 
     static func all(_ name: String) -> [FrameCase] { CorpusFile.load("websocket/\(name)") }
 

@@ -8,6 +8,8 @@ from .gateway import ROOT
 
 CORPUS = ROOT / "Tests" / "Corpus" / "websocket"
 CLASSES = ("framing", "pings", "reserved", "opcodes", "fragments", "utf8", "close", "limits", "pieces")
+# Where messages may be compressed, with the flags of a server that agrees to what these cases need.
+COMPRESSED = {"deflate": [], "contexts": ["--ws-deflate-context-takeover"]}
 LIMIT = 200_000
 OPENING = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
