@@ -1,7 +1,8 @@
 // The compressed messages of one client: what comes of their payloads, and what is remembered between them. Whatever a
 // client sends, no more than 32 KB is inflated beyond what it is allowed.
 
-package struct MessageInflation {
+/// An object, because most sockets of most servers have none.
+package final class MessageInflation {
     private let inflaters: Inflaters
     /// Bytes of the window that is kept between two messages; 0 for none.
     private let windowSize: Int
@@ -27,7 +28,7 @@ package struct MessageInflation {
     /// Adds what these bytes of a payload inflate to.
     ///
     /// - Parameter utf8: of a text; each byte is checked as it comes.
-    mutating func accept(
+    func accept(
         _ payload: UnsafeRawBufferPointer, limit: UInt64, _ message: inout [UInt8], _ utf8: inout UTF8Check?
     ) throws(Violation) {
         if payload.isEmpty { return }
@@ -51,7 +52,7 @@ package struct MessageInflation {
         } while !rest.isEmpty || count == inflaters.room.count
     }
 
-    private mutating func begun() throws(Violation) -> Inflater {
+    private func begun() throws(Violation) -> Inflater {
         if let inflater { return inflater }
         guard let inflater = inflaters.lend() else { throw Violation(.internalError, "no memory to inflate a message") }
         inflater.begin(window)
@@ -60,7 +61,7 @@ package struct MessageInflation {
         return inflater
     }
 
-    mutating func end() throws(Violation) {
+    func end() throws(Violation) {
         // A message without a single byte of payload has none.
         guard let inflater else { return }
         self.inflater = nil

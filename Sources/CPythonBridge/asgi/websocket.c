@@ -114,6 +114,7 @@ static PyObject *accept_socket(evg_asgi_request *self, PyObject *event) {
             break;
         case EVG_ACCEPTED:
             self->accepted = true;
+            evg_swift_exchange_forget(self->exchange);      /* the scope has what the app will see */
             result = done();
         }
     }

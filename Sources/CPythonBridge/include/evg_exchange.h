@@ -119,6 +119,9 @@ extern void evg_swift_exchange_set_remaining(evg_exchange *exchange, double seco
 /* The app is about to be called for it (a request that ends without is counted as dropped when its client left). */
 extern void evg_swift_exchange_called(evg_exchange *exchange);
 
+/* Nobody will look at the fields of its head: memory that a connection of hours need not hold. */
+extern void evg_swift_exchange_forget(evg_exchange *exchange);
+
 /* Nothing of the request runs any more. One that was not answered is answered with 500. */
 extern void evg_swift_exchange_end(evg_exchange *exchange);
 

@@ -237,6 +237,11 @@ public func exchangeSetRemaining(_ pointer: OpaquePointer, _ seconds: Double) {
     LoopActor.assumeIsolated { exchange(pointer).deadline = EventLoop.monotonicNow() + seconds }
 }
 
+@_cdecl("evg_swift_exchange_forget")
+public func exchangeForget(_ pointer: OpaquePointer) {
+    onLoop(pointer, ()) { exchange, _ in exchange.forgetFields() }
+}
+
 @_cdecl("evg_swift_exchange_called")
 public func exchangeCalled(_ pointer: OpaquePointer) {
     onLoop(pointer, ()) { exchange, _ in exchange.appWasCalled() }

@@ -60,12 +60,14 @@ package final class Exchange {
         case transport(UnsafeContinuation<Void, Never>)
     }
     @exclusivity(unchecked) var writer = Writer.none
-    /// Of a request for a WebSocket.
-    @exclusivity(unchecked) package var offer: WebSocketOffer?
-    /// What the connection has become, after a 101.
-    @exclusivity(unchecked) package internal(set) var webSocket: WebSocketConnection?
-    /// The connection, where the app has taken it over.
-    @exclusivity(unchecked) var taken: TakenConnection?
+    /// What a request for a WebSocket has come to.
+    enum Upgrade {
+        case none
+        case offered(WebSocketOffer)
+        case socket(WebSocketConnection)
+        case taken(TakenConnection)
+    }
+    @exclusivity(unchecked) var upgrade = Upgrade.none
     /// The field lines that were sent; kept only for an access log that shows some of them.
     var sentLines: [UInt8] = []
     /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
@@ -219,14 +221,13 @@ package final class Exchange {
 
     /// The connection has become a socket, for as long as which the exchange lasts.
     func becomes(_ socket: WebSocketConnection) {
-        webSocket = socket
-        // Nobody needs these any more, and thousands may be kept.
-        offer = nil
+        upgrade = .socket(socket)
+        // Nobody needs the HTTP connection any more, and thousands may be kept.
         carrier = .other(socket)
     }
 
     /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
-    func forgetFields() {
+    package func forgetFields() {
         guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
         if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
         head = line

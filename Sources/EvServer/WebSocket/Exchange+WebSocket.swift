@@ -20,6 +20,18 @@ package final class WebSocketOffer: Sendable {
 }
 
 extension Exchange {
+    /// Of a request for a WebSocket that the app has not answered.
+    package var offer: WebSocketOffer? {
+        get { if case .offered(let offer) = upgrade { offer } else { nil } }
+        set { upgrade = newValue.map { .offered($0) } ?? .none }
+    }
+
+    /// What the connection has become, after a 101.
+    package var webSocket: WebSocketConnection? { if case .socket(let socket) = upgrade { socket } else { nil } }
+
+    /// The connection, where the app has taken it over.
+    var taken: TakenConnection? { if case .taken(let connection) = upgrade { connection } else { nil } }
+
     /// What the request says of a WebSocket.
     package var handshake: Handshake {
         let handshake = Handshake.read(head)
@@ -113,7 +125,7 @@ extension Exchange {
         webSocket?.close(.normal)
         taken?.release()
         // Each knows the other.
-        (webSocket, taken) = (nil, nil)
+        upgrade = .none
     }
 
     func socketSends(_ count: Int) { bodySent += UInt64(count) }

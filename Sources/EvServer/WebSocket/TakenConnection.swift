@@ -80,8 +80,7 @@ extension Exchange {
         }
         // Whether it still goes on is for the app to find out.
         deadline = .infinity
-        taken = next
-        offer = nil
+        upgrade = .taken(next)
         return (descriptor, next.takeLeftOver())
     }
 }

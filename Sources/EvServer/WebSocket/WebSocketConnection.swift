@@ -45,10 +45,7 @@ package final class WebSocketConnection: Connection {
     package private(set) var isLost = false
     /// Bytes have come since the last look of the keep-alive timer.
     private var hasHeard = false
-    private let deflate: DeflateAgreement?
-    /// Of a context that is kept. The client's fits to a new one at any time.
-    @exclusivity(unchecked) private var compressor: Compressor?
-    private var hasCompressed = false
+    private let compression: OutgoingCompression?
 
     // MARK: a Swift app's side
     var receiver: (any WebSocketReceiver)?
@@ -61,7 +58,7 @@ package final class WebSocketConnection: Connection {
         deflate: DeflateAgreement?
     ) {
         self.request = request
-        self.deflate = deflate
+        compression = deflate.map { OutgoingCompression($0, worker.compressors) }
         decoder = MessageDecoder(
             limit: worker.configuration.webSocket.maxSize,
             inflation: deflate.map { MessageInflation($0, worker.inflaters) })
@@ -133,7 +130,7 @@ package final class WebSocketConnection: Connection {
         guard phase == .open else { return }
         let bytes =
             switch content {
-            case .lent(let range): Array(buffer[range])
+            case .lent(let range): [UInt8](UnsafeRawBufferPointer(rebasing: buffer[range]))
             case .kept(let kept): kept
             }
         inbox.append(Message(isText: isText, bytes: bytes))
@@ -221,8 +218,10 @@ package final class WebSocketConnection: Connection {
     package func send(isText: Bool, _ bytes: UnsafeRawBufferPointer) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
         let opcode = isText ? Opcode.text : .binary
-        withCompressed(bytes) { compressed in
-            transmit(opcode, compressed ?? bytes, isCompressed: compressed != nil)
+        if let compression {
+            compression.withCompressed(bytes) { transmit(opcode, $0 ?? bytes, isCompressed: $0 != nil) }
+        } else {
+            transmit(opcode, bytes)
         }
         return writeResult
     }
@@ -230,10 +229,9 @@ package final class WebSocketConnection: Connection {
     /// The same for a message whose frame is there already: many sockets send it from one place.
     package func send(_ message: EncodedMessage) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
-        if deflate?.serverKeepsContext == true { return message.withPayload { send(isText: message.isText, $0) } }
+        if compression?.keepsContext == true { return message.withPayload { send(isText: message.isText, $0) } }
         request?.socketSends(message.payloadCount)
-        transmit(
-            shared: deflate.map { message.frame(windowBits: $0.serverWindowBits, worker.compressors) } ?? message.frame)
+        transmit(shared: compression?.frame(of: message) ?? message.frame)
         return writeResult
     }
 
@@ -262,20 +260,6 @@ package final class WebSocketConnection: Connection {
     }
 
     // MARK: bytes
-
-    /// Calls with the payload of a compressed frame, or with nil where the message is sent as it is.
-    private func withCompressed(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer?) -> Void) {
-        guard let deflate else { return body(nil) }
-        guard deflate.serverKeepsContext else {
-            return worker.compressors.withCompressed(bytes, windowBits: deflate.serverWindowBits, body)
-        }
-        guard bytes.count >= Compressor.thresholdInContext,
-            let compressor = compressor ?? Compressor(windowBits: deflate.serverWindowBits, keepsContext: true)
-        else { return body(nil) }
-        self.compressor = compressor
-        hasCompressed = true
-        compressor.withCompressed(bytes, body)
-    }
 
     private func transmit(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isCompressed: Bool = false) {
         request?.socketSends(payload.count)
@@ -307,7 +291,7 @@ package final class WebSocketConnection: Connection {
     override func expired(_ wait: Wait) {
         switch wait {
         case .ping:
-            restCompressor()
+            compression?.rest()
             guard !hasHeard, !isFull else { return listen() }
             transmit(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
             if !isClosed { worker.deadlines.begin(.pong, self) }
@@ -322,12 +306,6 @@ package final class WebSocketConnection: Connection {
         case .head, .body, .keepAlive, .halfClose, .active, .write:
             break
         }
-    }
-
-    /// 38 KB are not for those who say nothing for a ping interval.
-    private func restCompressor() {
-        if !hasCompressed { compressor = nil }
-        hasCompressed = false
     }
 
     private func listen() {
