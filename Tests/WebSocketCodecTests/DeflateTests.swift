@@ -260,17 +260,24 @@ private final class Zlib {
         var (stream, output) = (z_stream(), [UInt8](repeating: 0, count: 1 << 21))
         guard evg_inflate_init(&stream, Int32(windowBits)) == Z_OK else { return nil }
         defer { inflateEnd(&stream) }
-        let room = UInt32(output.count)
+        let room = UInt(output.count)
         let isWhole = output.withUnsafeMutableBufferPointer { output in
-            (stream.next_out, stream.avail_out) = (output.baseAddress, room)
+            stream.next_out = output.baseAddress
             return payloads.allSatisfy { payload in
                 var input = payload + [0, 0, 0xff, 0xff]
                 return input.withUnsafeMutableBufferPointer { input in
                     (stream.next_in, stream.avail_in) = (input.baseAddress, UInt32(input.count))
-                    return CZlib.inflate(&stream, Z_SYNC_FLUSH) == Z_OK && stream.avail_in == 0
+                    // What one call inflates may be referred to beyond the window: so each brings one byte.
+                    var result = Z_OK
+                    while result == Z_OK, stream.total_out < room {
+                        stream.avail_out = 1
+                        result = CZlib.inflate(&stream, Z_SYNC_FLUSH)
+                        if stream.avail_in == 0, stream.avail_out == 1 { return true }
+                    }
+                    return false
                 }
             }
         }
-        return isWhole ? Array(output[..<Int(room - stream.avail_out)]) : nil
+        return isWhole ? Array(output[..<Int(stream.total_out)]) : nil
     }
 }
