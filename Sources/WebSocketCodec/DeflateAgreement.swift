@@ -5,8 +5,17 @@ package struct DeflateAgreement: Equatable, Sendable {
     package var serverKeepsContext = false
     package var clientKeepsContext = false
     /// The window of 2^bits bytes that a peer may refer back to.
-    package var serverWindowBits = 15
-    package var clientWindowBits = 15
+    package var serverWindowBits: Int {
+        get { Int(serverBits) }
+        set { serverBits = UInt8(clamping: newValue) }
+    }
+    package var clientWindowBits: Int {
+        get { Int(clientBits) }
+        set { clientBits = UInt8(clamping: newValue) }
+    }
+    // In four bytes, which each of many thousand sockets keeps.
+    private var serverBits: UInt8 = 15
+    private var clientBits: UInt8 = 15
 
     package init() {}
 
