@@ -22,6 +22,17 @@ package final class WebSocketConnection: Connection {
         case wait
     }
 
+    /// Why the socket ends. An object, because nearly all of many thousands have none.
+    package final class End: Sendable {
+        package let code: CloseCode
+        package let reason: String
+
+        init(_ code: CloseCode, _ reason: String = "") {
+            self.code = code
+            self.reason = reason
+        }
+    }
+
     /// How far the close handshake is. Nothing leads back.
     enum Phase {
         case open
@@ -32,26 +43,28 @@ package final class WebSocketConnection: Connection {
 
     /// Until the socket is over: the exchange keeps the socket, for what the app has not taken yet.
     private(set) var request: Exchange?
-    private let maxQueue: Int
     @exclusivity(unchecked) private var decoder: MessageDecoder
     @exclusivity(unchecked) private var inbox = Inbox()
-    /// Messages come faster than the app takes them.
-    private var isPaused = false
     /// What has been read and waits, as it came, for room among the messages.
     @exclusivity(unchecked) private var unread: [UInt8] = []
-    private(set) var phase = Phase.open
-    package private(set) var end: (code: CloseCode, reason: String)?
-    /// The connection has broken, or its client was given up.
-    package private(set) var isLost = false
-    /// Bytes have come since the last look of the keep-alive timer.
-    private var hasHeard = false
+    package private(set) var end: End?
     private let compression: OutgoingCompression?
 
     // MARK: a Swift app's side
     var receiver: (any WebSocketReceiver)?
-    var isDelivering = false
     @exclusivity(unchecked) var tasks: WaitingTasks?
     @exclusivity(unchecked) var places: [Place] = []
+
+    // MARK: what takes little room, in one place: there are many thousand sockets
+    private(set) var phase = Phase.open
+    /// The connection has broken, or its client was given up.
+    package private(set) var isLost = false
+    /// Messages come faster than the app takes them.
+    private var isPaused = false
+    /// Bytes have come since the last look of the keep-alive timer.
+    private var hasHeard = false
+    /// The receiver is being called.
+    var isDelivering = false
 
     init(
         _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange,
@@ -62,7 +75,6 @@ package final class WebSocketConnection: Connection {
         decoder = MessageDecoder(
             limit: worker.configuration.webSocket.maxSize,
             inflation: deflate.map { MessageInflation($0, worker.inflaters) })
-        maxQueue = worker.configuration.webSocket.maxQueue
         super.init(transport, peer, listener, worker)
     }
 
@@ -75,6 +87,8 @@ package final class WebSocketConnection: Connection {
     }
 
     // MARK: what comes
+
+    private var maxQueue: Int { worker.configuration.webSocket.maxQueue }
 
     override var isFull: Bool { isPaused || output.count >= worker.highWaterMark }
 
@@ -170,7 +184,7 @@ package final class WebSocketConnection: Connection {
         guard phase != .over else { return }
         isLost = phase == .open
         phase = .over
-        end = end ?? (.abnormal, "")
+        end = end ?? End(.abnormal)
         request?.clientLeft()
         tellOfEnd()
         request = nil
@@ -181,7 +195,7 @@ package final class WebSocketConnection: Connection {
         guard phase != .over else { return }
         let isByClient = phase == .open
         phase = .over
-        end = end ?? (code, reason)
+        end = end ?? End(code, reason)
         request?.socketEnded()
         if isByClient { cancelUnlessRead() }
         tellOfEnd()
@@ -252,7 +266,7 @@ package final class WebSocketConnection: Connection {
         transmitClose(code, reason)
         guard !isClosed else { return }
         phase = .closing
-        end = (code, reason)
+        end = End(code, reason)
         worker.deadlines.begin(.linger, self)
         // The client's close frame may stand behind messages that nobody takes.
         goOn()
@@ -299,7 +313,7 @@ package final class WebSocketConnection: Connection {
             // What a client says while nobody reads is not its fault.
             guard !isFull else { return listen() }
             transmitClose(.internalError, "keepalive ping timeout")
-            end = end ?? (.internalError, "")
+            end = end ?? End(.internalError)
             gone()
         case .linger:
             isEnding && output.isWaiting ? worker.deadlines.begin(.linger, self) : gone()
