@@ -1,10 +1,12 @@
 """evgateway.serve() and evgateway.run() in programs: what is served, where, with what; how it ends; what it leaves."""
 
+import contextlib
 import json
 import os
 import signal
 
 import pytest
+import websocket
 
 from support.wire import Wire
 
@@ -128,12 +130,17 @@ async def app(scope, receive, send):
             await receive()
             await send({"type": f"lifespan.{stage}.complete"})
         return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": f"{scope['root_path']} {os.environ['OF_THE_FILE']}".encode()})
 
 evgateway.run(
     app, host="127.0.0.1", port=0, uds=None, fd=None, loop="asyncio", http="auto", ws="auto", ws_max_size=1,
-    ws_max_queue=1, ws_ping_interval=1.0, ws_ping_timeout=1.0, ws_per_message_deflate=True, lifespan="on",
+    ws_max_queue=1, ws_ping_interval=None, ws_ping_timeout=1.0, ws_per_message_deflate=True, lifespan="on",
     interface="auto", reload=False, reload_dirs=None, reload_includes=None, reload_excludes=None, reload_delay=0.25,
     workers=2, env_file="variables", log_config=None, log_level="debug", access_log=True, proxy_headers=True,
     server_header=False, date_header=True, forwarded_allow_ips=None, root_path="/api", limit_concurrency=10,
@@ -145,6 +152,9 @@ evgateway.run(
     answer = server.get("/x")
     assert answer.body == b"/api told" and answer.get("server") is None
     server.output.wait_for("GET /x")
+    with contextlib.closing(websocket.create_connection(f"ws://127.0.0.1:{server.port}/", timeout=30)) as client:
+        client.send("too long")
+        assert client.recv_data()[1][:2] == (1009).to_bytes(2, "big")
     assert "no effect" not in server.error_log()
 
 

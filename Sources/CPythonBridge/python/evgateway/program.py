@@ -17,16 +17,19 @@ RENAMED = {
     "server_header": "server_header", "env_file": "env_file", "reload_excludes": "reload_excludes",
     "forwarded_allow_ips": "forwarded_allow_ips", "proxy_headers": "proxy_headers", "app_dir": "pythonpath",
     "ssl_keyfile": "keyfile", "ssl_certfile": "certfile", "ws_per_message_deflate": "ws_per_message_deflate",
+    "ws_max_size": "websocket_max_message_size", "ws_max_queue": "ws_max_queue",
+    "ws_ping_interval": "ws_ping_interval", "ws_ping_timeout": "ws_ping_timeout",
 }
+# Those for which None is not the default, but never.
+NEVER = {"ws_ping_interval", "ws_ping_timeout"}
 # Those of uvicorn's own parts, and those that mean nothing without reload and ssl_certfile, which say what becomes of
 # them.
 OF_UVICORN = {
-    "http", "ws", "use_colors", "interface", "ws_max_size", "ws_max_queue", "ws_ping_interval", "ws_ping_timeout",
-    "h11_max_incomplete_event_size", "date_header", "reload_delay",
+    "http", "use_colors", "interface", "h11_max_incomplete_event_size", "date_header", "reload_delay",
     "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
     "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
 }
-OTHERS = {"uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes"}
+OTHERS = {"ws", "uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes"}
 # Those without which the app would not be served as the program means it.
 REFUSED = {
     "headers": "the server adds no headers to responses: let a middleware of the app do it",
@@ -45,10 +48,14 @@ def run(app, **arguments):
             raise TypeError(f"run(): {name}: {REFUSED[name]}")
         if name not in known:
             raise unknown("run", name, known)
+        if value is None and name in NEVER:
+            value = 0
         if value is None or name in OF_UVICORN or name in REFUSED:
             continue
         if name in RENAMED:
             settings[RENAMED[name]] = value
+        elif name == "ws":      # an implementation by its name, or a class; here there is one
+            settings["ws"] = "none" if value == "none" else "auto"
         elif name == "uds":
             addresses.append(f"unix:{os.fspath(value)}")
         elif name == "fd":
