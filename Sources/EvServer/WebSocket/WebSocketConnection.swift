@@ -154,9 +154,16 @@ package final class WebSocketConnection: Connection {
     private func answer(_ content: MessageDecoder.Content, _ buffer: UnsafeMutableRawBufferPointer) {
         guard phase == .open else { return }
         switch content {
-        case .lent(let range): transmit(.pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
-        case .kept(let kept): kept.withUnsafeBytes { transmit(.pong, $0) }
+        case .lent(let range): sendLater(.pong, UnsafeRawBufferPointer(rebasing: buffer[range]))
+        case .kept(let kept): kept.withUnsafeBytes { sendLater(.pong, $0) }
         }
+    }
+
+    /// With what else is sent in this turn of the loop: a client may send thousands of pings in one piece.
+    private func sendLater(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        request?.socketSends(payload.count)
+        OwnFrameHead(opcode, count: payload.count).withUnsafeBytes { deferBytes($0) }
+        deferBytes(payload)
     }
 
     private func peerCloses(_ code: CloseCode, _ reason: String) {
