@@ -23,7 +23,7 @@ package class Connection: Waiter {
     private final var writeLimit: WriteLimit?
 
     /// It was accepted beyond `--connections`, so that health can be asked for.
-    final var isSpare = false
+    @exclusivity(unchecked) final var isSpare = false
 
     // MARK: output
     @exclusivity(unchecked) final var output = OutputQueue()

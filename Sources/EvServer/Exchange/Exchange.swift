@@ -12,11 +12,13 @@ import WebSocketCodec
 package final class Exchange {
     // MARK: the request
     /// As the app is to see it: without the fields that the settings drop.
-    package private(set) var head: RequestHead
+    @exclusivity(unchecked) package private(set) var head: RequestHead
     nonisolated let forwarded: Forwarded
     /// The client has spoken over TLS, as far as is known.
     package let isSecure: Bool
-    private(set) var carrier: Carrier
+    @exclusivity(unchecked) private(set) var carrier: Carrier
+    /// That of the carrier, which keeps it; known beyond the response.
+    @exclusivity(unchecked) package private(set) unowned(unsafe) var connection: Connection
     /// The worker outlives its exchanges.
     nonisolated unowned(unsafe) let worker: Worker
     package nonisolated let peer: PeerAddress
@@ -31,7 +33,7 @@ package final class Exchange {
     /// What the app's side of the exchange does.
     private enum App { case waiting, called, parked, ended }
     private var app = App.waiting
-    private(set) var task: Task<Void, Never>?
+    @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
     var observers: Observers?
     /// The place among the requests with a deadline; -1 for none.
     var deadlineIndex: Int32 = -1
@@ -77,6 +79,7 @@ package final class Exchange {
     package init(_ head: RequestHead, _ carrier: Carrier) {
         self.carrier = carrier
         let connection = carrier.connection
+        self.connection = connection
         worker = connection.worker
         peer = connection.peer
         trustsPeer = connection.trustsPeer
@@ -89,8 +92,6 @@ package final class Exchange {
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
-    /// That of the carrier, known beyond the response.
-    package var connection: Connection { carrier.connection }
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
     package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
     /// Where the text of the response stands while it is sent.
@@ -224,6 +225,7 @@ package final class Exchange {
         upgrade = .socket(socket)
         // Nobody needs the HTTP connection any more, and thousands may be kept.
         carrier = .other(socket)
+        connection = socket
     }
 
     /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.

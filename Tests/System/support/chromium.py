@@ -3,6 +3,7 @@
 Law: only loopback is used, and tests wait for conditions in the page.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -137,7 +138,8 @@ class Gate:
             self.is_open = False
             for pair in self.pairs:
                 for end in pair:
-                    end.shutdown(socket.SHUT_RDWR)
+                    with contextlib.suppress(OSError):  # the browser, or the server, was first
+                        end.shutdown(socket.SHUT_RDWR)
 
     def open(self):
         with self.lock:
