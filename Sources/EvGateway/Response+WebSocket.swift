@@ -5,7 +5,6 @@ import EvServer
 import HTTPCore
 public import HTTPTypes
 import Logging
-import WebSocketCodec
 
 /// Talks over a ``WebSocket``. When it returns, the socket is closed with 1000; an error that it throws is logged and
 /// closes with 1011.
@@ -130,18 +129,6 @@ final class SocketReactions: WebSocketReceiver {
 }
 
 extension Exchange {
-    /// Keeps what a request for a WebSocket offers. Returns false if it has been refused.
-    func readHandshake() -> Bool {
-        switch handshake {
-        case .none: break
-        case .asked(let accept, let subprotocols): offer = WebSocketOffer(accept, subprotocols)
-        case .refused(let refusal):
-            refuseWebSocket(refusal)
-            return false
-        }
-        return true
-    }
-
     /// Answers 101. What is returned is to run in a task; nil for a socket that needs none.
     func accept(_ upgrade: WebSocketUpgrade, _ response: Response) throws(ResponseHeadError) -> ResponseStream? {
         if let subprotocol = upgrade.subprotocol, offer?.subprotocols.contains(subprotocol) != true {

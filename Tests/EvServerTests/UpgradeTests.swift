@@ -1,9 +1,10 @@
 import EvLoop
-import EvServer
 import EvTestSupport
 import Glibc
 import HTTPCore
 import Testing
+
+@testable import EvServer
 
 /// Requests whose connection becomes something else: a WebSocket, or one that the app has taken.
 @Suite struct UpgradeTests {
@@ -73,7 +74,7 @@ private final class Upgrader: Application {
 
     @LoopActor func begin(_ exchange: Exchange) {
         exchange.appWasCalled()
-        exchange.offer = WebSocketOffer([], [])
+        exchange.upgrade = .offered(WebSocketOffer([], []))
         (self.exchange, running) = (exchange, exchange)
         LoopExecutor.shared.later { LoopActor.assumeIsolated { self.upgrade(exchange) } }
     }

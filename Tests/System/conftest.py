@@ -1,6 +1,7 @@
 """Fixtures of the system tests: real servers on ports that the kernel chooses. Tests wait for their logs' lines, and
 every server is ended by its pid."""
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -9,6 +10,7 @@ import sys
 import tempfile
 
 import pytest
+import websocket
 
 from support import elsewhere, pylogs
 from support.classes import CLASSES
@@ -174,3 +176,14 @@ def example():
         assert binary.exists(), f"{binary} is not there: run scripts/build first"
         return binary
     return path
+
+
+@pytest.fixture
+def dial():
+    """Factory: a connected client of WebSocket, closed at the end of the test."""
+    with contextlib.ExitStack() as stack:
+        def connect(server, path="/", **more):
+            client = websocket.create_connection(f"ws://127.0.0.1:{server.port}{path}", timeout=30, **more)
+            stack.callback(client.shutdown)
+            return client
+        yield connect

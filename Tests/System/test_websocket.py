@@ -10,7 +10,7 @@ import pytest
 import websocket
 
 from support import wait
-from support.frames import OPENING, masked, opening
+from support.frames import OPENING, close_of, masked, opening
 from support.gateway import ROOT
 from support.wire import Wire
 
@@ -30,26 +30,8 @@ def server(serve):
     return serve()
 
 
-@pytest.fixture
-def dial():
-    """Factory: a connected client, closed at the end of the test."""
-    with contextlib.ExitStack() as stack:
-        def connect(server, path="/", **more):
-            client = websocket.create_connection(f"ws://127.0.0.1:{server.port}{path}", timeout=30, **more)
-            stack.callback(client.shutdown)
-            return client
-        yield connect
-
-
 def ends(server):
     return json.loads(server.get("/ends").body)
-
-
-def close_of(client):
-    """The code and reason of the close frame that comes next."""
-    opcode, data = client.recv_data(control_frame=True)
-    assert opcode == websocket.ABNF.OPCODE_CLOSE, (opcode, data)
-    return (struct.unpack("!H", data[:2])[0] if data else None), data[2:].decode()
 
 
 # Messages

@@ -1,7 +1,5 @@
 """WebSockets of Swift apps: the chat's page in two browsers, and the examples with a client of somebody else's."""
 
-import contextlib
-import struct
 from signal import SIGHUP
 
 import pytest
@@ -9,27 +7,11 @@ import websocket
 
 from support import wait
 from support.chromium import Browser, Gate
+from support.frames import close_of
 
 STATE = "document.querySelector('#state').dataset.state"
 LINES = "Array.from(document.querySelectorAll('#log li'), (item) => item.textContent)"
 MARKUP = '<img src=x onerror="document.title = 1"> \U0001f642'
-
-
-@pytest.fixture
-def dial():
-    """Factory: a connected client, closed at the end of the test."""
-    with contextlib.ExitStack() as stack:
-        def connect(server, path):
-            client = websocket.create_connection(f"ws://127.0.0.1:{server.port}{path}", timeout=30)
-            stack.callback(client.shutdown)
-            return client
-        yield connect
-
-
-def close_code(client):
-    opcode, data = client.recv_data(control_frame=True)
-    assert opcode == websocket.ABNF.OPCODE_CLOSE, (opcode, data)
-    return struct.unpack("!H", data[:2])[0]
 
 
 # The chat
@@ -81,7 +63,7 @@ def test_chat_sends_away_who_breaks_its_rules(gateway, example, dial, said):
         client.send_binary(message) if isinstance(message, bytes) else client.send(message)
     if len(said) > 1:
         assert client.recv() == "came\nAnn"
-    assert close_code(client) == 1008
+    assert close_of(client)[0] == 1008
 
 
 # The echo
@@ -121,7 +103,7 @@ def test_a_reload_sends_sockets_to_the_new_worker(echo, dial):
     start = server.log.position()
     server.signal(SIGHUP)
     for client in clients:
-        assert close_code(client) == 1012
+        assert close_of(client)[0] == 1012
         client.close(1012)
     server.log.wait_for(r"Worker exiting", start=start)
     again = dial(server, "/echo")

@@ -1,6 +1,5 @@
 """WebSocket for WSGI apps: flask-sock, Flask-SocketIO and gevent-websocket's own, with clients of somebody else's."""
 
-import contextlib
 import json
 import queue
 import socket
@@ -12,11 +11,10 @@ import socketio
 import websocket
 
 from support import wait
+from support.frames import close_of, opening
 from support.gateway import ROOT
 
 APPS = ROOT / "Tests" / "System" / "wsgi_apps"
-OPENING = (b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 # By the connection itself, and by the server.
 BOTH = ["/sock/echo", "/ws/echo"]
 
@@ -36,26 +34,8 @@ def server(serve):
     return serve()
 
 
-@pytest.fixture
-def dial():
-    """Factory: a connected client, closed at the end of the test."""
-    with contextlib.ExitStack() as stack:
-        def connect(server, path, **more):
-            client = websocket.create_connection(f"ws://127.0.0.1:{server.port}{path}", timeout=30, **more)
-            stack.callback(client.shutdown)
-            return client
-        yield connect
-
-
 def ends(server):
     return json.loads(server.get("/ends").body)
-
-
-def close_of(client):
-    """The code of the close frame that comes next."""
-    opcode, data = client.recv_data(control_frame=True)
-    assert opcode == websocket.ABNF.OPCODE_CLOSE, (opcode, data)
-    return struct.unpack("!H", data[:2])[0] if data else None
 
 
 def reset(client):
@@ -84,7 +64,7 @@ def test_messages_come_back_as_they_were_sent(serve, dial, path, tmp_path):
 def test_frame_behind_the_opening_in_one_piece_is_the_first_message(server):
     for path in BOTH:
         with server.connect() as wire:
-            wire.send(OPENING % path.encode() + b"\x81\x85" + bytes(4) + b"early")
+            wire.send(opening(path) + b"\x81\x85" + bytes(4) + b"early")
             answer = wire.read_head()
             assert answer.status == 101 and answer.get("sec-websocket-accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
             assert wire.read_exactly(7) == b"\x81\x05early"
@@ -93,7 +73,7 @@ def test_frame_behind_the_opening_in_one_piece_is_the_first_message(server):
 def test_subprotocol_is_the_choice_of_the_app(serve, dial):
     server = serve()
     client = dial(server, "/sock/protocol", subprotocols=["v1", "v2"])
-    assert client.getsubprotocol() == "v2" and client.recv() == "v2" and close_of(client) == 1000
+    assert client.getsubprotocol() == "v2" and client.recv() == "v2" and close_of(client)[0] == 1000
     server = serve(app="socket_app:resource")
     client = dial(server, "/chat", subprotocols=["talk", "chat"])
     assert client.getsubprotocol() == "chat" and client.recv() == "welcome"
@@ -164,7 +144,7 @@ def test_two_hundred_at_once_on_greenlets(gateway, dial):
 
 def test_app_may_answer_as_to_any_request(server):
     with server.connect() as wire:
-        wire.send(OPENING % b"/raw/answers")
+        wire.send(opening("/raw/answers"))
         answer = wire.read()
         assert (answer.status, answer.body) == (426, b"<the connection of a request, not taken yet>")
         assert wire.get("/plain").body == b"plain"      # the connection is an ordinary one
@@ -175,7 +155,7 @@ def test_app_may_answer_as_to_any_request(server):
 ])
 def test_opening_that_is_none_is_answered(server, field, changed, status):
     with server.connect() as wire:
-        wire.send((OPENING % b"/ws/echo").replace(field, changed))
+        wire.send(opening("/ws/echo").replace(field, changed))
         assert wire.read().status == status
     assert "ERROR" not in server.error_log()
 
@@ -183,7 +163,7 @@ def test_opening_that_is_none_is_answered(server, field, changed, status):
 def test_class_inline_says_what_to_use(gateway):
     server = gateway("socket_app:app", "-k", "inline", "--pythonpath", APPS)
     with server.connect() as wire:
-        wire.send(OPENING % b"/sock/echo")
+        wire.send(opening("/sock/echo"))
         assert wire.read().status == 500
     server.wait_for_log("worker class inline has no WebSocket: serve this app with -k gevent or -k threads")
 
@@ -216,7 +196,7 @@ def test_app_that_only_sends_hears_of_the_end(serve, dial, tmp_path):
 def test_app_that_crashes(server, dial):
     client = dial(server, "/ws/crashes")
     client.send("go")
-    assert close_of(client) == 1011
+    assert close_of(client)[0] == 1011
     client = dial(server, "/sock/crashes")
     with pytest.raises(websocket.WebSocketConnectionClosedException):
         client.recv()
@@ -225,11 +205,11 @@ def test_app_that_crashes(server, dial):
 
 def test_what_the_app_keeps_is_of_no_use(server, dial):
     client = dial(server, "/ws/keeps")
-    assert client.recv() == "kept" and close_of(client) == 1000
+    assert client.recv() == "kept" and close_of(client)[0] == 1000
     client.shutdown()
     wait.until(lambda: server.get("/kept").body == b"WebSocketError", "the end of the request")
     with server.connect() as wire:
-        wire.send(OPENING % b"/raw/keeps" + b"abc")
+        wire.send(opening("/raw/keeps") + b"abc")
         assert wire.read_head().status == 101
         wire.send(b"def")
         assert wire.read_exactly(6) == b"abcdef"
@@ -245,14 +225,14 @@ def test_worker_that_leaves(serve, dial):
         client.send("there")
         assert client.recv() == "there"
     server.signal(SIGHUP)
-    assert close_of(clients[1]) == 1012
+    assert close_of(clients[1])[0] == 1012
     # Nobody but the app knows what to say here; it has its time.
     with pytest.raises(websocket.WebSocketConnectionClosedException):
         clients[0].recv()
     wait.until(lambda: old not in server.worker_pids(), "the worker leaves")
     client = dial(server, "/ws/echo")
     server.signal(SIGTERM)
-    assert close_of(client) == 1012
+    assert close_of(client)[0] == 1012
     assert server.wait() == 0
     assert "SIGKILL" not in server.error_log() and "threads behind" not in server.error_log()
 

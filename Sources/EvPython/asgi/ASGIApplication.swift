@@ -9,7 +9,6 @@ import EvServer
 import EvSettings
 import HTTPCore
 import Logging
-import WebSocketCodec
 
 extension PythonHost {
     @LoopActor func loadASGI(
@@ -55,15 +54,9 @@ final class ASGIApplication: Application {
     }
 
     func begin(_ exchange: Exchange) {
-        let handshake = exchange.handshake
-        if case .refused(let refusal) = handshake { return exchange.refuseWebSocket(refusal) }
+        guard exchange.readHandshake() else { return }
         guard let scope = scope(for: exchange) else { return exchange.refuse(.empty, status: 500) }
-        var isSocket = false
-        if case .asked(let accept, let subprotocols) = handshake {
-            exchange.offer = WebSocketOffer(accept, subprotocols)
-            isSocket = true
-        }
-        evg_asgi_accept(exchange.retainedForC(), scope, isSocket)
+        evg_asgi_accept(exchange.retainedForC(), scope, exchange.offer != nil)
     }
 
     func workerLeaves(before deadline: Double) {

@@ -90,19 +90,6 @@ public func socketTake(_ pointer: OpaquePointer, _ leftOver: UnsafeMutablePointe
 }
 
 extension Exchange {
-    /// Looks whether a WSGI app may make a WebSocket of this request, and notes it.
-    /// - Returns: false for a request that has been answered, because it asks in a way that cannot be.
-    func admitsWebSocket() -> Bool {
-        guard head.upgrade else { return true }
-        switch handshake {
-        case .none:
-            return true
-        case .asked(let accept, let subprotocols):
-            offer = WebSocketOffer(accept, subprotocols)
-            return true
-        case .refused(let refusal):
-            refuseWebSocket(refusal)
-            return false
-        }
-    }
+    /// As `readHandshake`, for WSGI apps: a request without `Connection: Upgrade` is theirs, whatever else it says.
+    func admitsWebSocket() -> Bool { !head.upgrade || readHandshake() }
 }

@@ -22,8 +22,7 @@ package final class WebSocketOffer: Sendable {
 extension Exchange {
     /// Of a request for a WebSocket that the app has not answered.
     package var offer: WebSocketOffer? {
-        get { if case .offered(let offer) = upgrade { offer } else { nil } }
-        set { upgrade = newValue.map { .offered($0) } ?? .none }
+        if case .offered(let offer) = upgrade { offer } else { nil }
     }
 
     /// What the connection has become, after a 101.
@@ -32,11 +31,22 @@ extension Exchange {
     /// The connection, where the app has taken it over.
     var taken: TakenConnection? { if case .taken(let connection) = upgrade { connection } else { nil } }
 
-    /// What the request says of a WebSocket.
-    package var handshake: Handshake {
-        let handshake = Handshake.read(head)
-        if case .none = handshake { return .none }
-        return worker.configuration.webSocket.isServed ? handshake : .none
+    /// Notes what a request for a WebSocket offers.
+    ///
+    /// - Returns: false for a request that has been answered, because it asks in a way that cannot be.
+    package func readHandshake() -> Bool {
+        switch Handshake.read(head) {
+        case .none:
+            break
+        case _ where !worker.configuration.webSocket.isServed:
+            break
+        case .asked(let accept, let subprotocols):
+            upgrade = .offered(WebSocketOffer(accept, subprotocols))
+        case .refused(let refusal):
+            refuseWebSocket(refusal)
+            return false
+        }
+        return true
     }
 
     /// Answers 101 and turns the connection into a WebSocket.
@@ -90,7 +100,7 @@ extension Exchange {
     }
 
     /// Answers a request for a WebSocket that cannot be one (RFC 6455 sections 4.2.2 and 4.4).
-    package func refuseWebSocket(_ refusal: Handshake.Refusal) {
+    private func refuseWebSocket(_ refusal: Handshake.Refusal) {
         logger.debug("Refused a WebSocket", metadata: ["reason": "\(refusal.reason)"])
         do throws(ResponseHeadError) {
             var response = try ResponseHead(status: refusal.status)

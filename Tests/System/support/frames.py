@@ -37,6 +37,13 @@ def unmasked(first, payload=b"", announces=None, length=None, mask=0, key=b""):
     return bytes([first, mask | second]) + extended + key + payload
 
 
+def close_of(client):
+    """The code and reason of the close frame that comes next to a client of websocket-client."""
+    opcode, data = client.recv_data(control_frame=True)
+    assert opcode == OPCODES["close"], (opcode, data)
+    return (struct.unpack("!H", data[:2])[0] if data else None), data[2:].decode()
+
+
 def xor(payload, key):
     size = len(payload)
     repeated = (key * (size // 4 + 1))[:size]
