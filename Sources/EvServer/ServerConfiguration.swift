@@ -61,9 +61,19 @@ package struct ServerConfiguration: Sendable {
     package var proxyVersions: ProxyHeader.Versions = []
     /// Who may send one.
     package var proxySenders = AddressSet()
+    /// What is spoken on the addresses that do not speak HTTP, by the text of the address.
+    package var gatewayProtocols: [String: GatewayProtocol] = [:]
+    /// Who may speak it.
+    package var gatewaySenders = AddressSet()
     package var webSocket = WebSocketConfiguration()
 
     package init() {}
+
+    /// Of the variables of a request, as for the lines of a head.
+    var variableLimits: GatewayVariables.Limits {
+        // Beside fields there are some thirty variables of the server's own.
+        GatewayVariables.Limits(bytes: 65_535, count: limits.fieldCount + 64)
+    }
 }
 
 /// What a WebSocket may be sent, and how it is found out that its peer is gone.

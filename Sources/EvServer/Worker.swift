@@ -48,6 +48,7 @@ package final class Worker {
     let health: HealthPaths?
     /// Nil where connections do not begin with a PROXY header.
     let proxyHeaders: ProxyHeaders?
+    let gatewayNotes = GatewayNotes()
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?

@@ -17,7 +17,11 @@ package struct ResponseEncoder: Sendable, Equatable {
     /// The connection ends with this response.
     package private(set) var mustClose = false
 
-    package init() {}
+    /// The connection is not the client's, and its end is nothing that the response says.
+    private let isGateway: Bool
+
+    /// - Parameter isGateway: the response goes to a web server by a gateway protocol (RFC 3875 section 6).
+    package init(isGateway: Bool = false) { self.isGateway = isGateway }
 
     /// The interim response that lets a client send its body (RFC 9110 15.2.1).
     package static var continueResponse: StaticString { "HTTP/1.1 100 Continue\r\n\r\n" }
@@ -61,7 +65,9 @@ package struct ResponseEncoder: Sendable, Equatable {
                 cursor.put("\r\n")
             }
             if framing == .chunked { cursor.put("Transfer-Encoding: chunked\r\n") }
-            if let connection = connection(status, version, upgrades: head.upgrades) { cursor.put(connection) }
+            if !isGateway, let connection = connection(status, version, upgrades: head.upgrades) {
+                cursor.put(connection)
+            }
             if !head.hasDate { cursor.put(serverLines.date) }
             if !head.hasServer { cursor.put(serverLines.server) }
             cursor.put("\r\n")

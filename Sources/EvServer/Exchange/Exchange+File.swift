@@ -14,6 +14,7 @@ extension Exchange {
         guard response == .begun else { return }
         let count = length.take(count)
         guard count > 0 else { return }
+        guard carrier.framesFiles else { return try await copyFile(fileDescriptor, from: offset, count: count) }
         carrier.beginFile(count: count)
         var position = Int64(offset)
         var left = count
@@ -42,6 +43,23 @@ extension Exchange {
         }
         connection.stopWaitingForWriting()
         carrier.endFile()
+    }
+
+    /// Reads the file and writes it, for a wire that has a frame around every piece.
+    private func copyFile(_ file: Int32, from offset: Int, count: Int) async throws {
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+        defer { piece.deallocate() }
+        var sent = 0
+        while sent < count {
+            let read = pread(file, piece.baseAddress, min(piece.count, count - sent), offset + sent)
+            if read < 0, errno == EINTR { continue }
+            guard read > 0 else { throw SystemError("read", errno: read < 0 ? errno : EIO) }
+            guard !isGone else { throw CancellationError() }
+            bodySent += UInt64(read)
+            carrier.write(UnsafeRawBufferPointer(rebasing: piece[..<read]))
+            sent += read
+            try await drained()
+        }
     }
 
     private func waitForTransport() async throws {

@@ -92,6 +92,24 @@ package final class Exchange {
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
+    /// Of a request whose client is told by a gateway protocol, and not by the connection.
+    init(_ announced: GatewayHead, _ carrier: Carrier) {
+        self.carrier = carrier
+        let connection = carrier.connection
+        let worker = connection.worker
+        self.connection = connection
+        self.worker = worker
+        peer = announced.peer
+        trustsPeer = worker.forwarding.trusts(announced.peer)
+        let reading = worker.forwarding.read(announced.head, isTrusted: trustsPeer, isSecure: announced.isSecure)
+        let forwarded = announced.facts(in: reading)
+        head = reading.head
+        self.forwarded = forwarded
+        isSecure = forwarded.facts?.isSecure ?? announced.isSecure
+        startedAt = worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
+        incoming = reading.head.framing.isEmpty ? nil : IncomingBody(reading.head.framing, worker.configuration.limits)
+    }
+
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
     package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
     /// Where the text of the response stands while it is sent.

@@ -47,8 +47,16 @@ final class Acceptor {
 
     init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot]) {
         self.worker = worker
-        self.listeners = listeners.map { Listener($0, stage: ProxyHeaders.stage(worker)) }
+        self.listeners = listeners.map { Listener($0, stage: Self.stage(of: $0, worker)) }
         self.siblings = siblings
+    }
+
+    /// What is spoken on the connections of a socket at first.
+    private static func stage(of socket: ListeningSocket, _ worker: Worker) -> Worker.Stage {
+        guard let spoken = worker.configuration.gatewayProtocols[socket.address.text] else {
+            return ProxyHeaders.stage(worker)
+        }
+        return { GatewayConnection($0, $1, $2, $3, spoken) }
     }
 
     func start() {
