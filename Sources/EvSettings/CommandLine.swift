@@ -36,8 +36,12 @@ package struct CommandLine: Equatable, Sendable {
     /// What follows `--`.
     package private(set) var applicationArguments: [String] = []
 
+    /// `--protocol` is among the words.
+    private var namesProtocol = false
+
     /// - Parameter words: without the name of the program.
     package init(_ words: [String]) throws(ConfigurationError) {
+        namesProtocol = words.contains { $0 == "--protocol" || $0.hasPrefix("--protocol=") }
         var index = 0
         func next(_ flag: String, dashes: Bool) throws(ConfigurationError) -> String {
             index += 1
@@ -171,6 +175,10 @@ package struct CommandLine: Equatable, Sendable {
     private mutating func read(_ foreign: ForeignFlag, _ flag: String, _ text: String) throws(ConfigurationError) {
         switch foreign.meaning {
         case .nothing: return
+        case .socket(let spoken):
+            // As uWSGI has it, --protocol is about these.
+            let scheme = spoken.map { "\($0)://" } ?? (namesProtocol ? "" : "uwsgi://")
+            if let bind = Setting.named("bind") { add(bind, .text(scheme + ForeignFlag.address(text)), flag) }
         case .instead(let advice): throw ConfigurationError(reason: "unknown option '\(flag)': \(advice)")
         case .sameWith(let name, let other, let value):
             if let setting = Setting.named(other) { add(setting, .text(value), flag) }

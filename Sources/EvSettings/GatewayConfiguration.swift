@@ -26,6 +26,11 @@ package struct GatewayConfiguration: Sendable {
     package var temporaryFolder: String?
 
     package var binds: [BindAddress] = [.tcp(host: "127.0.0.1", port: BindAddress.defaultPort)]
+    /// What is spoken at those that say it, by `BindAddress.text`; and at the others.
+    package var bindProtocols: [String: AddressProtocol] = [:]
+    package var addressProtocol = AddressProtocol.http
+    /// Who may speak another protocol than HTTP.
+    package var gatewaySenders = AddressSet.loopback
     /// Together they stand for one bind address.
     package var host: String?
     package var port: Int?

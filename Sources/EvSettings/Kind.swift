@@ -198,17 +198,7 @@ package struct Kind: Sendable {
         Kind(.list, reset: initial(path), show: { .list($0[keyPath: path].map { .text($0.text) }) }) {
             configuration, value throws(ValueError) in
             var addresses: [BindAddress] = []
-            for text in try ValueReader.texts(value) {
-                // gunicorn takes several in one text.
-                for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-                    do throws(BindAddressError) {
-                        addresses.append(try BindAddress(parsing: String(part.trimming(" "))))
-                    } catch {
-                        throw ValueError("\(error)")
-                    }
-                }
-            }
-            guard !addresses.isEmpty else { throw ValueError("the value is empty") }
+            for text in try parts(of: value) { addresses.append(try address(text)) }
             configuration[keyPath: path] = addresses
         }
     }

@@ -176,10 +176,10 @@ package struct Settings: Sendable {
         let address = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
         let name = configuration.host != nil ? "host" : "port"
         let text = "\(address):\(configuration.port ?? 8000)"
-        let (asked, askedBy) = (configuration.binds, label(of: "bind"))
+        let (asked, askedBy) = (configuration.bindTexts, label(of: "bind"))
         try apply([Assignment("bind", .text(text), label: label(of: name))], from: origin(of: name))
         // Both may say the same, as what --print-config has printed does.
-        guard whole < parts || asked == configuration.binds else {
+        guard whole < parts || asked == configuration.bindTexts else {
             throw ConfigurationError(askedBy, reason: "give either this or host and port")
         }
     }

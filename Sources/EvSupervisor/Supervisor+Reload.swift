@@ -61,7 +61,11 @@ extension Supervisor {
     private func open(_ wanted: SupervisorConfiguration) throws(BindAddressError) {
         let opened = try listeners?.change(
             to: wanted.binds, backlog: wanted.backlog, options: wanted.listening, nextAge: state.nextAge)
-        for socket in opened ?? [] { log(listening: socket) }
+        for socket in opened ?? [] { log(listening: socket, wanted) }
+        for socket in listeners?.addresses ?? []
+        where protocols[socket.address.text] != wanted.protocols[socket.address.text] {
+            log(listening: socket, wanted)
+        }
     }
 
     /// Gives up addresses that are not in the configuration any more, as soon as no worker accepts from them.
@@ -69,7 +73,7 @@ extension Supervisor {
         let closed = listeners?.closeFormer(
             removingFiles: !state.hasOtherMaster, unless: state.hasAcceptor(ofAges:index:))
         for socket in closed ?? [] {
-            logger.info("No longer listening at: \(socket)")
+            logger.info("No longer listening at: \(shown(socket))")
         }
     }
 }

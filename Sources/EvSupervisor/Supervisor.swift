@@ -28,6 +28,8 @@ package final class Supervisor {
     var children: [Int32: Child] = [:]
     var listeners: ListenerSet?
     var scoreboard: Scoreboard?
+    /// What is spoken at the addresses that have been shown in the log, by their text; none for HTTP.
+    var protocols: [String: String] = [:]
     var pidFile: PIDFile?
     var loop: EventLoop?
     private var watchers: [SignalWatcher] = []
@@ -130,8 +132,15 @@ package final class Supervisor {
         }
     }
 
-    func log(listening socket: ListeningSocket) {
-        logger.info("Listening at: \(socket) (\(getpid()))")
+    /// - Parameter configuration: that which is about to be in force, if it is another one.
+    func log(listening socket: ListeningSocket, _ configuration: SupervisorConfiguration? = nil) {
+        protocols[socket.address.text] = (configuration ?? self.configuration).protocols[socket.address.text]
+        logger.info("Listening at: \(shown(socket)) (\(getpid()))")
+    }
+
+    /// As the log shows it, and as `--bind` takes it where HTTP is not what is spoken.
+    func shown(_ socket: ListeningSocket) -> String {
+        protocols[socket.address.text].map { "\($0)://\(socket.text)" } ?? "\(socket)"
     }
 
     // MARK: events

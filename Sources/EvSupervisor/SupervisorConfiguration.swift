@@ -25,6 +25,8 @@ package struct SupervisorConfiguration: Sendable {
     package var listening: ListeningOptions
     /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
     package var adminBinds: [BindAddress] = []
+    /// What is spoken at the addresses that do not speak HTTP, by `BindAddress.text`: for the log.
+    package var protocols: [String: String] = [:]
     package var adminListening = ListeningOptions()
     /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool

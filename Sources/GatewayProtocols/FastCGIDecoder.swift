@@ -51,14 +51,18 @@ package struct FastCGIDecoder {
     /// A request has begun and its answer is not over.
     package var isRunning: Bool { phase != .idle }
 
-    /// The answer is over; another request may begin. To be called after `.bodyEnd`, `.abort`, or when the body is not
-    /// wanted: then its rest is passed over.
+    /// No byte has come that is not used up, and no request runs.
+    package var isAtStart: Bool { phase == .idle && header == nil && partial.isEmpty }
+    /// The body has not ended; if its answer has, the rest is to be passed over.
+    package var isInBody: Bool { phase == .input }
+
+    /// The answer is over: another request may begin when the body is.
     package mutating func finished() {
-        if phase != .input { phase = .idle } else { isSkipping = true }
+        if phase == .input { isAnswered = true } else { phase = .idle }
     }
 
-    /// The answer is over, and the rest of the body is still to be passed over.
-    private var isSkipping = false
+    /// The answer of a request whose body still comes is over.
+    private var isAnswered = false
 
     /// - Parameters:
     ///   - bytes: what has been received; the same on each call until `.needMoreData`.
@@ -89,10 +93,9 @@ package struct FastCGIDecoder {
                 contentLeft -= available
                 if isOfRequest(header), header.kind == Kind.input.rawValue {
                     guard phase == .input else { throw .order }
-                    if !isSkipping { return .body(range) }
-                } else {
-                    try keep(UnsafeRawBufferPointer(rebasing: bytes[range]), header)
+                    return .body(range)
                 }
+                try keep(UnsafeRawBufferPointer(rebasing: bytes[range]), header)
                 continue
             }
             let padding = min(paddingLeft, bytes.count - offset)
@@ -151,6 +154,7 @@ package struct FastCGIDecoder {
         case .begin: return try begin(header.id, content)
         case .abort:
             guard isOfRequest(header) else { return nil }
+            if endedAnswer() { return .bodyEnd }
             phase = .answering
             return .abort
         case .parameters:
@@ -163,12 +167,7 @@ package struct FastCGIDecoder {
         case .input:
             guard isOfRequest(header), isEmptyRecord else { return nil }
             guard phase == .input else { throw .order }
-            if isSkipping {
-                isSkipping = false
-                phase = .idle
-                return nil
-            }
-            phase = .answering
+            if !endedAnswer() { phase = .answering }
             return .bodyEnd
         // Only a filter is sent data, and no request here is one.
         case .data: return nil
@@ -176,6 +175,13 @@ package struct FastCGIDecoder {
         case .end, .output, .errors, .getValuesResult: throw .order
         case .unknown, .getValues, nil: return .reply(FastCGIRecord.unknown(kind: header.kind))
         }
+    }
+
+    /// Goes on to the next request if nothing of this one was due but the end of its body.
+    private mutating func endedAnswer() -> Bool {
+        guard isAnswered else { return false }
+        (isAnswered, phase) = (false, .idle)
+        return true
     }
 
     private mutating func begin(_ id: UInt16, _ content: [UInt8]) throws(GatewayError) -> Event? {

@@ -7,16 +7,18 @@ package struct GatewayRequest: Sendable {
     package let head: [UInt8]
     /// How many bytes of the path, as the head has it, are the name of the script: the prefix below which the app is.
     package let prefixCount: Int
-    /// The text of REMOTE_ADDR; nil where there is none, as with a client on a Unix socket.
+    /// The text of REMOTE_ADDR; nil where there is none.
     package let remoteAddress: [UInt8]?
+    /// The client has no address because it has connected by a Unix socket.
+    package let isLocal: Bool
     package let remotePort: UInt16
     package let serverPort: UInt16?
     package let isSecure: Bool
-    /// Nil where the protocol itself says how long the body is, which FastCGI does.
+    /// Nil where it is not told: there is no body then, or the protocol itself tells its end, as FastCGI does.
     package let contentLength: UInt64?
 
-    /// - Parameter endsBody: the protocol tells the end of a body whose length is not told.
-    package init(_ variables: GatewayVariables, endsBody: Bool) throws(GatewayError) {
+    /// - Parameter hasOpenBody: bytes of a body have come whose length is not told.
+    package init(_ variables: GatewayVariables, hasOpenBody: Bool = false) throws(GatewayError) {
         var head: [UInt8] = []
         guard let method = variables.filled("REQUEST_METHOD"), method.allSatisfy(Self.isTokenByte) else {
             throw .badMethod
@@ -25,10 +27,13 @@ package struct GatewayRequest: Sendable {
         head.append(UInt8(ascii: " "))
         let (target, prefixCount) = try Self.target(variables)
         head.append(contentsOf: target)
-        let isHTTP10 = variables["SERVER_PROTOCOL"].map { $0.elementsEqual("HTTP/1.0".utf8) } ?? false
+        // Without a host no other version is possible (RFC 9112 section 3.2).
+        let hasHost = variables["HTTP_HOST"] != nil || variables.filled("SERVER_NAME") != nil
+        let isHTTP10 = !hasHost || variables["SERVER_PROTOCOL"].map { $0.elementsEqual("HTTP/1.0".utf8) } ?? false
         head.append(contentsOf: (isHTTP10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n").utf8)
         self.prefixCount = prefixCount
         (remoteAddress, remotePort) = try Self.remote(variables)
+        isLocal = variables["REMOTE_ADDR"].map { $0.elementsEqual(Self.unix) } ?? false
         serverPort = try Self.port(variables, "SERVER_PORT")
         isSecure = Self.isSecure(variables)
         contentLength = try Self.length(variables)
@@ -37,10 +42,8 @@ package struct GatewayRequest: Sendable {
             try Self.append("Content-Type".utf8, contentType, to: &head)
         }
         if let contentLength {
-            if contentLength > 0 || variables["CONTENT_LENGTH"]?.isEmpty == false {
-                head.append(contentsOf: "Content-Length: \(contentLength)\r\n".utf8)
-            }
-        } else if endsBody {
+            head.append(contentsOf: "Content-Length: \(contentLength)\r\n".utf8)
+        } else if hasOpenBody {
             head.append(contentsOf: "Transfer-Encoding: chunked\r\n".utf8)
         }
         try variables.forEachField { name, value throws(GatewayError) in
@@ -53,36 +56,56 @@ package struct GatewayRequest: Sendable {
 
     // MARK: the target
 
-    /// As the client has sent it, where the server's path is that one's; else the server's own, which a rule of the
-    /// server may have rewritten.
+    /// The path is the one on which the rules of the web server have decided. It is spelled as the client has spelled
+    /// it where REQUEST_URI means the same path and query; else a rule has rewritten it, and nobody sees the other.
     private static func target(
         _ variables: GatewayVariables
     ) throws(GatewayError) -> (target: [UInt8], prefixCount: Int) {
-        let script = Array(variables["SCRIPT_NAME"] ?? [])
-        let info = Array(variables["PATH_INFO"] ?? [])
-        guard script.isEmpty || script.first == UInt8(ascii: "/") else { throw .badTarget }
-        if let uri = variables.filled("REQUEST_URI") {
-            guard uri.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }) else { throw .badTarget }
-            let path = uri.prefix { $0 != UInt8(ascii: "?") }
-            if let plain = decoded(path) {
-                if variables["PATH_INFO"] == nil, plain.starts(with: script) || script.isEmpty {
-                    return (Array(uri), rawCount(of: script.count, in: path))
-                }
-                if plain == script + info { return (Array(uri), rawCount(of: script.count, in: path)) }
-            } else if variables["PATH_INFO"] == nil {
-                return (Array(uri), 0)
-            }
+        let uri = variables.filled("REQUEST_URI") ?? []
+        guard uri.allSatisfy(isTargetByte) else { throw .badTarget }
+        let query = variables["QUERY_STRING"]
+        guard query?.allSatisfy(isTargetByte) ?? true else { throw .badTarget }
+        let sent = (path: uri.prefix { $0 != question }, query: uri.drop { $0 != question }.dropFirst())
+        let plain = decoded(sent.path)
+        let (script, info) = try path(variables, plain)
+        if script + info == plain, !sent.path.isEmpty, query?.elementsEqual(sent.query) ?? true {
+            return (Array(uri), rawCount(of: script.count, in: sent.path))
         }
-        guard !(script + info).isEmpty else { throw .badTarget }
         let prefix = encoded(script)
         var target = prefix + encoded(info)
         guard target.first == UInt8(ascii: "/") || target.elementsEqual("*".utf8) else { throw .badTarget }
-        if let query = variables.filled("QUERY_STRING") {
-            guard query.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }) else { throw .badTarget }
-            target.append(UInt8(ascii: "?"))
-            target.append(contentsOf: query)
-        }
+        let asked = query ?? sent.query
+        if !asked.isEmpty { target += [question] + asked }
         return (target, prefix.count)
+    }
+
+    /// The prefix below which the app is, and the path below it, both decoded.
+    ///
+    /// - Parameter sent: the path of REQUEST_URI, decoded; nil where it cannot be.
+    private static func path(
+        _ variables: GatewayVariables, _ sent: [UInt8]?
+    ) throws(GatewayError) -> (script: [UInt8], info: [UInt8]) {
+        let slash = UInt8(ascii: "/")
+        var script = Array(variables["SCRIPT_NAME"] ?? [])
+        guard script.isEmpty || script.first == slash else { throw .badTarget }
+        if let info = variables["PATH_INFO"] {
+            if info.first == slash, script.last == slash { script.removeLast() }
+            guard info.isEmpty || info.first == slash || info.elementsEqual("*".utf8) else { throw .badTarget }
+            guard !script.isEmpty || !info.isEmpty else { throw .badTarget }
+            return info.isEmpty && script == [slash] ? ([], script) : (script, Array(info))
+        }
+        // Usual for FastCGI, where the path names a file that is the script, and there is no path below it.
+        guard let sent, !sent.isEmpty else { return ([], script) }
+        if script.last == slash { script.removeLast() }
+        let rest = sent.dropFirst(script.count)
+        if sent.starts(with: script), rest.first == slash { return (script, Array(rest)) }
+        return ([], script.isEmpty ? sent : Array(variables["SCRIPT_NAME"] ?? []))
+    }
+
+    private static let question = UInt8(ascii: "?")
+
+    private static func isTargetByte(_ byte: UInt8) -> Bool {
+        byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "#")
     }
 
     /// Nil where a percent sign does not begin an escape.
@@ -135,10 +158,12 @@ package struct GatewayRequest: Sendable {
 
     // MARK: who and where
 
+    private static let unix = Array("unix:".utf8)
+
     private static func remote(_ variables: GatewayVariables) throws(GatewayError) -> ([UInt8]?, UInt16) {
         let port = try port(variables, "REMOTE_PORT") ?? 0
         // nginx writes "unix:" for a client on a Unix socket.
-        guard let address = variables.filled("REMOTE_ADDR"), !address.elementsEqual("unix:".utf8) else {
+        guard let address = variables.filled("REMOTE_ADDR"), !address.elementsEqual(unix) else {
             return (nil, 0)
         }
         guard address.count <= 45, address.allSatisfy({ isTokenByte($0) || $0 == UInt8(ascii: ":") }) else {
@@ -166,8 +191,9 @@ package struct GatewayRequest: Sendable {
     private static func length(_ variables: GatewayVariables) throws(GatewayError) -> UInt64? {
         let field = variables.filled("HTTP_CONTENT_LENGTH")
         guard let text = variables.filled("CONTENT_LENGTH") else {
-            // A server that passes the field on, and no length, has not said how long the body is.
-            guard field == nil else { throw .contradiction }
+            // A server that passes the field on, and no length, has not said how long the body is. One that says that
+            // there is none keeps it to itself.
+            guard field == nil || variables["CONTENT_LENGTH"] != nil else { throw .contradiction }
             return nil
         }
         guard text.count <= 19, text.allSatisfy(isDigit),
@@ -182,10 +208,9 @@ package struct GatewayRequest: Sendable {
         _ variables: GatewayVariables, _ isSecure: Bool, _ port: UInt16?, to head: inout [UInt8]
     ) throws(GatewayError) {
         if let host = variables["HTTP_HOST"] { return try append("Host".utf8, host, to: &head) }
-        guard let name = variables.filled("SERVER_NAME") else {
-            return head.append(contentsOf: "Host: \r\n".utf8)
-        }
-        var host = Array(name)
+        guard let name = variables.filled("SERVER_NAME") else { return }
+        let isBare = name.contains(UInt8(ascii: ":")) && name.first != UInt8(ascii: "[")
+        var host = isBare ? [UInt8(ascii: "[")] + name + [UInt8(ascii: "]")] : Array(name)
         if let port, port != (isSecure ? 443 : 80) { host.append(contentsOf: ":\(port)".utf8) }
         try append("Host".utf8, host, to: &head)
     }

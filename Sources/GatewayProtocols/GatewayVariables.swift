@@ -1,5 +1,6 @@
 // The variables of a request that a gateway protocol carries in place of a head (RFC 3875 section 4.1), in the order of
-// arrival. Law: names are checked here, once for every protocol, and no name stands there twice.
+// arrival. Law: names are checked here, once for every protocol. No name stands there twice, but those of fields: a
+// server that does not join the lines that a client has sent of one field sends a variable for each.
 
 package struct GatewayVariables: Sendable {
     private var bytes: [UInt8] = []
@@ -22,8 +23,8 @@ package struct GatewayVariables: Sendable {
 
     /// Adds a variable.
     ///
-    /// - Throws: if a limit is passed, the name is not one, or stands there already. The first is for whoever asks for
-    ///   it: two values for one name could be read in two ways by two programs.
+    /// - Throws: if a limit is passed, or the name or value is not one, or the name stands there already with another
+    ///   value, which two programs could read in two ways.
     package mutating func append(
         name: some Collection<UInt8>, value: some Collection<UInt8>, _ limits: Limits
     ) throws(GatewayError) {
@@ -31,13 +32,26 @@ package struct GatewayVariables: Sendable {
             throw .tooLarge
         }
         guard !name.isEmpty, name.allSatisfy(Self.isNameByte) else { throw .badName }
+        guard !value.contains(0) else { throw .badValue }
         let start = bytes.count
         bytes.append(contentsOf: name)
         let middle = bytes.count
         bytes.append(contentsOf: value)
-        guard find(bytes[start..<middle]) == nil else { throw .repeatedName }
-        entries.append((start..<middle, middle..<bytes.count))
+        let entry = (start..<middle, middle..<bytes.count)
+        if !Self.isOfField(bytes[entry.0]), let known = find(bytes[entry.0]) {
+            // Web servers let the same line stand twice in a configuration, and send it twice.
+            guard bytes[known.value].elementsEqual(bytes[entry.1]) else { throw .repeatedName }
+            return bytes.removeSubrange(start...)
+        }
+        entries.append(entry)
     }
+
+    /// Whether a variable is a line of a field that may stand in a head more than once.
+    private static func isOfField(_ name: ArraySlice<UInt8>) -> Bool {
+        name.starts(with: "HTTP_".utf8) && !single.contains { name.elementsEqual($0) }
+    }
+
+    private static let single = ["HTTP_HOST", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"].map { Array($0.utf8) }
 
     /// The value of a variable; nil if it is not there.
     package subscript(name: StaticString) -> ArraySlice<UInt8>? {
@@ -45,17 +59,26 @@ package struct GatewayVariables: Sendable {
         return find(wanted).map { bytes[$0.value] }
     }
 
+    /// What the log shows of a request that is refused; any bytes.
+    package var requestLine: [UInt8] {
+        let parts = [self["REQUEST_METHOD"], filled("REQUEST_URI") ?? self["PATH_INFO"], self["SERVER_PROTOCOL"]]
+        return Array(parts.map { $0 ?? [] }.joined(separator: [UInt8(ascii: " ")]))
+    }
+
     /// The value of a variable; nil if it is not there, or empty.
     package func filled(_ name: StaticString) -> ArraySlice<UInt8>? {
         self[name].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// Calls with each variable whose name begins with `HTTP_`: the rest of its name, and the value.
-    package func forEachField<Failure: Error>(
-        _ body: (ArraySlice<UInt8>, ArraySlice<UInt8>) throws(Failure) -> Void
-    ) throws(Failure) {
+    /// Calls with each variable whose name begins with `HTTP_`: the rest of its name, which has capitals only, as
+    /// servers write it, so that no two names stand for one field; and the value.
+    package func forEachField(
+        _ body: (ArraySlice<UInt8>, ArraySlice<UInt8>) throws(GatewayError) -> Void
+    ) throws(GatewayError) {
         for entry in entries where entry.name.count > 5 && bytes[entry.name].starts(with: "HTTP_".utf8) {
-            try body(bytes[entry.name].dropFirst(5), bytes[entry.value])
+            let name = bytes[entry.name].dropFirst(5)
+            guard name.allSatisfy({ $0 != UInt8(ascii: "-") && !(97...122).contains($0) }) else { throw .badName }
+            try body(name, bytes[entry.value])
         }
     }
 
@@ -78,6 +101,8 @@ package struct GatewayVariables: Sendable {
 package enum GatewayError: Error, Equatable, Sendable {
     case tooLarge
     case badName
+    case badValue
+    /// With another value.
     case repeatedName
     /// The frame itself: lengths that do not fit, a missing mark.
     case malformed
@@ -101,7 +126,8 @@ package enum GatewayError: Error, Equatable, Sendable {
         switch self {
         case .tooLarge: "too many variables, or too long ones"
         case .badName: "the name of a variable is not valid"
-        case .repeatedName: "a variable is there twice"
+        case .badValue: "the value of a variable has a NUL in it"
+        case .repeatedName: "a variable is there twice, with two values"
         case .malformed: "the frame is malformed"
         case .modifier: "only modifier1 0 is served, which is Python's"
         case .order: "records are out of order"

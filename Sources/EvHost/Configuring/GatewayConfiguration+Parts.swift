@@ -39,6 +39,8 @@ extension GatewayConfiguration {
         server.forwarding = forwarding
         server.acceptProxyHeaders(
             v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
+        server.gatewayProtocols = gatewayProtocols.compactMapValues { GatewayProtocol(rawValue: $0.rawValue) }
+        server.gatewaySenders = gatewaySenders
         return server
     }
 
@@ -92,6 +94,7 @@ extension GatewayConfiguration {
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
+        supervisor.protocols = gatewayProtocols.mapValues(\.rawValue)
         supervisor.adminBinds = adminBinds
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600

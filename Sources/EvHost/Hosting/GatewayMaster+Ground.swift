@@ -13,7 +13,13 @@ extension Settings {
         var configuration = configuration
         configuration.workerUser = try workerUser()
         configuration.socketFileOwner = try socketOwner(configuration.workerUser)
-        if let activation { configuration.binds = activation.addresses(for: configuration.binds) }
+        if let activation {
+            for bind in configuration.binds where bind.isPassedOn {
+                let spoken = configuration.bindProtocols[bind.text]
+                for passed in activation.addresses(for: [bind]) { configuration.bindProtocols[passed.text] = spoken }
+            }
+            configuration.binds = activation.addresses(for: configuration.binds)
+        }
         if case .processors(let wanted)? = configuration.cpuAffinity {
             let usable = Processors.usable
             if let missing = wanted.first(where: { !usable.contains($0) }) {

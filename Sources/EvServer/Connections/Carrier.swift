@@ -25,8 +25,8 @@ package protocol ResponseCarrier: AnyObject, Sendable {
     /// Says that `count` bytes of a file follow, at least one, which the exchange sends by the transport.
     func beginFile(count: Int)
     func endFile()
-    /// A file of any length stands on the wire as it is, between `beginFile` and `endFile`.
-    var framesFiles: Bool { get }
+    /// False where the bytes of a file need frames of their own, and go by `write`.
+    var sendsFiles: Bool { get }
     /// The end of a body that was written in pieces and is whole.
     func sendEnd()
     /// The response is over. `isShort`: its body is shorter than announced, and the client must see that.
@@ -44,7 +44,7 @@ package protocol ResponseCarrier: AnyObject, Sendable {
 }
 
 extension ResponseCarrier {
-    package var framesFiles: Bool { true }
+    package var sendsFiles: Bool { true }
     /// A wire without interim responses.
     package func sendEarlyHints(_ lines: UnsafeRawBufferPointer) {}
 }
@@ -97,10 +97,10 @@ extension Carrier {
         }
     }
 
-    @LoopActor var framesFiles: Bool {
+    @LoopActor var sendsFiles: Bool {
         switch self {
         case .http1: true
-        case .other(let carrier): carrier.framesFiles
+        case .other(let carrier): carrier.sendsFiles
         }
     }
 

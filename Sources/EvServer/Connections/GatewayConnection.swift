@@ -19,11 +19,15 @@ final class GatewayConnection: Connection {
     private var partial: [UInt8] = []
     /// FastCGI alone.
     private var decoder: FastCGIDecoder
+    /// Variables that do not say whether there is a body: its first byte does, or its end.
+    private var undecided: GatewayVariables?
     private(set) var running: Exchange?
     /// The body comes without its length, and is put into chunks for whoever reads it.
     private var makesChunks = false
-    /// A request has been answered, and nothing that still comes is of use.
-    private var isAnswered = false
+    /// Bytes of a body that nobody has read, and that may still be swallowed.
+    private var unreadAllowance = 0
+    /// When the first bytes of the present request came.
+    private var since = EventLoop.coarseNow()
     var encoder = ResponseEncoder(isGateway: true)
     private var sentBeforeGrace: UInt64 = 0
 
@@ -37,14 +41,14 @@ final class GatewayConnection: Connection {
 
     override var exchange: Exchange? { running }
     override var isIdle: Bool { running == nil }
-    override var isSilent: Bool { partial.isEmpty && !decoder.isRunning }
+    override var isSilent: Bool { partial.isEmpty && decoder.isAtStart }
     override var isFull: Bool { running?.hasFullBuffer ?? false }
     override var waitsForTransport: Bool { running?.waitsForTransport == true }
     override var endsWithClose: Bool {
         running.map { $0.headWasSent && encoder.framing == .untilClose && spoken != .fastcgi } ?? false
     }
-    /// Of the answer in FastCGI's frames.
-    var requestID: UInt16 { decoder.requestID }
+    /// Of the answer in FastCGI's frames; 1, which is what servers use, where none has been told.
+    var requestID: UInt16 { max(decoder.requestID, 1) }
 
     override func begun() { worker.deadlines.begin(.head, self) }
 
@@ -52,6 +56,7 @@ final class GatewayConnection: Connection {
 
     override func received(_ bytes: UnsafeRawBufferPointer) {
         guard isAllowed() else { return }
+        if running == nil, isSilent { since = EventLoop.coarseNow() }
         if spoken == .fastcgi { receivedRecords(bytes) } else { receivedPacket(bytes) }
         updateInterest()
     }
@@ -59,7 +64,9 @@ final class GatewayConnection: Connection {
     /// Whether the peer may speak the protocol: what it says of its clients is believed.
     private func isAllowed() -> Bool {
         if peer.isUnix || worker.configuration.gatewaySenders.contains(peer) { return true }
-        refuse(status: 403, "a peer that is not in --uwsgi-allow-from")
+        let reason: StaticString = "its sender is not in --uwsgi-allow-from"
+        worker.gatewayNotes.warn(reason, self)
+        refuse(status: 403, reason)
         return false
     }
 
@@ -69,7 +76,6 @@ final class GatewayConnection: Connection {
             _ = running.receiveBody(bytes)
             return
         }
-        guard !isAnswered else { return }
         partial.append(contentsOf: bytes)
         let all = partial
         let limits = worker.configuration.variableLimits
@@ -78,13 +84,12 @@ final class GatewayConnection: Connection {
         }
         switch outcome {
         case .needMoreData:
+            // The time of a head counts from its first byte, whatever the connection waited for before.
             if wait != .head { worker.deadlines.begin(.head, self) }
         case .failure(let error): refuse(.gateway(error))
         case .request(let variables, let consumed):
             partial = []
-            begin(variables, endsBody: false)
-            guard let running, consumed < all.count else { return }
-            all[consumed...].withUnsafeBytes { _ = running.receiveBody($0) }
+            all[consumed...].withUnsafeBytes { begin(variables, body: $0) }
         }
     }
 
@@ -92,62 +97,89 @@ final class GatewayConnection: Connection {
         var offset = 0
         while !isEnding {
             switch decoder.next(bytes, from: &offset) {
-            case .needMoreData:
-                // The variables of a request have the time of a head, counted from their first byte.
-                if running == nil, decoder.isRunning, wait != .head, !isAnswered {
-                    worker.deadlines.begin(.head, self)
-                }
-                return
-            case .request(let variables): begin(variables, endsBody: true)
+            case .needMoreData: return awaitRecords()
+            case .request(let variables):
+                // A server that is still to be sent the last answer cannot have seen its end.
+                guard !output.isWaiting else { return gone(reset: true) }
+                if variables.filled("CONTENT_LENGTH") == nil { undecided = variables } else { begin(variables) }
             case .body(let range): receivedBody(UnsafeRawBufferPointer(rebasing: bytes[range]))
             case .bodyEnd: bodyEnded()
             case .abort:
                 let exchange = running
-                running = nil
+                (running, undecided) = (nil, nil)
                 exchange?.clientLeft()
-                answerEnded(keeps: true)
-            case .reply(let reply): reply.withUnsafeBytes { transmit($0) }
-            case .failure(let error): refuse(.gateway(error))
+                answerEnded()
+            case .reply(let reply):
+                // Nobody asks so much and reads nothing.
+                guard output.count < worker.highWaterMark else { return gone(reset: true) }
+                reply.withUnsafeBytes { transmit($0) }
+            case .failure(let error):
+                // What has been sent of an answer cannot be taken back.
+                if running == nil { refuse(.gateway(error)) } else { gone(reset: true) }
             }
         }
     }
 
-    private func begin(_ variables: GatewayVariables, endsBody: Bool) {
-        isAnswered = false
+    /// The variables of a request have the time of a head.
+    private func awaitRecords() {
+        guard running == nil else { return }
+        if decoder.isAtStart {
+            if wait == .active { becameIdle() }
+        } else if undecided != nil || !decoder.isInBody, wait != .head {
+            worker.deadlines.begin(.head, self)
+        }
+    }
+
+    /// - Parameter body: of it, what has come behind the variables.
+    private func begin(
+        _ variables: GatewayVariables, hasOpenBody: Bool = false,
+        body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
         do throws(GatewayHead.Refusal) {
-            let head = try GatewayHead(variables, parser: worker.parser, endsBody: endsBody)
-            makesChunks = head.head.framing == .chunked
+            let head = try GatewayHead(variables, parser: worker.parser, hasOpenBody: hasOpenBody)
+            makesChunks = hasOpenBody
             let exchange = Exchange(head, .other(self))
             running = exchange
             worker.deadlines.begin(.active, self)
+            _ = exchange.receiveBody(body)
             exchange.run()
         } catch {
-            refuse(error)
+            refuse(error, variables.requestLine)
         }
     }
 
     private func receivedBody(_ bytes: UnsafeRawBufferPointer) {
-        guard let running else { return }
+        if let variables = undecided {
+            undecided = nil
+            begin(variables, hasOpenBody: true)
+        }
+        guard let running else {
+            unreadAllowance -= bytes.count
+            if unreadAllowance < 0 { close(linger: true) }
+            return
+        }
         guard makesChunks else {
             _ = running.receiveBody(bytes)
             return
         }
-        let frame = Array((String(bytes.count, radix: 16) + "\r\n").utf8)
-        frame.withUnsafeBytes { _ = running.receiveBody($0) }
+        give(Array((String(bytes.count, radix: 16) + "\r\n").utf8), to: running)
         _ = running.receiveBody(bytes)
-        "\r\n".utf8CString.withUnsafeBytes { _ = running.receiveBody(UnsafeRawBufferPointer(rebasing: $0[..<2])) }
+        give([13, 10], to: running)
+    }
+
+    private func give(_ frame: [UInt8], to exchange: Exchange) {
+        frame.withUnsafeBytes { _ = exchange.receiveBody($0) }
     }
 
     private func bodyEnded() {
-        guard let running else { return }
-        if makesChunks {
-            "0\r\n\r\n".utf8CString.withUnsafeBytes {
-                _ = running.receiveBody(UnsafeRawBufferPointer(rebasing: $0[..<5]))
-            }
-        } else if !running.isBodyComplete {
-            // Fewer bytes than CONTENT_LENGTH says.
-            running.inputEnded()
+        if let variables = undecided {
+            undecided = nil
+            return begin(variables)
         }
+        guard let running else { return becameIdle() }
+        if makesChunks { give(Array("0\r\n\r\n".utf8), to: running) }
+        // Fewer bytes than CONTENT_LENGTH says.
+        if !running.isBodyComplete { running.inputEnded() }
     }
 
     // MARK: the other end leaves
@@ -170,32 +202,39 @@ final class GatewayConnection: Connection {
 
     override func outputTaken() {
         if output.isDrained(below: worker.highWaterMark / 2) { running?.outputDrained() }
-        if running == nil, !isEnding, wait == .active, !output.isWaiting { worker.deadlines.begin(.keepAlive, self) }
+        if running == nil, !isEnding, wait == .active, !output.isWaiting { becameIdle() }
     }
 
-    override func willClose() { partial = [] }
+    override func willClose() { (partial, undecided) = ([], nil) }
 
     // MARK: the end of a response
 
     func responseFinished(isShort: Bool) {
         guard let exchange = running else { return }
         running = nil
-        isAnswered = true
-        let isWhole = exchange.isBodyComplete
-        guard spoken == .fastcgi, !isShort else { return close(linger: !isWhole) }
-        answerEnded(keeps: decoder.keepsConnection && worker.keepsConnections && !isHalfClosed)
+        // A short answer has no end in its frames either: the web server sees that something is missing.
+        guard spoken == .fastcgi, !isShort else { return close(linger: !exchange.isBodyComplete) }
+        answerEnded()
     }
 
-    /// Says that the request is over, and goes on with the next one.
-    private func answerEnded(keeps: Bool) {
-        isAnswered = true
-        FastCGIRecord.answerEnd(decoder.requestID).withUnsafeBytes { transmit($0) }
-        decoder.finished()
+    /// Says that the request is over, and goes on with the next one where the web server wants that.
+    private func answerEnded() {
+        FastCGIRecord.answerEnd(requestID).withUnsafeBytes { transmit($0) }
         guard !isEnding else { return }
-        guard keeps, decoder.keepsConnection else { return close(linger: true) }
-        worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self)
+        guard decoder.keepsConnection, worker.keepsConnections, !isHalfClosed, !isSpare else {
+            return close(linger: decoder.isInBody)
+        }
+        decoder.finished()
+        if decoder.isInBody {
+            unreadAllowance = worker.configuration.drainLimit
+            worker.deadlines.begin(.linger, self)
+        } else {
+            becameIdle()
+        }
         updateInterest()
     }
+
+    private func becameIdle() { worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self) }
 
     func breakOff() {
         running = nil
@@ -205,21 +244,28 @@ final class GatewayConnection: Connection {
 
     // MARK: refusing
 
-    private func refuse(_ refusal: GatewayHead.Refusal) {
-        if case .gateway(.modifier) = refusal { worker.gatewayNotes.warnOfModifier(peer, worker.logger) }
-        refuse(status: refusal.status, refusal.detail)
+    private func refuse(_ refusal: GatewayHead.Refusal, _ line: [UInt8] = []) {
+        if case .gateway(let error) = refusal { worker.gatewayNotes.warn(error.detail, self) }
+        refuse(status: refusal.status, refusal.detail, line)
     }
 
-    private func refuse(status: Int, _ reason: StaticString) {
+    /// - Parameter line: the request's, for the log.
+    private func refuse(status: Int, _ reason: StaticString, _ line: [UInt8] = []) {
         worker.logger.debug(
             "Refused a request",
             metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)", "protocol": "\(spoken)"])
         let body = worker.prepareError(status)
-        let length = ResponseLength.of(worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
-        send(worker.responseHead.pointee, length.0, length.1, body)
-        if spoken == .fastcgi {
-            FastCGIRecord.answerEnd(decoder.requestID).withUnsafeBytes { transmit($0) }
+        let (length, announced) = ResponseLength.of(
+            worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
+        let fields = send(worker.responseHead.pointee, length, announced, body)
+        if let log = worker.accessLog {
+            line.withUnsafeBytes { line in
+                log.append(
+                    refused: line, of: self, since: since, status: status, bodyBytes: UInt64(body.count),
+                    sentLines: UnsafeRawBufferPointer(rebasing: worker.writer.bytes[fields...]))
+            }
         }
+        if spoken == .fastcgi { FastCGIRecord.answerEnd(requestID).withUnsafeBytes { transmit($0) } }
         close(linger: true)
     }
 
@@ -244,16 +290,16 @@ final class GatewayConnection: Connection {
     }
 }
 
-/// What is said once of the web servers in front of this worker.
+/// What is said once of each reason for which requests of web servers are refused: a setting of theirs may be wrong.
 @LoopActor
 final class GatewayNotes {
-    private var hasWarned = false
+    private var told: Set<String> = []
 
-    func warnOfModifier(_ peer: PeerAddress, _ logger: Logger) {
-        guard !hasWarned else { return }
-        hasWarned = true
-        logger.warning(
-            "Refused a request that is not uwsgi with modifier1 0: is plain HTTP sent here, or another modifier?",
+    func warn(_ reason: StaticString, _ connection: GatewayConnection) {
+        guard told.insert("\(reason)").inserted else { return }
+        let peer = connection.peer
+        connection.worker.logger.warning(
+            "Refused a request by \(connection.spoken): \(reason)",
             metadata: ["peer": "\(peer.isUnix ? "unix" : peer.host)"])
     }
 }

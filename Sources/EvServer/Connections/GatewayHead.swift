@@ -11,6 +11,8 @@ struct GatewayHead {
     let head: RequestHead
     /// The web server's client.
     let peer: PeerAddress
+    /// Who it is has been told: without, it is nobody whose fields are believed.
+    let isKnown: Bool
     let isSecure: Bool
     private let serverPort: UInt16?
     private let prefixCount: Int
@@ -34,11 +36,11 @@ struct GatewayHead {
         }
     }
 
-    /// - Parameter endsBody: the protocol tells the end of a body whose length is not told.
-    init(_ variables: GatewayVariables, parser: RequestParser, endsBody: Bool) throws(Refusal) {
+    /// - Parameter hasOpenBody: bytes of a body have come whose length is not told.
+    init(_ variables: GatewayVariables, parser: RequestParser, hasOpenBody: Bool) throws(Refusal) {
         let request: GatewayRequest
         do throws(GatewayError) {
-            request = try GatewayRequest(variables, endsBody: endsBody)
+            request = try GatewayRequest(variables, hasOpenBody: hasOpenBody)
         } catch {
             throw .gateway(error)
         }
@@ -52,6 +54,7 @@ struct GatewayHead {
         isSecure = request.isSecure
         serverPort = request.serverPort
         prefixCount = request.prefixCount
+        isKnown = request.isLocal || request.remoteAddress != nil
         guard let address = request.remoteAddress else {
             peer = PeerAddress()
             return

@@ -14,7 +14,7 @@ extension Exchange {
         guard response == .begun else { return }
         let count = length.take(count)
         guard count > 0 else { return }
-        guard carrier.framesFiles else { return try await copyFile(fileDescriptor, from: offset, count: count) }
+        guard carrier.sendsFiles else { return try await copyFile(fileDescriptor, from: offset, count: count) }
         carrier.beginFile(count: count)
         var position = Int64(offset)
         var left = count
@@ -59,6 +59,7 @@ extension Exchange {
             carrier.write(UnsafeRawBufferPointer(rebasing: piece[..<read]))
             sent += read
             try await drained()
+            if sent % Self.filePiece < read { await Task.yield() }
         }
     }
 

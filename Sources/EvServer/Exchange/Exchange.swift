@@ -100,7 +100,7 @@ package final class Exchange {
         self.connection = connection
         self.worker = worker
         peer = announced.peer
-        trustsPeer = worker.forwarding.trusts(announced.peer)
+        trustsPeer = announced.isKnown && worker.forwarding.trusts(announced.peer)
         let reading = worker.forwarding.read(announced.head, isTrusted: trustsPeer, isSecure: announced.isSecure)
         let forwarded = announced.facts(in: reading)
         head = reading.head

@@ -44,7 +44,7 @@ package enum UWSGISettings {
     /// What needs more than a name.
     enum Special {
         case module, callable, file, mount, paste, plugins
-        case bind, socket, socketProtocol, socketMode
+        case bind, socket, gatewaySocket(AddressProtocol), socketProtocol, socketMode
         case gevent, loop, cores, bufferSize, autoReload
         case cheaper, memory, affinity
         case log, daemon, disableLogging
@@ -68,6 +68,9 @@ package enum UWSGISettings {
         // Addresses.
         ("http httprouter http-socket http11-socket", .other(.bind)),
         ("socket s", .other(.socket)),
+        ("uwsgi-socket", .other(.gatewaySocket(.uwsgi))),
+        ("fastcgi-socket", .other(.gatewaySocket(.fastcgi))),
+        ("scgi-socket", .other(.gatewaySocket(.scgi))),
         ("protocol socket-protocol", .other(.socketProtocol)),
         ("chmod-socket chmod C", .other(.socketMode)),
         ("chown-socket", .setting("socket_owner")),
@@ -114,9 +117,9 @@ package enum UWSGISettings {
         ("die-on-term", .always("the signal TERM always stops it")),
         ("vacuum", .always("socket files and the pid file are removed at the end")),
         // Not taken.
-        ("uwsgi-socket puwsgi-socket", .not(noUwsgi)),
-        ("fastcgi-*", .not("FastCGI is not spoken: use http-socket")),
-        ("scgi-*", .not("SCGI is not spoken: use http-socket")),
+        ("puwsgi-socket", .not("a connection of uwsgi has one request: use socket")),
+        ("fastcgi-*", .not("of FastCGI, only fastcgi-socket is known")),
+        ("scgi-*", .not("of SCGI, only scgi-socket is known")),
         ("https* http-to-https ssl-* suwsgi-socket sni*", .not("TLS is not spoken: let the proxy in front speak it")),
         ("shared-socket undeferred-shared-socket", .not("sockets have no numbers: give the address to http-socket")),
         ("static-* static check-static* mimefile mime-file fileserve-mode file-serve-mode", .not(noStatic)),
@@ -148,7 +151,6 @@ package enum UWSGISettings {
         ("end endif end-if endfor end-for", .other(.endOfCondition)),
     ]
 
-    static let noUwsgi = "the uwsgi protocol is not spoken yet: use http-socket, and proxy_pass in nginx"
     static let noAsyncio = "uWSGI's asyncio engine serves generators of WSGI apps: use gevent"
     private static let noStatic = "static files are not served: let the proxy in front serve them"
 

@@ -64,7 +64,8 @@ struct UWSGITranslator {
         case .mount: app.mounts.append(line)
         case .paste: set("paste", .text(line.value.dropping(prefix: "config:")), line)
         case .plugins: takePlugins(line)
-        case .bind: bind(line)
+        case .bind: bind(line, nil)
+        case .gatewaySocket(let spoken): bind(line, spoken)
         case .socket: sockets.append(line)
         case .socketProtocol: socketProtocol = line
         case .socketMode: takeSocketMode(line)
@@ -129,19 +130,12 @@ extension UWSGITranslator {
         }
     }
 
-    private mutating func bind(_ line: Line) {
-        let address: String
-        if line.value.isEmpty || line.value.hasPrefix("=") {
-            return note(line, "sockets have no numbers: give the address to http-socket")
-        } else if line.value.hasPrefix("*:") {
-            address = String(line.value.dropFirst())
-        } else if line.value.contains(":") {
-            address = line.value
-        } else {
-            // What has no port is a path, or `@NAME` of Linux's abstract names.
-            address = "unix:\(line.value)"
+    /// - Parameter spoken: nil for HTTP.
+    private mutating func bind(_ line: Line, _ spoken: AddressProtocol?) {
+        guard !line.value.isEmpty, !line.value.hasPrefix("=") else {
+            return note(line, "sockets have no numbers: give the address to http-socket or to socket")
         }
-        add(address, to: "bind", line)
+        add((spoken.map { "\($0)://" } ?? "") + ForeignFlag.address(line.value), to: "bind", line)
     }
 
     private mutating func takeSocketMode(_ line: Line) {
@@ -180,9 +174,15 @@ extension UWSGITranslator {
     }
 
     private mutating func finishSockets() {
-        let isHTTP = ["http", "http11"].contains(socketProtocol?.value)
-        for line in sockets { isHTTP ? bind(line) : note(line, UWSGISettings.noUwsgi) }
-        if let socketProtocol, !isHTTP { note(socketProtocol, "only http is spoken") }
+        guard let socketProtocol else { return sockets.forEach { bind($0, .uwsgi) } }
+        let isHTTP = ["http", "http11"].contains(socketProtocol.value)
+        let spoken = AddressProtocol(rawValue: socketProtocol.value)
+        guard isHTTP || spoken != nil else {
+            let others = "choose http, uwsgi, fastcgi or scgi"
+            note(socketProtocol, others)
+            return sockets.forEach { note($0, "its protocol is not spoken: \(others)") }
+        }
+        sockets.forEach { bind($0, isHTTP ? nil : spoken) }
     }
 
     private mutating func finishLoop() {

@@ -8,6 +8,8 @@ struct ForeignFlag: Sendable {
         case same(String, @Sendable (String) throws(ValueError) -> String)
         /// As `same`, and the other setting has to have this value for it.
         case sameWith(String, other: String, String)
+        /// An address of uWSGI's at which this is spoken; nil: what --protocol says, else uwsgi.
+        case socket(AddressProtocol?)
         /// A switch of this meaning.
         case toggle(String, SettingValue)
         /// What to do in its place.
@@ -28,6 +30,10 @@ struct ForeignFlag: Sendable {
         add(
             "--trusted-proxy --trust-proxy", .sameWith("forwarded_allow_ips", other: "proxy_headers", "true"), true,
             to: &table)
+        add("--socket -s", .socket(nil), true, to: &table)
+        for spoken in [AddressProtocol.uwsgi, .fastcgi, .scgi] {
+            add("--\(spoken)-socket", .socket(spoken), true, to: &table)
+        }
         add("--gevent", .sameWith("worker_connections", other: "worker_class", "gevent"), true, to: &table)
         add("--daemonize -d", .sameWith("errorlog", other: "daemon", "true"), true, to: &table)
         add(agreed, .nothing, false, to: &table)
@@ -109,6 +115,12 @@ struct ForeignFlag: Sendable {
             throw ValueError("'\(text)' is no address; write --bind :\(text) or --backlog \(text)")
         }
         return text.hasPrefix("*:") ? String(text.dropFirst()) : text
+    }
+
+    /// An address of uWSGI's: what has no port is the path of a Unix socket, or `@NAME` of Linux's abstract names.
+    static func address(_ text: String) -> String {
+        if text.hasPrefix("*:") { return String(text.dropFirst()) }
+        return text.isEmpty || text.contains(":") ? text : "unix:\(text)"
     }
 
     /// uWSGI has an address there, uvicorn the name of a parser and granian a version of HTTP.
@@ -204,10 +216,6 @@ struct ForeignFlag: Sendable {
     private static let insteadOfValues = [
         ("--callable --callable-object --entry-point", "write it as part of APP: module:callable"),
         ("--mount", "write APP and --root-path /PREFIX"),
-        (
-            "--socket -s --uwsgi-socket --fastcgi-socket --scgi-socket",
-            "only HTTP is spoken: write --bind ADDRESS, and proxy_pass in nginx"
-        ),
         ("--websocket_timeout --websocket_connect_timeout", "the app decides how long a WebSocket lasts"),
         ("--proxy-headers-host --proxy-headers-port", "let the proxy write X-Forwarded-For"),
         ("--proxy-mount-point", "write --root-path PATH, or --trusted-proxy-headers x-forwarded-prefix"),

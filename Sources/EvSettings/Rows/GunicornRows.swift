@@ -7,9 +7,6 @@ extension Setting {
         accepted("sendfile", "", off: "--no-sendfile", "", harmless: ["true"], "files go by sendfile where they can"),
         accepted("spew", "--spew", "", "lines are not traced: use python -m trace"),
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the default of proc_name is APP"),
-        accepted(
-            "uwsgi_allow_ips", "--uwsgi-allow-from", "addresses", harmless: ["127.0.0.1,::1", "127.0.0.1"],
-            "the uwsgi protocol is not spoken"),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
@@ -53,9 +50,6 @@ extension Setting {
         refused("keyfile", "--keyfile", "file", noTLS),
         refused("ca_certs", "--ca-certs", "file", noTLS),
         refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
-        refused(
-            "protocol", "--protocol", "name", harmless: ["http"],
-            "only HTTP is spoken: use proxy_pass in place of uwsgi_pass"),
         refused(
             "http2_cleartext", "--http2-cleartext", "mode", harmless: ["off"],
             "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),

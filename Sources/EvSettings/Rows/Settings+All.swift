@@ -3,7 +3,7 @@
 extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
-        bindingRows + socketRows + prefaceRows + workerRows + lifeRows + timeRows + sizeRows + proxyRows
+        bindingRows + socketRows + prefaceRows + gatewayRows + workerRows + lifeRows + timeRows + sizeRows + proxyRows
         + healthRows + webSocketRows + applicationRows + pythonRows + loggingRows + pythonLogRows + processRows
         + identityRows + developmentRows + gunicornRows
 

@@ -129,10 +129,10 @@ class Gateway:
         if elsewhere.FOLDER:
             elsewhere.check(self.error_log())
         for match in self.log.matches(LISTENING):
-            if tcp := re.fullmatch(r"http://\[?([^\]]+?)\]?:(\d+)", match[1]):
+            if tcp := re.fullmatch(r"\w+://\[?([^\]/]+?)\]?:(\d+)", match[1]):
                 self.address = (tcp[1], int(tcp[2]))
                 break
-            if unix := re.fullmatch(r"unix:(//)?(.+)", match[1]):
+            if unix := re.fullmatch(r"(?:\w+://)?unix:(//)?(.+)", match[1]):
                 self.address = unix[2].replace("@", "\0", 1) if unix[2].startswith("@") else unix[2]
         return self
 
