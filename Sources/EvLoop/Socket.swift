@@ -95,6 +95,11 @@ package enum Socket {
     package static func waitBlocking(_ fd: Int32, for events: IOEvents, seconds: Double) -> Bool {
         evg_poll(fd, events.rawValue, seconds) > 0
     }
+    /// What is sent from now on leaves with the end of the connection, in one packet where it fits (tcp(7)).
+    package static func holdUntilEnd(_ fd: Int32) {
+        var on: Int32 = 1
+        _ = setsockopt(fd, Int32(IPPROTO_TCP), TCP_CORK, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
     package static func shutdownWriting(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
     /// In both directions, for everyone who has a descriptor of the connection.
     package static func shutdownBoth(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_RDWR)) }

@@ -179,6 +179,16 @@ package struct CommandLine: Equatable, Sendable {
             // As uWSGI has it, --protocol is about these.
             let scheme = spoken.map { "\($0)://" } ?? (namesProtocol ? "" : "uwsgi://")
             if let bind = Setting.named("bind") { add(bind, .text(scheme + ForeignFlag.address(text)), flag) }
+        case .mount:
+            guard let (prefix, app) = UWSGIApp.mount(text) else {
+                throw ConfigurationError(flag, reason: "'\(text)' is not of the form /PREFIX=APP")
+            }
+            guard !assignments.contains(where: { $0.name == "wsgi_app" }) else {
+                throw ConfigurationError(flag, reason: "one app is served: start one evgateway for each")
+            }
+            for (name, value) in [("wsgi_app", UWSGIApp.reference(app)), ("root_path", prefix)] where !value.isEmpty {
+                if let setting = Setting.named(name) { add(setting, .text(value), flag) }
+            }
         case .instead(let advice): throw ConfigurationError(reason: "unknown option '\(flag)': \(advice)")
         case .sameWith(let name, let other, let value):
             if let setting = Setting.named(other) { add(setting, .text(value), flag) }

@@ -1,5 +1,6 @@
-// The records of a FastCGI connection as events ("FastCGI Specification", version 1.0). Law: one request at a time; what
-// belongs to another id is refused politely, and what no server sends ends the connection. No byte of a body is kept.
+// The records of a FastCGI connection as events ("FastCGI Specification", version 1.0). Law: one request at a time;
+// what belongs to another id is refused politely, and what no server sends ends the connection. No byte of a body is
+// kept.
 
 package struct FastCGIDecoder {
     package enum Event {

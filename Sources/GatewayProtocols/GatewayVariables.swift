@@ -3,8 +3,8 @@
 // server that does not join the lines that a client has sent of one field sends a variable for each.
 
 package struct GatewayVariables: Sendable {
-    private var bytes: [UInt8] = []
-    private var entries: [(name: Range<Int>, value: Range<Int>)] = []
+    private(set) var bytes: [UInt8] = []
+    private(set) var entries: [(name: Range<Int>, value: Range<Int>)] = []
 
     /// Bytes of all names and values, and how many variables there may be.
     package struct Limits: Sendable {

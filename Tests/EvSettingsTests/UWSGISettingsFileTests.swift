@@ -91,6 +91,13 @@ import Testing
         ),
         ("socket = :80\nprotocol = http\ns = a.sock", ["bind=[:80 unix:a.sock]"]),
         ("socket-protocol = http11\nsocket = :80", ["bind=[:80]"]),
+        ("socket = :80\nhttp-socket = :81\ns = a.sock", ["bind=[:81 uwsgi://:80 uwsgi://unix:a.sock]"]),
+        (
+            "uwsgi-socket = :80\nfastcgi-socket = *:81\nscgi-socket = @a",
+            ["bind=[uwsgi://:80 fastcgi://:81 scgi://unix:@a]"]
+        ),
+        ("socket = :80\nprotocol = fastcgi\nuwsgi-socket = :81", ["bind=[uwsgi://:81 fastcgi://:80]"]),
+        ("protocol = scgi", []),
         ("chmod-socket = 660", ["socket_mode=660"]), ("chmod-socket", ["socket_mode=666"]),
         ("chmod-socket = true", ["socket_mode=666"]), ("chmod_socket = 1", ["socket_mode=666"]),
     ])
@@ -100,13 +107,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("socket = :80", "socket: the uwsgi protocol is not spoken yet: use http-socket, and proxy_pass in nginx"),
-        (
-            "uwsgi-socket = :80",
-            "uwsgi-socket: the uwsgi protocol is not spoken yet: use http-socket, and proxy_pass in nginx"
-        ),
-        ("protocol = scgi", "protocol: only http is spoken"),
-        ("http-socket = =0", "http-socket: sockets have no numbers: give the address to http-socket"),
+        ("puwsgi-socket = :80", "puwsgi-socket: a connection of uwsgi has one request: use socket"),
+        ("fastcgi-nph-socket = :80", "fastcgi-nph-socket: of FastCGI, only fastcgi-socket is known"),
+        ("scgi-modifier1 = 1", "scgi-modifier1: of SCGI, only scgi-socket is known"),
+        ("protocol = raw", "protocol: choose http, uwsgi, fastcgi or scgi"),
+        ("http-socket = =0", "http-socket: sockets have no numbers: give the address to http-socket or to socket"),
+        ("socket = =0", "socket: sockets have no numbers: give the address to http-socket or to socket"),
         ("chmod-socket = 9", "chmod-socket: the mode has three octal digits, as 660"),
     ])
     func otherProtocolsAreRefused(_ text: String, _ note: String) throws {

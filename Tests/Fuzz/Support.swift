@@ -1,6 +1,7 @@
-// What both fuzzers use. An input is two bytes that choose limits and cuts, and then the bytes that are received. The
+// What the fuzzers use. An input is two bytes that choose limits and cuts, and then the bytes that are received. The
 // check: parsed whole and in three pieces, the same bytes must give the same result.
 
+import GatewayProtocols
 import HTTP1
 import HTTPCore
 
@@ -46,4 +47,31 @@ func describe(_ head: RequestHead) -> String {
 
 func check(_ holds: Bool, _ message: @autoclosure () -> String) {
     if !holds { fatalError(message()) }
+}
+
+extension Input {
+    var variableLimits: GatewayVariables.Limits {
+        limits == HTTPLimits() ? .init() : .init(bytes: 200, count: 8)
+    }
+}
+
+/// What must hold for the head of a request: it is one head, or none that is served.
+func checkHead(_ variables: GatewayVariables, isOpen: Bool) {
+    guard let request = try? GatewayRequest(variables, hasOpenBody: isOpen) else { return }
+    var parser = RequestParser(limits: HTTPLimits(fieldSize: 100_000, headSize: 1_000_000))
+    switch exactly(request.head, { parser.parse($0) }) {
+    case .needMoreData: check(false, "a head without end")
+    case .failure: break
+    case .head(let head, let consumed):
+        check(consumed == request.head.count, "bytes behind the head")
+        check(request.prefixCount <= Int(head.path.count), "a prefix beyond the path")
+        for name in ["Proxy", "Connection", "Upgrade", "Expect", "TE"] {
+            check(!head.fields.contains { head.string($0.name).lowercased() == name.lowercased() }, name)
+        }
+        switch head.framing {
+        case .none: check(request.contentLength == nil && !isOpen, "a body that is lost")
+        case .length(let length): check(request.contentLength == length, "another length")
+        case .chunked: check(isOpen && request.contentLength == nil, "chunks that nobody writes")
+        }
+    }
 }

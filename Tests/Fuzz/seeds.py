@@ -29,7 +29,8 @@ folder = Path(sys.argv[1])
 seeds = [expand(case["in"]) for case in json.loads((CORPUS / "heads.json").read_text())]
 for case in json.loads((CORPUS / "bodies.json").read_text()):
     seeds.append((CHUNKED if case["framing"] == "chunked" else LENGTH) + expand(case["in"]) + LENGTH)
-seeds += [expand(case["in"]) for case in json.loads((CORPUS / "prefaces.json").read_text())]
+for name in "prefaces", "uwsgi", "scgi", "fastcgi":
+    seeds += [expand(case["in"]) for case in json.loads((CORPUS / f"{name}.json").read_text())]
 seeds += [
     b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
     frame(0x01, b"caf\xc3") + frame(0x89, b"?") + frame(0x80, b"\xa9"),

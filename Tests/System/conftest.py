@@ -15,6 +15,7 @@ import websocket
 from support import elsewhere, pylogs
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+from support.gateway_wires import Front
 from support.program import Program
 from support.wsgi import WSGI_CLASSES
 
@@ -175,6 +176,23 @@ def short_path():
 def contract(gateway):
     """One worker with the WSGI app of the protocol tests and default time limits."""
     return gateway("contract:app")
+
+
+@pytest.fixture
+def fronted(gateway):
+    """Factory: `fronted(protocol, *flags)` is a server that speaks it; `ask` of it is one request on a connection."""
+    def start(protocol, *flags, app="fronted:wsgi", **more):
+        server = gateway(app, "--protocol", protocol, *flags, **more)
+
+        def connect(**more):
+            return Front(server.address, protocol, **more)
+
+        def ask(method="GET", target="/", *fields, **more):
+            with connect() as front:
+                return front.ask(method, target, fields, **more).read(method)
+        server.front, server.ask = connect, ask
+        return server
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ import pytest
 from conftest import PYTHON
 from support import accounts, procfs, wait
 from support.gateway import LAUNCHER, ROOT, Gateway, environment
+from support.gateway_wires import Front
 from support.program import PACKAGE
 from support.wire import Wire
 from test_readme import free_port
@@ -164,8 +165,9 @@ class Run:
         assert done.returncode == 0, (self.folder / "said").read_text()
         pid = int(pid_file.read_text())
         try:
-            tcp = re.search(r"Listening at: http://([\d.]+):(\d+)", (self.folder / "said").read_text())
-            assert status((tcp[1], int(tcp[2])) if tcp else str(socket)) == 200
+            said = (self.folder / "said").read_text()
+            tcp = re.search(r"Listening at: \w+://([\d.]+):(\d+)", said)
+            assert status((tcp[1], int(tcp[2])) if tcp else str(socket), spoken(said)) == 200
         finally:
             os.kill(pid, SIGTERM)
             wait.until(lambda: not procfs.alive(pid), "the server has ended")
@@ -204,7 +206,7 @@ class Run:
                 assert server.error_log().splitlines()[-1] == f"evgateway: {self.refused[1]}"
                 return
             server.wait_until_ready(self.workers())
-            assert status(server.address) == 200, server.error_log()
+            assert status(server.address, spoken(server.error_log())) == 200, server.error_log()
             for text in self.says:
                 assert text in server.error_log(), server.error_log()
             assert server.stop(SIGTERM) == 0, server.error_log()
@@ -264,7 +266,16 @@ class Run:
 PROXIES = {"nginx.conf": Run.nginx, "httpd.conf": Run.apache}
 
 
-def status(address):
+def spoken(log):
+    """What the server says that it speaks."""
+    found = re.search(r"Listening at: (uwsgi|fastcgi|scgi)://", log)
+    return found[1] if found else "http"
+
+
+def status(address, protocol="http"):
+    if protocol != "http":
+        with Front(address, protocol) as front:
+            return front.ask("GET", "/").read().status
     with Wire(address) as wire:
         wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return wire.read().status

@@ -90,7 +90,8 @@ extension GatewayConnection: ResponseCarrier {
         }
     }
 
-    func beginFile(count: Int) {}
+    /// The head goes before the file.
+    func beginFile(count: Int) { transmit(UnsafeRawBufferPointer(start: nil, count: 0)) }
     func endFile() {}
     func sendEnd() {}
     func finished(isShort: Bool) { responseFinished(isShort: isShort) }

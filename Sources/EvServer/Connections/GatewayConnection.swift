@@ -1,6 +1,6 @@
-// A connection on which a web server speaks uwsgi, SCGI or FastCGI: variables become an exchange, one at a time, and the
-// answer goes back in the form that the server expects. Only FastCGI goes on with another request afterwards. What HTTP
-// means is decided where it is for HTTP/1.1.
+// A connection on which a web server speaks uwsgi, SCGI or FastCGI: variables become an exchange, one at a time, and
+// the answer goes back in the form that the server expects. Only FastCGI goes on with another request afterwards. What
+// HTTP means is decided where it is for HTTP/1.1.
 
 import EvLoop
 import GatewayProtocols
@@ -219,11 +219,13 @@ final class GatewayConnection: Connection {
 
     /// Says that the request is over, and goes on with the next one where the web server wants that.
     private func answerEnded() {
+        let keeps = worker.keepsConnections && !isHalfClosed && !isSpare
+        // Nothing else says that this was the last answer: a server that has seen it must see that the connection ends
+        // before it sends the next request.
+        if decoder.keepsConnection, !keeps, output.isEmpty { transport.holdUntilEnd() }
         FastCGIRecord.answerEnd(requestID).withUnsafeBytes { transmit($0) }
         guard !isEnding else { return }
-        guard decoder.keepsConnection, worker.keepsConnections, !isHalfClosed, !isSpare else {
-            return close(linger: decoder.isInBody)
-        }
+        guard keeps, decoder.keepsConnection else { return close(linger: decoder.isInBody) }
         decoder.finished()
         if decoder.isInBody {
             unreadAllowance = worker.configuration.drainLimit

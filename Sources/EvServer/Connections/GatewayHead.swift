@@ -12,7 +12,7 @@ struct GatewayHead {
     /// The web server's client.
     let peer: PeerAddress
     /// Who it is has been told: without, it is nobody whose fields are believed.
-    let isKnown: Bool
+    private let isKnown: Bool
     let isSecure: Bool
     private let serverPort: UInt16?
     private let prefixCount: Int
@@ -64,6 +64,8 @@ struct GatewayHead {
         }
         self.peer = peer
     }
+
+    func isTrusted(by rules: ForwardingRules) -> Bool { isKnown && rules.trusts(peer) }
 
     /// What is known beyond the connection: fields of trusted proxies come before what the web server says itself.
     func facts(in reading: ForwardingRules.Reading) -> Forwarded {

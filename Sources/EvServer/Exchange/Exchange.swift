@@ -94,20 +94,13 @@ package final class Exchange {
 
     /// Of a request whose client is told by a gateway protocol, and not by the connection.
     init(_ announced: GatewayHead, _ carrier: Carrier) {
-        self.carrier = carrier
-        let connection = carrier.connection
-        let worker = connection.worker
-        self.connection = connection
-        self.worker = worker
-        peer = announced.peer
-        trustsPeer = announced.isKnown && worker.forwarding.trusts(announced.peer)
+        (self.carrier, connection, worker) = (carrier, carrier.connection, carrier.connection.worker)
+        (peer, trustsPeer) = (announced.peer, announced.isTrusted(by: worker.forwarding))
         let reading = worker.forwarding.read(announced.head, isTrusted: trustsPeer, isSecure: announced.isSecure)
-        let forwarded = announced.facts(in: reading)
-        head = reading.head
-        self.forwarded = forwarded
+        (head, forwarded) = (reading.head, announced.facts(in: reading))
         isSecure = forwarded.facts?.isSecure ?? announced.isSecure
         startedAt = worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
-        incoming = reading.head.framing.isEmpty ? nil : IncomingBody(reading.head.framing, worker.configuration.limits)
+        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, worker.configuration.limits)
     }
 
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.

@@ -78,6 +78,13 @@ package enum Transport {
         }
     }
 
+    /// The end of the connection follows what is sent next, and may arrive with it.
+    func holdUntilEnd() {
+        switch self {
+        case .plain(let socket): Socket.holdUntilEnd(socket)
+        }
+    }
+
     /// Tells the peer that nothing more is sent.
     func shutdownWriting() {
         switch self {

@@ -27,14 +27,19 @@ struct UWSGIApp {
             refused.append((taken, "the name of the file must end with .py"))
             return ([], refused)
         }
-        let reference = app.contains(":") ? app : "\(app):\(callable?.value ?? "application")"
+        let reference = Self.reference(app, callable?.value)
         var settings = [FileSetting("wsgi_app", .text(reference), line: taken.number)]
         if !prefix.isEmpty { settings.append(FileSetting("root_path", .text(prefix), line: taken.number)) }
         return (settings, refused)
     }
 
+    /// APP, with uWSGI's usual name for what is called there.
+    static func reference(_ app: String, _ callable: String? = nil) -> String {
+        app.contains(":") ? app : "\(app):\(callable ?? "application")"
+    }
+
     /// Of `/PREFIX=APP`: the prefix without slash at its end, so none for `/`, and the app.
-    private static func mount(_ value: String) -> (prefix: String, app: String)? {
+    static func mount(_ value: String) -> (prefix: String, app: String)? {
         guard value.hasPrefix("/"), let sign = value.firstIndex(of: "=") else { return nil }
         let app = value[value.index(after: sign)...]
         var prefix = value[..<sign]

@@ -10,6 +10,8 @@ struct ForeignFlag: Sendable {
         case sameWith(String, other: String, String)
         /// An address of uWSGI's at which this is spoken; nil: what --protocol says, else uwsgi.
         case socket(AddressProtocol?)
+        /// `/PREFIX=APP`.
+        case mount
         /// A switch of this meaning.
         case toggle(String, SettingValue)
         /// What to do in its place.
@@ -31,6 +33,7 @@ struct ForeignFlag: Sendable {
             "--trusted-proxy --trust-proxy", .sameWith("forwarded_allow_ips", other: "proxy_headers", "true"), true,
             to: &table)
         add("--socket -s", .socket(nil), true, to: &table)
+        add("--mount", .mount, true, to: &table)
         for spoken in [AddressProtocol.uwsgi, .fastcgi, .scgi] {
             add("--\(spoken)-socket", .socket(spoken), true, to: &table)
         }
@@ -182,7 +185,7 @@ struct ForeignFlag: Sendable {
         + "--no-clear-untrusted-proxy-headers --no-log-socket-errors --asyncore-use-poll --disable-reloading "
         + "--log-to-terminal --enable-sendfile --harakiri-verbose --log-master --no-orphans --auto-procname "
         + "--ignore-sigpipe --ignore-write-errors --disable-write-exception --memory-report --so-keepalive "
-        + "--tcp-nodelay --close-on-exec --allow-localhost"
+        + "--tcp-nodelay --close-on-exec --allow-localhost --manage-script-name"
 
     /// Sizes and times of what is made in another way here.
     private static let agreedValues =
@@ -196,7 +199,6 @@ struct ForeignFlag: Sendable {
         ("--clear-untrusted-proxy-headers", "let the proxy remove what clients send of them"),
         ("--log-untrusted-proxy-headers", "write --access-logformat FORMAT, with %({x-forwarded-for}i)s in it"),
         ("--no-date-header", "the Date field is always sent (RFC 9110, 6.6.1)"),
-        ("--manage-script-name", "write --root-path PATH"),
         ("--log-socket-errors", "--log-level debug shows clients that left"),
         ("--debug", "write --log-level debug"),
         ("--compress-responses", "let the proxy or the app compress"),
@@ -215,7 +217,6 @@ struct ForeignFlag: Sendable {
 
     private static let insteadOfValues = [
         ("--callable --callable-object --entry-point", "write it as part of APP: module:callable"),
-        ("--mount", "write APP and --root-path /PREFIX"),
         ("--websocket_timeout --websocket_connect_timeout", "the app decides how long a WebSocket lasts"),
         ("--proxy-headers-host --proxy-headers-port", "let the proxy write X-Forwarded-For"),
         ("--proxy-mount-point", "write --root-path PATH, or --trusted-proxy-headers x-forwarded-prefix"),

@@ -45,9 +45,12 @@ async def asgi(scope, receive, send):
     if scope["path"] == "/ticks":
         await begin()
         gone = asyncio.ensure_future(leaving(receive))
-        while not gone.done():
-            await send({"type": "http.response.body", "body": b"tick\n", "more_body": True})
-            await asyncio.wait([gone], timeout=0.02)
+        try:
+            while not gone.done():
+                await send({"type": "http.response.body", "body": b"tick\n", "more_body": True})
+                await asyncio.wait([gone], timeout=0.02)
+        except OSError:
+            pass
         return left()
     if scope["path"] == "/back":
         await begin()

@@ -14,6 +14,8 @@ SHOWN = {
     "defer_accept": "sockets::silent_connection_waits_in_the_kernel",
     "proxy_protocol": "proxy_protocol::app_is_told_the_client_of_real_proxies",
     "proxy_allow_ips": "proxy_protocol::header_of_somebody_who_may_not_send_one_is_forbidden",
+    "protocol": "gateway_connections::each_address_has_its_protocol",
+    "uwsgi_allow_ips": "gateway_protocols::peer_that_may_not_is_forbidden",
     "workers": "settings_sources::file_is_read_and_names_the_app",
     "worker_connections": "limits::longest_idle_connection_makes_room_at_the_cap",
     "worker_class": "choice::explicit_class_needs_no_reason_and_no_import",

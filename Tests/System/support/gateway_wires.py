@@ -1,7 +1,9 @@
 """Raw clients of uwsgi, SCGI and FastCGI, as web servers are: they send exactly the bytes they are given, and fail on
 any answer that a web server would not understand."""
 
+import json
 import struct
+import urllib.parse
 
 from .wire import FIELD_LINE, STATUS_LINE, Closed, ProtocolViolation, Response, Truncated, Wire
 
@@ -16,8 +18,9 @@ def variables(method="GET", target="/", fields=(), body=b"", **more):
     pairs = {
         "QUERY_STRING": query, "REQUEST_METHOD": method, "CONTENT_TYPE": "",
         "CONTENT_LENGTH": str(len(body)) if body or method == "POST" else "", "REQUEST_URI": target,
-        "PATH_INFO": path, "DOCUMENT_ROOT": "/srv", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_SCHEME": "http",
-        "REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "5000", "SERVER_PORT": "80", "SERVER_NAME": "front.example",
+        "PATH_INFO": urllib.parse.unquote(path, "latin-1"), "DOCUMENT_ROOT": "/srv", "SERVER_PROTOCOL": "HTTP/1.1",
+        "REQUEST_SCHEME": "http", "REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "5000", "SERVER_PORT": "80",
+        "SERVER_NAME": "front.example",
         "HTTP_HOST": "test", **more}
     return [(name, value) for name, value in pairs.items() if value is not None] + [
         ("HTTP_" + name.upper().replace("-", "_"), value) for name, value in fields]
@@ -138,3 +141,9 @@ def parsed(data, protocol, method="GET"):
         raise Truncated(f"{len(body)} bytes of {length}")
     answer.body = body
     return answer
+
+
+def environ(answer):
+    """What the app has answered with."""
+    assert answer.status == 200, answer
+    return json.loads(answer.body)
