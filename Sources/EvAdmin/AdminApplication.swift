@@ -1,7 +1,7 @@
 // The app of the admin process: which path is answered by what. Everything is read from shared memory, or asked of the
 // worker that knows it, so nothing here waits for the app that is served.
 
-import EvLoop
+package import EvLoop
 package import EvServer
 import EvSupervisor
 import HTTPCore
@@ -9,10 +9,12 @@ import HTTPCore
 package final class AdminApplication: Application {
     private let link: ServerLink
     private let settings: AdminSettings
+    private let metrics: MetricsPage
 
-    package init(_ link: ServerLink, _ settings: AdminSettings) {
+    @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
+        metrics = MetricsPage(link, settings)
     }
 
     /// What a path leads to.
@@ -33,6 +35,7 @@ package final class AdminApplication: Application {
         case "/healthz", "/livez": ("GET", { exchange in self.answer(exchange, Health.live) })
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
         case "/status": ("GET", { exchange in self.answerJSON(exchange, StatusReport(self.link, self.settings).json) })
+        case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
         default: nil
         }
     }

@@ -106,6 +106,7 @@ extension Supervisor {
         }
         Socket.close(ends.1)
         admin.keeper.started(at: now)
+        state.tally.count(.adminStarts)
         let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }
             if let request = AdminRequest(bytes) { enqueue(request) }

@@ -20,10 +20,10 @@ extension Supervisor {
     func reload() {
         tellReloading()
         switch call(reconfigure) {
-        case .refused: return
+        case .refused: return state.tally.count(.reloadsFailed)
         case .keep: break
         case .changed(let wanted, let commit):
-            guard apply(wanted) else { return }
+            guard apply(wanted) else { return state.tally.count(.reloadsFailed) }
             call(commit)
         }
         call(hooks.onReload)

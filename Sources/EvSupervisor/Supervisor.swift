@@ -196,6 +196,7 @@ package final class Supervisor {
             obeyRequests()
             closeFormerListeners()
             tellService()
+            publishCounters(isTick: isTick)
             onTurn(isTick)
         }
     }

@@ -110,6 +110,8 @@ package struct SupervisorState {
         var killAt: Double?
         var killReason = KillReason.hung
         var wasKilled = false
+        /// As what its end counts, where it was told to end.
+        var cause: MasterCounter?
     }
 
     /// The failures of an index; kept when its worker is replaced.
@@ -161,6 +163,7 @@ package struct SupervisorState {
     var stop: Stop?
     var lastTick: Double?
     var actions: [Action] = []
+    package internal(set) var tally = MasterTally()
 
     /// - Parameters:
     ///   - slots: at least twice `workers`.
