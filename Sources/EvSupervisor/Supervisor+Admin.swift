@@ -52,6 +52,7 @@ extension Supervisor {
             configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
             handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
         for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        publishCounters(isTick: true)
         // The former master's answers until it has ended.
         if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
     }

@@ -1,5 +1,5 @@
-// `/metrics`: the counters of all workers that there have been, what those do that there are, and what the kernel tells.
-// Law: label sets are bounded, whatever clients and workers do; one page is one reading.
+// `/metrics`: the counters of all workers that there have been, what those do that there are, and what the kernel
+// tells. Law: label sets are bounded, whatever clients and workers do; one page is one reading.
 
 import EvLoop
 import EvServer

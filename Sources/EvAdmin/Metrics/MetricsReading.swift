@@ -23,8 +23,8 @@ struct MetricsReading {
         workers = Self.labelled(link.workers)
     }
 
-    /// The worker that serves at a place has the place's number; a successor that boots, and those that are about to end,
-    /// are told together.
+    /// The worker that serves at a place has the place's number; a successor that boots, and those that are about to
+    /// end, are told together.
     private static func labelled(_ all: [ServerLink.Worker]) -> [(label: String, worker: ServerLink.Worker)] {
         let places = Dictionary(grouping: all) { $0.identity.index }
         let holders = places.mapValues { workers in
@@ -92,7 +92,8 @@ struct MetricsReading {
     func writeLoops(to text: inout MetricsText) {
         histogram(
             &text, "evgateway_loop_lag_seconds", Counter.lag, "How late the timer was that fires once a second.")
-        text.family("evgateway_loop_lag_longest_seconds", .gauge, "The longest time in which a loop served nobody else.")
+        text.family(
+            "evgateway_loop_lag_longest_seconds", .gauge, "The longest time in which a loop served nobody else.")
         for (label, workers) in byLabel {
             let longest = workers.map { $0.report.counters[Counter.longestLag] }.max() ?? 0
             text.sample(["worker": label], .nanoseconds(longest))

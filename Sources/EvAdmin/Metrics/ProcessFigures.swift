@@ -90,8 +90,8 @@ final class ProcessTable {
 }
 
 enum NetworkFigures {
-    /// Of the whole network namespace: connections that found an accept queue full, and those that were not accepted for
-    /// any reason. Nil where it cannot be told.
+    /// Of the whole network namespace: connections that found an accept queue full, and those that were not accepted
+    /// for any reason. Nil where it cannot be told.
     static func listenFailures() -> (overflows: UInt64, drops: UInt64)? {
         let lines = ProcFile.text(of: "/proc/net/netstat")?.split(separator: "\n").filter { $0.hasPrefix("TcpExt:") }
         guard let lines, lines.count == 2 else { return nil }

@@ -1,5 +1,7 @@
 """A server with an admin socket, and what its /metrics says, read in both forms by Prometheus' own parsers."""
 
+import json
+
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as plain_families
 
@@ -19,6 +21,10 @@ class Metrics:
     def answer(self, accept=None, target="/metrics"):
         with Wire(self.path) as wire:
             return wire.get(target, fields=[("Accept", accept)] if accept else [])
+
+    def workers(self):
+        """The pids of the workers."""
+        return [worker["pid"] for worker in json.loads(self.answer(target="/status").body)["workers"]]
 
     def families(self):
         """In Prometheus' own form, which the server prefers."""
