@@ -223,9 +223,17 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
+        report(error)
         guard let reloader else { return leave(error.exitCode) }
         reloader.appHasFailed()
         begin(FailedApplication(error), "without the app, until a file changes")
+    }
+
+    /// For whoever waits for this worker: the end of the text says most, and there is room for some of it.
+    private func report(_ error: ApplicationError) {
+        guard let failure = context.report?.failure else { return }
+        let details = error.details.map { $0.hasSuffix("\n") ? $0 : $0 + "\n" } ?? ""
+        failure.set(Array((details + error.description).utf8.suffix(failure.capacity)))
     }
 
     // MARK: Leaving
