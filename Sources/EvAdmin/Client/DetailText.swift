@@ -34,7 +34,7 @@ enum DetailText {
         for connection in connections {
             table.add([
                 .init(connection.peer), .init(connection.client ?? Figures.unknown), .init(connection.state),
-                .init(Figures.time(connection.since)), .init(connection.request ?? Figures.unknown),
+                .init(Figures.brief(connection.since)), .init(connection.request ?? Figures.unknown),
                 .init(Figures.bytes(connection.bytesIn)), .init(Figures.bytes(connection.bytesOut)),
                 .init(connection.waitsFor),
             ])

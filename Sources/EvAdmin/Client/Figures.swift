@@ -14,14 +14,19 @@ enum Figures {
     }
 
     /// `850 ms`, `12.3 s`, `4 min 10 s`, `3 h 12 min`, `12 d 4 h`.
-    static func time(_ seconds: Double?) -> String {
+    static func time(_ seconds: Double?) -> String { time(seconds, minute: " min", space: " ") }
+
+    /// The same where there is little room: `850ms`, `12.3s`, `4m10s`, `3h12m`, `12d4h`.
+    static func brief(_ seconds: Double?) -> String { time(seconds, minute: "m", space: "") }
+
+    private static func time(_ seconds: Double?, minute: String, space: String) -> String {
         guard let seconds, seconds.isFinite, seconds < 1e12 else { return unknown }
-        if seconds < 0.9995 { return "\(Int((max(0, seconds) * 1000).rounded())) ms" }
-        if seconds < 59.95 { return decimal(seconds, digits: 1) + " s" }
+        if seconds < 0.9995 { return "\(Int((max(0, seconds) * 1000).rounded()))\(space)ms" }
+        if seconds < 59.95 { return "\(decimal(seconds, digits: 1))\(space)s" }
         let whole = Int(seconds.rounded())
-        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
-        if whole < 86_400 { return "\(whole / 3600) h \(whole % 3600 / 60) min" }
-        return "\(whole / 86_400) d \(whole % 86_400 / 3600) h"
+        if whole < 3600 { return "\(whole / 60)\(minute)\(space)\(whole % 60)\(space)s" }
+        if whole < 86_400 { return "\(whole / 3600)\(space)h\(space)\(whole % 3600 / 60)\(minute)" }
+        return "\(whole / 86_400)\(space)d\(space)\(whole % 86_400 / 3600)\(space)h"
     }
 
     /// `0 B`, `1.5 K`, `48 M`, `1.2 G`: by powers of 1,024.

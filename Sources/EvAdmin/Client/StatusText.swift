@@ -32,13 +32,15 @@ struct StatusText {
         return lines
     }
 
-    static func sums(_ status: ServerStatus) -> Line {
+    /// - Parameter rate: requests by the second, where that is known.
+    static func sums(_ status: ServerStatus, rate: Double? = nil) -> Line {
         let count = max(status.target ?? 0, status.workers.count)
         let ready = status.ready
         var line = Line("\(ready) of \(Figures.count(count, "worker")) ready", ready < count ? .warning : .good)
         line.append(", \(Figures.count(sum(status) { $0.connections }, "connection"))")
         line.append(
             ", \(sum(status) { $0.inFlight }) in flight, \(Figures.count(sum(status) { $0.requests }, "request"))")
+        if let rate { line.append(" (\(Figures.decimal(rate, digits: 1))/s)") }
         if let queue = status.acceptQueue { line.append(", accept queue \(queue)", queue > 0 ? .warning : .plain) }
         return line
     }
@@ -52,14 +54,14 @@ struct StatusText {
     private var workers: Table {
         var table = Table([
             .init(title: "WORKER", isRight: true), .init(title: "PID", isRight: true), .init(title: "STATE"),
-            .init(title: "UP", isRight: true), .init(title: "CONNECTIONS", isRight: true),
-            .init(title: "IN FLIGHT", isRight: true), .init(title: "REQUESTS", isRight: true),
-            .init(title: "RSS", isRight: true), .init(title: "CPU %", isRight: true),
+            .init(title: "UP", isRight: true), .init(title: "CONN", isRight: true),
+            .init(title: "FLIGHT", isRight: true), .init(title: "REQUESTS", isRight: true),
+            .init(title: "RSS", isRight: true), .init(title: "CPU%", isRight: true),
         ])
         for worker in status.workers {
             table.add([
                 .init(Figures.count(worker.worker)), .init(Figures.count(worker.pid)), Self.state(worker),
-                .init(Figures.time(worker.uptime)), .init(Self.connections(worker)),
+                .init(Figures.brief(worker.uptime)), .init(Self.connections(worker)),
                 .init(Figures.count(worker.inFlight)),
                 .init(Figures.count(worker.requests)), .init(Figures.bytes(worker.rss)),
                 .init(Figures.percent(Self.load(worker))),
@@ -75,7 +77,7 @@ struct StatusText {
     }
 
     static func state(_ worker: WorkerStatus) -> Table.Cell {
-        if worker.isStuck { return .init("stuck \(Figures.time(worker.silence))", .bad) }
+        if worker.isStuck { return .init("stuck \(Figures.brief(worker.silence))", .bad) }
         return .init(worker.state, worker.state == "ready" ? .good : .warning)
     }
 
@@ -92,7 +94,7 @@ struct StatusText {
         ])
         for (worker, request) in status.slowest.prefix(most) {
             table.add([
-                .init(Figures.time(request.since)), .init(request.state), .init(request.method ?? Figures.unknown),
+                .init(Figures.brief(request.since)), .init(request.state), .init(request.method ?? Figures.unknown),
                 .init(request.target ?? Figures.unknown), .init(request.client ?? request.peer),
                 .init(Figures.count(worker)),
             ])
@@ -110,7 +112,7 @@ struct StatusText {
         for restart in status.restarts.suffix(most).reversed() {
             let ago = status.time.flatMap { now in restart.time.map { max(0, now - $0) } }
             table.add([
-                .init(Figures.time(ago)), .init(Figures.count(restart.worker)), .init(Figures.count(restart.pid)),
+                .init(Figures.brief(ago)), .init(Figures.count(restart.worker)), .init(Figures.count(restart.pid)),
                 .init(restart.cause, .warning), .init(restart.text),
             ])
         }

@@ -21,7 +21,6 @@ struct Table {
     let columns: [Column]
     private var rows: [[Cell]] = []
 
-    private static let gap = "  "
     /// An elastic column keeps so many columns of the terminal.
     private static let least = 12
 
@@ -35,30 +34,35 @@ struct Table {
     ///
     /// - Parameter width: the columns of the terminal; nil cuts nothing.
     func lines(width: Int?) -> [Line] {
-        let widths = self.widths(in: width)
+        var widths = naturalWidths
+        // Where two spaces are too much, one must do.
+        let gap = width.map { widths.reduce(2 * (widths.count - 1), +) <= $0 } ?? true ? 2 : 1
+        if let width { shrink(&widths, by: widths.reduce(gap * (widths.count - 1), +) - width) }
         let head = columns.map { Cell($0.title, .bold) }
-        return ([head] + rows).map { line($0, widths).cut(to: width) }
+        return ([head] + rows).map { line($0, widths, gap).cut(to: width) }
     }
 
-    private func widths(in width: Int?) -> [Int] {
-        var widths = columns.indices.map { index in
+    private var naturalWidths: [Int] {
+        columns.indices.map { index in
             rows.reduce(Printable.width(columns[index].title)) { most, row in
                 index < row.count ? max(most, Printable.width(row[index].text)) : most
             }
         }
-        guard let width else { return widths }
-        for index in columns.indices.reversed() where columns[index].isElastic {
-            let excess = widths.reduce(0, +) + Self.gap.utf8.count * (widths.count - 1) - width
-            guard excess > 0 else { break }
-            widths[index] = min(widths[index], max(Self.least, widths[index] - excess))
-        }
-        return widths
     }
 
-    private func line(_ cells: [Cell], _ widths: [Int]) -> Line {
+    private func shrink(_ widths: inout [Int], by excess: Int) {
+        var excess = excess
+        for index in columns.indices.reversed() where columns[index].isElastic && excess > 0 {
+            let taken = max(0, min(excess, widths[index] - Self.least))
+            widths[index] -= taken
+            excess -= taken
+        }
+    }
+
+    private func line(_ cells: [Cell], _ widths: [Int], _ gap: Int) -> Line {
         var line = Line()
         for (index, cell) in cells.enumerated() where index < columns.count {
-            if index > 0 { line.append(Self.gap) }
+            if index > 0 { line.append(String(repeating: " ", count: gap)) }
             let text = Printable.cut(cell.text, to: widths[index])
             let space = String(repeating: " ", count: max(0, widths[index] - Printable.width(text)))
             if columns[index].isRight { line.append(space) }

@@ -8,8 +8,8 @@ struct PlainWatch {
     private var hasHead = false
 
     private static let columns: [(title: String, width: Int, isRight: Bool)] = [
-        ("TIME", 8, false), ("WORKER", 6, true), ("PID", 7, true), ("STATE", 9, false), ("CONNECTIONS", 13, true),
-        ("IN FLIGHT", 9, true), ("REQUESTS", 10, true), ("REQ/S", 8, true), ("RSS", 7, true), ("CPU %", 6, true),
+        ("TIME", 8, false), ("WORKER", 6, true), ("PID", 7, true), ("STATE", 9, false), ("CONN", 10, true),
+        ("FLIGHT", 6, true), ("REQUESTS", 10, true), ("REQ/S", 8, true), ("RSS", 7, true), ("CPU%", 6, true),
     ]
 
     init() {}

@@ -20,8 +20,7 @@ struct WatchScreen {
 
     private var head: [Line] {
         guard let status = model.status else { return rows > 2 ? [Line("evgateway", .bold)] : [] }
-        var sums = StatusText.sums(status)
-        if let total = model.rates.total { sums.append(", \(Figures.decimal(total, digits: 1)) requests/s") }
+        let sums = StatusText.sums(status, rate: model.rates.total)
         if rows < 4 { return [] }
         if rows < 8 { return [sums] }
         let head = StatusText.head(status).dropLast() + [sums]
@@ -104,12 +103,12 @@ struct WatchScreen {
         case .pid: "PID"
         case .state: "STATE"
         case .uptime: "UP"
-        case .connections: "CONNECTIONS"
-        case .inFlight: "IN FLIGHT"
+        case .connections: "CONN"
+        case .inFlight: "FLIGHT"
         case .requests: "REQUESTS"
         case .rate: "REQ/S"
         case .memory: "RSS"
-        case .load: "CPU %"
+        case .load: "CPU%"
         }
     }
 
