@@ -49,7 +49,8 @@ package final class ServerLink {
         master = context.master
         events = context.events
         self.loop = loop
-        control = PacketSocket(loop, fileDescriptor: context.controlFileDescriptor) { [unowned self] bytes, descriptor in
+        let descriptor = context.controlFileDescriptor
+        control = PacketSocket(loop, fileDescriptor: descriptor) { [unowned self] bytes, descriptor in
             LoopActor.assumeIsolated { self.received(bytes, descriptor) }
         } onEnd: { [unowned self] in
             LoopActor.assumeIsolated { self.masterEnded() }

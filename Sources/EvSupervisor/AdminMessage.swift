@@ -60,7 +60,8 @@ extension AdminMessage {
         switch self {
         case .worker(let worker, let slot): Fields.join(["worker", "\(slot)"] + worker.fields)
         case .event(let event):
-            Fields.join(["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""]) + [event.text])
+            Fields.join(
+                ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""]) + [event.text])
         case .progress(let command, let text): Fields.join(["progress", "\(command)", text])
         case .done(let command, let succeeded, let text):
             Fields.join(["done", "\(command)", succeeded ? "1" : "0", text])
