@@ -79,7 +79,7 @@ private func lines(_ model: WatchModel, _ columns: Int = 80, _ rows: Int = 24) -
     @Test func failureIsTold() {
         var model = model(1)
         model.notice = "cannot connect"
-        #expect(lines(model).last == "cannot connect; trying again")
+        #expect(lines(model).last == "trying again: cannot connect")
     }
 
     @Test func fullLinesKeepTheirLastCharacter() {

@@ -28,7 +28,7 @@ struct WatchScreen {
     }
 
     private var footer: Line {
-        if let notice = model.notice { return Line("\(notice); trying again", .bad) }
+        if let notice = model.notice { return Line("trying again: \(notice)", .bad) }
         switch model.view {
         case .workers: return Line("q leave  ? help  c connections  s stacks  < > sort  r reverse", .faint)
         case .help: return Line("q back", .faint)
@@ -88,7 +88,7 @@ struct WatchScreen {
         for worker in model.sortedWorkers {
             table.add([
                 .init(Figures.count(worker.worker)), .init(Figures.count(worker.pid)), StatusText.state(worker),
-                .init(Figures.time(worker.uptime)), .init(StatusText.connections(worker)),
+                .init(Figures.brief(worker.uptime)), .init(StatusText.connections(worker)),
                 .init(Figures.count(worker.inFlight)), .init(Figures.count(worker.requests)),
                 .init(model.rates.requests(of: worker).map { Figures.decimal($0, digits: 1) } ?? Figures.unknown),
                 .init(Figures.bytes(worker.rss)), .init(Figures.percent(model.rates.load(of: worker))),

@@ -184,7 +184,8 @@ final class WatchSession {
         queue = []
         hasFailed = true
         isDirty = true
-        model.notice = String(error.reason.prefix { $0 != "\n" })
+        // The rest is advice, and lines.
+        model.notice = String(error.reason.prefix { $0 != "\n" && $0 != ";" })
         // It may answer somewhere else when it comes back.
         if error.kind == .unreachable { client = nil }
     }
