@@ -78,11 +78,16 @@ extension Exchange {
 
     /// The client sends no more.
     func inputEnded() {
-        if !isBodyComplete { bodyFailed(.truncated) }
+        guard !isBodyComplete else { return }
+        worker.noteDisconnect(.body)
+        bodyFailed(.truncated)
     }
 
     private func bodyFailed(_ error: RequestBodyError) {
-        if let incoming, incoming.error == nil { incoming.error = error }
+        if let incoming, incoming.error == nil {
+            incoming.error = error
+            if let reason = error.refusal { worker.counters.add(at: Counter.refusals + reason.rawValue) }
+        }
         wakeBodyReader()
     }
 

@@ -31,7 +31,8 @@ package final class Exchange {
 
     // MARK: the app
     /// What the app's side of the exchange does.
-    private enum App { case waiting, called, parked, ended }
+    /// `none`: the loop answers, and the request counts for nothing.
+    private enum App { case none, waiting, called, parked, ended }
     private var app = App.waiting
     @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
     var observers: Observers?
@@ -88,7 +89,7 @@ package final class Exchange {
         self.head = reading.head
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
-        startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
+        startedAt = connection.worker.requestTime
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
@@ -119,9 +120,10 @@ package final class Exchange {
     // MARK: the app
 
     package func run() {
-        if let health = worker.health, answersWithoutApp(health) {
-            app = .ended
-            return
+        if let health = worker.health {
+            app = .none
+            if answersWithoutApp(health) { return }
+            app = .waiting
         }
         worker.requestBegins(self)
         if case .refused(let reason) = forwarded {
@@ -129,22 +131,25 @@ package final class Exchange {
             return taskEnded()
         }
         if let limit = worker.configuration.bodyLimit, case .length(let length) = head.framing, length > limit {
-            fail(status: 413)
-            return taskEnded()
+            return turnAway(.bodyTooLarge, status: 413)
         }
-        if worker.isDraining, worker.isRefusing {
-            fail(status: 503)
-            return taskEnded()
-        }
+        if worker.isDraining, worker.isRefusing { return turnAway(.leaving, status: 503) }
         if worker.configuration.requestTimeout > 0 { deadline = startedAt + worker.configuration.requestTimeout }
         worker.application.begin(self)
     }
 
     /// The app has been called for this request. Whoever calls it says so: a request that ends without, because its
     /// client has left, is counted as dropped.
-    package func appWasCalled() {
-        if app == .waiting { app = .called }
+    ///
+    /// - Parameter moment: when that was, in monotonic seconds; nil for now.
+    package func appWasCalled(at moment: Double? = nil) {
+        guard app == .waiting else { return }
+        app = .called
+        if worker.isMeasured { worker.noteQueueing(since: startedAt, until: moment) }
     }
+
+    /// Not for the loop itself.
+    var isForApp: Bool { app != .none }
 
     /// Keeps the task that is to be cancelled when the client leaves.
     package func attach(_ task: Task<Void, Never>) {
@@ -155,16 +160,20 @@ package final class Exchange {
     package func park() {
         app = .parked
         task = nil
+        worker.counters.add(at: Counter.parked)
     }
 
     package func unpark() {
-        if app == .parked { app = .called }
+        guard app == .parked else { return }
+        app = .called
+        worker.counters[Counter.parked] &-= 1
     }
 
     /// Nothing of the app runs any more for this request. One that it left unanswered is answered here.
     package func taskEnded() {
         guard app != .ended else { return }
         let wasCalled = app != .waiting
+        unpark()
         app = .ended
         task = nil
         observers = nil
@@ -182,7 +191,7 @@ package final class Exchange {
     package func clientLeft() {
         if !isGone {
             // 499 is what proxies log for a client that left before its answer began.
-            worker.accessLog?.append(self, status: headWasSent ? Int(status) : 499, bodyBytes: bodySent)
+            worker.requestEnded(self, status: headWasSent ? Int(status) : 499)
             conclude(.clientLeft)
         }
         wakeBodyReader()
@@ -201,6 +210,7 @@ package final class Exchange {
     func deadlineExpired() {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
+        worker.counters.add(at: Counter.overdue)
         cancel(status: 504) { $0?.overdue() }
     }
 
@@ -313,7 +323,7 @@ package final class Exchange {
         if length.isShort {
             worker.logger.warning("The app sent fewer bytes than its Content-Length", metadata: requestMetadata)
         }
-        worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
+        worker.requestEnded(self, status: Int(status))
         conclude(.over)
         carrier.finished(self, isShort: length.isShort)
     }
@@ -325,7 +335,7 @@ package final class Exchange {
             let body = worker.prepareError(status)
             respond(worker.responseHead.pointee, body: body)
         case .begun:
-            worker.accessLog?.append(self, status: Int(self.status), bodyBytes: bodySent)
+            worker.requestEnded(self, status: Int(self.status))
             conclude(.over)
             carrier.breakOff()
         case .upgraded:
