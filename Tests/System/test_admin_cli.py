@@ -283,6 +283,11 @@ def test_app_with_the_name_of_a_command(tmp_path):
         assert (result.returncode, "configuration OK" in result.stdout) == (0, True), result.stderr
 
 
+def test_command_that_does_not_stand_first_is_pointed_at(tmp_path):
+    result = run("--python", PYTHON, "stop", cwd=tmp_path)
+    assert result.returncode == 1 and result.stderr.endswith("; the command stands first: evgateway stop\n")
+
+
 def test_every_host_knows_the_commands(admin, example):
     server = admin({"/status": status()})
     package = LAUNCHER.parent / "evgateway_CPythonBridge.resources" / "python" / "evgateway" / "__main__.py"
