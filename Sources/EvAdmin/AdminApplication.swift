@@ -1,7 +1,7 @@
 // The app of the admin process: which path is answered by what. Everything is read from shared memory, or asked of the
 // worker that knows it, so nothing here waits for the app that is served.
 
-import EvLoop
+package import EvLoop
 package import EvServer
 import EvSupervisor
 import HTTPCore
@@ -9,10 +9,14 @@ import HTTPCore
 package final class AdminApplication: Application {
     private let link: ServerLink
     private let settings: AdminSettings
+    private let tables: ConnectionTables
+    private let processes: ProcessFacts
 
-    package init(_ link: ServerLink, _ settings: AdminSettings) {
+    @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
+        tables = ConnectionTables(link)
+        processes = ProcessFacts()
     }
 
     /// What a path leads to.
@@ -32,8 +36,9 @@ package final class AdminApplication: Application {
         switch path {
         case "/healthz", "/livez": ("GET", { exchange in self.answer(exchange, Health.live) })
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
-        case "/status": ("GET", { exchange in self.answerJSON(exchange, StatusReport(self.link, self.settings).json) })
-        default: nil
+        case "/status": ("GET", { exchange in self.answerStatus(exchange) })
+        case "/connections": ("GET", { exchange in self.answerConnections(exchange) })
+        default: Page.file(path).map { file in ("GET", { exchange in self.answer(exchange, file) }) }
         }
     }
 
@@ -44,6 +49,42 @@ package final class AdminApplication: Application {
 
     @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: [UInt8]) {
         exchange.respond(bytes + [UInt8(ascii: "\n")], type: "application/json")
+        exchange.taskEnded()
+    }
+
+    @LoopActor private func answer(_ exchange: Exchange, _ file: Page.File) {
+        exchange.respond(file)
+        exchange.taskEnded()
+    }
+
+    @LoopActor private func answerConnections(_ exchange: Exchange) {
+        do throws(Query.Mistake) {
+            let worker = try Query(exchange.head, allowing: ["worker"]).number("worker")
+            answerLater(exchange) { await self.tables.json(ofWorker: worker) }
+        } catch {
+            refuse(exchange, error)
+        }
+    }
+
+    @LoopActor private func answerStatus(_ exchange: Exchange) {
+        do throws(Query.Mistake) {
+            _ = try Query(exchange.head)
+            answerJSON(exchange, StatusReport(link, settings, processes).json)
+        } catch {
+            refuse(exchange, error)
+        }
+    }
+
+    /// Answers with JSON that has to be asked for.
+    @LoopActor private func answerLater(_ exchange: Exchange, _ make: @escaping @LoopActor () async -> [UInt8]) {
+        exchange.attach(
+            Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
+                self.answerJSON(exchange, await make())
+            })
+    }
+
+    @LoopActor private func refuse(_ exchange: Exchange, _ mistake: Query.Mistake) {
+        exchange.respond(Array((mistake.text + "\n").utf8), type: "text/plain; charset=utf-8", status: 400)
         exchange.taskEnded()
     }
 

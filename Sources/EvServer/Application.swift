@@ -10,11 +10,16 @@ package protocol Application: AnyObject, Sendable {
     /// How many requests it can run at a time; more wait for their turn.
     @LoopActor var parallelism: Int { get }
 
+    /// The addresses of exchanges that wait for their turn, `count` of the first and of the last at most; nil where
+    /// each exchange knows by itself (`Exchange.appWasCalled`).
+    @LoopActor func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>?
+
     /// The worker begins to leave, or gives up what still runs: it will be gone at this moment of the monotonic clock.
     @LoopActor func workerLeaves(before deadline: Double)
 }
 
 extension Application {
     @LoopActor package var parallelism: Int { .max }
+    @LoopActor package func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? { nil }
     @LoopActor package func workerLeaves(before deadline: Double) {}
 }

@@ -41,6 +41,7 @@ package final class Supervisor {
     /// What the admin process has asked for.
     var requests: [AdminRequest] = []
     var commands = MasterCommands()
+    var status = MasterStatus()
 
     /// - Parameters:
     ///   - forkHooks: what the host runtime needs around fork(2).
@@ -70,6 +71,7 @@ package final class Supervisor {
         self.reconfigure = reconfigure
         self.worker = worker
         self.admin = AdminSide(admin)
+        status.started = EventLoop.wallNow()
         service = Service(notifier)
         self.onTurn = onTurn
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
@@ -188,14 +190,19 @@ package final class Supervisor {
             // for SIGCHLD before SIGTERM.
             for event in events where event.isSignal { feed(event) }
             for event in events where !event.isSignal {
-                if case .childExited(let pid, _) = event, let worker = state.identity(of: pid) {
-                    call { hooks.childExit(worker) }
+                guard case .childExited(let pid, let status) = event, let worker = state.identity(of: pid) else {
+                    feed(event)
+                    continue
                 }
+                call { hooks.childExit(worker) }
+                beginsToEnd(worker, status)
                 feed(event)
+                hasEnded(worker, status)
             }
             obeyRequests()
             closeFormerListeners()
             tellService()
+            publishStatus(isTick: isTick)
             onTurn(isTick)
         }
     }
@@ -255,5 +262,7 @@ package final class Supervisor {
             pid: pid, silence: silence, now: EventLoop.monotonicNow(), current: record?.currentRequest,
             longest: record?.longestRequest)
         logger.critical("\(text)")
+        tellAdmin(.critical, of: pid, text)
+        if admin.board != nil { admin.hangs[pid] = text }
     }
 }

@@ -28,6 +28,7 @@ final class WorkerProcess {
     var control: IOWatcher?
     /// Of the admin process.
     var questions: PacketSocket?
+    let tables = TableAnswers()
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
@@ -203,8 +204,8 @@ final class WorkerProcess {
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    func askForSuccessor() {
-        if !isLeaving { tellMaster(.replaceMe) }
+    func askForSuccessor(_ message: ControlMessage = .replaceMe) {
+        if !isLeaving { tellMaster(message) }
     }
 
     func tellMaster(_ message: ControlMessage) {

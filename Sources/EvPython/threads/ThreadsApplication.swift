@@ -109,6 +109,20 @@ final class ThreadsApplication: Application {
 
     func workerLeaves(before deadline: Double) { evg_py_leave() }
 
+    func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? {
+        var waiting: Set<UnsafeMutableRawPointer> = []
+        withUnsafeMutablePointer(to: &waiting) { waiting in
+            evg_py_threads_show_waiting(
+                count,
+                { exchange, context in
+                    guard let exchange, let context else { return }
+                    context.assumingMemoryBound(to: Set<UnsafeMutableRawPointer>.self).pointee
+                        .insert(UnsafeMutableRawPointer(exchange))
+                }, waiting)
+        }
+        return waiting
+    }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)

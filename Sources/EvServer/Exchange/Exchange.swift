@@ -31,8 +31,8 @@ package final class Exchange {
 
     // MARK: the app
     /// What the app's side of the exchange does.
-    private enum App { case waiting, called, parked, ended }
-    private var app = App.waiting
+    enum App { case waiting, called, parked, ended }
+    private(set) var app = App.waiting
     @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
     var observers: Observers?
     /// The place among the requests with a deadline; -1 for none.
