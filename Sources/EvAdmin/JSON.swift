@@ -1,4 +1,5 @@
-// JSON as it is written (RFC 8259). What clients have sent may stand in it: everything that is not printable is escaped.
+// JSON as it is written (RFC 8259). What clients have sent may stand in it, so everything that is not printable is
+// escaped.
 
 /// Builds one JSON text, from left to right.
 package struct JSONWriter {

@@ -53,7 +53,8 @@ package final class ServerLink {
         events = context.events
         restarts = context.restarts
         self.loop = loop
-        control = PacketSocket(loop, fileDescriptor: context.controlFileDescriptor) { [unowned self] bytes, descriptor in
+        let descriptor = context.controlFileDescriptor
+        control = PacketSocket(loop, fileDescriptor: descriptor) { [unowned self] bytes, descriptor in
             LoopActor.assumeIsolated { self.received(bytes, descriptor) }
         } onEnd: { [unowned self] in
             LoopActor.assumeIsolated { self.masterEnded() }

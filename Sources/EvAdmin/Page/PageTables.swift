@@ -110,7 +110,9 @@ extension Page {
             cell("CPU", "number"),
             cell("Memory", "number", [element("span"), element("small")]),
             cell("Longest request", "request whole", [element("span", { className: "clip" }), element("small")]),
-            cell("", "whole", [element("div", { className: "buttons" }, button("Connections", "connections"), stacks)]));
+            cell("", "whole", [
+              element("div", { className: "buttons" }, button("Connections", "connections"), stacks),
+            ]));
         }
 
         function showWorkers(workers, grown) {
@@ -143,7 +145,8 @@ extension Page {
             // What there is can be seen, however few.
             part.style.width = parts[index] > 0 ? `max(3px, ${parts[index] / limit * 100}%)` : "0";
           });
-          say(note, `${number(worker.connections)} of ${number(worker.connections_limit)}, ${number(worker.idle)} idle`);
+          const open = `${number(worker.connections)} of ${number(worker.connections_limit)}`;
+          say(note, `${open}, ${number(worker.idle)} idle`);
           bar.setAttribute("aria-label", `${note.textContent}, ${plural(worker.websockets, "WebSocket")}`);
         }
 
