@@ -38,7 +38,7 @@ package final class AdminApplication: Application {
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
         case "/status": ("GET", { exchange in self.answerStatus(exchange) })
         case "/connections": ("GET", { exchange in self.answerConnections(exchange) })
-        default: Page.file(path).map { file in ("GET", { exchange in self.answer(exchange, file) }) }
+        default: page(path)
         }
     }
 
@@ -50,6 +50,11 @@ package final class AdminApplication: Application {
     @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: [UInt8]) {
         exchange.respond(bytes + [UInt8(ascii: "\n")], type: "application/json")
         exchange.taskEnded()
+    }
+
+    @LoopActor private func page(_ path: String) -> (method: String, Answer)? {
+        guard let file = Page.file(path) else { return nil }
+        return ("GET", { exchange in self.answer(exchange, file) })
     }
 
     @LoopActor private func answer(_ exchange: Exchange, _ file: Page.File) {

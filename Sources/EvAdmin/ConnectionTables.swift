@@ -91,15 +91,20 @@ final class ConnectionTables {
                 source: .live, time: read.head.time, total: read.head.connections, webSockets: read.head.webSockets,
                 records: read.records)
         }
-        return Self.shared(worker)
+        return Self.shared(worker, standsStill: true)
     }
 
-    /// As the worker wrote it down with its last sign of life, and what it has begun since.
-    static func shared(_ worker: ServerLink.Worker) -> Table {
+    /// As the worker wrote it down with its last sign of life.
+    /// - Parameter standsStill: it is in the request that it has entered last.
+    static func shared(_ worker: ServerLink.Worker, standsStill: Bool) -> Table {
         let read = worker.report.connections.bytes.flatMap(readTable)
         let time = read?.head.time ?? worker.slot.heartbeat
         var records = read?.records ?? []
-        if let newer = ConnectionRecord(newerThan: time, in: worker.slot) { records.append(newer) }
+        if standsStill, let current = ConnectionRecord(currentIn: worker.slot, since: time),
+            !records.contains(where: { $0.since == current.since && $0.hasRequest })
+        {
+            records.append(current)
+        }
         return Table(
             source: .shared, time: time, total: Int(worker.slot.open), webSockets: read?.head.webSockets ?? 0,
             records: records)
@@ -107,10 +112,11 @@ final class ConnectionTables {
 }
 
 extension ConnectionRecord {
-    /// The request that a worker has entered last, if that was after it has written its table. Where it came from is
+    /// The request that a worker has entered last, if that was after it had written its table. Where it came from is
     /// not known.
-    fileprivate init?(newerThan time: Double, in slot: ScoreboardSlot) {
-        guard let current = slot.currentRequest, current.startedAt > time else { return nil }
+    fileprivate init?(currentIn slot: ScoreboardSlot, since time: Double) {
+        // Requests have their time of a clock that is some milliseconds late.
+        guard let current = slot.currentRequest, current.startedAt > time - 0.02 else { return nil }
         self.init(id: -1, peer: PeerAddress())
         (state, awaited, since) = (.app, .app, current.startedAt)
         let words = current.line.utf8.split(separator: UInt8(ascii: " "), maxSplits: 2)

@@ -51,7 +51,8 @@ struct StatusReport {
         let slot = worker.slot
         let silence = max(0, now - slot.heartbeat)
         let facts = processes.facts(of: worker.identity.pid)
-        let table = ConnectionTables.shared(worker)
+        // It tells of itself once a second.
+        let table = ConnectionTables.shared(worker, standsStill: silence > 1.5)
         json.member("worker", worker.identity.index)
         json.member("age", worker.identity.age)
         json.member("pid", worker.identity.pid)

@@ -111,7 +111,6 @@ def test_answer_that_waits_for_its_reader_is_known_when_the_app_has_ended(serve,
     server = serve(example("longpoll"), env={"CHAT_PAGE": PAGE})
     with server.connect(receive_buffer=4096) as wire:
         # So many that the answers find no room in the sockets' buffers.
-        wire.send("GET /messages?after= HTTP/1.1\r\nHost: a\r\n\r\n" * 1)
         wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2000)
         one = admin.wait_for(wire, "writing", "the client to read ")
         assert (one["method"], one["target"]) == ("GET", "/")
@@ -128,12 +127,12 @@ def test_connection_that_closes(serve, admin):
 
 def test_websocket(serve, admin, example, dial):
     server = serve(example("websocket-echo"))
-    socket = dial(server)
+    socket = dial(server, "/echo")
     socket.send("hello")
     assert socket.recv() == "hello"
     one = wait.until(lambda: next((one for one in admin.connections() if one["state"] == "websocket"), None),
                      "there is a WebSocket")
-    assert (one["method"], one["target"], one["waits_for"]) == ("GET", "/", "a message")
+    assert (one["method"], one["target"], one["waits_for"]) == ("GET", "/echo", "a message")
     wait.until(lambda: the_only(admin.status())["websockets"] == 1, "it is counted")
 
 
@@ -172,26 +171,27 @@ def test_peer_at_a_unix_socket(serve, admin, gate, short_path):
 
 
 def test_what_clients_send_is_data(serve, admin, gate):
-    server = serve("both:wsgi", "-k", "gevent")
-    targets = [b"/hold?file=" + str(gate).encode() + b"&" + rest
-               for rest in (b"<script>alert(1)</script>", b"\xff\xfe\x80\xc2\x9b", b"x" * 7000, b'"\\\xe2\x80\xa8')]
-    with server.connect() as one, server.connect() as two, server.connect() as three, server.connect() as four:
-        wires = [one, two, three, four]
-        for wire, target in zip(wires, targets):
-            wire.send(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-        refused = server.connect().send(b"GET /\x1b[31m HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert refused.read().status == 400
-        accepted = [wire for wire in wires if wait.until(lambda: admin.of(wire) is not None, "it is there")
-                    and admin.of(wire)["state"] == "app"]
-        assert three in accepted
-        told = admin.of(three)["target"]
-        assert told.endswith("…") and len(told) == 1025 and targets[2].decode().startswith(told[:-1])
+    server = serve("both:wsgi", "-k", "gevent", "--limit-request-line", 8190)
+    start = b"/hold?file=" + str(gate).encode() + b"&"
+    long = start + b"x" * 8000
+    targets = [long, *(start + rest for rest in (
+        b"<script>alert(1)</script>", b"'\"><img src=x>", b"\xff\xfe\x80\xc2\x9b", b"\\\xe2\x80\xa8", b"\x1b[31m", b"\x7f"))]
+    wires = [server.connect().send(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n") for target in targets]
+    try:
+        one = admin.wait_for(wires[0], "app")
+        assert one["target"].endswith("…") and len(one["target"]) == 1025
+        assert long.decode().startswith(one["target"][:-1])
+        # Each is refused, or stands in the table.
+        wait.until(lambda: all((told := admin.of(wire)) is None or told["state"] in ("app", "closing")
+                               for wire in wires), "all have been looked at")
         for path in ("/connections", "/status"):
             text = admin.ask(path).body
-            assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f<>]", text) and text.count(b"\n") == 1
-            assert not re.search("[\x7f-\x9f\u2028\u2029]", text.decode())
-            assert len(text) < 30_000
             json.loads(text)
+            assert text.count(b"\n") == 1 and len(text) < 30_000
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029<>]", text.decode())
+    finally:
+        for wire in wires:
+            wire.close()
 
 
 def test_stuck_workers_are_told_of(serve, admin):
@@ -315,7 +315,7 @@ def test_status_has_what_the_kernel_tells(serve, admin):
     assert set(worker) == {
         "worker", "age", "pid", "state", "stuck", "uptime", "silence", "connections", "connections_limit", "idle",
         "websockets", "in_flight", "requests", "dropped", "rss", "pss", "cpu", "current", "longest", "slowest"}
-    assert worker["rss"] > 1_000_000 and worker["cpu"] > 0 and worker["connections_limit"] == 77
+    assert worker["rss"] > 1_000_000 and worker["cpu"] >= 0 and worker["connections_limit"] == 77
     assert worker["pss"] is None or worker["rss"] >= worker["pss"] > 100_000
     assert status["state"] == "serving" and status["started"] <= status["time"] and status["restarts"] == []
     wait.until(lambda: admin.status()["accept_queue"] == 0, "the queue is known")
