@@ -16,6 +16,8 @@ package final class ServerLink {
     package let scoreboard: Scoreboard
     package let board: Board
     package let master: Int32
+    /// Where the workers listen.
+    package let addresses: [String]
     package private(set) var events: [MasterEvent]
     /// The ends of workers, the newest last.
     package private(set) var restarts: [MasterEvent]
@@ -50,6 +52,7 @@ package final class ServerLink {
         scoreboard = context.scoreboard
         board = context.board
         master = context.master
+        addresses = context.addresses
         events = context.events
         restarts = context.restarts
         self.loop = loop

@@ -33,7 +33,7 @@ struct StatusReport {
             json.member("state", "\(master.phase)")
             json.member("target_workers", master.target)
             json.member("accept_queue", master.waiting)
-            json.array("binds") { json in for bind in settings.binds { json.string(bind) } }
+            json.array("binds") { json in for address in link.addresses { json.string(address) } }
             json.array("workers") { json in
                 for worker in link.workers { json.object { write(worker, &$0) } }
             }

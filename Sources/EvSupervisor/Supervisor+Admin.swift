@@ -14,6 +14,8 @@ package struct AdminContext {
     }
 
     package let listeners: [ListeningSocket]
+    /// Where the workers listen, as it was when the process was started.
+    package let addresses: [String]
     /// A packet socket: write ``AdminRequest``, read ``AdminMessage``; its end means that the master has ended.
     package let controlFileDescriptor: Int32
     package let scoreboard: Scoreboard
@@ -104,10 +106,12 @@ extension Supervisor {
                     channel: child.questions)
             }
             leaveMaster(keepsQuestions: true)
+            let served = addresses
             self.listeners?.close()
             Fork.endWithParent(master)
             let context = AdminContext(
-                listeners: listeners.addresses, controlFileDescriptor: ends.1, scoreboard: scoreboard, board: board,
+                listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
+                scoreboard: scoreboard, board: board,
                 workers: workers, events: admin.events, restarts: admin.restarts, master: master)
             Fork.exitChild(body(context))
         }

@@ -28,6 +28,7 @@ def serve(gateway, admin):
     def start(*flags, **more):
         server = gateway(*flags, *admin.flags, **more)
         admin.wait_until_there()
+        wait.until(lambda: admin.status()["state"] == "serving", "the master has heard that the workers are ready")
         return server
     return start
 
@@ -175,7 +176,8 @@ def test_what_clients_send_is_data(serve, admin, gate):
     start = b"/hold?file=" + str(gate).encode() + b"&"
     long = start + b"x" * 8000
     targets = [long, *(start + rest for rest in (
-        b"<script>alert(1)</script>", b"'\"><img src=x>", b"\xff\xfe\x80\xc2\x9b", b"\\\xe2\x80\xa8", b"\x1b[31m", b"\x7f"))]
+        b"<script>alert(1)</script>", b"'\"><img src=x>", b"\xff\xfe\x80\xc2\x9b", b"\\\xe2\x80\xa8", b"\x1b[31m",
+        b"\x7f"))]
     wires = [server.connect().send(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n") for target in targets]
     try:
         one = admin.wait_for(wires[0], "app")
@@ -306,8 +308,9 @@ def test_status_tells_of_a_hang(serve, admin):
 
 
 def test_status_has_what_the_kernel_tells(serve, admin):
-    serve("contract:app", "-k", "threads", "--threads", 2, "--connections", 77)
+    server = serve("contract:app", "-k", "threads", "--threads", 2, "--connections", 77)
     status = admin.status()
+    assert status["binds"] == [f"127.0.0.1:{server.port}"]
     worker = the_only(status)
     assert set(status) == {
         "version", "application", "worker_class", "time", "started", "master", "state", "target_workers",
@@ -334,7 +337,6 @@ def test_accept_queue_is_told(serve, admin):
 
 def test_state_while_the_server_leaves(serve, admin):
     server = serve("contract:app", "-k", "threads", "--shutdown-delay", 60)
-    assert admin.status()["state"] == "serving"
     server.signal(signal.SIGTERM)
     wait.until(lambda: admin.status()["state"] == "leaving", "it says that it leaves")
     assert the_only(admin.status())["state"] == "leaving"

@@ -16,7 +16,7 @@ extension Page {
           at("stacks").hidden = kind !== "stacks";
           at("connections").tBodies[0].replaceChildren();
           at("stacks").replaceChildren();
-          say(at("detail-title"), `${kind === "stacks" ? "Stacks" : "Connections"} of worker ${worker + 1}`);
+          say(at("detail-title"), `${kind === "stacks" ? "Stacks" : "Connections"} of worker ${worker}`);
           say(at("detail-about"), "asking");
           at("detail").focus({ preventScroll: true });
           at("detail").scrollIntoView({ block: "nearest" });
@@ -57,14 +57,16 @@ extension Page {
         }
 
         function showConnections(workers) {
-          const all = workers.flatMap((worker) => worker.connections.map((one) => ({ ...one, pid: worker.pid })));
+          const all = workers.flatMap((worker) => worker.connections.map((one) => ({ ...one, pid: worker.pid })))
+            // Those with something to do come first, each kind with the oldest before the others.
+            .sort((one, other) => (one.state === "idle") - (other.state === "idle"));
           showStates(all);
           const text = at("filter-text").value.trim().toLowerCase(), state = at("filter-state").value;
           const found = all.filter((one) => isShown(one, state, text));
           const rows = found.slice(0, ROWS);
           const make = () => element("tr", {}, cell("State", "", [element("span")]), cell("For", "number"),
             cell("Request", "request whole", [element("span", { className: "clip" })]),
-            cell("Peer", "peer", [element("span", { className: "nowrap" }), element("small")]),
+            cell("Peer", "peer whole", [element("span", { className: "nowrap" }), element("small")]),
             cell("In", "number"), cell("Out", "number"), cell("Waits for", "whole"));
           const seen = new Map();
           const key = (one) => {
@@ -92,7 +94,7 @@ extension Page {
 
         function aboutTable(worker, found, shown) {
           const open = `${plural(worker.total, "connection")} of process ${worker.pid}`;
-          const few = shown < found ? ` The ${shown} oldest of ${number(found)} are shown.` : "";
+          const few = shown < found ? ` The first ${shown} of ${number(found)} are shown.` : "";
           if (worker.source === "live") return `${open}.${few}`;
           const age = duration(worker.as_of);
           return `${open}. It does not answer: these are the oldest and the newest that had something to do `

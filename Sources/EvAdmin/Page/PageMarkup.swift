@@ -45,7 +45,7 @@ extension Page {
               <h2 id="detail-title"></h2>
               <button type="button" id="close">Close</button>
             </div>
-            <p class="quiet" id="detail-about" role="status"></p>
+            <p class="quiet" id="detail-about"></p>
             <div id="filters" class="filters">
               <label>State <select id="filter-state"><option value="">all</option></select></label>
               <label>With <input id="filter-text" type="search" autocomplete="off" spellcheck="false"

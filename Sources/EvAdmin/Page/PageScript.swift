@@ -102,33 +102,35 @@ extension Page {
         let lostSince = null;
         let timer = 0;
 
+        /// The server answers, but not with what was asked for.
+        class Refusal extends Error {}
+
         async function get(path) {
           const controller = new AbortController();
           const limit = setTimeout(() => controller.abort(), PATIENCE);
           try {
             const answer = await fetch(path, { signal: controller.signal, cache: "no-store" });
-            if (!answer.ok) throw new Error(`${answer.status} ${(await answer.text()).trim()}`);
+            if (!answer.ok) throw new Refusal(`It says: ${answer.status} ${(await answer.text()).trim()}`);
             return await answer.json();
           } finally {
             clearTimeout(limit);
           }
         }
 
+        /// - problem: null while the server answers.
         function showLife(problem) {
+          const isLost = problem !== null;
           const live = at("live");
-          if (!problem) {
-            lostSince = null;
-            live.dataset.live = "live";
-            say(live, "live");
-          } else {
-            lostSince ??= Date.now();
-            live.dataset.live = "lost";
-            say(live, "lost");
-            const since = duration((Date.now() - lostSince) / 1000);
-            say(at("lost"), `The server has not answered for ${since}. What is shown is from before. ${problem}`);
+          live.dataset.live = isLost ? "lost" : "live";
+          say(live, isLost ? "lost" : "live");
+          lostSince = isLost ? lostSince ?? Date.now() / 1000 : null;
+          // It stays as it is while the server is lost, because it is read aloud whenever it changes.
+          if (isLost) {
+            say(at("lost"), `Since ${clock(lostSince)} the server has not answered, and what is shown is from before. `
+              + problem);
           }
-          at("lost").hidden = !problem;
-          document.body.classList.toggle("lost", Boolean(problem));
+          at("lost").hidden = !isLost;
+          document.body.classList.toggle("lost", isLost);
         }
 
         async function turn() {
@@ -139,7 +141,7 @@ extension Page {
             last = status;
             showLife(null);
           } catch (error) {
-            showLife(error.name === "AbortError" || error instanceof TypeError ? "" : error.message);
+            showLife(error instanceof Refusal ? error.message : "");
           }
           await showDetail();
           // Nobody looks at a page that is hidden.

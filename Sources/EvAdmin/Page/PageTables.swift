@@ -92,7 +92,7 @@ extension Page {
           const button = (text, kind) => {
             const made = element("button", { type: "button", textContent: text });
             made.dataset.kind = kind;
-            made.setAttribute("aria-label", `${text} of worker ${worker.worker + 1}, process ${worker.pid}`);
+            made.setAttribute("aria-label", `${text} of worker ${worker.worker}, process ${worker.pid}`);
             made.addEventListener("click", () => look(kind, worker.worker, made));
             return made;
           };
@@ -119,7 +119,7 @@ extension Page {
           fill(at("workers").tBodies[0], workers, (one) => one.pid, makeWorker, (row, worker) => {
             const [name, state, connections, flight, requests, cpu, memory, longest] = row.cells;
             const rates = grown.get(worker.pid) ?? {};
-            say(name.firstElementChild, `Worker ${worker.worker + 1}`);
+            say(name.firstElementChild, `Worker ${worker.worker}`);
             say(name.lastElementChild, `pid ${worker.pid}, ${worker.age === 1 ? "the first" : `number ${worker.age}`}`);
             chip(state.firstElementChild, worker.stuck ? "stuck" : worker.state);
             say(state.lastElementChild,
@@ -180,7 +180,7 @@ extension Page {
             say(request.firstElementChild, requestText(one));
             request.title = requestText(one);
             say(client, one.client ?? one.peer);
-            say(worker, `${one.worker.worker + 1}`);
+            say(worker, `${one.worker.worker}`);
             say(waits, one.waits_for);
           });
           at("slowest").hidden = requests.length === 0;
