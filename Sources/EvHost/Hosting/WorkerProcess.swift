@@ -28,6 +28,7 @@ final class WorkerProcess {
     var control: IOWatcher?
     /// Of the admin process.
     var questions: PacketSocket?
+    let tables = TableAnswers()
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
@@ -138,7 +139,7 @@ final class WorkerProcess {
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
             watchFile: reloader?.watch,
-            replaceWorker: { [unowned self] in askForSuccessor(.stuckThreads) })
+            replaceWorker: { [unowned self] in askForSuccessor(.replaceMe) })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Not before: while Python imports the app, the loop must not release Python's lock.
@@ -207,10 +208,8 @@ final class WorkerProcess {
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    func askForSuccessor(_ reason: Retirement) {
-        guard !isLeaving else { return }
-        context.report?.counters.add(at: Counter.retirements + reason.rawValue)
-        tellMaster(.replaceMe)
+    func askForSuccessor(_ message: ControlMessage) {
+        if !isLeaving { tellMaster(message) }
     }
 
     func tellMaster(_ message: ControlMessage) {

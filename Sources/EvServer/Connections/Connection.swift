@@ -3,6 +3,7 @@
 // the subclass. A stage ends by closing, or by handing transport and left-over bytes to the next one (`become`).
 
 package import EvLoop
+import HTTPCore
 import Logging
 
 @LoopActor
@@ -208,7 +209,10 @@ package class Connection: Waiter {
     private final func settle(_ result: OutputQueue.Result) {
         switch result {
         case .sent:
-            if let writeLimit, !waitsForTransport { worker.deadlines.remove(writeLimit) }
+            if let writeLimit, !waitsForTransport {
+                worker.deadlines.remove(writeLimit)
+                writeLimit.answered = nil
+            }
             if case .afterOutput(let linger) = ending, !isDeferred { return endOutput(linger: linger) }
         case .waiting:
             return waitForWriting()
@@ -242,6 +246,12 @@ package class Connection: Waiter {
         writeLimit = limit
         if limit.wait == nil { worker.deadlines.begin(.write, limit) }
         updateInterest()
+    }
+
+    /// The request whose answer was made, and is on its way to a peer that is slow to take it.
+    final var answered: (head: RequestHead, startedAt: Double)? {
+        get { writeLimit?.answered }
+        set { writeLimit?.answered = newValue }
     }
 
     final func stopWaitingForWriting() {
@@ -343,6 +353,7 @@ package class Connection: Waiter {
 /// The time in which a peer must read something of what waits for it.
 private final class WriteLimit: Waiter {
     private unowned(unsafe) let connection: Connection
+    var answered: (head: RequestHead, startedAt: Double)?
 
     init(_ connection: Connection) { self.connection = connection }
 

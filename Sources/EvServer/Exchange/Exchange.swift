@@ -26,7 +26,7 @@ package final class Exchange {
     // MARK: the app
     /// What the app's side of the exchange does.
     /// `none`: the loop answers, and the request counts for nothing.
-    private enum App { case none, waiting, called, parked, ended }
+    enum App { case none, waiting, called, parked, ended }
     @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
     @exclusivity(unchecked) var observers = Observers()
     /// Monotonic seconds at which the request is given up; infinity for never. May be moved until the response ends.
@@ -65,7 +65,7 @@ package final class Exchange {
     nonisolated let trustsPeer: Bool
     /// The client has spoken over TLS, as far as is known.
     package let isSecure: Bool
-    private var app = App.waiting
+    private(set) var app = App.waiting
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// The place among the requests with a deadline; -1 for none.
