@@ -95,10 +95,10 @@ let package = Package(
                 "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "EvTestSupport",
                 httpTypes, logging,
             ]),
-        tests("EvAdminTests", ["EvAdmin", "EvServer", "EvSupervisor", "EvLoop"]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
+        tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )

@@ -11,12 +11,18 @@ package final class AdminApplication: Application {
     private let settings: AdminSettings
     private let tables: ConnectionTables
     private let processes: ProcessFacts
+    private let metrics: MetricsPage
+    private let access: Access
+    private let commands: Commands
 
     @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
         tables = ConnectionTables(link)
         processes = ProcessFacts()
+        metrics = MetricsPage(link, settings)
+        access = Access(link.loop, token: settings.token, names: settings.names)
+        commands = Commands(link)
     }
 
     /// What a path leads to.
@@ -26,10 +32,22 @@ package final class AdminApplication: Application {
         exchange.appWasCalled()
         let head = exchange.head
         let path = head.string(head.path)
+        guard access.admits(exchange, for: purpose(of: path)) else { return }
         guard let (method, answer) = route(path) else { return end(exchange, 404) }
         let asked = head.string(head.method)
-        guard asked == method || (asked == "HEAD" && method == "GET") else { return end(exchange, 405) }
+        guard asked == method || (asked == "HEAD" && method == "GET") else {
+            let allowed: StaticString = method == "GET" ? "GET, HEAD" : "POST"
+            return exchange.refuse(405, "This is asked with \(method)", more: ("Allow", allowed))
+        }
         answer(exchange)
+    }
+
+    private func purpose(of path: String) -> AdminPurpose {
+        switch path {
+        case "/healthz", "/livez", "/readyz": .health
+        case _ where Commands.isCommand(path): .command
+        default: .reading
+        }
     }
 
     @LoopActor private func route(_ path: String) -> (method: String, Answer)? {
@@ -38,6 +56,8 @@ package final class AdminApplication: Application {
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
         case "/status": ("GET", { exchange in self.answerStatus(exchange) })
         case "/connections": ("GET", { exchange in self.answerConnections(exchange) })
+        case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
+        case _ where Commands.isCommand(path): ("POST", { exchange in self.commands.answer(exchange, path) })
         default: page(path)
         }
     }
@@ -67,7 +87,7 @@ package final class AdminApplication: Application {
             let worker = try Query(exchange.head, allowing: ["worker"]).number("worker")
             answerLater(exchange) { await self.tables.json(ofWorker: worker) }
         } catch {
-            refuse(exchange, error)
+            exchange.refuse(400, error.text)
         }
     }
 
@@ -76,7 +96,7 @@ package final class AdminApplication: Application {
             _ = try Query(exchange.head)
             answerJSON(exchange, StatusReport(link, settings, processes).json)
         } catch {
-            refuse(exchange, error)
+            exchange.refuse(400, error.text)
         }
     }
 
@@ -88,11 +108,6 @@ package final class AdminApplication: Application {
             })
     }
 
-    @LoopActor private func refuse(_ exchange: Exchange, _ mistake: Query.Mistake) {
-        exchange.respond(Array((mistake.text + "\n").utf8), type: "text/plain; charset=utf-8", status: 400)
-        exchange.taskEnded()
-    }
-
     @LoopActor private func end(_ exchange: Exchange, _ status: Int) {
         exchange.fail(status: status)
         exchange.taskEnded()
@@ -101,16 +116,25 @@ package final class AdminApplication: Application {
 
 extension Exchange {
     /// Sends a whole answer of the admin process, which nobody stores.
-    func respond(_ body: [UInt8], type: StaticString, status: Int = 200) {
+    func respond(
+        _ body: [UInt8], type: StaticString, status: Int = 200, more: (name: StaticString, value: StaticString)? = nil
+    ) {
         let head = responseHead
         do throws(ResponseHeadError) {
             try head.pointee.begin(status: status)
             try head.pointee.append("Content-Type", type)
             try head.pointee.append("X-Content-Type-Options", "nosniff")
             try head.pointee.append("Cache-Control", "no-store")
+            if let more { try head.pointee.append(more.name, more.value) }
             body.withUnsafeBytes { respond(head.pointee, body: $0) }
         } catch {
             fail()
         }
+    }
+
+    /// Answers with a sentence that says what is wrong with the request, which ends then.
+    func refuse(_ status: Int, _ sentence: String, more: (name: StaticString, value: StaticString)? = nil) {
+        respond(Array((sentence + "\n").utf8), type: "text/plain; charset=utf-8", status: status, more: more)
+        taskEnded()
     }
 }

@@ -31,6 +31,17 @@ package enum MasterCommand: Equatable, Sendable {
     case scale(Int)
     case upgrade
     case reopenLogs
+
+    /// As it is typed.
+    var text: String {
+        switch self {
+        case .reload: "reload"
+        case .stop(let now): now ? "stop --now" : "stop"
+        case .scale(let workers): "scale \(workers)"
+        case .upgrade: "upgrade"
+        case .reopenLogs: "reopen-logs"
+        }
+    }
 }
 
 /// From the master to the admin process.
@@ -42,6 +53,9 @@ package enum AdminMessage: Equatable, Sendable {
     case progress(command: UInt64, String)
     /// The command has been carried out, or could not be: then the text says why.
     case done(command: UInt64, succeeded: Bool, String)
+    /// The master ends, and the next one takes its place. The packet brings a socket: when its other end is closed, the
+    /// command has been carried out. The admin process closes its end of the channel first, which lets the master end.
+    case leaves(command: UInt64, String)
 }
 
 /// From the admin process to the master.
@@ -69,6 +83,7 @@ extension AdminMessage {
         case .progress(let command, let text): Fields.join(["progress", "\(command)", text])
         case .done(let command, let succeeded, let text):
             Fields.join(["done", "\(command)", succeeded ? "1" : "0", text])
+        case .leaves(let command, let text): Fields.join(["leaves", "\(command)", text])
         }
     }
 
@@ -90,6 +105,9 @@ extension AdminMessage {
         case ("done", 4):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .done(command: command, succeeded: fields[2] == "1", fields[3])
+        case ("leaves", 3):
+            guard let command = UInt64(fields[1]) else { return nil }
+            self = .leaves(command: command, fields[2])
         default: return nil
         }
     }

@@ -102,6 +102,7 @@ extension Supervisor {
         stopWatching()
         admin.child?.socket.close()
         admin.child = nil
+        masters.close()
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
@@ -194,6 +195,7 @@ extension Supervisor {
                         enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
+                    case .reopened: reopened(pid)
                     case nil: continue
                     }
                 }

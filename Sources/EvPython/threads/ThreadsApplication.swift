@@ -123,6 +123,11 @@ final class ThreadsApplication: Application {
         return waiting
     }
 
+    var threadsInUse: ThreadsInUse? {
+        let state = evg_pool_now(pool)
+        return ThreadsInUse(threads: Int(state.threads), busy: Int(state.busy), queued: Int(state.queued))
+    }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)
@@ -329,7 +334,7 @@ final class ThreadsApplication: Application {
 
     private func end(_ job: Job?, _ exchange: Exchange) {
         if exchange.hasUpgraded { sockets -= 1 }
-        exchange.appWasCalled()
+        exchange.appWasCalled(at: job.map { Double($0.pointee.locked.taken) * 1e-9 })
         release(exchange)
         evg_job_end(job)
     }
