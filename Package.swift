@@ -95,7 +95,6 @@ let package = Package(
                 "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "EvTestSupport",
                 httpTypes, logging,
             ]),
-        tests("EvAdminTests", ["EvAdmin", "EvServer", "EvSupervisor", "EvLoop"]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),

@@ -31,8 +31,9 @@ struct StatusReport {
             json.member("started", master.started)
             json.member("master", link.master)
             json.member("state", "\(master.phase)")
-            json.member("target_workers", master.target)
-            json.member("accept_queue", master.waiting)
+            json.member("target_workers", link.board.master[MasterCounter.target.rawValue])
+            let waiting = link.board.master[MasterCounter.waiting.rawValue]
+            json.member("accept_queue", waiting == MasterCounter.unknown ? nil : waiting)
             json.array("binds") { json in for address in link.addresses { json.string(address) } }
             json.array("workers") { json in
                 for worker in link.workers { json.object { write(worker, &$0) } }

@@ -98,7 +98,7 @@ extension Exchange {
     /// Somebody waits for bytes of the body.
     fileprivate var awaitsBody: Bool {
         guard let incoming, !isBodyComplete, incoming.error == nil else { return false }
-        return incoming.collector != nil || incoming.waiter != nil || observers?.wantsBody == true
+        return incoming.collector != nil || incoming.waiter != nil || observers.wantsBody
     }
 
     fileprivate func isQueued(_ waiting: Set<UnsafeMutableRawPointer>?) -> Bool {
