@@ -108,6 +108,13 @@ package protocol ApplicationHost: AnyObject {
     /// In the worker, when its app is loaded: the access log shows these variables of the app's environ. A host whose
     /// apps have one sets `Exchange.loggedVariables`.
     @LoopActor func logsVariables(_ names: [[UInt8]])
+    /// In the worker: finds out what the app's code does now. Nothing waits for code that does not let go of its
+    /// language's lock.
+    ///
+    /// - Parameters:
+    ///   - exchanges: whose code is wanted; nil for all, also what serves no request.
+    ///   - deliver: called once, later as a rule, with what could be found.
+    @LoopActor func collectStacks(of exchanges: [Exchange]?, _ deliver: @escaping @LoopActor (CodeStacks) -> Void)
     /// Returns true if another loop (gevent's hub, asyncio) is to drive the worker's loop as its guest.
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool
     /// In the worker: serves until `loop.stop()`. A host that drives the loop pumps it here.
@@ -166,6 +173,11 @@ extension ApplicationHost {
     package func prepareToFork(_ configuration: GatewayConfiguration) {}
     package func accessLogObserver(of configuration: GatewayConfiguration) -> (any AccessLogObserver)? { nil }
     package func logsVariables(_ names: [[UInt8]]) {}
+    @LoopActor package func collectStacks(
+        of exchanges: [Exchange]?, _ deliver: @escaping @LoopActor (CodeStacks) -> Void
+    ) {
+        deliver(CodeStacks())
+    }
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }

@@ -38,6 +38,8 @@ final class WorkerProcess {
     var nextLossReport = 0.0
     /// Of the error log.
     let drain: LogDrain
+    /// Of `--slow-request`.
+    var slowRequests: SlowRequests?
     private var reloader: Reloader?
     /// The app could not be loaded, and with `--reload` the worker says so to clients.
     private var isWithoutApp = false
@@ -190,6 +192,7 @@ final class WorkerProcess {
         FreedMemory.keep()
         worker.start()
         limitLife(of: worker)
+        watchSlowRequests(of: worker)
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")

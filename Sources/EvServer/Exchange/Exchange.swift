@@ -31,8 +31,8 @@ package final class Exchange {
 
     // MARK: the app
     /// What the app's side of the exchange does.
-    private enum App { case waiting, called, parked, ended }
-    private var app = App.waiting
+    enum App { case waiting, called, parked, ended }
+    private(set) var app = App.waiting
     @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
     var observers: Observers?
     /// The place among the requests with a deadline; -1 for none.
@@ -52,6 +52,8 @@ package final class Exchange {
     @exclusivity(unchecked) var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
     @exclusivity(unchecked) var bodySent: UInt64 = 0
+    /// It has been named in the log while it ran.
+    var isReportedSlow = false
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// What the task that writes waits for.
