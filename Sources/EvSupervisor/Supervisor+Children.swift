@@ -12,6 +12,10 @@ extension Supervisor {
         /// The master's end of the control socket. Its closing, or the master's death, is end of file for the worker.
         let control: Int32
         let watcher: IOWatcher
+        /// Nil if there is no pipe to be had.
+        let stacks: StackReader?
+        /// The heartbeat before a standstill that the log has told of.
+        var toldBeat = 0.0
     }
 
     // MARK: begin
@@ -30,6 +34,7 @@ extension Supervisor {
             return feed(.spawnFailed(age: age, reason: SystemError("socketpair").description))
         }
         let (control, workerEnd) = (ends[0], ends[1])
+        let stacks = try? StackSignal.makePipe()
         call { hooks.preFork(WorkerIdentity(index: index, age: age, pid: 0)) }
         checkThreads(isFatal: false)
         slot.reset()
@@ -43,28 +48,34 @@ extension Supervisor {
         } catch {
             close(control)
             close(workerEnd)
+            if let stacks { _ = (close(stacks.read), close(stacks.write)) }
             slot.reset()
             return feed(.spawnFailed(age: age, reason: error.description))
         }
         guard let pid else {
             forkHooks.inChild()
             close(control)
+            if let stacks { close(stacks.read) }
             leaveMaster(index: index)
             endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
                 index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
-                controlFileDescriptor: workerEnd, gracefulTimeout: configuration.gracefulTimeout)
+                controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write,
+                gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
         close(workerEnd)
+        if let stacks { close(stacks.write) }
         slot.processIdentifier = pid
         let watcher = IOWatcher(loop, fileDescriptor: control, events: .read) { [unowned self] _ in
             readControl(of: pid)
         }
         watcher.start()
-        children[pid] = Child(index: index, age: age, slotIndex: slotIndex, control: control, watcher: watcher)
+        children[pid] = Child(
+            index: index, age: age, slotIndex: slotIndex, control: control, watcher: watcher,
+            stacks: stacks.map { StackReader($0.read, loop) })
         feed(.spawned(age: age, pid: pid))
     }
 
@@ -84,7 +95,10 @@ extension Supervisor {
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
-        for child in children.values { close(child.control) }
+        for child in children.values {
+            close(child.control)
+            child.stacks?.abandon()
+        }
         children = [:]
         inbox = []
         listeners?.keepOnly(index: index)
@@ -134,6 +148,7 @@ extension Supervisor {
             if let child = children.removeValue(forKey: pid) {
                 child.watcher.stop()
                 close(child.control)
+                child.stacks?.close()
             }
             enqueue(.childExited(pid: pid, ExitStatus(waitStatus: status)))
         }

@@ -23,6 +23,8 @@ package struct SupervisorConfiguration: Sendable {
     package var pidFile: String?
     /// What sockets have beside their address.
     package var listening: ListeningOptions
+    /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
+    package var slowRequest = 0.0
     /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool
 
@@ -77,6 +79,9 @@ package struct WorkerContext: Sendable {
     /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
     /// the master has ended.
     package let controlFileDescriptor: Int32
+    /// The pipe that its stacks go to, at the signals of ``StackSignal``. It makes nobody wait and is closed at exec;
+    /// nil if there is none.
+    package let stackDescriptor: Int32?
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
 

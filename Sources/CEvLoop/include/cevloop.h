@@ -13,6 +13,7 @@
 #include "evg_memory.h"
 #include "evg_process.h"
 #include "evg_scoreboard.h"
+#include "evg_stack_signal.h"
 
 typedef struct ev_loop evg_loop;
 typedef void (*evg_callback)(void *context, int events);

@@ -87,11 +87,13 @@ extension GatewayConfiguration {
     private static let graceOfReload = 1.0
 
     var supervisor: SupervisorConfiguration {
-        SupervisorConfiguration(
+        var supervisor = SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
+        supervisor.slowRequest = slowRequest
+        return supervisor
     }
 }
 

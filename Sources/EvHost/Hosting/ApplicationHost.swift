@@ -40,6 +40,8 @@ package struct WorkerEnvironment {
     package let age: Int
     /// Its record, which counts its connections and requests.
     package let slot: ScoreboardSlot
+    /// The pipe for what is written at the signals of `StackSignal`; see `WorkerContext`.
+    package let stackDescriptor: Int32?
     /// With `--reload`: watches a file of the app, which is to be named before it is read. On any thread.
     package let watchFile: (@Sendable (String) -> Void)?
     /// Asks for a worker in place of this one, which serves until the new one is ready and then leaves. The caller logs

@@ -52,6 +52,7 @@ final class WorkerProcess {
         context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
+        if let descriptor = context.stackDescriptor { StackSignal.open(descriptor) }
         logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
@@ -132,6 +133,7 @@ final class WorkerProcess {
         }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
+            stackDescriptor: context.stackDescriptor,
             watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor() })
         do {

@@ -13,6 +13,16 @@ extension PythonHost {
     }
 }
 
+extension PythonHost {
+    /// The signals of a worker that stands still write Python's stacks.
+    static func writeStacks(to descriptor: Int32) {
+        _ = ask(
+            "host", "write_stacks",
+            .list([StackSignal.ofLoop, StackSignal.ofAll, descriptor].map { .integer(Int($0)) }))
+        StackSignal.takeOver()
+    }
+}
+
 /// One question, from whoever asks to whom it is answered.
 private struct StackQuestion {
     let exchanges: [Exchange]?
