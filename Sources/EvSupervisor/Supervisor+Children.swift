@@ -11,6 +11,8 @@ extension Supervisor {
         let slotIndex: Int
         /// The master's end of the control socket. Its closing, or the master's death, is end of file for the worker.
         let control: Int32
+        /// The admin process's end of the channel to the worker; -1 for none.
+        let questions: Int32
         let watcher: IOWatcher
         /// Nil if there is no pipe to be had.
         let stacks: StackReader?
@@ -35,20 +37,23 @@ extension Supervisor {
         }
         let (control, workerEnd) = (ends[0], ends[1])
         let stacks = try? StackSignal.makePipe()
+        // Without a channel, the admin process does without.
+        let channel = admin.board == nil ? nil : try? PacketSocket.pair()
         call { hooks.preFork(WorkerIdentity(index: index, age: age, pid: 0)) }
         checkThreads(isFatal: false)
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
+        slot.index = UInt32(truncatingIfNeeded: index)
+        slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
         let master = getpid()
         let pid: Int32?
         do throws(SystemError) {
             pid = try forkHooks.fork(holding: WorkerContext.signals)
         } catch {
-            close(control)
-            close(workerEnd)
-            if let stacks { _ = (close(stacks.read), close(stacks.write)) }
+            let ends = [control, workerEnd, channel?.0, channel?.1, stacks?.read, stacks?.write]
+            for end in ends.compactMap(\.self) { close(end) }
             slot.reset()
             return feed(.spawnFailed(age: age, reason: error.description))
         }
@@ -56,26 +61,34 @@ extension Supervisor {
             forkHooks.inChild()
             close(control)
             if let stacks { close(stacks.read) }
-            leaveMaster(index: index)
+            if let channel { close(channel.0) }
+            leaveMaster(keepsQuestions: false)
+            listeners?.keepOnly(index: index)
+            admin.listeners?.close()
             endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
                 index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
-                controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write,
-                gracefulTimeout: configuration.gracefulTimeout)
+                controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write, questions: channel?.1,
+                report: admin.board?[slotIndex], gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
         close(workerEnd)
         if let stacks { close(stacks.write) }
+        if let channel { close(channel.1) }
         slot.processIdentifier = pid
         let watcher = IOWatcher(loop, fileDescriptor: control, events: .read) { [unowned self] _ in
             readControl(of: pid)
         }
         watcher.start()
         children[pid] = Child(
-            index: index, age: age, slotIndex: slotIndex, control: control, watcher: watcher,
-            stacks: stacks.map { StackReader($0.read, loop) })
+            index: index, age: age, slotIndex: slotIndex, control: control, questions: channel?.0 ?? -1,
+            watcher: watcher, stacks: stacks.map { StackReader($0.read, loop) })
+        if let channel {
+            let identity = WorkerIdentity(index: index, age: age, pid: pid)
+            tellAdmin(.worker(identity, slot: slotIndex), descriptor: channel.0)
+        }
         feed(.spawned(age: age, pid: pid))
     }
 
@@ -88,20 +101,25 @@ extension Supervisor {
         }
     }
 
-    /// In the child: gives up everything of the master's. The epoll set is shared with the master. So the descriptor is
-    /// closed without epoll_ctl(2), which would remove the master's own watchers from the set.
-    private func leaveMaster(index: Int) {
+    /// In a child: gives up everything of the master's but the listening sockets. The epoll set is shared with the
+    /// master. So the descriptor is closed without epoll_ctl(2), which would remove the master's own watchers from the
+    /// set.
+    ///
+    /// - Parameter keepsQuestions: true for the admin process, whose ends of the channels to the workers these are.
+    func leaveMaster(keepsQuestions: Bool) {
         stopWatching()
+        admin.child?.socket.close()
+        admin.child = nil
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
         for child in children.values {
             close(child.control)
             child.stacks?.abandon()
+            if child.questions >= 0, !keepsQuestions { close(child.questions) }
         }
         children = [:]
         inbox = []
-        listeners?.keepOnly(index: index)
     }
 
     /// Returns true if the process may fork, which is safe with one thread only. Logs one warning if a preloaded app,
@@ -123,13 +141,13 @@ extension Supervisor {
     /// Where the master listens; empty before it does.
     package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
 
-    /// The workers that live now, the oldest first.
     /// Connections that wait to be accepted, of all TCP sockets; nil if there is none of these.
     package var waitingConnections: Int? {
         let waiting = listeners?.addresses.compactMap(\.waitingConnections) ?? []
         return waiting.isEmpty ? nil : waiting.reduce(0, +)
     }
 
+    /// The workers that live now, the oldest first.
     package var workers: [WorkerIdentity] {
         children.map { WorkerIdentity(index: $1.index, age: $1.age, pid: $0) }.sorted { $0.age < $1.age }
     }
@@ -149,7 +167,9 @@ extension Supervisor {
                 child.watcher.stop()
                 close(child.control)
                 child.stacks?.close()
+                if child.questions >= 0 { close(child.questions) }
             }
+            if adminEnded(pid, ExitStatus(waitStatus: status)) { continue }
             enqueue(.childExited(pid: pid, ExitStatus(waitStatus: status)))
         }
     }

@@ -25,6 +25,9 @@ package struct SupervisorConfiguration: Sendable {
     package var listening: ListeningOptions
     /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
     package var slowRequest = 0.0
+    /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
+    package var adminBinds: [BindAddress] = []
+    package var adminListening = ListeningOptions()
     /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool
 
@@ -82,6 +85,10 @@ package struct WorkerContext: Sendable {
     /// The pipe that its stacks go to, at the signals of ``StackSignal``. It makes nobody wait and is closed at exec;
     /// nil if there is none.
     package let stackDescriptor: Int32?
+    /// A packet socket on which the admin process asks; nil if there is none.
+    package let questions: Int32?
+    /// Where the worker reports more, where somebody reads it.
+    package let report: WorkerReport?
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
 

@@ -35,6 +35,15 @@ def pytest_configure(config):
         raise pytest.UsageError(f"{LAUNCHER} is not there: run scripts/build first")
 
 
+# Files whose first test waits for a build: they begin before the others, which run beside them.
+BUILDING = ["test_wheel.py", "test_consumer.py", "test_install.py", "test_moving.py"]
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(BUILDING)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 def pytest_report_header(config):
     if elsewhere.FOLDER:
         return f"evgateway: the wheel; {elsewhere.described()} in {elsewhere.PLACE or '/'}"

@@ -93,6 +93,10 @@ extension GatewayConfiguration {
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
         supervisor.slowRequest = slowRequest
+        supervisor.adminBinds = adminBinds
+        // Whoever may connect may stop the server.
+        supervisor.adminListening.fileMode = 0o600
+        supervisor.adminListening.fileOwner = socketFileOwner
         return supervisor
     }
 }
