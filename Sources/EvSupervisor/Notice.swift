@@ -149,7 +149,8 @@ func standstillReport(
         return "A request is slow: \(named(current.line)), for \(age) s, in the app, and the loop of its worker stands "
             + "still (pid: \(pid))"
     }
-    var text = "The loop of a worker has stood still for \(rounded(now - beat)) s (pid: \(pid)): it began "
+    var text =
+        "The loop of a worker has stood still for \(rounded(now - beat)) s (pid: \(pid)): it began "
         + "\(named(current.line)) last, \(age) s ago"
     if let longest, longest.line != current.line || longest.startedAt != current.startedAt {
         text += "; its longest request is \(named(longest.line)), for \(rounded(max(0, now - longest.startedAt))) s"

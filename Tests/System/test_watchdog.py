@@ -154,8 +154,8 @@ def test_request_that_blocks_its_loop_is_slow_and_goes_on(stuck, worker_class):
     thread = ask_and_hang(server)
     wait.until(lambda: "in stand_still" in log.read_text(), "the stack is in the log")
     text = log.read_text()
-    assert re.search(r'\[WARNING\] A request is slow: "GET /stuck", for [\d.]+ s, in the app, and the loop of its worker '
-                     rf"stands still \(pid: {worker}\)\nStacks of the worker \(pid: {worker}\):\n"
+    assert re.search(r'\[WARNING\] A request is slow: "GET /stuck", for [\d.]+ s, in the app, and the loop of its '
+                     rf"worker stands still \(pid: {worker}\)\nStacks of the worker \(pid: {worker}\):\n"
                      r'  Stack \(most recent call first\):\n  +File ".*stuck\.py", line \d+ in stand_still\n', text)
     assert "in idle" not in text and "secret" not in text
     time.sleep(2.5)     # a second look would be due

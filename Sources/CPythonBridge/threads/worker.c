@@ -10,7 +10,7 @@ evg_pool *evg_py_pool;
 size_t evg_py_mark;
 
 /* A thread of the pool, and the job whose app it calls. The thread writes the job while it holds the GIL: whoever else
- * holds it sees what runs. So does the loop's thread without it, because it ends a job later than the thread lets go. */
+ * holds it sees what runs. So does the loop's thread without it: it ends a job, and that after the thread let go. */
 typedef struct server {
     struct server *next;
     unsigned long ident;

@@ -75,7 +75,8 @@ private func escaping(_ text: String, quotes: Bool) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
         // Beside C0 and C1, what other programs take for the end of a line.
-        let isControl = scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) || scalar == "\u{2028}"
+        let isControl =
+            scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) || scalar == "\u{2028}"
             || scalar == "\u{2029}"
         if isControl || (quotes && (scalar == "\"" || scalar == "\\")) {
             let digits = String(scalar.value, radix: 16)

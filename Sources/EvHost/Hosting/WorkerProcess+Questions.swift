@@ -27,8 +27,8 @@ extension WorkerProcess {
 }
 
 extension CodeStacks {
-    /// `{"stacks": [{"kind", "name", "request": {"method", "path", "client", "age", "state"} or null, "frames": [text]}],
-    /// "left_out": number}`
+    /// `{"stacks": [{"kind", "name", "request": {"method", "path", "client", "age", "state"} or null,
+    /// "frames": [text]}], "left_out": number}`
     package var json: [UInt8] {
         var json = JSONWriter()
         json.object { json in

@@ -45,7 +45,8 @@ extension WorkerProcess {
                 let summary = stack?.request ?? RequestSummary(exchange)
                 logger.warning("A request is slow: \(summary.text) (pid: \(getpid()))")
                 guard let stack, !stack.frames.isEmpty else { continue }
-                logs.write("Stack of its \(stack.kind.rawValue) (most recent call last):\n" + stack.text, level: .warning)
+                let heading = "Stack of its \(stack.kind.rawValue) (most recent call last):\n"
+                logs.write(heading + stack.text, level: .warning)
             }
             if more > 0 { logger.warning("\(more) more requests are as slow (pid: \(getpid()))") }
         }
