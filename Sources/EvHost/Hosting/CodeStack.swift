@@ -62,7 +62,7 @@ extension RequestSummary {
     }
 
     private func tenths(_ seconds: Double) -> String {
-        let tenths = Int(clamping: Int64(min(max(seconds, 0), 1e9) * 10))
+        let tenths = seconds.isFinite ? Int(min(max(seconds, 0), 1e9) * 10) : 0
         return "\(tenths / 10).\(tenths % 10)"
     }
 }
