@@ -92,6 +92,7 @@ extension GatewayConfiguration {
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
+        supervisor.slowRequest = slowRequest
         supervisor.adminBinds = adminBinds
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600

@@ -41,6 +41,8 @@ package final class Exchange {
     @exclusivity(unchecked) var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
     @exclusivity(unchecked) var bodySent: UInt64 = 0
+    /// It has been named in the log while it ran.
+    var isReportedSlow = false
     /// What the task that writes waits for.
     enum Writer {
         case none

@@ -81,6 +81,7 @@ SHOWN = {
     "access_log_skip": "access_log_forms::rules_say_which_requests_have_a_line",
     "access_log_slow": "access_log_forms::rules_say_which_requests_have_a_line",
     "errorlog": "lifecycle::error_log_is_reopened",
+    "slow_request": "stacks::slow_request_is_logged_once_with_its_stack",
     "loglevel": "settings_reload::level_of_the_log_follows_the_file",
     "syslog": "log_collectors::each_line_is_a_message",
     "syslog_addr": "log_collectors::each_line_is_a_message",
