@@ -7,8 +7,8 @@ import Logging
 
 @LoopActor
 package class Connection: Waiter {
-    /// The worker outlives its connections.
-    unowned(unsafe) final let worker: Worker
+    // A constant, because that need not be retained for each call.
+    final let worker: Worker
     /// The other end of the socket, or who that says has connected to it: a stage that has been told gives it to the
     /// next one. Whether the fields of a proxy are believed is asked of this address.
     package final let peer: PeerAddress
@@ -224,6 +224,9 @@ package class Connection: Waiter {
         guard !isClosed, output.spool == nil, output.isFull(above: worker.highWaterMark) else { return }
         if let spool = worker.outputSpools.open() { output.begin(spool) }
     }
+
+    /// The peer has taken enough of what was written, so that a writer need not wait.
+    final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
 
     /// Whether the next bytes find room in memory or in a spool. Reports a spool that takes no more.
     final func hasRoom(spools: Bool) -> Bool {

@@ -171,7 +171,7 @@ package final class HTTP1Connection: Connection {
     }
 
     override func outputTaken() {
-        if output.isDrained(below: worker.highWaterMark / 2) { running?.outputDrained() }
+        if isDrained { running?.outputDrained() }
         guard running == nil else { return }
         if wait == .active, !output.isWaiting { becameIdle() }
         if !pending.isEmpty { parsePending() }

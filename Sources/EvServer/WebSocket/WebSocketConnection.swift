@@ -305,7 +305,7 @@ package final class WebSocketConnection: Connection {
     }
 
     override func outputTaken() {
-        guard output.isDrained(below: worker.highWaterMark / 2) else { return }
+        guard isDrained else { return }
         request?.outputDrained()
         wakeTasks()
         deliver()
