@@ -133,7 +133,9 @@ package final class ServerLink {
         control = nil
         end(Self.farewell)
         for (command, watcher) in commands.values {
-            if case .stop = command { watcher("The server has stopped", true) } else {
+            if case .stop = command {
+                watcher("The server has stopped", true)
+            } else {
                 watcher("The master has ended", false)
             }
         }

@@ -71,7 +71,8 @@ package struct Setting: Sendable {
     ///     by `off`.
     package init(
         _ name: String, _ flags: String, off: String = "", _ group: Group, _ kind: Kind, value: String = "",
-        variables: [Variable] = [], verdict: Verdict = .served, secret: Bool = false, _ help: String, details: String = ""
+        variables: [Variable] = [], verdict: Verdict = .served, secret: Bool = false, _ help: String,
+        details: String = ""
     ) {
         self.name = name
         self.flags = flags.split(separator: " ").map(String.init)

@@ -58,7 +58,8 @@ extension Notice {
     package var level: Logger.Level {
         switch self {
         case .handling, .asked, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
-        case .leaving, .masterStarted, .nextMasterReady, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)): .info
+        case .leaving, .masterStarted, .nextMasterReady, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)):
+            .info
         case .ready: .debug
         case .nextStart, .workerLimit, .workersClamped, .stoodStill, .masterRefused: .warning
         case .killed(_, .quickStop), .killed(_, .demanded): .warning

@@ -50,6 +50,8 @@ SHOWN = {
     "forwarder_headers": "forwarded::names_with_an_underscore",
     "header_map": "forwarded::names_with_an_underscore",
     "health_path": "health::server_answers_for_itself",
+    "admin_bind": "admin_access::file_is_for_its_owner_alone",
+    "admin_token": "admin_access::token_opens",
     "ws": "websocket::request_for_a_websocket_is_an_ordinary_one_where_there_are_none",
     "websocket_max_message_size": "websocket::what_a_client_may_not_send_has_its_code",
     "ws_max_queue": "websocket::app_that_takes_nothing_holds_its_client_back",
