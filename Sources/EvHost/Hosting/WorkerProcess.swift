@@ -209,7 +209,7 @@ final class WorkerProcess {
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
     func askForSuccessor(_ reason: Retirement) {
         guard !isLeaving else { return }
-        context.report?.counters.add(at: Counter.retirements + reason.rawValue)
+        context.report?.counters.add(1, at: Counter.retirements + reason.rawValue)
         tellMaster(.replaceMe)
     }
 

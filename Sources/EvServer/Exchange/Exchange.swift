@@ -33,7 +33,7 @@ package final class Exchange {
     /// What the app's side of the exchange does.
     /// `none`: the loop answers, and the request counts for nothing.
     private enum App { case none, waiting, called, parked, ended }
-    private var app = App.waiting
+    @exclusivity(unchecked) private var app = App.waiting
     @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
     var observers: Observers?
     /// The place among the requests with a deadline; -1 for none.
@@ -145,7 +145,7 @@ package final class Exchange {
     package func appWasCalled(at moment: Double? = nil) {
         guard app == .waiting else { return }
         app = .called
-        if worker.isMeasured { worker.noteQueueing(since: startedAt, until: moment) }
+        if worker.isMeasured { Counted.record((moment ?? Counted.entered) - startedAt, at: Counter.queueing) }
     }
 
     /// Not for the loop itself.
@@ -160,13 +160,13 @@ package final class Exchange {
     package func park() {
         app = .parked
         task = nil
-        worker.counters.add(at: Counter.parked)
+        Counted.add(at: Counter.parked)
     }
 
     package func unpark() {
         guard app == .parked else { return }
         app = .called
-        worker.counters[Counter.parked] &-= 1
+        Counted.subtract(at: Counter.parked)
     }
 
     /// Nothing of the app runs any more for this request. One that it left unanswered is answered here.
@@ -210,7 +210,7 @@ package final class Exchange {
     func deadlineExpired() {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        worker.counters.add(at: Counter.overdue)
+        Counted.add(at: Counter.overdue)
         cancel(status: 504) { $0?.overdue() }
     }
 
