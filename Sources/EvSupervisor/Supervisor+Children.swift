@@ -102,6 +102,7 @@ extension Supervisor {
         stopWatching()
         admin.child?.socket.close()
         admin.child = nil
+        masters.close()
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
@@ -187,11 +188,14 @@ extension Supervisor {
                 if count == 0 { child.watcher.stop() }
                 guard count > 0 else { return }
                 for byte in bytes[..<count] {
-                    switch ControlMessage(rawValue: byte) {
+                    let message = ControlMessage(rawValue: byte)
+                    switch message {
                     case .ready: enqueue(.workerReady(pid: pid))
-                    case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
+                    case .replaceMe, .hasServed, .hasLived, .isLarge:
+                        enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
+                    case .reopened: reopened(pid)
                     case nil: continue
                     }
                 }

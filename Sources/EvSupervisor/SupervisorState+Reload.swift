@@ -24,14 +24,14 @@ extension SupervisorState {
         isReloadQueued = false
         histories = [:]
         tally.count(.reloads)
-        retire(now, .retire, .reloaded) { _ in true }
+        retire(now) { _ in true }
     }
 
-    /// Each worker may have a successor, and both need a slot; the number of slots is fixed.
+    /// The number of slots is fixed.
     private mutating func clamped(_ workers: Int) -> Int {
-        let room = max(1, slots / 2)
+        let room = room(for: workers)
         if workers > room { log(.workersClamped(to: room, wanted: workers)) }
-        return min(max(1, workers), room)
+        return room
     }
 
     private mutating func requestReload() {

@@ -111,6 +111,8 @@ typedef struct { uint16_t family; uint16_t port; uint8_t bytes[16]; } evg_peer;
 int evg_accept(int listener, evg_peer *peer);
 /* The text form of a peer, NUL-terminated; empty for other families. */
 void evg_peer_text(const evg_peer *peer, char out[46]);
+/* Bytes that have come on a TCP connection, and that the peer has acknowledged. -errno if the kernel does not say. */
+int evg_tcp_bytes(int fd, uint64_t *received, uint64_t *acknowledged);
 ssize_t evg_read(int fd, void *bytes, size_t count);
 ssize_t evg_receive_now(int fd, void *bytes, size_t count);   /* never blocks, whatever the descriptor's flags say */
 /* send(2) with MSG_NOSIGNAL, with MSG_MORE when `more` says that further bytes follow at once. */

@@ -123,11 +123,10 @@ struct MetricsReading {
         }
         text.family("evgateway_workers_target", .gauge, "Workers that there are to be.", .count(of(.target)))
         text.family("evgateway_worker_boots", .counter, "Workers that were started.", .count(of(.boots)))
-        text.family("evgateway_worker_restarts", .counter, "Workers that ended, or were to end, by cause.")
-        for (cause, counter) in Self.causes { text.sample(["cause": cause], .count(of(counter))) }
-        for reason in Retirement.allCases {
-            text.sample(["cause": reason.label], .count(sums[Counter.retirements + reason.rawValue]))
-        }
+        text.family("evgateway_worker_restarts", .counter, "Workers that ended while the server went on, by cause.")
+        for cause in EndCause.allCases { text.sample(["cause": cause.rawValue], .count(master[cause.place])) }
+        text.family(
+            "evgateway_worker_fork_failures", .counter, "Workers that could not be started.", .count(of(.forkFailed)))
         text.family("evgateway_reloads", .counter, "Reloads, by what has come of them.")
         text.sample(["result": "succeeded"], .count(of(.reloads)))
         text.sample(["result": "failed"], .count(of(.reloadsFailed)))
@@ -148,11 +147,6 @@ struct MetricsReading {
             "evgateway_listen_drops", .counter,
             "Connections that were not accepted, of any listener in this network namespace.", .count(failures.drops))
     }
-
-    private static let causes: KeyValuePairs<String, MasterCounter> = [
-        "died": .died, "hung": .hung, "boot_failed": .bootFailed, "fork_failed": .forkFailed, "exited": .exited,
-        "told": .told, "reload": .reloaded, "scale": .scaled,
-    ]
 
     // MARK: parts
 

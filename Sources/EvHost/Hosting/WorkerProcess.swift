@@ -28,6 +28,7 @@ final class WorkerProcess {
     var control: IOWatcher?
     /// Of the admin process.
     var questions: PacketSocket?
+    let tables = TableAnswers()
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
@@ -138,7 +139,7 @@ final class WorkerProcess {
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
             watchFile: reloader?.watch,
-            replaceWorker: { [unowned self] in askForSuccessor(.stuckThreads) })
+            replaceWorker: { [unowned self] in askForSuccessor(.replaceMe) })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Not before: while Python imports the app, the loop must not release Python's lock.
@@ -207,10 +208,8 @@ final class WorkerProcess {
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    func askForSuccessor(_ reason: Retirement) {
-        guard !isLeaving else { return }
-        context.report?.counters.add(1, at: Counter.retirements + reason.rawValue)
-        tellMaster(.replaceMe)
+    func askForSuccessor(_ message: ControlMessage) {
+        if !isLeaving { tellMaster(message) }
     }
 
     func tellMaster(_ message: ControlMessage) {
@@ -223,9 +222,17 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
+        report(error)
         guard let reloader else { return leave(error.exitCode) }
         reloader.appHasFailed()
         begin(FailedApplication(error), "without the app, until a file changes")
+    }
+
+    /// For whoever waits for this worker: the end of the text says most, and there is room for some of it.
+    private func report(_ error: ApplicationError) {
+        guard let failure = context.report?.failure else { return }
+        let details = error.details.map { $0.hasSuffix("\n") ? $0 : $0 + "\n" } ?? ""
+        failure.set(Array((details + error.description).utf8.suffix(failure.capacity)))
     }
 
     // MARK: Leaving

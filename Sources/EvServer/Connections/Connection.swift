@@ -3,12 +3,13 @@
 // the subclass. A stage ends by closing, or by handing transport and left-over bytes to the next one (`become`).
 
 package import EvLoop
+import HTTPCore
 import Logging
 
 @LoopActor
 package class Connection: Waiter {
-    /// The worker outlives its connections.
-    unowned(unsafe) final let worker: Worker
+    // A constant, because that need not be retained for each call.
+    final let worker: Worker
     /// The other end of the socket, or who that says has connected to it: a stage that has been told gives it to the
     /// next one. Whether the fields of a proxy are believed is asked of this address.
     package final let peer: PeerAddress
@@ -208,7 +209,10 @@ package class Connection: Waiter {
     private final func settle(_ result: OutputQueue.Result) {
         switch result {
         case .sent:
-            if let writeLimit, !waitsForTransport { worker.deadlines.remove(writeLimit) }
+            if let writeLimit, !waitsForTransport {
+                worker.deadlines.remove(writeLimit)
+                writeLimit.answered = nil
+            }
             if case .afterOutput(let linger) = ending, !isDeferred { return endOutput(linger: linger) }
         case .waiting:
             return waitForWriting()
@@ -225,6 +229,9 @@ package class Connection: Waiter {
         if let spool = worker.outputSpools.open() { output.begin(spool) }
     }
 
+    /// The peer has taken enough of what was written, so that a writer need not wait.
+    final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
+
     /// Whether the next bytes find room in memory or in a spool. Reports a spool that takes no more.
     final func hasRoom(spools: Bool) -> Bool {
         guard output.isFull(above: worker.highWaterMark) else { return true }
@@ -239,6 +246,12 @@ package class Connection: Waiter {
         writeLimit = limit
         if limit.wait == nil { worker.deadlines.begin(.write, limit) }
         updateInterest()
+    }
+
+    /// The request whose answer was made, and is on its way to a peer that is slow to take it.
+    final var answered: (head: RequestHead, startedAt: Double)? {
+        get { writeLimit?.answered }
+        set { writeLimit?.answered = newValue }
     }
 
     final func stopWaitingForWriting() {
@@ -340,6 +353,7 @@ package class Connection: Waiter {
 /// The time in which a peer must read something of what waits for it.
 private final class WriteLimit: Waiter {
     private unowned(unsafe) let connection: Connection
+    var answered: (head: RequestHead, startedAt: Double)?
 
     init(_ connection: Connection) { self.connection = connection }
 

@@ -31,6 +31,11 @@ package final class HTTP1Connection: Connection {
     override var isIdle: Bool { running == nil }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
+    /// When the head began that has not ended; nil where none has begun.
+    var headSince: Double? { partial?.since }
+    /// The rest of a body that nobody wants is read.
+    var isSwallowing: Bool { unread != nil }
+
     override func begun() { worker.deadlines.begin(.head, self) }
 
     // MARK: reading
@@ -171,7 +176,7 @@ package final class HTTP1Connection: Connection {
     }
 
     override func outputTaken() {
-        if output.isDrained(below: worker.highWaterMark / 2) { running?.outputDrained() }
+        if isDrained { running?.outputDrained() }
         guard running == nil else { return }
         if wait == .active, !output.isWaiting { becameIdle() }
         if !pending.isEmpty { parsePending() }
@@ -186,6 +191,7 @@ package final class HTTP1Connection: Connection {
     func responseFinished(_ exchange: Exchange, isShort: Bool) {
         guard running === exchange else { return }
         running = nil
+        if output.isWaiting { answered = (exchange.head, exchange.startedAt) }
         if encoder.mustClose || isShort || isHalfClosed {
             // Only a client that asked for the close and has sent all it announced is known to send nothing more.
             return close(

@@ -94,7 +94,7 @@ extension Exchange {
     func wakeBodyReader() {
         guard let incoming else { return }
         if let collector = incoming.collector { return collect(incoming, collector) }
-        observers?.body()
+        observers.body()
         guard let waiter = incoming.waiter else { return }
         incoming.waiter = nil
         waiter.resume()
@@ -106,7 +106,7 @@ extension Exchange {
         let due = worker.configuration.bodyMinimumRate * worker.configuration.bodyTimeout
         let isTooSlow = incoming.windowReceived == 0 || Double(incoming.windowReceived) < due
         incoming.windowReceived = 0
-        guard incoming.waiter != nil || incoming.collector != nil || observers?.wantsBody == true else { return false }
+        guard incoming.waiter != nil || incoming.collector != nil || observers.wantsBody else { return false }
         if isTooSlow { bodyFailed(.tooSlow) }
         return !isTooSlow
     }

@@ -5,7 +5,7 @@ import EvLoop
 import HTTP1
 package import HTTPCore
 import Logging
-package import WebSocketCodec
+import WebSocketCodec
 
 /// What a request for a WebSocket says: its exchange keeps it until the app has decided.
 package final class WebSocketOffer: Sendable {
@@ -145,7 +145,7 @@ extension Exchange {
 
     /// There is a message, or the socket closes.
     func socketHasNews() {
-        observers?.body()
+        observers.body()
         webSocket?.tellReaders()
     }
 
@@ -158,6 +158,6 @@ extension Exchange {
         worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
         conclude(.over)
         wakeWriter()
-        observers?.body()
+        observers.body()
     }
 }

@@ -60,7 +60,7 @@ package final class WebSocketConnection: Connection {
     /// The connection has broken, or its client was given up.
     package private(set) var isLost = false
     /// Messages come faster than the app takes them.
-    private var isPaused = false
+    private(set) var isPaused = false
     /// Bytes have come since the last look of the keep-alive timer.
     private var hasHeard = false
     /// The receiver is being called.
@@ -305,7 +305,7 @@ package final class WebSocketConnection: Connection {
     }
 
     override func outputTaken() {
-        guard output.isDrained(below: worker.highWaterMark / 2) else { return }
+        guard isDrained else { return }
         request?.outputDrained()
         wakeTasks()
         deliver()
