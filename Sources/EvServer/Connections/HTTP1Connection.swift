@@ -45,7 +45,7 @@ package final class HTTP1Connection: Connection {
         if let running, !isEnding, let room = running.roomForBody() {
             let count = transport.read(into: room)
             guard count > 0 else { return readFailed(count) }
-            worker.counters.add(UInt64(count), at: Counter.bytesReceived)
+            Counted.add(UInt64(count), at: Counter.bytesReceived)
             running.receivedBody(count)
             return updateInterest()
         }

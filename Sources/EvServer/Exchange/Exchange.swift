@@ -67,7 +67,7 @@ package final class Exchange {
     nonisolated let trustsPeer: Bool
     /// The client has spoken over TLS, as far as is known.
     package let isSecure: Bool
-    private(set) var app = App.waiting
+    @exclusivity(unchecked) private(set) var app = App.waiting
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// The place among the requests with a deadline; -1 for none.
@@ -149,7 +149,7 @@ package final class Exchange {
     package func appWasCalled(at moment: Double? = nil) {
         guard app == .waiting else { return }
         app = .called
-        if worker.isMeasured { worker.noteQueueing(since: startedAt, until: moment) }
+        if worker.isMeasured { Counted.record((moment ?? Counted.entered) - startedAt, at: Counter.queueing) }
     }
 
     /// Not for the loop itself.
@@ -164,13 +164,13 @@ package final class Exchange {
     package func park() {
         app = .parked
         task = nil
-        worker.counters.add(at: Counter.parked)
+        Counted.add(at: Counter.parked)
     }
 
     package func unpark() {
         guard app == .parked else { return }
         app = .called
-        worker.counters[Counter.parked] &-= 1
+        Counted.subtract(at: Counter.parked)
     }
 
     /// Nothing of the app runs any more for this request. One that it left unanswered is answered here.
@@ -214,7 +214,7 @@ package final class Exchange {
     func deadlineExpired() {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        worker.counters.add(at: Counter.overdue)
+        Counted.add(at: Counter.overdue)
         cancel(status: 504) { $0.overdue() }
     }
 
