@@ -9,24 +9,16 @@ package struct SharedCounters: Sendable {
     package static let count = Int(EVG_COUNTERS)
 
     // Only atomics stand there, and the memory is never unmapped while counters can be reached.
-    nonisolated(unsafe) private let record: UnsafeMutablePointer<evg_counters>
+    nonisolated(unsafe) let numbers: UnsafeMutablePointer<evg_counters>
 
-    fileprivate init(_ record: UnsafeMutablePointer<evg_counters>) { self.record = record }
-
-    /// Counters of its own, for a process that nobody reads. They live as long as the process.
-    package static func local() -> SharedCounters {
-        let record = UnsafeMutablePointer<evg_counters>.allocate(capacity: 1)
-        record.initialize(to: evg_counters())
-        return SharedCounters(record)
-    }
+    init(_ numbers: UnsafeMutablePointer<evg_counters>) { self.numbers = numbers }
 
     package subscript(index: Int) -> UInt64 {
-        @inline(__always) get { evg_counter_get(record, index) }
-        @inline(__always) nonmutating set { evg_counter_set(record, index, newValue) }
+        get { evg_counter_get(numbers, index) }
+        nonmutating set { evg_counter_set(numbers, index, newValue) }
     }
 
-    @inline(__always)
-    package func add(_ number: UInt64 = 1, at index: Int) { evg_counter_add(record, index, number) }
+    package func add(_ number: UInt64, at index: Int) { evg_counter_add(numbers, index, number) }
 
     /// Adds all numbers of `other`.
     fileprivate func add(_ other: SharedCounters) {
@@ -36,6 +28,15 @@ package struct SharedCounters: Sendable {
     fileprivate func reset() {
         for index in 0..<Self.count { self[index] = 0 }
     }
+}
+
+/// How a histogram stands among counters: a number for each bound, one for what is above all of them, and the sum in
+/// nanoseconds.
+package enum SharedHistogram {
+    /// How many counters it takes.
+    package static let count = Int(EVG_HISTOGRAM)
+    /// Seconds.
+    package static let bounds = (0..<Int(EVG_BOUNDS)).map { evg_bound($0) }
 }
 
 /// A text in shared memory. One process writes; others read the whole of it, old or new.

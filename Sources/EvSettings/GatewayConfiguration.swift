@@ -126,6 +126,8 @@ package struct GatewayConfiguration: Sendable {
     /// 0: requests are logged however fast they are.
     package var accessLogSlow = 0.0
     package var errorLogFile = "-"
+    /// 0: none is.
+    package var slowRequest = 0.0
     package var logLevel = LogLevel.info
     package var syslog = false
     /// As gunicorn writes it; `LogAddress(syslog:)` takes it.

@@ -11,12 +11,15 @@ package struct MasterEvent: Equatable, Sendable {
     /// The worker that it is about.
     package let worker: WorkerIdentity?
     package let text: String
+    /// Why that worker has ended; nil for everything else.
+    package let cause: EndCause?
 
-    package init(time: Double, level: String, worker: WorkerIdentity?, text: String) {
+    package init(time: Double, level: String, worker: WorkerIdentity?, text: String, cause: EndCause? = nil) {
         self.time = time
         self.level = level
         self.worker = worker
         self.text = text
+        self.cause = cause
     }
 }
 
@@ -28,6 +31,17 @@ package enum MasterCommand: Equatable, Sendable {
     case scale(Int)
     case upgrade
     case reopenLogs
+
+    /// As it is typed.
+    var text: String {
+        switch self {
+        case .reload: "reload"
+        case .stop(let now): now ? "stop --now" : "stop"
+        case .scale(let workers): "scale \(workers)"
+        case .upgrade: "upgrade"
+        case .reopenLogs: "reopen-logs"
+        }
+    }
 }
 
 /// From the master to the admin process.
@@ -39,6 +53,9 @@ package enum AdminMessage: Equatable, Sendable {
     case progress(command: UInt64, String)
     /// The command has been carried out, or could not be: then the text says why.
     case done(command: UInt64, succeeded: Bool, String)
+    /// The master ends, and the next one takes its place. The packet brings a socket: when its other end is closed, the
+    /// command has been carried out. The admin process closes its end of the channel first, which lets the master end.
+    case leaves(command: UInt64, String)
 }
 
 /// From the admin process to the master.
@@ -53,6 +70,28 @@ package struct AdminRequest: Equatable, Sendable {
     }
 }
 
+/// From the admin process to the master: the stack of the thread that a worker's loop is on, also where the loop stands
+/// still. It comes in lines as Python's faulthandler writes them, as the steps of a command; that is not done if there is
+/// none to be had.
+package struct StackRequest: Equatable, Sendable {
+    package let number: UInt64
+    package let pid: Int32
+
+    package init(number: UInt64, pid: Int32) {
+        self.number = number
+        self.pid = pid
+    }
+
+    package var bytes: [UInt8] { Fields.join(["\(number)", "stacks", "\(pid)"]) }
+
+    package init?(_ bytes: UnsafeRawBufferPointer) {
+        let fields = Fields.split(bytes)
+        guard fields.count == 3, fields[1] == "stacks", let number = UInt64(fields[0]), let pid = Int32(fields[2])
+        else { return nil }
+        self.init(number: number, pid: pid)
+    }
+}
+
 // MARK: as bytes
 
 extension AdminMessage {
@@ -61,10 +100,12 @@ extension AdminMessage {
         case .worker(let worker, let slot): Fields.join(["worker", "\(slot)"] + worker.fields)
         case .event(let event):
             Fields.join(
-                ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""]) + [event.text])
+                ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""])
+                    + [event.cause?.rawValue ?? "", event.text])
         case .progress(let command, let text): Fields.join(["progress", "\(command)", text])
         case .done(let command, let succeeded, let text):
             Fields.join(["done", "\(command)", succeeded ? "1" : "0", text])
+        case .leaves(let command, let text): Fields.join(["leaves", "\(command)", text])
         }
     }
 
@@ -74,17 +115,21 @@ extension AdminMessage {
         case ("worker", 5):
             guard let slot = Int(fields[1]), let worker = WorkerIdentity(fields: fields[2...]) else { return nil }
             self = .worker(worker, slot: slot)
-        case ("event", 7):
+        case ("event", 8):
             guard let time = Double(fields[1]) else { return nil }
             self = .event(
                 MasterEvent(
-                    time: time, level: fields[2], worker: WorkerIdentity(fields: fields[3..<6]), text: fields[6]))
+                    time: time, level: fields[2], worker: WorkerIdentity(fields: fields[3..<6]), text: fields[7],
+                    cause: EndCause(rawValue: fields[6])))
         case ("progress", 3):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .progress(command: command, fields[2])
         case ("done", 4):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .done(command: command, succeeded: fields[2] == "1", fields[3])
+        case ("leaves", 3):
+            guard let command = UInt64(fields[1]) else { return nil }
+            self = .leaves(command: command, fields[2])
         default: return nil
         }
     }

@@ -5,6 +5,8 @@ package import Logging
 /// Something worth a line in the log.
 package enum Notice: Equatable {
     case handling(signal: Int32)
+    /// Over the admin socket.
+    case asked(MasterCommand)
     case booting(pid: Int32)
     case ready(pid: Int32)
     case exiting(pid: Int32)
@@ -29,6 +31,7 @@ package enum Notice: Equatable {
     case masterNotStarted(reason: String)
     case masterRefused(String)
     case masterEnded(pid: Int32, ExitStatus)
+    case nextMasterReady(pid: Int32)
     case tookOver
     case withdrawing
 }
@@ -54,8 +57,9 @@ extension Notice {
 
     package var level: Logger.Level {
         switch self {
-        case .handling, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
-        case .leaving, .masterStarted, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)): .info
+        case .handling, .asked, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
+        case .leaving, .masterStarted, .nextMasterReady, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)):
+            .info
         case .ready: .debug
         case .nextStart, .workerLimit, .workersClamped, .stoodStill, .masterRefused: .warning
         case .killed(_, .quickStop), .killed(_, .demanded): .warning
@@ -68,6 +72,7 @@ extension Notice {
     package var text: String {
         switch self {
         case .handling(let signal): "Handling signal: \(signalName(signal).dropFirst(3).lowercased())"
+        case .asked(let command): "Asked over the admin socket: \(command.text)"
         case .booting(let pid): "Booting worker with pid: \(pid)"
         case .ready(let pid): "Worker ready (pid: \(pid))"
         case .exiting(let pid): "Worker exiting (pid: \(pid))"
@@ -110,6 +115,7 @@ extension Notice {
         case .masterNotStarted(let reason): "Cannot start the next master: \(reason)"
         case .masterRefused(let reason): "No next master is started: \(reason)"
         case .masterEnded(let pid, let status): "The next master (pid: \(pid)) \(status); this one goes on alone"
+        case .nextMasterReady(let pid): "The next master serves (pid: \(pid)): the workers of this one leave"
         case .tookOver: "The former master has ended: this one serves alone"
         case .withdrawing: "All workers leave; HUP brings them back"
         }
@@ -132,11 +138,39 @@ package func hangReport(
     return text
 }
 
+/// The line about a loop that stands still, where requests that take long are told of.
+func standstillReport(
+    pid: Int32, now: Double, beat: Double, current: (line: String, startedAt: Double),
+    longest: (line: String, startedAt: Double)?
+) -> String {
+    /// Method and path, without the query and the version.
+    func named(_ line: String) -> String {
+        let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        let path = words.count > 1 ? words[1].prefix { $0 != "?" } : ""
+        return "\"\(escapingControls("\(words.first ?? "") \(path)"))\""
+    }
+    let age = rounded(max(0, now - current.startedAt))
+    // The clock of requests may be some milliseconds behind.
+    if current.startedAt >= beat - 0.05 {
+        return "A request is slow: \(named(current.line)), for \(age) s, in the app, and the loop of its worker stands "
+            + "still (pid: \(pid))"
+    }
+    var text =
+        "The loop of a worker has stood still for \(rounded(now - beat)) s (pid: \(pid)): it began "
+        + "\(named(current.line)) last, \(age) s ago"
+    if let longest, longest.line != current.line || longest.startedAt != current.startedAt {
+        text += "; its longest request is \(named(longest.line)), for \(rounded(max(0, now - longest.startedAt))) s"
+    }
+    return text
+}
+
 /// Escapes bytes of a client, which could otherwise begin a new line in the log or control a terminal.
-package func escapingControls(_ text: String) -> String {
+package func escapingControls(_ text: String, quotes: Bool = true) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
-        if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar == "\"" || scalar == "\\" {
+        if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+            || (quotes && (scalar == "\"" || scalar == "\\"))
+        {
             let digits = String(scalar.value, radix: 16)
             result += scalar.value < 0x10 ? "\\x0\(digits)" : "\\x\(digits)"
         } else {

@@ -13,6 +13,8 @@ package final class Supervisor {
     let forkHooks: ForkHooks
     let hooks: SupervisorHooks
     let onReopenLogs: () -> Void
+    /// Writes lines to the log as they are.
+    let writeText: (_ text: String, _ level: Logger.Level) -> Void
     let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
     var admin: AdminSide
@@ -35,6 +37,7 @@ package final class Supervisor {
     private var watchers: [SignalWatcher] = []
     private var timer: TimerWatcher?
     private var lastTick = 0.0
+    var lastSlowLook = 0.0
     private var exitCode: Int32?
     var service: Service
     /// Whether `onStarting` has been called.
@@ -43,11 +46,19 @@ package final class Supervisor {
     /// What the admin process has asked for.
     var requests: [AdminRequest] = []
     var commands = MasterCommands()
+    /// Why the worker that ends now has not loaded its app.
+    var lastFailure: (pid: Int32, text: String)?
+    var masters = MasterChannels()
+    /// Of the next master.
+    var reports: [NextMasterReport] = []
+    /// In seconds since 1970.
+    let started = EventLoop.wallNow()
 
     /// - Parameters:
     ///   - forkHooks: what the host runtime needs around fork(2).
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
+    ///   - writeText: writes lines to the log as they are.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
     ///   - notifier: of systemd.
     ///   - onTurn: called when workers may have come or gone, and at least once a second, which `isTick` tells.
@@ -59,6 +70,7 @@ package final class Supervisor {
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
+        writeText: @escaping (_ text: String, _ level: Logger.Level) -> Void = { _, _ in },
         reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
         onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
         handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
@@ -69,6 +81,7 @@ package final class Supervisor {
         self.forkHooks = forkHooks
         self.hooks = hooks
         self.onReopenLogs = onReopenLogs
+        self.writeText = writeText
         self.reconfigure = reconfigure
         self.worker = worker
         self.admin = AdminSide(admin)
@@ -90,7 +103,6 @@ package final class Supervisor {
         // Without this, a write to a log whose reader has ended would end the server.
         signal(SIGPIPE, SIG_IGN)
         let code = start() ? serve() : ExitCode.failure
-        endAdmin()
         listeners?.close()
         admin.listeners?.close()
         if !hasOtherMaster {
@@ -99,6 +111,8 @@ package final class Supervisor {
         }
         pidFile?.remove()
         if hasStarted { call(hooks.onExit) }
+        // Who has waited for this may start another server in the same place.
+        endAdmin()
         stopWatching()
         return code
     }
@@ -110,6 +124,7 @@ package final class Supervisor {
             loop = try EventLoop()
             watch()
             watchFormerMaster()
+            openChannel()
             if let path = configuration.pidFile { pidFile = try PIDFile(claiming: ownPath(path)) }
             hasStarted = true
             call { hooks.workersChanged(state.target, nil) }
@@ -140,8 +155,15 @@ package final class Supervisor {
 
     /// As the log shows it, and as `--bind` takes it where HTTP is not what is spoken.
     func shown(_ socket: ListeningSocket) -> String {
-        protocols[socket.address.text].map { "\($0)://\(socket.text)" } ?? "\(socket)"
+        protocols[socket.address.text] == nil ? "\(socket)" : text(of: socket)
     }
+
+    private func text(of socket: ListeningSocket) -> String {
+        (protocols[socket.address.text].map { "\($0)://" } ?? "") + socket.text
+    }
+
+    /// The addresses that are listened to, as `--bind` takes them.
+    var servedAddresses: [String] { listeners?.addresses.map(text(of:)) ?? [] }
 
     // MARK: events
 
@@ -161,7 +183,10 @@ package final class Supervisor {
         timer?.stop()
         service.stop()
         for watcher in watchers { watcher.stop() }
-        for child in children.values { child.watcher.stop() }
+        for child in children.values {
+            child.watcher.stop()
+            child.stacks?.stop()
+        }
         timer = nil
         watchers = []
     }
@@ -187,24 +212,33 @@ package final class Supervisor {
                 lastTick = now
                 feed(.tick(heartbeats: heartbeats()))
                 if state.followsLoad { feed(.loads(loads())) }
+                lookForSlowRequests(now)
             } else {
                 timer?.start(after: nextTick - now)
                 loop?.run()
             }
+            // Before its end, if that has come.
+            followNextMaster()
             let events = inbox
             inbox = []
             // A signal to the whole process group ends workers too; the master is to know why they end. libev calls
             // for SIGCHLD before SIGTERM.
             for event in events where event.isSignal { feed(event) }
             for event in events where !event.isSignal {
-                if case .childExited(let pid, _) = event, let worker = state.identity(of: pid) {
-                    call { hooks.childExit(worker) }
+                guard case .childExited(let pid, let status) = event, let worker = state.identity(of: pid) else {
+                    feed(event)
+                    continue
                 }
+                call { hooks.childExit(worker) }
+                beginsToEnd(worker, status)
                 feed(event)
+                hasEnded(worker, status)
             }
             obeyRequests()
+            tellFormerMaster()
             closeFormerListeners()
             tellService()
+            publishCounters(isTick: isTick)
             onTurn(isTick)
         }
     }
@@ -233,15 +267,19 @@ package final class Supervisor {
         case .signal(let pid, let number):
             // A child that has been reaped gets no signal: another process may have its id now.
             if children[pid] != nil { kill(pid, number) }
+        case .abort(let pid): abort(pid)
         case .tell(let pid, let command): tell(pid, command)
         case .releaseSlot(let slot):
+            keepFailure(of: slot)
             scoreboard?[slot].reset()
             admin.board?.collect(slot)
         case .closeListeners:
             if !state.hasOtherMaster { listeners?.removeFiles() }
             listeners?.close()
         case .closeSockets(let index): listeners?.close(index: index)
-        case .reopenLogs: onReopenLogs()
+        case .reopenLogs:
+            onReopenLogs()
+            if let admin = admin.child { kill(admin.pid, SIGUSR1) }
         case .reconfigure: reload()
         case .workersChanged(let new, let old): call { hooks.workersChanged(new, old) }
         case .reportHang(let pid, let slot, let silence): reportHang(pid, slot, silence)
@@ -252,10 +290,10 @@ package final class Supervisor {
         }
     }
 
-    private func log(_ notice: Notice) {
+    func log(_ notice: Notice) {
         logger.log(level: notice.level, "\(notice.text)")
         tellAdmin(notice)
-        commands.notice(notice)
+        follow(notice)
     }
 
     private func reportHang(_ pid: Int32, _ slot: Int, _ silence: Double) {
@@ -264,5 +302,7 @@ package final class Supervisor {
             pid: pid, silence: silence, now: EventLoop.monotonicNow(), current: record?.currentRequest,
             longest: record?.longestRequest)
         logger.critical("\(text)")
+        tellAdmin(.critical, of: pid, text)
+        if admin.board != nil { admin.hangs[pid] = text }
     }
 }

@@ -12,10 +12,12 @@ import tempfile
 import pytest
 import websocket
 
-from support import elsewhere, pylogs
+from support import elsewhere, pylogs, wait
+from support.admin import APP, Admin
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
 from support.gateway_wires import Front
+from support.metrics import Metrics
 from support.program import Program
 from support.wsgi import WSGI_CLASSES
 
@@ -117,6 +119,19 @@ def gateway():
 
 
 @pytest.fixture
+def measured(gateway, tmp_path):
+    """Factory: as `gateway`, with an admin socket; returns the server and its `Metrics`."""
+    def start(*flags, **more):
+        path = tmp_path / "admin.sock"
+        server = gateway(*flags, "--admin-bind", f"unix:{path}", **more)
+        metrics = Metrics(path)
+        # A worker that is ready has told so before the admin process sees it.
+        wait.until(lambda: metrics.value("evgateway_workers", state="ready") > 0, "a worker is seen")
+        return server, metrics
+    return start
+
+
+@pytest.fixture
 def program(tmp_path):
     """Factory: `program(text, *arguments)` writes a Python program that calls the server, and returns it running.
 
@@ -170,6 +185,17 @@ def short_path():
     with tempfile.TemporaryDirectory(prefix="evg") as name:
         os.chmod(name, 0o755)
         yield pathlib.Path(name)
+
+
+@pytest.fixture
+def served(gateway, short_path):
+    """Factory: starts a server of an app of its own (`service.py` in `short_path`), and returns it with its `Admin`."""
+    def start(*flags, text=APP, **more):
+        (short_path / "service.py").write_text(text)
+        server = gateway("service:app", "-k", "threads", "--admin-bind", f"unix:{short_path}/a",
+                         "--pythonpath", short_path, "--chdir", short_path, *flags, **more)
+        return server, Admin(server, short_path / "a")
+    return start
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def front(request, folder, server):
     name, protocol, over = request.param
     own = folder / "-".join(request.param)
     own.mkdir(mode=0o755)
-    with FRONTS[name](own, protocol, server.at(protocol, over), kept=protocol == "fastcgi") as front:
+    with FRONTS[name](own, protocol, server.at(protocol, over), kept=(name, protocol) == ("nginx", "fastcgi")) as front:
         front.name, front.over = name, over
         yield front
 
@@ -127,9 +127,11 @@ def test_answers_of_all_kinds_pass(asks):
 
 def test_answer_that_breaks_off_is_not_whole(asks, front):
     """Without a length, the end of a connection is the end of the answer for uwsgi and SCGI. A reset is not, and unix
-    sockets have none. mod_proxy_scgi takes it for one, too."""
+    sockets have none. mod_proxy_scgi takes whatever comes for whole."""
+    if (front.name, front.protocol) == ("apache", "scgi"):
+        return
     targets = ["/lengths?announced=100000&given=50000"]
-    if front.protocol == "fastcgi" or front.over == "tcp" and (front.name, front.protocol) != ("apache", "scgi"):
+    if front.protocol == "fastcgi" or front.over == "tcp":
         targets.append("/stream?count=100&size=10000&raise_at=50")
     for target in targets:
         answer = asks("GET", target)

@@ -95,6 +95,7 @@ extension GatewayConfiguration {
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
         supervisor.protocols = gatewayProtocols.mapValues(\.rawValue)
+        supervisor.slowRequest = slowRequest
         supervisor.adminBinds = adminBinds
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600

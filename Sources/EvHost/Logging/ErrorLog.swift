@@ -69,6 +69,9 @@ package final class ErrorLog: Sendable {
     /// Returns how many lines syslog did not get since the last call. The log tells by itself how many it lost.
     package func takeLostToSyslog() -> LostLines { state.withLock { $0.syslog?.takeLost() ?? LostLines() } }
 
+    /// How many lines its file has lost since this process began.
+    package var lostEver: Int { state.withLock { $0.file.lostEver } }
+
     /// For the last words of a process whose descriptors an app has closed.
     package func leaveOwnDescriptor() { state.withLock { $0.file.leaveOwnDescriptor() } }
 
@@ -122,16 +125,16 @@ package final class ErrorLog: Sendable {
     }
 
     /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
-    package func write(_ bytes: UnsafeRawBufferPointer) {
+    package func write(_ bytes: UnsafeRawBufferPointer, level: Logger.Level = .error) {
         if let relay {
             let text = String(decoding: bytes, as: UTF8.self)
-            if relay(.error, text.last == "\n" ? String(text.dropLast()) : text) { return }
+            if relay(level, text.last == "\n" ? String(text.dropLast()) : text) { return }
         }
         let copy = [UInt8](bytes)
         state.withLock { state in
             copy.withUnsafeBytes {
                 state.put($0)
-                state.syslog?.write($0, level: .error)
+                state.syslog?.write($0, level: level)
             }
         }
     }

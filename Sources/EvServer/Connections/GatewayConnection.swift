@@ -44,6 +44,18 @@ final class GatewayConnection: Connection {
     override var isSilent: Bool { partial.isEmpty && decoder.isAtStart }
     override var isFull: Bool { running?.hasFullBuffer ?? false }
     override var waitsForTransport: Bool { running?.waitsForTransport == true }
+    override var lossPhase: DisconnectPhase? {
+        if let running {
+            // One that has ended its body too early is counted already.
+            return running.headWasSent ? .response : running.isBodyComplete ? .app : isHalfClosed ? nil : .body
+        }
+        if !isSilent { return .head }
+        return output.isWaiting ? .response : isEnding ? nil : .idle
+    }
+    /// When the variables began that are not whole; nil where there are none.
+    var headSince: Double? { running == nil && !isSilent && !isSwallowing ? since : nil }
+    /// The rest of a body that nobody wants is read.
+    var isSwallowing: Bool { running == nil && undecided == nil && decoder.isInBody }
     override var endsWithClose: Bool {
         running.map { $0.headWasSent && encoder.framing == .untilClose && spoken != .fastcgi } ?? false
     }
@@ -100,7 +112,7 @@ final class GatewayConnection: Connection {
             case .needMoreData: return awaitRecords()
             case .request(let variables):
                 // A server that is still to be sent the last answer cannot have seen its end.
-                guard !output.isWaiting else { return gone(reset: true) }
+                guard !output.isWaiting else { return abort() }
                 if variables.filled("CONTENT_LENGTH") == nil { undecided = variables } else { begin(variables) }
             case .body(let range): receivedBody(UnsafeRawBufferPointer(rebasing: bytes[range]))
             case .bodyEnd: bodyEnded()
@@ -111,11 +123,11 @@ final class GatewayConnection: Connection {
                 answerEnded()
             case .reply(let reply):
                 // Nobody asks so much and reads nothing.
-                guard output.count < worker.highWaterMark else { return gone(reset: true) }
+                guard output.count < worker.highWaterMark else { return abort() }
                 reply.withUnsafeBytes { transmit($0) }
             case .failure(let error):
                 // What has been sent of an answer cannot be taken back.
-                if running == nil { refuse(.gateway(error)) } else { gone(reset: true) }
+                if running == nil { refuse(.gateway(error)) } else { abort() }
             }
         }
     }
@@ -187,7 +199,10 @@ final class GatewayConnection: Connection {
     /// A web server closes when its client has gone. One that only says that it sends no more gets its answer, where
     /// that does not take longer than the grace.
     override func inputEnded() {
-        guard let running else { return output.isWaiting ? close(linger: false) : closeNow() }
+        guard let running else {
+            if !output.isWaiting { worker.noteDisconnect(lossPhase) }
+            return output.isWaiting ? close(linger: false) : closeNow()
+        }
         updateInterest()
         sentBeforeGrace = running.bodySent
         worker.deadlines.begin(.halfClose, self)
@@ -201,7 +216,7 @@ final class GatewayConnection: Connection {
     }
 
     override func outputTaken() {
-        if output.isDrained(below: worker.highWaterMark / 2) { running?.outputDrained() }
+        if isDrained { running?.outputDrained() }
         if running == nil, !isEnding, wait == .active, !output.isWaiting { becameIdle() }
     }
 
@@ -212,6 +227,7 @@ final class GatewayConnection: Connection {
     func responseFinished(isShort: Bool) {
         guard let exchange = running else { return }
         running = nil
+        if output.isWaiting { answered = (exchange.head, exchange.startedAt) }
         // A short answer has no end in its frames either: the web server sees that something is missing.
         guard spoken == .fastcgi, !isShort else { return close(linger: !exchange.isBodyComplete) }
         answerEnded()
@@ -253,6 +269,7 @@ final class GatewayConnection: Connection {
 
     /// - Parameter line: the request's, for the log.
     private func refuse(status: Int, _ reason: StaticString, _ line: [UInt8] = []) {
+        worker.noteRefusal(Refusal(status: status), status: status)
         worker.logger.debug(
             "Refused a request",
             metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)", "protocol": "\(spoken)"])

@@ -41,6 +41,12 @@ package struct Client: Sendable {
 }
 
 extension Exchange {
+    /// Who asked, as trusted proxies say, else the connection.
+    package var client: Client { Client(self, head) }
+    /// The scheme of the connection, whatever proxies say.
+    package var connectionScheme: StaticString { connection.isSecure ? "https" : "http" }
+    package var local: ListeningSocket { connection.listener.socket }
+
     /// Whom an app sees as the other end of the connection (`REMOTE_ADDR`): the client where the settings say so, else
     /// the peer, as under gunicorn.
     package var remote: PeerAddress {

@@ -152,6 +152,19 @@ def worker_started(descriptor):
         arbiter.watch_abort(descriptor)
 
 
+def write_stacks(argument):
+    """Called in a worker, before its app is loaded: two signals write the stack of the thread that the loop is on, or
+    those of all threads, to a pipe of the master's. An app that enables the fault handler, or disables it, does not
+    change that."""
+    of_loop, of_all, descriptor = values.decode(argument)
+    for number in of_loop, of_all:
+        try:
+            faulthandler.register(number, file=descriptor, all_threads=number == of_all, chain=False)
+        except (OSError, RuntimeError, ValueError):
+            pass  # the master will have none
+    return b"n"
+
+
 def worker_ended(_):
     """A worker ends with _exit, so that exit handlers of the master do not run twice. Those of the app run here."""
     logqueue.end()  # before the exit handler of logging
