@@ -275,7 +275,7 @@ def spoken(log):
 def status(address, protocol="http"):
     if protocol != "http":
         with Front(address, protocol) as front:
-            return front.ask("GET", "/").read().status
+            return front.ask("GET", "/", HTTP_HOST="localhost").read().status
     with Wire(address) as wire:
         wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return wire.read().status

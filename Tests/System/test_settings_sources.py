@@ -137,10 +137,10 @@ def test_swift_app_refuses_a_file_in_python(example, tmp_path):
 
 def test_lines_of_uwsgi_that_are_not_taken_are_named(gateway, tmp_path):
     write(tmp_path, "uwsgi.ini", "[uwsgi]\nmodule = contract\n; a comment\ncheaper = 9\nno-such-option = 1\n"
-                                 "processes = 2\nsocket = /tmp/never-opened\n")
+                                 "processes = 2\nsuwsgi-socket = /tmp/never-opened\n")
     server = gateway(None, *FLAGS, "-b", "127.0.0.1:0", "-c", "uwsgi.ini", cwd=tmp_path, bare=True)
     server.wait_until_ready(workers=2)
-    for line, word in ((4, "cheaper"), (5, "no-such-option"), (7, "socket")):
+    for line, word in ((4, "cheaper"), (5, "no-such-option"), (7, "suwsgi-socket")):
         said = server.log.matches(rf"\[WARNING\] uwsgi\.ini:{line}: .*{word}")
         assert len(said) == 1, server.error_log()
     assert len(server.log.matches(r"uwsgi\.ini:")) == 3, server.error_log()
@@ -155,7 +155,7 @@ def reasons(title):
 
 
 ASKS = {"cert_reqs": "1",
-        "protocol": "'uwsgi'", "http2_cleartext": "'on'", "strip_header_spaces": "True", "dirty_apps": "['a:b']",
+        "http2_cleartext": "'on'", "strip_header_spaces": "True", "dirty_apps": "['a:b']",
         "disable_redirect_access_to_syslog": None, "control_socket_disable": None, "http_parser": None,
         "suppress_ragged_eofs": "False", "sendfile": "False"}
 

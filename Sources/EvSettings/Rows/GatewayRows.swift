@@ -65,15 +65,15 @@ extension Kind {
             addresses.append(address)
             spoken[address.text] = said
         }
+        guard !addresses.isEmpty else { throw ValueError("the value is empty") }
         configuration.binds = addresses
         configuration.bindProtocols = spoken
     }
 
     /// gunicorn takes several addresses in one text.
     static func parts(of value: SettingValue) throws(ValueError) -> [String] {
-        let parts = try ValueReader.texts(value).flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
-        guard !parts.isEmpty else { throw ValueError("the value is empty") }
-        return parts.map { String($0.trimming(" ")) }
+        try ValueReader.texts(value).flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
+            .map { String($0.trimming(" ")) }
     }
 
     static func address(_ text: String) throws(ValueError) -> BindAddress {
