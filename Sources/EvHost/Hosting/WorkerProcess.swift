@@ -211,13 +211,12 @@ final class WorkerProcess {
     func askForSuccessor(_ reason: Retirement) {
         guard !isLeaving else { return }
         context.report?.counters.add(at: Counter.retirements + reason.rawValue)
-        tellMaster(
-            switch reason {
-            case .requests: .hasServed
-            case .lifetime: .hasLived
-            case .memory: .isLarge
-            case .stuckThreads: .replaceMe
-            })
+        switch reason {
+        case .requests: tellMaster(.hasServed)
+        case .lifetime: tellMaster(.hasLived)
+        case .memory: tellMaster(.isLarge)
+        case .stuckThreads: tellMaster(.replaceMe)
+        }
     }
 
     func tellMaster(_ message: ControlMessage) {
