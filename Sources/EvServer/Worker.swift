@@ -17,6 +17,8 @@ package final class Worker {
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
+    /// Nil where requests get no ids.
+    let tracing: RequestTracing?
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -97,6 +99,7 @@ package final class Worker {
         self.slot = slot
         forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
+        tracing = RequestTracing(configuration.tracing)
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger

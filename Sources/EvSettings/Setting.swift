@@ -22,7 +22,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, health, webSocket
+        case binding, workers, times, sizes, proxies, health, tracing, webSocket
         case application, python, logging, process, development, gunicorn
 
         package var title: String {
@@ -33,6 +33,7 @@ package struct Setting: Sendable {
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
             case .health: "Health"
+            case .tracing: "Tracing"
             case .webSocket: "WebSocket"
             case .application: "Application"
             case .python: "Python"

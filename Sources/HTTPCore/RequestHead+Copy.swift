@@ -61,6 +61,59 @@ extension RequestHead {
     }
 }
 
+/// Field lines that a head did not have when it was received.
+package struct AddedLines: Sendable {
+    package private(set) var bytes: [UInt8] = []
+    private(set) var fields: [evg_field] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { fields.isEmpty }
+
+    /// - Parameter value: without bytes that end a line, and blanks around it.
+    package mutating func append(name: some Collection<UInt8>, value: some Collection<UInt8>) {
+        let name = append(name)
+        bytes.append(contentsOf: [UInt8(ascii: ":"), UInt8(ascii: " ")])
+        let value = append(value)
+        bytes.append(contentsOf: [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
+        fields.append(evg_field(name: name, value: value))
+    }
+
+    private mutating func append(_ part: some Collection<UInt8>) -> evg_slice {
+        defer { bytes.append(contentsOf: part) }
+        return evg_slice(start: UInt32(clamping: bytes.count), count: UInt32(clamping: part.count))
+    }
+
+    package mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        fields.removeAll(keepingCapacity: true)
+    }
+}
+
+extension RequestHead {
+    /// A copy without the fields for which `keeping` has false, and with these lines behind the others. Slices into
+    /// this head are slices into the copy.
+    ///
+    /// - Parameter keeping: one for each field; empty keeps all.
+    package func copy(keeping: [Bool], adding lines: AddedLines) -> RequestHead {
+        let count = UInt32(clamping: lines.fields.count)
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: evg_request_head_amend_size(record, lines.bytes.count, count),
+            alignment: MemoryLayout<evg_request_head>.alignment)
+        let made = keeping.withUnsafeBufferPointer { kept in
+            lines.bytes.withUnsafeBufferPointer { bytes in
+                lines.fields.withUnsafeBufferPointer { fields in
+                    evg_request_head_amend(
+                        memory, record, keeping.isEmpty ? nil : kept.baseAddress, bytes.baseAddress, bytes.count,
+                        fields.baseAddress, count)
+                }
+            }
+        }
+        guard let made else { preconditionFailure("evg_request_head_amend returns its memory") }
+        return RequestHead(owning: made)
+    }
+}
+
 extension RequestHead {
     /// The request line alone, in a small block of memory; nil where parts of the head stand elsewhere.
     package func withoutFields() -> RequestHead? {
@@ -73,6 +126,7 @@ extension RequestHead {
         (memory + size).copyMemory(from: line.bytes, byteCount: count)
         line.bytes = UnsafePointer((memory + size).assumingMemoryBound(to: UInt8.self))
         line.byte_count = line.request_line_count
+        line.stored_count = line.byte_count
         (line.fields, line.field_count, line.has_underscore) = (nil, 0, false)
         line.authority = evg_slice()
         return RequestHead(owning: UnsafePointer(memory.initializeMemory(as: evg_request_head.self, to: line)))

@@ -232,6 +232,7 @@ import Testing
 private struct Run: ~Copyable {
     var encoder = ResponseEncoder()
     var length = ResponseLength.nothing
+    let more: StaticString = "X: M\r\n"
     let output = ByteWriter()
 
     /// What an exchange and its carrier do with bytes of a body.
@@ -300,7 +301,7 @@ private func respond(
         serverLine.withUnsafeBytes { server in
             _ = run.encoder.head(
                 built, length: due, announced: announced, version: version, keepAlive: keepAlive,
-                serverLines: ServerLines(date: date.bytes, server: server), into: run.output)
+                serverLines: ServerLines(date: date.bytes, server: server, more: run.more.bytes), into: run.output)
         }
     } catch {
         Issue.record("\(error)")

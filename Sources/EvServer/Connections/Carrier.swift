@@ -52,6 +52,8 @@ package struct ResponseBeginning {
     package let length: ResponseLength
     /// The value of the Content-Length field; nil for none.
     package let announced: UInt64?
+    /// Field lines of the server's own, each with its CRLF, which the head does not have. Valid for the call.
+    package let lines: UnsafeRawBufferPointer
 }
 
 extension Carrier {

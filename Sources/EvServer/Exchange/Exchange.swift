@@ -85,7 +85,8 @@ package final class Exchange {
         trustsPeer = connection.trustsPeer
         let isSecure = connection.isSecure
         let reading = connection.worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
-        self.head = reading.head
+        self.head =
+            connection.worker.tracing?.stamped(reading.head, isTrusted: connection.trustsPeer) ?? reading.head
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
@@ -111,10 +112,6 @@ package final class Exchange {
     /// The client has left before the end of its response.
     package var clientHasLeft: Bool { response == .clientLeft }
     var waitsForTransport: Bool { if case .transport = writer { true } else { false } }
-
-    package var requestMetadata: Logger.Metadata {
-        ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]
-    }
 
     // MARK: the app
 
@@ -232,7 +229,7 @@ package final class Exchange {
     package func forgetFields() {
         guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
         if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        head = line
+        head = worker.tracing?.shortened(head, to: line) ?? line
     }
 
     // MARK: the response
@@ -244,7 +241,9 @@ package final class Exchange {
         response = .begun
         let (length, announced) = ResponseLength.of(head, given: given, requestIsHead: self.head.isHead)
         self.length = length
-        return ResponseBeginning(exchange: self, length: length, announced: announced)
+        return ResponseBeginning(
+            exchange: self, length: length, announced: announced,
+            lines: worker.tracing?.line(for: self.head, beside: head) ?? UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
     /// Sends a whole response.

@@ -91,6 +91,9 @@ package final class AccessLog {
             record.version = head.version == .http11 ? "HTTP/1.1" : "HTTP/1.0"
             record.status = status
             record.bodyBytes = bodyBytes
+            if let tracing = exchange.worker.tracing {
+                record.identifiers = (tracing.requestID(of: head), tracing.traceID(of: head))
+            }
             exchange.sentLines.withUnsafeBytes { sent in
                 append(
                     &record, since: exchange.startedAt, on: exchange.worker.loop, exchange, sentLines: sent,
@@ -105,10 +108,12 @@ package final class AccessLog {
     }
 
     /// A head that is not served: of its request only the first line is shown, as far as it has come.
-    /// - Parameter sentLines: the field lines of the answer.
+    /// - Parameters:
+    ///   - sentLines: the field lines of the answer.
+    ///   - identifier: the id that it got here.
     func append(
         refused received: UnsafeRawBufferPointer, of connection: Connection, since start: Double, status: Int,
-        bodyBytes: UInt64, sentLines: UnsafeRawBufferPointer
+        bodyBytes: UInt64, sentLines: UnsafeRawBufferPointer, identifier: [UInt8]?
     ) {
         connection.worker.withAddress(of: connection.peer) { address in
             var record = AccessLogRecord()
@@ -118,9 +123,13 @@ package final class AccessLog {
             record.version = "-"
             record.status = status
             record.bodyBytes = bodyBytes
-            append(
-                &record, since: start, on: connection.worker.loop, nil, sentLines: sentLines,
-                requestField: { _, _ in })
+            (identifier ?? []).withUnsafeBytes { identifier in
+                let name = connection.worker.tracing?.lowercaseName
+                if name != nil { record.identifiers = (identifier, UnsafeRawBufferPointer(start: nil, count: 0)) }
+                append(
+                    &record, since: start, on: connection.worker.loop, nil, sentLines: sentLines,
+                    requestField: { field, use in if field == name { use(identifier) } })
+            }
         }
     }
 

@@ -1,0 +1,27 @@
+// What log lines say of a request, and its ids where the settings ask for them.
+
+import EvLoop
+import HTTPCore
+package import Logging
+
+extension Exchange {
+    package var requestMetadata: Logger.Metadata {
+        identifiers.merging(["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]) { $1 }
+    }
+
+    /// The ids alone; none without `--request-id`.
+    var identifiers: Logger.Metadata {
+        guard let tracing = worker.tracing else { return [:] }
+        var metadata: Logger.Metadata = ["request_id": "\(Self.text(tracing.requestID(of: head)))"]
+        let trace = tracing.traceID(of: head)
+        if !trace.isEmpty { metadata["trace_id"] = "\(Self.text(trace))" }
+        return metadata
+    }
+
+    /// Valid as long as the head; empty without `--request-id`.
+    package var requestID: UnsafeRawBufferPointer {
+        worker.tracing?.requestID(of: head) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+
+    private static func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+}
