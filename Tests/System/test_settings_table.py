@@ -111,7 +111,8 @@ def test_help_names_every_group():
     (["--config", "f"], {"file.toml", "folder"}, True),
     (["--generate", "m"], {"man", "markdown"}, True),
     (["--workers", ""], set(), True),
-    (["--no-"], {"--no-server-header", "--no-monkey-patch", "--no-proxy-headers", "--no-ws-per-message-deflate"}, True),
+    (["--no-"], {"--no-server-header", "--no-monkey-patch", "--no-proxy-headers", "--no-request-id",
+                 "--no-ws-per-message-deflate"}, True),
     (["f"], {"file.toml", "folder"}, True),
     (["--"], {"--bind", "--help", "--version"}, False),
 ])
