@@ -57,7 +57,8 @@ let package = Package(
         library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
-        library("EvHost", ["EvSettings", "EvSupervisor", "EvServer", "EvLoop", logging]),
+        library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", logging]),
+        library("EvHost", ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", logging]),
         // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
         library(
             "EvGateway",

@@ -133,6 +133,7 @@ static double seconds_of(clockid_t clock) {
 }
 double evg_monotonic(void) { return seconds_of(CLOCK_MONOTONIC); }
 double evg_monotonic_coarse(void) { return seconds_of(CLOCK_MONOTONIC_COARSE); }
+double evg_wall(void) { return seconds_of(CLOCK_REALTIME); }
 
 /* ---- watchers ---- */
 

@@ -131,4 +131,6 @@ package final class EventLoop {
     package static func monotonicNow() -> Double { evg_monotonic() }
     /// The same clock with a resolution of about 4 ms, at a tenth of the cost.
     package static func coarseNow() -> Double { evg_monotonic_coarse() }
+    /// Seconds since 1970.
+    package static func wallNow() -> Double { evg_wall() }
 }

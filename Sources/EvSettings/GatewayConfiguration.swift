@@ -175,8 +175,11 @@ package struct GatewayConfiguration: Sendable {
     package var reloadExtraFiles: [String] = []
     package var reloadExcludes: [String] = []
 
-    /// Bytes.
     package var healthPaths: [String] = []
+    /// Where the server answers for itself; none: nowhere.
+    package var adminBinds: [BindAddress] = []
+    /// What whoever comes over TCP must know.
+    package var adminToken: String?
     package var webSocket = WebSocketChoice.auto
     package var webSocketMaxSize = 16_777_216
     package var webSocketMaxQueue = 32

@@ -32,7 +32,7 @@ package struct Setting: Sendable {
             case .times: "Time limits"
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
-            case .health: "Health"
+            case .health: "Health and administration"
             case .tracing: "Tracing"
             case .webSocket: "WebSocket"
             case .application: "Application"

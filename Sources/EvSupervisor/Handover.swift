@@ -52,6 +52,11 @@ package struct Handover: Equatable {
         return ofTCP.isEmpty ? nil : ofTCP.contains { $0.index != nil }
     }
 
+    /// The same with some of the sockets only.
+    func keeping(_ isWanted: (Socket) -> Bool) -> Handover {
+        Handover(process: process, master: master, sockets: sockets.filter(isWanted))
+    }
+
     /// Keeps the sockets from programs that this process executes.
     package func closeOnExec() {
         for socket in sockets { _ = fcntl(socket.fileDescriptor, F_SETFD, FD_CLOEXEC) }

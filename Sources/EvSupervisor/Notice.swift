@@ -42,6 +42,16 @@ package enum KillReason: Equatable {
 }
 
 extension Notice {
+    /// The process that it is about.
+    package var pid: Int32? {
+        switch self {
+        case .booting(let pid), .ready(let pid), .exiting(let pid), .died(let pid, _), .diedBooting(let pid, _),
+            .leftUnasked(let pid), .neverReady(let pid, _), .killed(let pid, _):
+            pid
+        default: nil
+        }
+    }
+
     package var level: Logger.Level {
         switch self {
         case .handling, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info

@@ -11,6 +11,8 @@ extension Supervisor {
         let slotIndex: Int
         /// The master's end of the control socket. Its closing, or the master's death, is end of file for the worker.
         let control: Int32
+        /// The admin process's end of the channel to the worker; -1 for none.
+        let questions: Int32
         let watcher: IOWatcher
     }
 
@@ -30,41 +32,55 @@ extension Supervisor {
             return feed(.spawnFailed(age: age, reason: SystemError("socketpair").description))
         }
         let (control, workerEnd) = (ends[0], ends[1])
+        // Without a channel, the admin process does without.
+        let channel = admin.board == nil ? nil : try? PacketSocket.pair()
         call { hooks.preFork(WorkerIdentity(index: index, age: age, pid: 0)) }
         checkThreads(isFatal: false)
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
+        slot.index = UInt32(truncatingIfNeeded: index)
+        slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
         let master = getpid()
         let pid: Int32?
         do throws(SystemError) {
             pid = try forkHooks.fork(holding: WorkerContext.signals)
         } catch {
-            close(control)
-            close(workerEnd)
+            for end in [control, workerEnd, channel?.0, channel?.1].compactMap(\.self) { close(end) }
             slot.reset()
             return feed(.spawnFailed(age: age, reason: error.description))
         }
         guard let pid else {
             forkHooks.inChild()
             close(control)
-            leaveMaster(index: index)
+            if let channel { close(channel.0) }
+            leaveMaster(keepsQuestions: false)
+            listeners?.keepOnly(index: index)
+            admin.listeners?.close()
             endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
                 index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
-                controlFileDescriptor: workerEnd, gracefulTimeout: configuration.gracefulTimeout)
+                controlFileDescriptor: workerEnd, questions: channel?.1, report: admin.board?[slotIndex],
+                gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
         close(workerEnd)
+        if let channel { close(channel.1) }
         slot.processIdentifier = pid
         let watcher = IOWatcher(loop, fileDescriptor: control, events: .read) { [unowned self] _ in
             readControl(of: pid)
         }
         watcher.start()
-        children[pid] = Child(index: index, age: age, slotIndex: slotIndex, control: control, watcher: watcher)
+        children[pid] = Child(
+            index: index, age: age, slotIndex: slotIndex, control: control, questions: channel?.0 ?? -1,
+            watcher: watcher)
+        if let channel {
+            let identity = WorkerIdentity(index: index, age: age, pid: pid)
+            tellAdmin(.worker(identity, slot: slotIndex), descriptor: channel.0)
+        }
         feed(.spawned(age: age, pid: pid))
     }
 
@@ -77,17 +93,21 @@ extension Supervisor {
         }
     }
 
-    /// In the child: gives up everything of the master's. The epoll set is shared with the master. So the descriptor is
+    /// In a child: gives up everything of the master's but the listening sockets. The epoll set is shared with the master. So the descriptor is
     /// closed without epoll_ctl(2), which would remove the master's own watchers from the set.
-    private func leaveMaster(index: Int) {
+    func leaveMaster(keepsQuestions: Bool) {
         stopWatching()
+        admin.child?.socket.close()
+        admin.child = nil
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
-        for child in children.values { close(child.control) }
+        for child in children.values {
+            close(child.control)
+            if child.questions >= 0, !keepsQuestions { close(child.questions) }
+        }
         children = [:]
         inbox = []
-        listeners?.keepOnly(index: index)
     }
 
     /// Returns true if the process may fork, which is safe with one thread only. Logs one warning if a preloaded app,
@@ -134,7 +154,9 @@ extension Supervisor {
             if let child = children.removeValue(forKey: pid) {
                 child.watcher.stop()
                 close(child.control)
+                if child.questions >= 0 { close(child.questions) }
             }
+            if adminEnded(pid, ExitStatus(waitStatus: status)) { continue }
             enqueue(.childExited(pid: pid, ExitStatus(waitStatus: status)))
         }
     }

@@ -12,7 +12,7 @@ extension Supervisor {
         guard let execute, let listeners else {
             return feed(.masterNotStarted(reason: "this program cannot execute itself again"))
         }
-        let sockets = listeners.handedOver
+        let sockets = listeners.handedOver + (admin.listeners?.handedOver ?? [])
         let master = getpid()
         let pid: Int32?
         do throws(SystemError) {
@@ -70,6 +70,8 @@ extension Supervisor {
     func takeOver() {
         tellStatus()
         listeners?.removeUnclaimedFiles()
+        admin.listeners?.removeUnclaimedFiles()
+        if admin.listeners != nil { admin.keeper.begin(at: EventLoop.monotonicNow()) }
         guard let path = configuration.pidFile else { return }
         do throws(SupervisorError) {
             let own = try PIDFile(claiming: path, after: handover?.master)

@@ -15,6 +15,7 @@ package final class Supervisor {
     let onReopenLogs: () -> Void
     let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
+    var admin: AdminSide
     let onTurn: (_ isTick: Bool) -> Void
     /// Becomes the next master with this variable in its environment; returns errno if it cannot.
     let execute: ((_ handover: String) -> Int32)?
@@ -37,6 +38,9 @@ package final class Supervisor {
     /// Whether `onStarting` has been called.
     private var hasStarted = false
     var hasWarnedOfThreads = false
+    /// What the admin process has asked for.
+    var requests: [AdminRequest] = []
+    var commands = MasterCommands()
 
     /// - Parameters:
     ///   - forkHooks: what the host runtime needs around fork(2).
@@ -48,6 +52,7 @@ package final class Supervisor {
     ///   - handover: what the former master has passed on; nil if USR2 has not started this one.
     ///   - execute: becomes the next master, in a process of its own; it is given the text of a ``Handover``, and
     ///     returns errno if that fails. Without it, USR2 does nothing.
+    ///   - admin: the body of the admin process; nil for none.
     ///   - worker: the body of a worker process; its result is the process's exit code (``ExitCode``).
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
@@ -55,7 +60,7 @@ package final class Supervisor {
         reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
         onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
         handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
-        worker: @escaping (WorkerContext) -> Int32
+        admin: ((AdminContext) -> Int32)? = nil, worker: @escaping (WorkerContext) -> Int32
     ) {
         self.configuration = configuration
         self.logger = logger
@@ -64,6 +69,7 @@ package final class Supervisor {
         self.onReopenLogs = onReopenLogs
         self.reconfigure = reconfigure
         self.worker = worker
+        self.admin = AdminSide(admin)
         service = Service(notifier)
         self.onTurn = onTurn
         // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
@@ -82,8 +88,13 @@ package final class Supervisor {
         // Without this, a write to a log whose reader has ended would end the server.
         signal(SIGPIPE, SIG_IGN)
         let code = start() ? serve() : ExitCode.failure
+        endAdmin()
         listeners?.close()
-        if !hasOtherMaster { listeners?.removeFiles() }
+        admin.listeners?.close()
+        if !hasOtherMaster {
+            listeners?.removeFiles()
+            admin.listeners?.removeFiles()
+        }
         pidFile?.remove()
         if hasStarted { call(hooks.onExit) }
         stopWatching()
@@ -104,11 +115,13 @@ package final class Supervisor {
             keepReusePort()
             listeners = try ListenerSet(
                 configuration.binds, backlog: configuration.backlog, reusePort: configuration.reusePort,
-                options: configuration.listening, handover: handover)
+                options: configuration.listening,
+                handover: handover?.keeping { [configuration] in !configuration.isOfAdmin($0) })
             closeSurplusSockets()
             scoreboard = try Scoreboard(capacity: slotCount)
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
             for socket in listeners?.addresses ?? [] { log(listening: socket) }
+            try openAdmin()
             try call(hooks.whenReady)
             return true
         } catch {
@@ -158,7 +171,8 @@ package final class Supervisor {
                 return exitCode
             }
             let now = EventLoop.monotonicNow()
-            let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity)
+            keepAdmin(now)
+            let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity, admin.keeper.startsAt ?? .infinity)
             let isTick = nextTick <= now
             if isTick {
                 lastTick = now
@@ -179,6 +193,7 @@ package final class Supervisor {
                 }
                 feed(event)
             }
+            obeyRequests()
             closeFormerListeners()
             tellService()
             onTurn(isTick)
@@ -210,7 +225,9 @@ package final class Supervisor {
             // A child that has been reaped gets no signal: another process may have its id now.
             if children[pid] != nil { kill(pid, number) }
         case .tell(let pid, let command): tell(pid, command)
-        case .releaseSlot(let slot): scoreboard?[slot].reset()
+        case .releaseSlot(let slot):
+            scoreboard?[slot].reset()
+            admin.board?.collect(slot)
         case .closeListeners:
             if !state.hasOtherMaster { listeners?.removeFiles() }
             listeners?.close()
@@ -221,9 +238,15 @@ package final class Supervisor {
         case .reportHang(let pid, let slot, let silence): reportHang(pid, slot, silence)
         case .startMaster: startMaster()
         case .takeOver: takeOver()
-        case .log(let notice): logger.log(level: notice.level, "\(notice.text)")
+        case .log(let notice): log(notice)
         case .halt(let code): exitCode = code
         }
+    }
+
+    private func log(_ notice: Notice) {
+        logger.log(level: notice.level, "\(notice.text)")
+        tellAdmin(notice)
+        commands.notice(notice)
     }
 
     private func reportHang(_ pid: Int32, _ slot: Int, _ silence: Double) {

@@ -23,6 +23,9 @@ package struct SupervisorConfiguration: Sendable {
     package var pidFile: String?
     /// What sockets have beside their address.
     package var listening: ListeningOptions
+    /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
+    package var adminBinds: [BindAddress] = []
+    package var adminListening = ListeningOptions()
     /// True if more than one thread in the master gives a warning only, as when an app was preloaded.
     package var toleratesThreads: Bool
 
@@ -77,6 +80,10 @@ package struct WorkerContext: Sendable {
     /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
     /// the master has ended.
     package let controlFileDescriptor: Int32
+    /// A packet socket on which the admin process asks; nil if there is none.
+    package let questions: Int32?
+    /// Where the worker reports more, where somebody reads it.
+    package let report: WorkerReport?
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
 

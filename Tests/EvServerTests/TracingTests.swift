@@ -1,3 +1,4 @@
+import EvLoop
 import EvTestSupport
 @testable import EvServer
 import HTTPCore
@@ -77,7 +78,8 @@ private let parent = "00-\(trace)-00f067aa0ba902b7-01"
     }
 
     @Test func identifiersAreDigitsAndNeverTheSame() {
-        var (one, other) = (IdentifierSource(), IdentifierSource())
+        var one = IdentifierSource()
+        var other = IdentifierSource()
         var seen = Set<[UInt8]>()
         for turn in 0..<3000 {
             var text: [UInt8] = []

@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "evg_board.h"
 #include "evg_fork.h"
 #include "evg_memory.h"
+#include "evg_packets.h"
 #include "evg_process.h"
 #include "evg_scoreboard.h"
 
@@ -47,6 +49,8 @@ double evg_loop_polled(void);
 /* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */
 double evg_monotonic(void);
 double evg_monotonic_coarse(void);
+/* CLOCK_REALTIME in seconds. */
+double evg_wall(void);
 
 void evg_io_init(evg_io *io, int fd, int events, evg_callback callback, void *context);
 void evg_io_start(evg_loop *loop, evg_io *io);

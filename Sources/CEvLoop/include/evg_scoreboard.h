@@ -31,10 +31,12 @@ typedef struct evg_slot {
     uint32_t age;
     uint32_t dropped;
     uint32_t load;
-    uint32_t reserved[3];
+    uint32_t index;
+    uint32_t reserved[2];
     evg_line current;
     evg_line longest;
-    uint64_t padding[12];
+    uint64_t started_at;
+    uint64_t padding[11];
 } evg_slot;
 
 _Static_assert(sizeof(evg_slot) == 512, "a slot is eight cache lines");
@@ -75,6 +77,10 @@ static inline uint32_t evg_slot_dropped(const evg_slot *s) { return evg_load32(&
 static inline void evg_slot_set_dropped(evg_slot *s, uint32_t v) { evg_store32(&s->dropped, v); }
 static inline uint32_t evg_slot_load(const evg_slot *s) { return evg_load32(&s->load); }
 static inline void evg_slot_set_load(evg_slot *s, uint32_t v) { evg_store32(&s->load, v); }
+static inline uint32_t evg_slot_index(const evg_slot *s) { return evg_load32(&s->index); }
+static inline void evg_slot_set_index(evg_slot *s, uint32_t v) { evg_store32(&s->index, v); }
+static inline double evg_slot_started_at(const evg_slot *s) { return evg_load_double(&s->started_at); }
+static inline void evg_slot_set_started_at(evg_slot *s, double v) { evg_store_double(&s->started_at, v); }
 static inline uint32_t evg_slot_age(const evg_slot *s) { return evg_load32(&s->age); }
 static inline void evg_slot_set_age(evg_slot *s, uint32_t v) { evg_store32(&s->age, v); }
 static inline int32_t evg_slot_pid(const evg_slot *s) { return __atomic_load_n(&s->pid, __ATOMIC_RELAXED); }
@@ -128,6 +134,8 @@ static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_accepting(s, 0);
     evg_slot_set_pid(s, 0);
     evg_slot_set_age(s, 0);
+    evg_slot_set_index(s, 0);
+    evg_slot_set_started_at(s, 0);
     evg_slot_set_open(s, 0);
     evg_slot_set_active(s, 0);
     evg_slot_set_idle(s, 0);

@@ -101,11 +101,16 @@ extension GatewayConfiguration {
     private static let graceOfReload = 1.0
 
     var supervisor: SupervisorConfiguration {
-        SupervisorConfiguration(
+        var supervisor = SupervisorConfiguration(
             workers: workers, binds: binds, backlog: Int32(clamping: backlog), reusePort: reusePort, timeout: timeout,
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
+        supervisor.adminBinds = adminBinds
+        // Whoever may connect may stop the server.
+        supervisor.adminListening.fileMode = 0o600
+        supervisor.adminListening.fileOwner = socketFileOwner
+        return supervisor
     }
 }
 

@@ -61,10 +61,14 @@ extension GatewayMaster {
 
     /// - Parameter index: of the worker that this process is; nil for the master.
     func setTitle(worker index: Int? = nil) {
-        let program = FilePath.program().map { String($0.split(separator: "/").last ?? "") }
-        let app = configuration.application ?? (host.kind == .swift ? program : nil)
-        let name = configuration.processName ?? app ?? "app"
+        let name = configuration.processName ?? applicationName ?? "app"
         ProcessTitle.set("evgateway: \(index.map { "worker \($0 + 1)" } ?? "master") [\(name)]")
+    }
+
+    /// What is served, by the name that the command line has for it.
+    var applicationName: String? {
+        let program = FilePath.program().map { String($0.split(separator: "/").last ?? "") }
+        return configuration.application ?? (host.kind == .swift ? program : nil)
     }
 
     /// In a worker, before anything else.

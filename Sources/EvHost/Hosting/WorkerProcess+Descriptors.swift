@@ -12,6 +12,7 @@ extension WorkerProcess {
 
     func watchDescriptors() {
         descriptors.remember(context.controlFileDescriptor, as: "the control socket")
+        if let questions = context.questions { descriptors.remember(questions, as: "the admin process's socket") }
         for listener in context.listeners {
             descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
         }

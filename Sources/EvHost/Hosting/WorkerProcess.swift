@@ -26,6 +26,8 @@ final class WorkerProcess {
     var accessLog: AccessLog?
     var signals: [SignalWatcher] = []
     var control: IOWatcher?
+    /// Of the admin process.
+    var questions: PacketSocket?
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
@@ -98,6 +100,7 @@ final class WorkerProcess {
     private func run() -> Int32 {
         watchSignals()
         watchMaster()
+        watchQuestions()
         boot()
         if exitCode == nil {
             // Without its app, the host has no loop to drive this one.

@@ -1,4 +1,4 @@
-// The row about being asked how the server is.
+// The rows about being asked how the server is.
 
 extension Setting {
     static let healthRows = [
@@ -7,7 +7,17 @@ extension Setting {
             "Path that the server answers without the app, with 200, or 503 while it stops; repeatable.",
             details: "The event loop of a worker answers, also beyond --connections: a few places more are kept for "
                 + "it, where any other request gets 503. A worker that is only replaced says 200. Compared with the "
-                + "path as it was sent.")
+                + "path as it was sent."),
+        Setting(
+            "admin_bind", "--admin-bind", .health, .addresses(\.adminBinds), value: "address",
+            "Where the server answers for itself: unix:PATH or HOST:PORT; repeatable.",
+            details: "An admin process answers, with /status, /metrics, /healthz and more, also while every worker is "
+                + "stuck. A socket file is for its owner alone."),
+        Setting(
+            "admin_token", "--admin-token", .health, .text(\.adminToken), value: "text",
+            "What whoever asks --admin-bind over TCP must show: Authorization: Bearer TEXT.",
+            details: "Without it, an address other than of this machine is open to everybody who reaches it. Better in "
+                + "the environment, as EVGATEWAY_ADMIN_TOKEN, or in a file."),
     ]
 
     private static func isPath(_ text: String) throws(ValueError) {

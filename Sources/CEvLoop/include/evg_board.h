@@ -1,0 +1,63 @@
+// What a process tells others through shared memory beyond its slot of the scoreboard: counters, and texts of limited
+// length. Each has one writer. Counters are relaxed atomics; a text is guarded by a sequence counter, odd while it is
+// written, so a reader never takes half of one.
+#pragma once
+
+#include "evg_scoreboard.h"
+
+#define EVG_COUNTERS 256
+
+/// Numbers that only grow, or that say how much there is now; what each means is for the caller.
+typedef struct evg_counters {
+    uint64_t values[EVG_COUNTERS];
+} evg_counters;
+
+static inline uint64_t evg_counter_get(const evg_counters *c, size_t index) { return evg_load64(&c->values[index]); }
+static inline void evg_counter_set(evg_counters *c, size_t index, uint64_t v) { evg_store64(&c->values[index], v); }
+/// One writer: a load and a store, without a locked instruction.
+static inline void evg_counter_add(evg_counters *c, size_t index, uint64_t v) {
+    evg_store64(&c->values[index], evg_load64(&c->values[index]) + v);
+}
+
+/// The head of a text; its words follow.
+typedef struct evg_text {
+    uint32_t sequence;
+    uint32_t length;
+    uint64_t words[];
+} evg_text;
+
+/// Writes the text, cut to `capacity` bytes, which is a multiple of 8.
+static inline void evg_text_set(evg_text *text, size_t capacity, const void *bytes, size_t count) {
+    if (count > capacity) count = capacity;
+    // A writer killed in the middle leaves an odd number behind; `| 1` starts the next write from either parity.
+    uint32_t sequence = evg_load32(&text->sequence) | 1u;
+    evg_store32(&text->sequence, sequence);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    evg_store32(&text->length, (uint32_t)count);
+    for (size_t word = 0; word * 8 < count; word++) {
+        uint64_t value = 0;
+        size_t rest = count - word * 8;
+        memcpy(&value, (const char *)bytes + word * 8, rest < 8 ? rest : 8);
+        evg_store64(&text->words[word], value);
+    }
+    __atomic_store_n(&text->sequence, sequence + 1u, __ATOMIC_RELEASE);
+}
+
+/// Copies the text into `bytes` (room for `capacity`). Returns its length; 0 when there is none, or when the writer
+/// never stood still (it may have been killed in the middle of a write).
+static inline size_t evg_text_get(const evg_text *text, size_t capacity, void *bytes) {
+    for (int attempt = 0; attempt < 100; attempt++) {
+        uint32_t before = __atomic_load_n(&text->sequence, __ATOMIC_ACQUIRE);
+        if (before & 1u) continue;
+        size_t count = evg_load32(&text->length);
+        if (count > capacity) continue;
+        for (size_t word = 0; word * 8 < count; word++) {
+            uint64_t value = evg_load64(&text->words[word]);
+            size_t rest = count - word * 8;
+            memcpy((char *)bytes + word * 8, &value, rest < 8 ? rest : 8);
+        }
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (evg_load32(&text->sequence) == before) return count;
+    }
+    return 0;
+}

@@ -1,0 +1,61 @@
+// The admin process from fork to exit: a worker of its own kind, whose app is the server itself. It ends when its
+// channel to the master does, and never before.
+
+package import EvLoop
+import EvServer
+package import EvSupervisor
+import Glibc
+package import Logging
+
+@LoopActor
+package final class AdminProcess {
+    private let loop: EventLoop
+    private let logger: Logger
+    private let link: ServerLink
+    private let worker: Worker
+    private var signals: [SignalWatcher] = []
+
+    /// Connections at once: people, and what measures the server.
+    private static let connections = 512
+
+    /// Runs the process to its end and returns its exit code.
+    package nonisolated static func run(_ context: AdminContext, _ settings: AdminSettings, logger: Logger) -> Int32 {
+        do {
+            let loop = try EventLoop()
+            LoopExecutor.shared.bind(to: loop)
+            return LoopActor.assumeIsolated { AdminProcess(context, settings, loop, logger).run() }
+        } catch {
+            logger.error("The admin process cannot make its event loop", metadata: ["error": "\(error)"])
+            return ExitCode.failure
+        }
+    }
+
+    private init(_ context: AdminContext, _ settings: AdminSettings, _ loop: EventLoop, _ logger: Logger) {
+        self.loop = loop
+        self.logger = logger
+        link = ServerLink(context, loop)
+        var configuration = ServerConfiguration()
+        configuration.connections = Self.connections
+        configuration.serverHeader = nil
+        configuration.webSocket.isServed = false
+        configuration.bodyLimit = 65_536
+        worker = Worker(
+            loop: loop, configuration: configuration, listeners: context.listeners,
+            application: AdminApplication(link, settings), slot: .local(), logger: logger)
+    }
+
+    private func run() -> Int32 {
+        // The master says when it is time; who signals the whole group means the master.
+        for number in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1] {
+            let watcher = SignalWatcher(loop, signal: number) {}
+            watcher.start()
+            signals.append(watcher)
+        }
+        Fork.unblock(WorkerContext.signals)
+        worker.onFinished = { [unowned self] in self.loop.stop() }
+        link.onEnd = { [unowned self] in self.worker.drain(timeout: 0.5) }
+        worker.start()
+        loop.run()
+        return ExitCode.success
+    }
+}

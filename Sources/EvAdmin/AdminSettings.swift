@@ -1,0 +1,17 @@
+// What the admin process knows of the server's configuration, as it was when the process was started.
+
+package struct AdminSettings: Sendable {
+    /// Asked of whoever comes over TCP; nil for none.
+    package var token: String?
+    package var version = ""
+    /// What is served: `module:attr`, or the program.
+    package var application = ""
+    package var workerClass = ""
+    package var binds: [String] = []
+    /// Of a worker.
+    package var connections = 0
+    /// Seconds of silence after which a worker is replaced; 0 for never.
+    package var timeout = 0.0
+
+    package init() {}
+}

@@ -1,0 +1,164 @@
+// The admin process's side of the channels: one to the master, and one to each worker. Workers are asked when their
+// loops turn; one that does not answer in time is told of from shared memory by whoever asks here.
+
+package import EvLoop
+package import EvSupervisor
+
+@LoopActor
+package final class ServerLink {
+    /// A worker that runs.
+    package struct Worker: Sendable {
+        package let identity: WorkerIdentity
+        package let slot: ScoreboardSlot
+        package let report: WorkerReport
+    }
+
+    package let scoreboard: Scoreboard
+    package let board: Board
+    package let master: Int32
+    package private(set) var events: [MasterEvent]
+    /// Called for each event that comes.
+    package var onEvent: ((MasterEvent) -> Void)?
+    /// Called once, when the master has ended or says its last word.
+    package var onEnd: (() -> Void)?
+
+    private let loop: EventLoop
+    private var control: PacketSocket?
+    private var channels: [Int32: (worker: Worker, socket: PacketSocket)] = [:]
+    private var questions: [UInt32: Question] = [:]
+    private var commands: [UInt64: CommandWatcher] = [:]
+    private var lastQuestion: UInt32 = 0
+    private var lastCommand: UInt64 = 0
+
+    private struct Question {
+        let pid: Int32
+        let continuation: CheckedContinuation<[UInt8]?, Never>
+        let timer: TimerWatcher
+        var bytes: [UInt8] = []
+    }
+
+    /// What a command has come to, step by step; the last step says whether it has succeeded.
+    package typealias CommandWatcher = (_ text: String, _ succeeded: Bool?) -> Void
+
+    /// No answer of a worker is longer, whatever its app does.
+    private static let longestAnswer = 16 << 20
+
+    package init(_ context: AdminContext, _ loop: EventLoop) {
+        scoreboard = context.scoreboard
+        board = context.board
+        master = context.master
+        events = context.events
+        self.loop = loop
+        control = PacketSocket(loop, fileDescriptor: context.controlFileDescriptor) { [unowned self] bytes, descriptor in
+            LoopActor.assumeIsolated { self.received(bytes, descriptor) }
+        } onEnd: { [unowned self] in
+            LoopActor.assumeIsolated { self.masterEnded() }
+        }
+        for worker in context.workers { add(worker.identity, slot: worker.slot, channel: worker.channel) }
+    }
+
+    /// In the order of their places, the older of two first.
+    package var workers: [Worker] {
+        channels.values.map(\.worker).sorted {
+            ($0.identity.index, $0.identity.age) < ($1.identity.index, $1.identity.age)
+        }
+    }
+
+    // MARK: the master
+
+    private func received(_ bytes: UnsafeRawBufferPointer, _ descriptor: Int32?) {
+        guard let message = AdminMessage(bytes) else {
+            if let descriptor { Socket.close(descriptor) }
+            return
+        }
+        switch message {
+        case .worker(let identity, let slot):
+            if let descriptor { add(identity, slot: slot, channel: descriptor) }
+        case .event(let event):
+            events.append(event)
+            if events.count > 64 { events.removeFirst() }
+            onEvent?(event)
+        case .progress(let command, let text): commands[command]?(text, nil)
+        case .done(let command, let succeeded, let text): commands.removeValue(forKey: command)?(text, succeeded)
+        }
+    }
+
+    private func masterEnded() {
+        control = nil
+        for watcher in commands.values { watcher("The master has ended", true) }
+        commands = [:]
+        onEnd?()
+    }
+
+    /// Asks the master to do something.
+    ///
+    /// - Returns: the command's number, for ``forget(command:)``; nil if it cannot be sent, which `watcher` is told.
+    @discardableResult
+    package func obey(_ command: MasterCommand, _ watcher: @escaping CommandWatcher) -> UInt64? {
+        lastCommand += 1
+        let request = AdminRequest(number: lastCommand, command: command)
+        commands[lastCommand] = watcher
+        guard control?.send(request.bytes) == true else {
+            commands.removeValue(forKey: lastCommand)?("The master cannot be reached", false)
+            return nil
+        }
+        return lastCommand
+    }
+
+    /// Nobody waits for this command any more. It goes on.
+    package func forget(command: UInt64) { commands[command] = nil }
+
+    // MARK: workers
+
+    private func add(_ identity: WorkerIdentity, slot: Int, channel: Int32) {
+        guard (0..<scoreboard.count).contains(slot) else { return Socket.close(channel) }
+        let worker = Worker(identity: identity, slot: scoreboard[slot], report: board[slot])
+        let pid = identity.pid
+        let socket = PacketSocket(loop, fileDescriptor: channel) { [unowned self] bytes, descriptor in
+            if let descriptor { Socket.close(descriptor) }
+            LoopActor.assumeIsolated { if let answer = WorkerAnswer(bytes) { self.received(answer, from: pid) } }
+        } onEnd: { [unowned self] in
+            LoopActor.assumeIsolated { self.workerEnded(pid) }
+        }
+        channels[pid] = (worker, socket)
+    }
+
+    private func workerEnded(_ pid: Int32) {
+        channels[pid] = nil
+        for (number, question) in questions where question.pid == pid { finish(number, nil) }
+    }
+
+    /// Asks a worker.
+    ///
+    /// - Returns: nil if it does not answer within `seconds`, or has ended.
+    package func ask(_ subject: WorkerQuestion.Subject, of worker: Worker, atMost seconds: Double) async -> [UInt8]? {
+        lastQuestion &+= 1
+        let number = lastQuestion
+        let pid = worker.identity.pid
+        guard let socket = channels[pid]?.socket,
+            socket.send(WorkerQuestion(number: number, subject: subject).bytes)
+        else { return nil }
+        return await withCheckedContinuation { continuation in
+            let timer = TimerWatcher(loop) { [unowned self] in
+                LoopActor.assumeIsolated { self.finish(number, nil) }
+            }
+            timer.start(after: seconds)
+            questions[number] = Question(pid: pid, continuation: continuation, timer: timer)
+        }
+    }
+
+    private func received(_ answer: WorkerAnswer, from pid: Int32) {
+        guard questions[answer.number]?.pid == pid else { return }
+        questions[answer.number]?.bytes += answer.bytes
+        guard let bytes = questions[answer.number]?.bytes, bytes.count <= Self.longestAnswer else {
+            return finish(answer.number, nil)
+        }
+        if answer.isLast { finish(answer.number, bytes) }
+    }
+
+    private func finish(_ number: UInt32, _ bytes: [UInt8]?) {
+        guard let question = questions.removeValue(forKey: number) else { return }
+        question.timer.stop()
+        question.continuation.resume(returning: bytes)
+    }
+}

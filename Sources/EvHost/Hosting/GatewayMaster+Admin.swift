@@ -1,0 +1,40 @@
+// The admin process as a part of this server: what it knows of the configuration, whose it is, and its title.
+
+import EvAdmin
+import EvLoop
+import EvServer
+import EvSettings
+import EvSupervisor
+import Logging
+
+extension GatewayMaster {
+    /// The body of the admin process.
+    func runAdmin(_ context: AdminContext, _ logs: ProcessLogs) -> Int32 {
+        logs.forget()
+        // The log of the app's language is Python's, and nothing of Python's runs here.
+        logs.errorLog.relay = nil
+        daemon?.leaveToMaster()
+        if daemon != nil, !configuration.keepsStreams { daemon?.detach() }
+        // Commands find the address here.
+        ProcessTitle.set("evgateway: admin at \(context.listeners.map(\.text).joined(separator: ","))")
+        do throws(ApplicationError) {
+            try configuration.workerUser?.becomeWorker()
+        } catch {
+            logs.logger.error("The admin process: \(error)")
+            return error.exitCode
+        }
+        return AdminProcess.run(context, adminSettings, logger: logs.logger)
+    }
+
+    private var adminSettings: AdminSettings {
+        var admin = AdminSettings()
+        admin.token = configuration.adminToken
+        admin.version = GatewayVersion.string
+        admin.application = applicationName ?? ""
+        admin.workerClass = configuration.workerClass.rawValue
+        admin.binds = configuration.binds.map(\.text)
+        admin.connections = configuration.connections
+        admin.timeout = configuration.timeout
+        return admin
+    }
+}

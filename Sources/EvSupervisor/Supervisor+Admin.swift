@@ -1,0 +1,168 @@
+// The admin process: forked by the master beside the workers, kept alive, told of workers and of what happens, and the
+// last to go. It has sockets of its own, and none of the workers'. If it fails, nothing else notices.
+package import EvLoop
+import Glibc
+import Logging
+
+/// What the admin process starts with. Signals are as in a new worker.
+package struct AdminContext {
+    /// A worker that runs already, with the admin process's end of its channel.
+    package struct Worker {
+        package let identity: WorkerIdentity
+        package let slot: Int
+        package let channel: Int32
+    }
+
+    package let listeners: [ListeningSocket]
+    /// A packet socket: write ``AdminRequest``, read ``AdminMessage``; its end means that the master has ended.
+    package let controlFileDescriptor: Int32
+    package let scoreboard: Scoreboard
+    package let board: Board
+    package let workers: [Worker]
+    /// What has happened, the newest last.
+    package let events: [MasterEvent]
+    package let master: Int32
+}
+
+/// The master's side of it.
+struct AdminSide {
+    let body: ((AdminContext) -> Int32)?
+    var keeper = AdminKeeper()
+    var listeners: ListenerSet?
+    var board: Board?
+    var child: (pid: Int32, socket: PacketSocket)?
+    /// As it was reaped.
+    var end: ExitStatus?
+    var events: [MasterEvent] = []
+
+    init(_ body: ((AdminContext) -> Int32)?) { self.body = body }
+
+    /// As many of the last events as are kept.
+    static let eventCount = 64
+    /// How long the admin process may take to end, in seconds.
+    static let farewell = 1.0
+}
+
+extension Supervisor {
+    /// Opens its sockets. To be called before workers are forked.
+    func openAdmin() throws {
+        guard admin.body != nil, !configuration.adminBinds.isEmpty else { return }
+        admin.board = try Board(capacity: slotCount)
+        admin.listeners = try ListenerSet(
+            configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
+            handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
+        for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        // The former master's answers until it has ended.
+        if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
+    }
+
+    /// Starts the admin process if it is due, and buries one that has ended. Called between two events.
+    func keepAdmin(_ now: Double) {
+        if let end = admin.end, let pid = admin.child?.pid {
+            admin.child?.socket.close()
+            admin.child = nil
+            admin.end = nil
+            let pause = admin.keeper.ended(at: now)
+            logger.error("The admin process (pid: \(pid)) \(end); next start in \(rounded(pause)) s")
+        }
+        if let due = admin.keeper.startsAt, due <= now, admin.child == nil { spawnAdmin(now) }
+    }
+
+    private func spawnAdmin(_ now: Double) {
+        guard let body = admin.body, let scoreboard, let board = admin.board, let listeners = admin.listeners, let loop
+        else { return admin.keeper.giveUp() }
+        let master = getpid()
+        let pid: Int32?
+        let ends: (Int32, Int32)
+        do throws(SystemError) {
+            ends = try PacketSocket.pair()
+            do throws(SystemError) {
+                pid = try forkHooks.fork(holding: WorkerContext.signals)
+            } catch {
+                Socket.close(ends.0)
+                Socket.close(ends.1)
+                throw error
+            }
+        } catch {
+            let pause = admin.keeper.ended(at: now)
+            logger.error("Cannot start the admin process: \(error); next attempt in \(rounded(pause)) s")
+            return
+        }
+        guard let pid else {
+            forkHooks.inChild()
+            Socket.close(ends.0)
+            let workers = children.map { pid, child in
+                AdminContext.Worker(
+                    identity: WorkerIdentity(index: child.index, age: child.age, pid: pid), slot: child.slotIndex,
+                    channel: child.questions)
+            }
+            leaveMaster(keepsQuestions: true)
+            self.listeners?.close()
+            Fork.endWithParent(master)
+            let context = AdminContext(
+                listeners: listeners.addresses, controlFileDescriptor: ends.1, scoreboard: scoreboard, board: board,
+                workers: workers, events: admin.events, master: master)
+            Fork.exitChild(body(context))
+        }
+        Socket.close(ends.1)
+        admin.keeper.started(at: now)
+        let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
+            if let descriptor { Socket.close(descriptor) }
+            if let request = AdminRequest(bytes) { enqueue(request) }
+        }
+        admin.child = (pid, socket)
+        logger.debug("Admin process started (pid: \(pid))")
+    }
+
+    /// Whether the child is the admin process, whose end is noted then.
+    func adminEnded(_ pid: Int32, _ status: ExitStatus) -> Bool {
+        guard admin.child?.pid == pid else { return false }
+        admin.end = status
+        loop?.stop()
+        return true
+    }
+
+    // MARK: what it is told
+
+    func tellAdmin(_ message: AdminMessage, descriptor: Int32? = nil) {
+        admin.child?.socket.send(message.bytes, descriptor: descriptor)
+    }
+
+    /// Notes a line of the log.
+    func tellAdmin(_ notice: Notice) {
+        guard admin.board != nil else { return }
+        let event = MasterEvent(
+            time: EventLoop.wallNow(), level: notice.level.rawValue,
+            worker: notice.pid.flatMap { state.identity(of: $0) ?? former($0) }, text: notice.text)
+        admin.events.append(event)
+        if admin.events.count > AdminSide.eventCount { admin.events.removeFirst() }
+        tellAdmin(.event(event))
+    }
+
+    /// The worker with this process id, as the events know it.
+    private func former(_ pid: Int32) -> WorkerIdentity? {
+        admin.events.last { $0.worker?.pid == pid }?.worker
+    }
+
+    // MARK: the end
+
+    /// Lets the admin process say its last word, and waits for it. All workers are gone.
+    func endAdmin() {
+        admin.keeper.giveUp()
+        guard let (pid, socket) = admin.child, let loop else { return }
+        socket.close()
+        let limit = EventLoop.monotonicNow() + AdminSide.farewell
+        let timer = TimerWatcher(loop) { loop.stop() }
+        timer.start(after: AdminSide.farewell)
+        while admin.end == nil, EventLoop.monotonicNow() < limit { loop.run() }
+        if admin.end == nil {
+            kill(pid, SIGKILL)
+            _ = waitpid(pid, nil, 0)
+        }
+        admin.child = nil
+    }
+}
+
+extension SupervisorConfiguration {
+    func isOfAdmin(_ socket: Handover.Socket) -> Bool { adminBinds.contains { $0.text == socket.address } }
+}
