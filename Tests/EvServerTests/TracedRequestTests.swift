@@ -1,5 +1,6 @@
 import EvGateway
 @testable import EvServer
+import EvTestSupport
 import Glibc
 import HTTPTypes
 import Testing

@@ -78,10 +78,9 @@ package final class AccessLog {
         _ exchange: Exchange, _ address: UnsafeRawBufferPointer, _ status: Int, _ bodyBytes: UInt64
     ) {
         let head = exchange.head
-        head.withBytes { bytes in
-            func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer {
-                UnsafeRawBufferPointer(rebasing: bytes[slice.range])
-            }
+        withExtendedLifetime(head) {
+            // Some may stand behind the head that was received.
+            func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer { head.bytes(of: slice) }
             var record = AccessLogRecord()
             record.remoteAddress = address
             record.requestLine = head.withRequestLine { $0 }
