@@ -157,6 +157,7 @@ private let parent = "00-\(trace)-00f067aa0ba902b7-01"
         let made = try fields(lines, isTrusted: false)
         #expect(made.map(\.name) == ["Via", "X-Request-ID", "traceparent"])
         #expect(!made.contains { $0.value.contains("evil") || $0.value.contains(trace) })
+        #expect(try fields("X-Request-ID: evil", isTrusted: false)[0].value != "evil")
         #expect(try fields(lines, isTrusted: false, .none).map(\.name) == ["Via", "X-Request-ID"])
     }
 
