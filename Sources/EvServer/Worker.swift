@@ -19,6 +19,8 @@ package final class Worker {
     let accessLog: AccessLog?
     /// Nil where requests get no ids.
     let tracing: RequestTracing?
+    /// Whether there is one, to be asked at every request.
+    let tracesRequests: Bool
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -100,6 +102,7 @@ package final class Worker {
         forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
         tracing = RequestTracing(configuration.tracing)
+        tracesRequests = configuration.tracing != nil
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger

@@ -61,32 +61,30 @@ extension RequestHead {
     }
 }
 
-/// Field lines that a head did not have when it was received.
+/// Field lines that a head did not have when it was received. They are made once, and their values written again.
 package struct AddedLines: Sendable {
-    package private(set) var bytes: [UInt8] = []
+    private(set) var bytes: [UInt8] = []
     private(set) var fields: [evg_field] = []
 
     package init() {}
 
-    package var isEmpty: Bool { fields.isEmpty }
-
     /// - Parameter value: without bytes that end a line, and blanks around it.
-    package mutating func append(name: some Collection<UInt8>, value: some Collection<UInt8>) {
-        let name = append(name)
-        bytes.append(contentsOf: [UInt8(ascii: ":"), UInt8(ascii: " ")])
-        let value = append(value)
-        bytes.append(contentsOf: [UInt8(ascii: "\r"), UInt8(ascii: "\n")])
-        fields.append(evg_field(name: name, value: value))
+    package mutating func append(name: [UInt8], value: [UInt8]) {
+        let start = UInt32(clamping: bytes.count)
+        let valueStart = UInt32(clamping: bytes.count + name.count + 2)
+        bytes += name + Array(": ".utf8) + value + Array("\r\n".utf8)
+        fields.append(
+            evg_field(
+                name: evg_slice(start: start, count: UInt32(clamping: name.count)),
+                value: evg_slice(start: valueStart, count: UInt32(clamping: value.count))))
     }
 
-    private mutating func append(_ part: some Collection<UInt8>) -> evg_slice {
-        defer { bytes.append(contentsOf: part) }
-        return evg_slice(start: UInt32(clamping: bytes.count), count: UInt32(clamping: part.count))
-    }
-
-    package mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        fields.removeAll(keepingCapacity: true)
+    /// Writes over a part of the value of a line.
+    package mutating func write(_ part: UnsafeRawBufferPointer, to line: Int, at offset: Int = 0) {
+        guard fields.indices.contains(line), offset >= 0 else { return }
+        let place = ByteSlice(fields[line].value).range.dropFirst(offset).prefix(part.count)
+        guard place.count == part.count else { return }
+        bytes.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[place]).copyMemory(from: part) }
     }
 }
 

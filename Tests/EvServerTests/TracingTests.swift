@@ -82,10 +82,9 @@ private let parent = "00-\(trace)-00f067aa0ba902b7-01"
         var other = IdentifierSource()
         var seen = Set<[UInt8]>()
         for turn in 0..<3000 {
-            var text: [UInt8] = []
-            let count = turn % 3 == 0 ? 8 : 16
-            if turn % 2 == 0 { one.append(count, to: &text) } else { other.append(count, to: &text) }
-            #expect(text.count == 2 * count && text.allSatisfy { "0123456789abcdef".utf8.contains($0) })
+            var text = [UInt8](repeating: 0, count: turn % 3 == 0 ? 16 : 32)
+            text.withUnsafeMutableBytes { if turn % 2 == 0 { one.write($0) } else { other.write($0) } }
+            #expect(text.allSatisfy { "0123456789abcdef".utf8.contains($0) })
             seen.insert(text)
         }
         #expect(seen.count == 3000)

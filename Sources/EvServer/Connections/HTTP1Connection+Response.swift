@@ -25,7 +25,7 @@ extension HTTP1Connection {
         let exchange = response.exchange
         let lines = write(
             head, response.length, response.announced, version: exchange.head.version,
-            keepAlive: mayKeepAlive(exchange), adding: response.lines)
+            keepAlive: mayKeepAlive(exchange), adding: response.lines(beside: head))
         if worker.logsResponseFields {
             exchange.sentLines = Array(worker.writer.bytes[lines...])
         }

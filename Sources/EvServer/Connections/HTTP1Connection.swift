@@ -256,7 +256,7 @@ package final class HTTP1Connection: Connection {
         status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil
     ) {
         // What the head says of an id is not known.
-        let identifier = worker.tracing?.newID()
+        let identifier = worker.tracing?.freshID()
         if let reason {
             var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"]
             if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }

@@ -23,5 +23,16 @@ extension Exchange {
         worker.tracing?.requestID(of: head) ?? UnsafeRawBufferPointer(start: nil, count: 0)
     }
 
+    /// The head with ids that can be believed.
+    var stamped: RequestHead {
+        @inline(never) get { worker.tracing?.stamped(head, isTrusted: trustsPeer) ?? head }
+    }
+
+    /// The field line of the id for a response, which is empty where that has its own, and without `--request-id`.
+    /// Valid until the next call.
+    @inline(never) func idLine(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
+        worker.tracing?.line(for: head, beside: response) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+
     private static func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -85,12 +85,12 @@ package final class Exchange {
         trustsPeer = connection.trustsPeer
         let isSecure = connection.isSecure
         let reading = connection.worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
-        self.head =
-            connection.worker.tracing?.stamped(reading.head, isTrusted: connection.trustsPeer) ?? reading.head
+        self.head = reading.head
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
+        if connection.worker.tracesRequests { self.head = stamped }
     }
 
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
@@ -241,9 +241,7 @@ package final class Exchange {
         response = .begun
         let (length, announced) = ResponseLength.of(head, given: given, requestIsHead: self.head.isHead)
         self.length = length
-        return ResponseBeginning(
-            exchange: self, length: length, announced: announced,
-            lines: worker.tracing?.line(for: self.head, beside: head) ?? UnsafeRawBufferPointer(start: nil, count: 0))
+        return ResponseBeginning(exchange: self, length: length, announced: announced)
     }
 
     /// Sends a whole response.

@@ -13,19 +13,25 @@ struct IdentifierSource: ~Copyable {
 
     deinit { bytes.deallocate() }
 
-    /// Appends two digits for each of `count` bytes, which are never all 0.
-    mutating func append(_ count: Int, to text: inout [UInt8]) {
+    /// Writes an id of so many digits, an even number, which are never all 0.
+    mutating func write(_ digits: UnsafeMutableRawBufferPointer) {
+        let count = digits.count / 2
         if bytes.count - next < count {
             RandomBytes.fill(bytes)
             next = 0
         }
-        var isZero = true
-        for byte in bytes[next..<(next + count)] {
-            if byte != 0 { isZero = false }
-            text.append(AccessLogFormat.hexDigit(byte >> 4))
-            text.append(AccessLogFormat.hexDigit(byte & 15))
+        var all: UInt8 = 0
+        for place in 0..<count {
+            let byte = bytes[next + place]
+            all |= byte
+            digits[2 * place] = Self.digit(byte >> 4)
+            digits[2 * place + 1] = Self.digit(byte & 15)
         }
-        if isZero { text[text.count - 1] = UInt8(ascii: "1") }
+        if all == 0 { digits[2 * count - 1] = UInt8(ascii: "1") }
         next += count
+    }
+
+    @inline(__always) private static func digit(_ value: UInt8) -> UInt8 {
+        value &+ (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
     }
 }

@@ -16,8 +16,11 @@ final class RequestTracing {
     private let filter: FieldNameFilter
     // Nothing calls back while one of these is being changed.
     @exclusivity(unchecked) private var source = IdentifierSource()
-    @exclusivity(unchecked) private var added = AddedLines()
-    @exclusivity(unchecked) private var made: [UInt8] = []
+    /// What a request gets that has no id, no id and no trace, no trace. The digits are those of the last one.
+    @exclusivity(unchecked) private var newID = AddedLines()
+    @exclusivity(unchecked) private var newIDAndParent = AddedLines()
+    @exclusivity(unchecked) private var newParent = AddedLines()
+    private let digits = UnsafeMutableRawBufferPointer.allocate(byteCount: 48, alignment: 8)
     private let text = ByteWriter(capacity: 256)
 
     private static let parentName = Array("traceparent".utf8)
@@ -30,7 +33,16 @@ final class RequestTracing {
         lowercaseName = Array(configuration.name.lowercased().utf8)
         newTraces = configuration.newTraces
         filter = FieldNameFilter([lowercaseName, Self.parentName, Self.stateName])
+        let digits = [UInt8](repeating: UInt8(ascii: "0"), count: TraceParent.trace.count)
+        // Nobody has recorded the parent. The flags say that the trace's id is random, and may say that it is sampled.
+        let parent = Array("00-".utf8) + digits + Array("-0000000000000000-\(newTraces == .sampled ? "03" : "02")".utf8)
+        newID.append(name: name, value: digits)
+        newIDAndParent.append(name: name, value: digits)
+        newIDAndParent.append(name: Self.parentName, value: parent)
+        newParent.append(name: Self.parentName, value: parent)
     }
+
+    deinit { digits.deallocate() }
 
     // MARK: requests
 
@@ -42,6 +54,8 @@ final class RequestTracing {
         var goodID = false
         var goodParent = false
         var dropped: [Int] = []
+
+        var isNothing: Bool { ids + parents + states == 0 && dropped.isEmpty }
     }
 
     /// The head with ids that can be believed.
@@ -53,16 +67,43 @@ final class RequestTracing {
         let dropsState = found.states > 0 && !keepsParent
         let makesParent = !keepsParent && newTraces != .none
         if keepsID, !makesParent, !dropsState, found.dropped.isEmpty, keepsParent || found.parents == 0 { return head }
-        added.removeAll()
-        made.removeAll(keepingCapacity: true)
-        if !keepsID || makesParent { source.append(16, to: &made) }
-        if !keepsID { added.append(name: name, value: made) }
-        if makesParent { added.append(name: Self.parentName, value: newParent(trace: made)) }
-        return head.copy(keeping: kept(of: head, keepsID, keepsParent, found), adding: added)
+        let kept = found.isNothing ? [] : kept(of: head, keepsID, keepsParent, found)
+        let lines = added(id: !keepsID, parent: makesParent)
+        return head.copy(keeping: kept, adding: lines)
+    }
+
+    /// Lines with digits that nobody else has. Those of the id are those of the trace.
+    private func added(id: Bool, parent: Bool) -> AddedLines {
+        guard id || parent else { return AddedLines() }
+        let trace = UnsafeMutableRawBufferPointer(rebasing: digits[..<32])
+        source.write(trace)
+        guard parent else {
+            newID.write(UnsafeRawBufferPointer(trace), to: 0)
+            return newID
+        }
+        let span = UnsafeMutableRawBufferPointer(rebasing: digits[32...])
+        source.write(span)
+        if !id {
+            write(trace, span, to: 0, of: &newParent)
+            return newParent
+        }
+        newIDAndParent.write(UnsafeRawBufferPointer(trace), to: 0)
+        write(trace, span, to: 1, of: &newIDAndParent)
+        return newIDAndParent
+    }
+
+    private func write(
+        _ trace: UnsafeMutableRawBufferPointer, _ span: UnsafeMutableRawBufferPointer, to line: Int,
+        of lines: inout AddedLines
+    ) {
+        lines.write(UnsafeRawBufferPointer(trace), to: line, at: TraceParent.trace.lowerBound)
+        lines.write(UnsafeRawBufferPointer(span), to: line, at: TraceParent.parent.lowerBound)
     }
 
     private func look(_ head: RequestHead, isTrusted: Bool, _ found: inout Found) {
-        for (place, field) in head.fields.enumerated() {
+        let fields = head.fields
+        for place in 0..<fields.count {
+            let field = fields[place]
             let value = head.bytes(of: field.value)
             if head.matches(field.name, lowercaseName) {
                 found.ids += 1
@@ -101,45 +142,25 @@ final class RequestTracing {
         return kept
     }
 
-    /// A parent that nobody has recorded. The flags say that the trace is random, and may say that it is sampled.
-    private func newParent(trace: [UInt8]) -> [UInt8] {
-        var value: [UInt8] = []
-        value.reserveCapacity(TraceParent.count)
-        value.append(contentsOf: "00-".utf8)
-        value.append(contentsOf: trace)
-        value.append(UInt8(ascii: "-"))
-        source.append(8, to: &value)
-        value.append(contentsOf: (newTraces == .sampled ? "-03" : "-02").utf8)
-        return value
-    }
-
     // MARK: what a head has
 
     /// The id in a head that was stamped.
     func requestID(of head: RequestHead) -> UnsafeRawBufferPointer {
-        value(of: lowercaseName, in: head)
+        head.lastValue(of: lowercaseName)
     }
 
     /// The 32 digits of its trace; empty for none.
     func traceID(of head: RequestHead) -> UnsafeRawBufferPointer {
-        let value = value(of: Self.parentName, in: head)
+        let value = head.lastValue(of: Self.parentName)
         return value.count < TraceParent.count ? value : UnsafeRawBufferPointer(rebasing: value[TraceParent.trace])
-    }
-
-    /// What was added stands at the end.
-    private func value(of name: [UInt8], in head: RequestHead) -> UnsafeRawBufferPointer {
-        for field in head.fields.reversed() where head.matches(field.name, name) {
-            return head.bytes(of: field.value)
-        }
-        return UnsafeRawBufferPointer(start: nil, count: 0)
     }
 
     /// The request line and the ids of a head whose other fields nobody needs any more.
     func shortened(_ head: RequestHead, to line: RequestHead) -> RequestHead {
-        added.removeAll()
-        added.append(name: name, value: requestID(of: head))
-        let parent = value(of: Self.parentName, in: head)
-        if !parent.isEmpty { added.append(name: Self.parentName, value: parent) }
+        var added = AddedLines()
+        added.append(name: name, value: Array(requestID(of: head)))
+        let parent = head.lastValue(of: Self.parentName)
+        if !parent.isEmpty { added.append(name: Self.parentName, value: Array(parent)) }
         return line.copy(keeping: [], adding: added)
     }
 
@@ -164,9 +185,9 @@ final class RequestTracing {
     }
 
     /// An id for what could not be read.
-    func newID() -> [UInt8] {
-        var identifier: [UInt8] = []
-        source.append(16, to: &identifier)
+    func freshID() -> [UInt8] {
+        var identifier = [UInt8](repeating: 0, count: TraceParent.trace.count)
+        identifier.withUnsafeMutableBytes { source.write($0) }
         return identifier
     }
 }

@@ -6,7 +6,7 @@ enum TraceParent {
     static let count = 55
     /// Where the 32 digits of the trace stand.
     static let trace = 3..<35
-    private static let parent = 36..<52
+    static let parent = 36..<52
 
     /// Whether a value may be passed on.
     static func isValid(_ value: UnsafeRawBufferPointer) -> Bool {

@@ -81,7 +81,7 @@ extension Exchange {
         let lines = worker.clock.lines()
         if !head.hasDate { writer.append(lines.date) }
         if !head.hasServer { writer.append(lines.server) }
-        if let tracing = worker.tracing { writer.append(tracing.line(for: self.head, beside: head)) }
+        writer.append(idLine(beside: head))
         writer.append("\r\n")
         if worker.logsResponseFields { sentLines = Array(writer.bytes[fields...]) }
         let socket = connection.upgrade(self, with: writer.bytes) { transport, peer, listener, worker in
