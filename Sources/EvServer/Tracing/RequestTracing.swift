@@ -42,7 +42,7 @@ final class RequestTracing {
         newParent.append(name: Self.parentName, value: parent)
     }
 
-    deinit { digits.deallocate() }
+    isolated deinit { digits.deallocate() }
 
     // MARK: requests
 
