@@ -3,11 +3,12 @@
 package struct AdminSettings: Sendable {
     /// Asked of whoever comes over TCP; nil for none.
     package var token: String?
+    /// The hosts of `--admin-bind`, by which it may be asked over TCP without a token.
+    package var names: [String] = []
     package var version = ""
     /// What is served: `module:attr`, or the program.
     package var application = ""
     package var workerClass = ""
-    package var binds: [String] = []
     /// Of a worker.
     package var connections = 0
     /// Seconds of silence after which a worker is replaced; 0 for never.

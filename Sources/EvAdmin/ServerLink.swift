@@ -16,17 +16,25 @@ package final class ServerLink {
     package let scoreboard: Scoreboard
     package let board: Board
     package let master: Int32
+    /// Where the workers listen.
+    package let addresses: [String]
     package private(set) var events: [MasterEvent]
+    /// The ends of workers, the newest last.
+    package private(set) var restarts: [MasterEvent]
     /// Called for each event that comes.
     package var onEvent: ((MasterEvent) -> Void)?
-    /// Called once, when the master has ended or says its last word.
-    package var onEnd: (() -> Void)?
+    /// Called once, when the master has ended or says its last word: nothing is to be begun any more, and what runs
+    /// has so many seconds.
+    package var onEnd: ((_ seconds: Double) -> Void)?
 
-    private let loop: EventLoop
+    let loop: EventLoop
     private var control: PacketSocket?
     private var channels: [Int32: (worker: Worker, socket: PacketSocket)] = [:]
     private var questions: [UInt32: Question] = [:]
-    private var commands: [UInt64: CommandWatcher] = [:]
+    private var commands: [UInt64: (command: MasterCommand, watcher: CommandWatcher)] = [:]
+    private var hasEnded = false
+    /// Held open by the next master until it serves alone.
+    private var successor: PacketSocket?
     private var lastQuestion: UInt32 = 0
     private var lastCommand: UInt64 = 0
 
@@ -34,11 +42,17 @@ package final class ServerLink {
         let pid: Int32
         let continuation: CheckedContinuation<[UInt8]?, Never>
         let timer: TimerWatcher
+        let patience: Double
         var bytes: [UInt8] = []
     }
 
     /// What a command has come to, step by step; the last step says whether it has succeeded.
     package typealias CommandWatcher = (_ text: String, _ succeeded: Bool?) -> Void
+
+    /// What may take longer than the master's end, in seconds.
+    private static let farewell = 0.5
+    /// How long the next master may take to serve alone when the former one has ended.
+    private static let succession = 2.0
 
     /// No answer of a worker is longer, whatever its app does.
     private static let longestAnswer = 16 << 20
@@ -47,9 +61,12 @@ package final class ServerLink {
         scoreboard = context.scoreboard
         board = context.board
         master = context.master
+        addresses = context.addresses
         events = context.events
+        restarts = context.restarts
         self.loop = loop
-        control = PacketSocket(loop, fileDescriptor: context.controlFileDescriptor) { [unowned self] bytes, descriptor in
+        let descriptor = context.controlFileDescriptor
+        control = PacketSocket(loop, fileDescriptor: descriptor) { [unowned self] bytes, descriptor in
             LoopActor.assumeIsolated { self.received(bytes, descriptor) }
         } onEnd: { [unowned self] in
             LoopActor.assumeIsolated { self.masterEnded() }
@@ -77,17 +94,57 @@ package final class ServerLink {
         case .event(let event):
             events.append(event)
             if events.count > 64 { events.removeFirst() }
+            if event.cause != nil { restarts.append(event) }
+            if restarts.count > 64 { restarts.removeFirst() }
             onEvent?(event)
-        case .progress(let command, let text): commands[command]?(text, nil)
-        case .done(let command, let succeeded, let text): commands.removeValue(forKey: command)?(text, succeeded)
+        case .progress(let command, let text): commands[command]?.watcher(text, nil)
+        case .done(let command, let succeeded, let text):
+            guard let (asked, watcher) = commands.removeValue(forKey: command) else { return }
+            // Who reads this may start a server at the same address at once.
+            if case .stop = asked, succeeded { end(Self.farewell) }
+            watcher(text, succeeded)
+        case .leaves(let command, let text):
+            guard let descriptor else { return masterEnded() }
+            outlive(descriptor, command, text)
         }
     }
 
+    private func end(_ seconds: Double) {
+        guard !hasEnded else { return }
+        hasEnded = true
+        onEnd?(seconds)
+    }
+
     private func masterEnded() {
+        control?.close()
         control = nil
-        for watcher in commands.values { watcher("The master has ended", true) }
+        end(Self.farewell)
+        for (command, watcher) in commands.values {
+            if case .stop = command { watcher("The server has stopped", true) } else {
+                watcher("The master has ended", false)
+            }
+        }
         commands = [:]
-        onEnd?()
+    }
+
+    /// Stays after the master until the next one serves alone, as whoever waits for an upgrade wants to know.
+    private func outlive(_ descriptor: Int32, _ command: UInt64, _ text: String) {
+        guard commands[command] != nil else {
+            Socket.close(descriptor)
+            return masterEnded()
+        }
+        Fork.outliveParent()
+        control?.close()
+        control = nil
+        end(Self.succession)
+        successor = PacketSocket(loop, fileDescriptor: descriptor) { _, descriptor in
+            if let descriptor { Socket.close(descriptor) }
+        } onEnd: { [unowned self] in
+            LoopActor.assumeIsolated {
+                commands.removeValue(forKey: command)?.watcher(text, true)
+                masterEnded()
+            }
+        }
     }
 
     /// Asks the master to do something.
@@ -97,9 +154,9 @@ package final class ServerLink {
     package func obey(_ command: MasterCommand, _ watcher: @escaping CommandWatcher) -> UInt64? {
         lastCommand += 1
         let request = AdminRequest(number: lastCommand, command: command)
-        commands[lastCommand] = watcher
+        commands[lastCommand] = (command, watcher)
         guard control?.send(request.bytes) == true else {
-            commands.removeValue(forKey: lastCommand)?("The master cannot be reached", false)
+            commands.removeValue(forKey: lastCommand)?.watcher("The master cannot be reached", false)
             return nil
         }
         return lastCommand
@@ -130,7 +187,7 @@ package final class ServerLink {
 
     /// Asks a worker.
     ///
-    /// - Returns: nil if it does not answer within `seconds`, or has ended.
+    /// - Returns: nil if it says nothing for `seconds` before its answer is complete, or has ended.
     package func ask(_ subject: WorkerQuestion.Subject, of worker: Worker, atMost seconds: Double) async -> [UInt8]? {
         lastQuestion &+= 1
         let number = lastQuestion
@@ -143,7 +200,7 @@ package final class ServerLink {
                 LoopActor.assumeIsolated { self.finish(number, nil) }
             }
             timer.start(after: seconds)
-            questions[number] = Question(pid: pid, continuation: continuation, timer: timer)
+            questions[number] = Question(pid: pid, continuation: continuation, timer: timer, patience: seconds)
         }
     }
 
@@ -153,7 +210,8 @@ package final class ServerLink {
         guard let bytes = questions[answer.number]?.bytes, bytes.count <= Self.longestAnswer else {
             return finish(answer.number, nil)
         }
-        if answer.isLast { finish(answer.number, bytes) }
+        if answer.isLast { return finish(answer.number, bytes) }
+        if let question = questions[answer.number] { question.timer.start(after: question.patience) }
     }
 
     private func finish(_ number: UInt32, _ bytes: [UInt8]?) {

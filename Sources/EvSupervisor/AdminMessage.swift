@@ -11,12 +11,15 @@ package struct MasterEvent: Equatable, Sendable {
     /// The worker that it is about.
     package let worker: WorkerIdentity?
     package let text: String
+    /// Why that worker has ended; nil for everything else.
+    package let cause: EndCause?
 
-    package init(time: Double, level: String, worker: WorkerIdentity?, text: String) {
+    package init(time: Double, level: String, worker: WorkerIdentity?, text: String, cause: EndCause? = nil) {
         self.time = time
         self.level = level
         self.worker = worker
         self.text = text
+        self.cause = cause
     }
 }
 
@@ -28,6 +31,17 @@ package enum MasterCommand: Equatable, Sendable {
     case scale(Int)
     case upgrade
     case reopenLogs
+
+    /// As it is typed.
+    var text: String {
+        switch self {
+        case .reload: "reload"
+        case .stop(let now): now ? "stop --now" : "stop"
+        case .scale(let workers): "scale \(workers)"
+        case .upgrade: "upgrade"
+        case .reopenLogs: "reopen-logs"
+        }
+    }
 }
 
 /// From the master to the admin process.
@@ -39,6 +53,9 @@ package enum AdminMessage: Equatable, Sendable {
     case progress(command: UInt64, String)
     /// The command has been carried out, or could not be: then the text says why.
     case done(command: UInt64, succeeded: Bool, String)
+    /// The master ends, and the next one takes its place. The packet brings a socket: when its other end is closed, the
+    /// command has been carried out. The admin process closes its end of the channel first, which lets the master end.
+    case leaves(command: UInt64, String)
 }
 
 /// From the admin process to the master.
@@ -60,10 +77,13 @@ extension AdminMessage {
         switch self {
         case .worker(let worker, let slot): Fields.join(["worker", "\(slot)"] + worker.fields)
         case .event(let event):
-            Fields.join(["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""]) + [event.text])
+            Fields.join(
+                ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""])
+                    + [event.cause?.rawValue ?? "", event.text])
         case .progress(let command, let text): Fields.join(["progress", "\(command)", text])
         case .done(let command, let succeeded, let text):
             Fields.join(["done", "\(command)", succeeded ? "1" : "0", text])
+        case .leaves(let command, let text): Fields.join(["leaves", "\(command)", text])
         }
     }
 
@@ -73,17 +93,21 @@ extension AdminMessage {
         case ("worker", 5):
             guard let slot = Int(fields[1]), let worker = WorkerIdentity(fields: fields[2...]) else { return nil }
             self = .worker(worker, slot: slot)
-        case ("event", 7):
+        case ("event", 8):
             guard let time = Double(fields[1]) else { return nil }
             self = .event(
                 MasterEvent(
-                    time: time, level: fields[2], worker: WorkerIdentity(fields: fields[3..<6]), text: fields[6]))
+                    time: time, level: fields[2], worker: WorkerIdentity(fields: fields[3..<6]), text: fields[7],
+                    cause: EndCause(rawValue: fields[6])))
         case ("progress", 3):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .progress(command: command, fields[2])
         case ("done", 4):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .done(command: command, succeeded: fields[2] == "1", fields[3])
+        case ("leaves", 3):
+            guard let command = UInt64(fields[1]) else { return nil }
+            self = .leaves(command: command, fields[2])
         default: return nil
         }
     }

@@ -14,6 +14,8 @@ package struct AdminContext {
     }
 
     package let listeners: [ListeningSocket]
+    /// Where the workers listen, as it was when the process was started.
+    package let addresses: [String]
     /// A packet socket: write ``AdminRequest``, read ``AdminMessage``; its end means that the master has ended.
     package let controlFileDescriptor: Int32
     package let scoreboard: Scoreboard
@@ -21,6 +23,8 @@ package struct AdminContext {
     package let workers: [Worker]
     /// What has happened, the newest last.
     package let events: [MasterEvent]
+    /// Of what has happened, the ends of workers.
+    package let restarts: [MasterEvent]
     package let master: Int32
 }
 
@@ -34,6 +38,11 @@ struct AdminSide {
     /// As it was reaped.
     var end: ExitStatus?
     var events: [MasterEvent] = []
+    var restarts: [MasterEvent] = []
+    /// The worker whose end is being handled, and why it has ended.
+    var ending: (worker: WorkerIdentity, cause: EndCause)?
+    /// What the watchdog has said of workers that live still.
+    var hangs: [Int32: String] = [:]
 
     init(_ body: ((AdminContext) -> Int32)?) { self.body = body }
 
@@ -52,6 +61,7 @@ extension Supervisor {
             configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
             handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
         for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        publishCounters(isTick: true)
         // The former master's answers until it has ended.
         if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
     }
@@ -62,6 +72,8 @@ extension Supervisor {
             admin.child?.socket.close()
             admin.child = nil
             admin.end = nil
+            commands.forgetWhoWaits()
+            requests = []
             let pause = admin.keeper.ended(at: now)
             logger.error("The admin process (pid: \(pid)) \(end); next start in \(rounded(pause)) s")
         }
@@ -97,18 +109,23 @@ extension Supervisor {
                     channel: child.questions)
             }
             leaveMaster(keepsQuestions: true)
+            let served = addresses
             self.listeners?.close()
             Fork.endWithParent(master)
             let context = AdminContext(
-                listeners: listeners.addresses, controlFileDescriptor: ends.1, scoreboard: scoreboard, board: board,
-                workers: workers, events: admin.events, master: master)
+                listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
+                scoreboard: scoreboard, board: board,
+                workers: workers, events: admin.events, restarts: admin.restarts, master: master)
             Fork.exitChild(body(context))
         }
         Socket.close(ends.1)
         admin.keeper.started(at: now)
+        state.tally.count(.adminStarts)
         let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }
             if let request = AdminRequest(bytes) { enqueue(request) }
+        } onEnd: { [unowned self] in
+            self.loop?.stop()
         }
         admin.child = (pid, socket)
         logger.debug("Admin process started (pid: \(pid))")
@@ -129,14 +146,37 @@ extension Supervisor {
     }
 
     /// Notes a line of the log.
-    func tellAdmin(_ notice: Notice) {
+    func tellAdmin(_ notice: Notice) { tellAdmin(notice.level, of: notice.pid, notice.text) }
+
+    func tellAdmin(_ level: Logger.Level, of pid: Int32?, _ text: String) {
         guard admin.board != nil else { return }
+        var cause: EndCause?
+        var worker = pid.flatMap { state.identity(of: $0) ?? former($0) }
+        if let ending = admin.ending, ending.worker.pid == pid {
+            (worker, cause) = (ending.worker, ending.cause)
+            admin.ending = nil
+        }
         let event = MasterEvent(
-            time: EventLoop.wallNow(), level: notice.level.rawValue,
-            worker: notice.pid.flatMap { state.identity(of: $0) ?? former($0) }, text: notice.text)
+            time: EventLoop.wallNow(), level: level.rawValue, worker: worker, text: text, cause: cause)
         admin.events.append(event)
         if admin.events.count > AdminSide.eventCount { admin.events.removeFirst() }
+        if cause != nil { admin.restarts.append(event) }
+        if admin.restarts.count > AdminSide.eventCount { admin.restarts.removeFirst() }
         tellAdmin(.event(event))
+    }
+
+    /// To be called before the end of a child is handled.
+    func beginsToEnd(_ worker: WorkerIdentity, _ status: ExitStatus) {
+        guard admin.board != nil else { return }
+        admin.ending = state.cause(ofEnd: worker.pid, status).map { (worker, $0) }
+    }
+
+    /// Tells of an end of which the log has had no line, or had it before.
+    func hasEnded(_ worker: WorkerIdentity, _ status: ExitStatus) {
+        let hang = admin.hangs.removeValue(forKey: worker.pid)
+        guard admin.ending?.worker == worker else { return }
+        tellAdmin(.error, of: worker.pid, hang ?? "Worker (pid: \(worker.pid)) \(status)")
+        admin.ending = nil
     }
 
     /// The worker with this process id, as the events know it.
@@ -149,13 +189,23 @@ extension Supervisor {
     /// Lets the admin process say its last word, and waits for it. All workers are gone.
     func endAdmin() {
         admin.keeper.giveUp()
+        var outlives = false
+        for case .tell(let message) in commands.end(state) {
+            if case .leaves = message {
+                outlives = masters.next != nil
+                tellAdmin(message, descriptor: masters.next?.fileDescriptor)
+            } else {
+                tellAdmin(message)
+            }
+        }
         guard let (pid, socket) = admin.child, let loop else { return }
-        socket.close()
+        if !outlives { socket.close() }
         let limit = EventLoop.monotonicNow() + AdminSide.farewell
         let timer = TimerWatcher(loop) { loop.stop() }
         timer.start(after: AdminSide.farewell)
-        while admin.end == nil, EventLoop.monotonicNow() < limit { loop.run() }
-        if admin.end == nil {
+        // The one that stays after this master, for whoever waits for an upgrade, closes its end of the channel.
+        while admin.end == nil, !(outlives && socket.isClosed), EventLoop.monotonicNow() < limit { loop.run() }
+        if admin.end == nil, !(outlives && socket.isClosed) {
             kill(pid, SIGKILL)
             _ = waitpid(pid, nil, 0)
         }

@@ -93,12 +93,16 @@ extension Supervisor {
         }
     }
 
-    /// In a child: gives up everything of the master's but the listening sockets. The epoll set is shared with the master. So the descriptor is
-    /// closed without epoll_ctl(2), which would remove the master's own watchers from the set.
+    /// In a child: gives up everything of the master's but the listening sockets. The epoll set is shared with the
+    /// master. So the descriptor is closed without epoll_ctl(2), which would remove the master's own watchers from the
+    /// set.
+    ///
+    /// - Parameter keepsQuestions: true for the admin process, whose ends of the channels to the workers these are.
     func leaveMaster(keepsQuestions: Bool) {
         stopWatching()
         admin.child?.socket.close()
         admin.child = nil
+        masters.close()
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
@@ -129,13 +133,13 @@ extension Supervisor {
     /// Where the master listens; empty before it does.
     package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
 
-    /// The workers that live now, the oldest first.
     /// Connections that wait to be accepted, of all TCP sockets; nil if there is none of these.
     package var waitingConnections: Int? {
         let waiting = listeners?.addresses.compactMap(\.waitingConnections) ?? []
         return waiting.isEmpty ? nil : waiting.reduce(0, +)
     }
 
+    /// The workers that live now, the oldest first.
     package var workers: [WorkerIdentity] {
         children.map { WorkerIdentity(index: $1.index, age: $1.age, pid: $0) }.sorted { $0.age < $1.age }
     }
@@ -184,11 +188,14 @@ extension Supervisor {
                 if count == 0 { child.watcher.stop() }
                 guard count > 0 else { return }
                 for byte in bytes[..<count] {
-                    switch ControlMessage(rawValue: byte) {
+                    let message = ControlMessage(rawValue: byte)
+                    switch message {
                     case .ready: enqueue(.workerReady(pid: pid))
-                    case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
+                    case .replaceMe, .hasServed, .hasLived, .isLarge:
+                        enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
+                    case .reopened: reopened(pid)
                     case nil: continue
                     }
                 }

@@ -15,10 +15,7 @@ extension SupervisorState {
             if stop != nil { return hasten(now) }
             if number == SIGTERM, mayDelay { return beginLeaving(now) }
             beginStop(quick: number != SIGTERM, code: ExitCode.success, now)
-        case SIGHUP:
-            guard !isEnding else { return }
-            isReloadAbrupt = false
-            actions.append(.reconfigure)
+        case SIGHUP: reconfigure()
         case SIGTTIN: addWorker(now)
         case SIGTTOU: removeWorker(now)
         case SIGUSR2: startMaster()
@@ -26,6 +23,12 @@ extension SupervisorState {
         case SIGUSR1: reopenLogs()
         default: break
         }
+    }
+
+    mutating func reconfigure() {
+        guard !isEnding else { return }
+        isReloadAbrupt = false
+        actions.append(.reconfigure)
     }
 
     // MARK: one more, one fewer
@@ -61,7 +64,7 @@ extension SupervisorState {
         for index in number..<max(old, number) { actions.append(.closeSockets(index: index)) }
     }
 
-    private mutating func reopenLogs() {
+    mutating func reopenLogs() {
         actions.append(.reopenLogs)
         for pid in workers.compactMap(\.pid) { actions.append(.tell(pid: pid, .reopenLogs)) }
     }
@@ -101,7 +104,7 @@ extension SupervisorState {
     }
 
     /// A further signal while stopping: from graceful to quick, from quick to at once.
-    private mutating func hasten(_ now: Double) {
+    mutating func hasten(_ now: Double) {
         guard let stop, !stop.isOver else { return }
         if stop.isQuick {
             for position in workers.indices {

@@ -8,13 +8,17 @@ package struct SupervisorState {
         case spawned(age: Int, pid: Int32)
         case spawnFailed(age: Int, reason: String)
         case workerReady(pid: Int32)
-        case workerWantsReplacement(pid: Int32)
+        case workerWantsReplacement(pid: Int32, because: EndCause? = nil)
         /// It has ended its work as it was told to; `.childExited` follows.
         case workerFinished(pid: Int32)
         /// The app of this worker is not any more what its files say.
         case filesChanged(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
+        /// Somebody asks over the admin socket.
+        case command(MasterCommand)
+        /// The next master serves, and is to serve alone.
+        case nextMasterReady
         /// Answers `.reconfigure`, before any other event; without it there is no reload.
         case reconfigured(workers: Int, limits: Limits)
         /// Sent at least once per second, with each worker's heartbeat by the number of its slot.
@@ -110,6 +114,8 @@ package struct SupervisorState {
         var killAt: Double?
         var killReason = KillReason.hung
         var wasKilled = false
+        /// Why it has asked for a successor, if it has said that.
+        var staleCause: EndCause?
     }
 
     /// The failures of an index; kept when its worker is replaced.
@@ -161,6 +167,7 @@ package struct SupervisorState {
     var stop: Stop?
     var lastTick: Double?
     var actions: [Action] = []
+    package internal(set) var tally = MasterTally()
 
     /// - Parameters:
     ///   - slots: at least twice `workers`.
@@ -195,11 +202,17 @@ package struct SupervisorState {
         case .spawned(let age, let pid): spawned(age, pid)
         case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
         case .workerReady(let pid): workerReady(pid, now)
-        case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .workerWantsReplacement(let pid, let cause):
+            update(pid) {
+                $0.isStale = $0.phase == .ready
+                $0.staleCause = cause
+            }
         case .filesChanged(let pid): filesChanged(pid)
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)
+        case .command(let command): obey(command, now)
+        case .nextMasterReady: giveWay(now)
         case .reconfigured(let workers, let limits): reconfigured(workers, limits, now)
         case .tick(let heartbeats): tick(heartbeats, now)
         case .loads(let loads): follow(loads, now)

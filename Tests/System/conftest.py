@@ -12,9 +12,10 @@ import tempfile
 import pytest
 import websocket
 
-from support import elsewhere, pylogs
+from support import elsewhere, pylogs, wait
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+from support.metrics import Metrics
 from support.program import Program
 from support.wsgi import WSGI_CLASSES
 
@@ -33,6 +34,15 @@ def pytest_configure(config):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if not elsewhere.FOLDER and not LAUNCHER.exists():
         raise pytest.UsageError(f"{LAUNCHER} is not there: run scripts/build first")
+
+
+# Files whose first test waits for a build: they begin before the others, which run beside them.
+BUILDING = ["test_wheel.py", "test_consumer.py", "test_install.py", "test_moving.py"]
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: number for number, name in enumerate(BUILDING)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 def pytest_report_header(config):
@@ -104,6 +114,19 @@ def gateway():
 
     yield start
     end(started)
+
+
+@pytest.fixture
+def measured(gateway, tmp_path):
+    """Factory: as `gateway`, with an admin socket; returns the server and its `Metrics`."""
+    def start(*flags, **more):
+        path = tmp_path / "admin.sock"
+        server = gateway(*flags, "--admin-bind", f"unix:{path}", **more)
+        metrics = Metrics(path)
+        # A worker that is ready has told so before the admin process sees it.
+        wait.until(lambda: metrics.value("evgateway_workers", state="ready") > 0, "a worker is seen")
+        return server, metrics
+    return start
 
 
 @pytest.fixture

@@ -43,11 +43,13 @@ def test_worker_whose_only_thread_is_busy_leaves_new_connections_to_its_sibling(
         "        open('gate').read()\n"
         "    return [b'done']\n")
     server = gateway("app:app", "-k", "sync", "--workers", 2, cwd=tmp_path)
-    server.wait_for_workers(2)
+    workers = server.wait_for_workers(2)
     held = server.connect().request("GET", "/hold")
     # Opened for writing when the app has opened it for reading: one worker is busy from here on.
     with open(gate, "w"):
         for _ in range(40):
+            # One that has sent its answer and has not come to its end yet would count as busy, too.
+            wait.until(lambda: all(procfs.sleeps(worker) for worker in workers), "both workers sleep", interval=0)
             with server.connect() as wire:
                 assert wire.get("/").body == b"done"
     assert held.read().body == b"done"

@@ -9,6 +9,7 @@ extension Exchange {
     func refuse(_ reason: ForwardedRefusal) {
         let facts: Logger.Metadata = ["status": "400", "reason": "\(reason.rawValue)", "peer": "\(peer.host)"]
         worker.logger.debug("Refused a request", metadata: facts.merging(identifiers) { $1 })
+        worker.counters.add(at: Counter.refusals + Refusal.forwarded.rawValue)
         let body = worker.prepareError(400)
         do throws(ResponseHeadError) {
             try responseHead.pointee.append("Connection", "close")

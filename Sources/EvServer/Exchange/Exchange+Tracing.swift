@@ -10,13 +10,7 @@ extension Exchange {
     }
 
     /// The ids alone; none without `--request-id`.
-    var identifiers: Logger.Metadata {
-        guard let tracing = worker.tracing else { return [:] }
-        var metadata: Logger.Metadata = ["request_id": "\(Self.text(tracing.requestID(of: head)))"]
-        let trace = tracing.traceID(of: head)
-        if !trace.isEmpty { metadata["trace_id"] = "\(Self.text(trace))" }
-        return metadata
-    }
+    var identifiers: Logger.Metadata { worker.tracing?.metadata(of: head) ?? [:] }
 
     /// Valid as long as the head; empty without `--request-id`.
     package var requestID: UnsafeRawBufferPointer {
@@ -33,6 +27,4 @@ extension Exchange {
     @inline(never) func idLine(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
         worker.tracing?.line(for: head, beside: response) ?? UnsafeRawBufferPointer(start: nil, count: 0)
     }
-
-    private static func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
 }

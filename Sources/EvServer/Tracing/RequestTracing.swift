@@ -184,6 +184,14 @@ final class RequestTracing {
         return text.bytes
     }
 
+    /// For log lines about a request.
+    func metadata(of head: RequestHead) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["request_id": "\(String(decoding: requestID(of: head), as: UTF8.self))"]
+        let trace = traceID(of: head)
+        if !trace.isEmpty { metadata["trace_id"] = "\(String(decoding: trace, as: UTF8.self))" }
+        return metadata
+    }
+
     /// An id for what could not be read.
     func freshID() -> [UInt8] {
         var identifier = [UInt8](repeating: 0, count: TraceParent.trace.count)

@@ -23,6 +23,12 @@ def alive(pid):
     return fields is not None and fields[0] not in (b"Z", b"X")
 
 
+def sleeps(pid):
+    """Whether every thread of a process waits for something."""
+    threads = [stat(f"{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")]
+    return all(fields is None or fields[0] == b"S" for fields in threads)
+
+
 def children(pid):
     """Living children, oldest first."""
     return sorted(
