@@ -162,6 +162,13 @@ def test_answers_of_the_server_have_an_id(gateway, tmp_path, called_by):
     server.log.wait_for(rf"passed its deadline .* method=GET path=/hold request_id=late trace_id={TRACE}$")
 
 
+def test_line_about_a_slow_reader_names_its_request(gateway):
+    server = gateway(*CLASSES["threads"], "--request-id", "--write-timeout", 0.5)
+    with Wire(server.address, receive_buffer=4096) as wire:
+        wire.request("GET", "/stream?count=100&size=1000000", fields=[("X-Request-ID", "slow")])
+        server.log.wait_for(r"peer reads nothing .*request_id=slow trace_id=[0-9a-f]{32}$")
+
+
 @pytest.mark.parametrize("flags", [
     ("websocket_app:app", "-k", "asgi", "--pythonpath", TESTS / "asgi_apps"),
     ("socket_app:app", "-k", "threads", "--pythonpath", TESTS / "wsgi_apps")], ids=["asgi", "threads"])
