@@ -89,6 +89,7 @@ package final class Exchange {
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = worker.requestTime
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, worker.configuration.limits)
+        if worker.tracesRequests { ownHead = stamped }
     }
 
     /// As the app is to see it: without the fields that the settings drop. A stored property would be checked for
@@ -116,10 +117,6 @@ package final class Exchange {
     /// The client has left before the end of its response.
     package var clientHasLeft: Bool { response == .clientLeft }
     var waitsForTransport: Bool { if case .transport = writer { true } else { false } }
-
-    package var requestMetadata: Logger.Metadata {
-        ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]
-    }
 
     // MARK: the app
 
@@ -245,7 +242,7 @@ package final class Exchange {
     package func forgetFields() {
         guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
         if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        ownHead = line
+        ownHead = worker.tracing?.shortened(head, to: line) ?? line
     }
 
     // MARK: the response
