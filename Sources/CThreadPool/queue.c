@@ -129,7 +129,7 @@ static evg_job *take(evg_pool_thread *thread) {
         && pool->locked.idle)
         pthread_cond_signal(&call_idle(pool)->locked.wake);
     pool->locked.hot = thread;
-    pool->locked.hot_since = thread->own.started = now;
+    pool->locked.hot_since = thread->own.started = job->locked.taken = now;
     return job;
 }
 

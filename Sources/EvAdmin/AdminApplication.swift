@@ -1,7 +1,7 @@
 // The app of the admin process: which path is answered by what. Everything is read from shared memory, or asked of the
 // worker that knows it, so nothing here waits for the app that is served.
 
-import EvLoop
+package import EvLoop
 package import EvServer
 import EvSupervisor
 import HTTPCore
@@ -9,10 +9,16 @@ import HTTPCore
 package final class AdminApplication: Application {
     private let link: ServerLink
     private let settings: AdminSettings
+    private let metrics: MetricsPage
+    private let access: Access
+    private let commands: Commands
 
-    package init(_ link: ServerLink, _ settings: AdminSettings) {
+    @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
+        metrics = MetricsPage(link, settings)
+        access = Access(link.loop, token: settings.token, names: settings.names)
+        commands = Commands(link)
     }
 
     /// What a path leads to.
@@ -22,10 +28,22 @@ package final class AdminApplication: Application {
         exchange.appWasCalled()
         let head = exchange.head
         let path = head.string(head.path)
+        guard access.admits(exchange, for: purpose(of: path)) else { return }
         guard let (method, answer) = route(path) else { return end(exchange, 404) }
         let asked = head.string(head.method)
-        guard asked == method || (asked == "HEAD" && method == "GET") else { return end(exchange, 405) }
+        guard asked == method || (asked == "HEAD" && method == "GET") else {
+            let allowed: StaticString = method == "GET" ? "GET, HEAD" : "POST"
+            return exchange.refuse(405, "This is asked with \(method)", more: ("Allow", allowed))
+        }
         answer(exchange)
+    }
+
+    private func purpose(of path: String) -> AdminPurpose {
+        switch path {
+        case "/healthz", "/livez", "/readyz": .health
+        case _ where Commands.isCommand(path): .command
+        default: .reading
+        }
     }
 
     @LoopActor private func route(_ path: String) -> (method: String, Answer)? {
@@ -33,6 +51,8 @@ package final class AdminApplication: Application {
         case "/healthz", "/livez": ("GET", { exchange in self.answer(exchange, Health.live) })
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
         case "/status": ("GET", { exchange in self.answerJSON(exchange, StatusReport(self.link, self.settings).json) })
+        case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
+        case _ where Commands.isCommand(path): ("POST", { exchange in self.commands.answer(exchange, path) })
         default: nil
         }
     }
@@ -55,16 +75,25 @@ package final class AdminApplication: Application {
 
 extension Exchange {
     /// Sends a whole answer of the admin process, which nobody stores.
-    func respond(_ body: [UInt8], type: StaticString, status: Int = 200) {
+    func respond(
+        _ body: [UInt8], type: StaticString, status: Int = 200, more: (name: StaticString, value: StaticString)? = nil
+    ) {
         let head = responseHead
         do throws(ResponseHeadError) {
             try head.pointee.begin(status: status)
             try head.pointee.append("Content-Type", type)
             try head.pointee.append("X-Content-Type-Options", "nosniff")
             try head.pointee.append("Cache-Control", "no-store")
+            if let more { try head.pointee.append(more.name, more.value) }
             body.withUnsafeBytes { respond(head.pointee, body: $0) }
         } catch {
             fail()
         }
+    }
+
+    /// Answers with a sentence that says what is wrong with the request, which ends then.
+    func refuse(_ status: Int, _ sentence: String, more: (name: StaticString, value: StaticString)? = nil) {
+        respond(Array((sentence + "\n").utf8), type: "text/plain; charset=utf-8", status: status, more: more)
+        taskEnded()
     }
 }

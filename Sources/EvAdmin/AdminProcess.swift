@@ -13,25 +13,34 @@ package final class AdminProcess {
     private let logger: Logger
     private let link: ServerLink
     private let worker: Worker
+    private let reopenLogs: () -> Void
     private var signals: [SignalWatcher] = []
 
     /// Connections at once: people, and what measures the server.
     private static let connections = 512
 
     /// Runs the process to its end and returns its exit code.
-    package nonisolated static func run(_ context: AdminContext, _ settings: AdminSettings, logger: Logger) -> Int32 {
+    ///
+    /// - Parameter reopenLogs: called for USR1, as in every process of the server.
+    package nonisolated static func run(
+        _ context: AdminContext, _ settings: AdminSettings, logger: Logger, reopenLogs: @escaping @Sendable () -> Void
+    ) -> Int32 {
         do {
             let loop = try EventLoop()
             LoopExecutor.shared.bind(to: loop)
-            return LoopActor.assumeIsolated { AdminProcess(context, settings, loop, logger).run() }
+            return LoopActor.assumeIsolated { AdminProcess(context, settings, loop, logger, reopenLogs).run() }
         } catch {
             logger.error("The admin process cannot make its event loop", metadata: ["error": "\(error)"])
             return ExitCode.failure
         }
     }
 
-    private init(_ context: AdminContext, _ settings: AdminSettings, _ loop: EventLoop, _ logger: Logger) {
+    private init(
+        _ context: AdminContext, _ settings: AdminSettings, _ loop: EventLoop, _ logger: Logger,
+        _ reopenLogs: @escaping () -> Void
+    ) {
         self.loop = loop
+        self.reopenLogs = reopenLogs
         self.logger = logger
         link = ServerLink(context, loop)
         var configuration = ServerConfiguration()
@@ -46,14 +55,16 @@ package final class AdminProcess {
 
     private func run() -> Int32 {
         // The master says when it is time; who signals the whole group means the master.
-        for number in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1] {
-            let watcher = SignalWatcher(loop, signal: number) {}
+        for number in WorkerContext.signals {
+            let watcher = SignalWatcher(loop, signal: number) { [unowned self] in
+                if number == SIGUSR1 { reopenLogs() }
+            }
             watcher.start()
             signals.append(watcher)
         }
         Fork.unblock(WorkerContext.signals)
         worker.onFinished = { [unowned self] in self.loop.stop() }
-        link.onEnd = { [unowned self] in self.worker.drain(timeout: 0.5) }
+        link.onEnd = { [unowned self] seconds in self.worker.drain(timeout: seconds) }
         worker.start()
         loop.run()
         return ExitCode.success

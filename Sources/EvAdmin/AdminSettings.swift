@@ -3,6 +3,8 @@
 package struct AdminSettings: Sendable {
     /// Asked of whoever comes over TCP; nil for none.
     package var token: String?
+    /// The hosts of `--admin-bind`, by which it may be asked over TCP without a token.
+    package var names: [String] = []
     package var version = ""
     /// What is served: `module:attr`, or the program.
     package var application = ""

@@ -19,14 +19,18 @@ package final class ServerLink {
     package private(set) var events: [MasterEvent]
     /// Called for each event that comes.
     package var onEvent: ((MasterEvent) -> Void)?
-    /// Called once, when the master has ended or says its last word.
-    package var onEnd: (() -> Void)?
+    /// Called once, when the master has ended or says its last word: nothing is to be begun any more, and what runs
+    /// has so many seconds.
+    package var onEnd: ((_ seconds: Double) -> Void)?
 
-    private let loop: EventLoop
+    let loop: EventLoop
     private var control: PacketSocket?
     private var channels: [Int32: (worker: Worker, socket: PacketSocket)] = [:]
     private var questions: [UInt32: Question] = [:]
-    private var commands: [UInt64: CommandWatcher] = [:]
+    private var commands: [UInt64: (command: MasterCommand, watcher: CommandWatcher)] = [:]
+    private var hasEnded = false
+    /// Held open by the next master until it serves alone.
+    private var successor: PacketSocket?
     private var lastQuestion: UInt32 = 0
     private var lastCommand: UInt64 = 0
 
@@ -39,6 +43,11 @@ package final class ServerLink {
 
     /// What a command has come to, step by step; the last step says whether it has succeeded.
     package typealias CommandWatcher = (_ text: String, _ succeeded: Bool?) -> Void
+
+    /// What may take longer than the master's end, in seconds.
+    private static let farewell = 0.5
+    /// How long the next master may take to serve alone when the former one has ended.
+    private static let succession = 2.0
 
     /// No answer of a worker is longer, whatever its app does.
     private static let longestAnswer = 16 << 20
@@ -79,16 +88,54 @@ package final class ServerLink {
             events.append(event)
             if events.count > 64 { events.removeFirst() }
             onEvent?(event)
-        case .progress(let command, let text): commands[command]?(text, nil)
-        case .done(let command, let succeeded, let text): commands.removeValue(forKey: command)?(text, succeeded)
+        case .progress(let command, let text): commands[command]?.watcher(text, nil)
+        case .done(let command, let succeeded, let text):
+            guard let (asked, watcher) = commands.removeValue(forKey: command) else { return }
+            // Who reads this may start a server at the same address at once.
+            if case .stop = asked, succeeded { end(Self.farewell) }
+            watcher(text, succeeded)
+        case .leaves(let command, let text):
+            guard let descriptor else { return masterEnded() }
+            outlive(descriptor, command, text)
         }
     }
 
+    private func end(_ seconds: Double) {
+        guard !hasEnded else { return }
+        hasEnded = true
+        onEnd?(seconds)
+    }
+
     private func masterEnded() {
+        control?.close()
         control = nil
-        for watcher in commands.values { watcher("The master has ended", true) }
+        end(Self.farewell)
+        for (command, watcher) in commands.values {
+            if case .stop = command { watcher("The server has stopped", true) } else {
+                watcher("The master has ended", false)
+            }
+        }
         commands = [:]
-        onEnd?()
+    }
+
+    /// Stays after the master until the next one serves alone, as whoever waits for an upgrade wants to know.
+    private func outlive(_ descriptor: Int32, _ command: UInt64, _ text: String) {
+        guard commands[command] != nil else {
+            Socket.close(descriptor)
+            return masterEnded()
+        }
+        Fork.outliveParent()
+        control?.close()
+        control = nil
+        end(Self.succession)
+        successor = PacketSocket(loop, fileDescriptor: descriptor) { _, descriptor in
+            if let descriptor { Socket.close(descriptor) }
+        } onEnd: { [unowned self] in
+            LoopActor.assumeIsolated {
+                commands.removeValue(forKey: command)?.watcher(text, true)
+                masterEnded()
+            }
+        }
     }
 
     /// Asks the master to do something.
@@ -98,9 +145,9 @@ package final class ServerLink {
     package func obey(_ command: MasterCommand, _ watcher: @escaping CommandWatcher) -> UInt64? {
         lastCommand += 1
         let request = AdminRequest(number: lastCommand, command: command)
-        commands[lastCommand] = watcher
+        commands[lastCommand] = (command, watcher)
         guard control?.send(request.bytes) == true else {
-            commands.removeValue(forKey: lastCommand)?("The master cannot be reached", false)
+            commands.removeValue(forKey: lastCommand)?.watcher("The master cannot be reached", false)
             return nil
         }
         return lastCommand

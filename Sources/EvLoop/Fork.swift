@@ -26,6 +26,9 @@ package enum Fork {
     /// To be called in a child: the kernel kills it when the thread of process `parent` that forked it has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 
+    /// Takes ``endWithParent(_:)`` back.
+    package static func outliveParent() { evg_tell_of_parents_end(0) }
+
     /// This process gets the signal when the thread of its parent that forked it ends, also after an exec. It may come
     /// for no reason: ask `getppid()`.
     package static func tellOfParentsEnd(_ signal: Int32) { evg_tell_of_parents_end(signal) }

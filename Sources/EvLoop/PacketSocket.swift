@@ -82,7 +82,8 @@ package final class PacketSocket {
         watcher?.setEvents(outbox.isEmpty ? .read : .both)
     }
 
-    private func receive() {
+    /// Takes what has come, without a wait for the loop to notice.
+    package func receive() {
         withUnsafeTemporaryAllocation(byteCount: Self.largest, alignment: 8) { buffer in
             while !isClosed {
                 var passed: Int32 = -1

@@ -44,4 +44,21 @@ package enum ProcFile {
             return text.split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
         }
     }
+
+    /// The text of a file of up to 64 KiB; nil if it cannot be read.
+    package static func text(of path: String) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { bytes in
+            var count = 0
+            while count < bytes.count {
+                let more = read(descriptor, bytes.baseAddress.map { $0 + count }, bytes.count - count)
+                if more < 0 { return nil }
+                if more == 0 { break }
+                count += more
+            }
+            return String(decoding: bytes[..<count], as: UTF8.self)
+        }
+    }
 }

@@ -15,6 +15,8 @@ package struct Setting: Sendable {
     /// Variables beside `EVGATEWAY_<NAME>` that give the value, in the form of `Variable`.
     package let variables: [Variable]
     package let verdict: Verdict
+    /// The value is not printed.
+    package let isSecret: Bool
     /// One or two sentences.
     package let help: String
     /// More, for the long help and the documentation.
@@ -69,7 +71,7 @@ package struct Setting: Sendable {
     ///     by `off`.
     package init(
         _ name: String, _ flags: String, off: String = "", _ group: Group, _ kind: Kind, value: String = "",
-        variables: [Variable] = [], verdict: Verdict = .served, _ help: String, details: String = ""
+        variables: [Variable] = [], verdict: Verdict = .served, secret: Bool = false, _ help: String, details: String = ""
     ) {
         self.name = name
         self.flags = flags.split(separator: " ").map(String.init)
@@ -79,6 +81,7 @@ package struct Setting: Sendable {
         placeholder = value
         self.variables = variables
         self.verdict = verdict
+        isSecret = secret
         self.help = help
         self.details = details
     }

@@ -28,9 +28,17 @@ package enum MasterCommand: Equatable, Sendable {
     case scale(Int)
     case upgrade
     case reopenLogs
-    /// The stack of the thread that a worker's loop is on, also where the loop stands still: in lines as Python's
-    /// faulthandler writes them, in steps. Not done if there is none to be had.
-    case stacks(pid: Int32)
+
+    /// As it is typed.
+    var text: String {
+        switch self {
+        case .reload: "reload"
+        case .stop(let now): now ? "stop --now" : "stop"
+        case .scale(let workers): "scale \(workers)"
+        case .upgrade: "upgrade"
+        case .reopenLogs: "reopen-logs"
+        }
+    }
 }
 
 /// From the master to the admin process.
@@ -42,6 +50,9 @@ package enum AdminMessage: Equatable, Sendable {
     case progress(command: UInt64, String)
     /// The command has been carried out, or could not be: then the text says why.
     case done(command: UInt64, succeeded: Bool, String)
+    /// The master ends, and the next one takes its place. The packet brings a socket: when its other end is closed, the
+    /// command has been carried out. The admin process closes its end of the channel first, which lets the master end.
+    case leaves(command: UInt64, String)
 }
 
 /// From the admin process to the master.
@@ -68,6 +79,7 @@ extension AdminMessage {
         case .progress(let command, let text): Fields.join(["progress", "\(command)", text])
         case .done(let command, let succeeded, let text):
             Fields.join(["done", "\(command)", succeeded ? "1" : "0", text])
+        case .leaves(let command, let text): Fields.join(["leaves", "\(command)", text])
         }
     }
 
@@ -88,6 +100,9 @@ extension AdminMessage {
         case ("done", 4):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .done(command: command, succeeded: fields[2] == "1", fields[3])
+        case ("leaves", 3):
+            guard let command = UInt64(fields[1]) else { return nil }
+            self = .leaves(command: command, fields[2])
         default: return nil
         }
     }
@@ -102,7 +117,6 @@ extension AdminRequest {
             case .scale(let workers): ["scale", "\(workers)"]
             case .upgrade: ["upgrade"]
             case .reopenLogs: ["reopen-logs"]
-            case .stacks(let pid): ["stacks", "\(pid)"]
             }
         return Fields.join(["\(number)"] + words)
     }
@@ -119,9 +133,6 @@ extension AdminRequest {
             command = .scale(workers)
         case ("upgrade", 2): command = .upgrade
         case ("reopen-logs", 2): command = .reopenLogs
-        case ("stacks", 3):
-            guard let pid = Int32(fields[2]) else { return nil }
-            command = .stacks(pid: pid)
         default: return nil
         }
         self.init(number: number, command: command)

@@ -1,6 +1,6 @@
 // What a master passes on to the next one, as the text of one environment variable: the ids of both processes, and
 // each listening socket with its descriptor and the address that it was opened for. The sockets themselves pass
-// through exec.
+// through exec, and so does the channel on which the next master tells how it gets on.
 import EvLoop
 import Glibc
 
@@ -21,11 +21,14 @@ package struct Handover: Equatable {
     package let process: Int32
     package let master: Int32
     package let sockets: [Socket]
+    /// On which the next master says that it serves, where somebody waits for that.
+    let channel: Int32?
 
-    init(process: Int32, master: Int32, sockets: [Socket]) {
+    init(process: Int32, master: Int32, sockets: [Socket], channel: Int32? = nil) {
         self.process = process
         self.master = master
         self.sockets = sockets
+        self.channel = channel
     }
 
     /// Reads the variable's text. Nil if it was meant for another process, such as the one whose environment a program
@@ -35,14 +38,26 @@ package struct Handover: Equatable {
         guard fields.count >= 2, let process = Int32(fields[0]), process == own, let master = Int32(fields[1])
         else { return nil }
         var sockets: [Socket] = []
+        var channel: Int32?
         for field in fields.dropFirst(2) {
+            if field.hasPrefix(Self.channelMark) {
+                guard let number = Int32(field.dropFirst(Self.channelMark.count)), number > 2 else { return nil }
+                channel = number
+                continue
+            }
             guard let socket = Socket(field) else { return nil }
             sockets.append(socket)
         }
-        self.init(process: process, master: master, sockets: sockets)
+        self.init(process: process, master: master, sockets: sockets, channel: channel)
     }
 
-    package var text: String { (["\(process)", "\(master)"] + sockets.map(\.text)).joined(separator: " ") }
+    /// Without a channel, masters that know of none can read it.
+    package var text: String {
+        let channel = channel.map { ["\(Self.channelMark)\($0)"] } ?? []
+        return (["\(process)", "\(master)"] + channel + sockets.map(\.text)).joined(separator: " ")
+    }
+
+    private static let channelMark = "channel="
 
     /// Whether workers have sockets of their own; nil if there is no TCP socket to tell it.
     var usesReusePort: Bool? {
@@ -54,12 +69,14 @@ package struct Handover: Equatable {
 
     /// The same with some of the sockets only.
     func keeping(_ isWanted: (Socket) -> Bool) -> Handover {
-        Handover(process: process, master: master, sockets: sockets.filter(isWanted))
+        Handover(process: process, master: master, sockets: sockets.filter(isWanted), channel: channel)
     }
 
     /// Keeps the sockets from programs that this process executes.
     package func closeOnExec() {
-        for socket in sockets { _ = fcntl(socket.fileDescriptor, F_SETFD, FD_CLOEXEC) }
+        for number in sockets.map(\.fileDescriptor) + [channel].compactMap(\.self) {
+            _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+        }
     }
 }
 

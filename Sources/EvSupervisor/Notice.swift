@@ -5,6 +5,8 @@ package import Logging
 /// Something worth a line in the log.
 package enum Notice: Equatable {
     case handling(signal: Int32)
+    /// Over the admin socket.
+    case asked(MasterCommand)
     case booting(pid: Int32)
     case ready(pid: Int32)
     case exiting(pid: Int32)
@@ -29,6 +31,7 @@ package enum Notice: Equatable {
     case masterNotStarted(reason: String)
     case masterRefused(String)
     case masterEnded(pid: Int32, ExitStatus)
+    case nextMasterReady(pid: Int32)
     case tookOver
     case withdrawing
 }
@@ -54,8 +57,8 @@ extension Notice {
 
     package var level: Logger.Level {
         switch self {
-        case .handling, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
-        case .leaving, .masterStarted, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)): .info
+        case .handling, .asked, .booting, .exiting, .reloading, .reloadQueued, .reloaded, .workers: .info
+        case .leaving, .masterStarted, .nextMasterReady, .tookOver, .withdrawing, .masterEnded(_, .exited(code: 0)): .info
         case .ready: .debug
         case .nextStart, .workerLimit, .workersClamped, .stoodStill, .masterRefused: .warning
         case .killed(_, .quickStop), .killed(_, .demanded): .warning
@@ -68,6 +71,7 @@ extension Notice {
     package var text: String {
         switch self {
         case .handling(let signal): "Handling signal: \(signalName(signal).dropFirst(3).lowercased())"
+        case .asked(let command): "Asked over the admin socket: \(command.text)"
         case .booting(let pid): "Booting worker with pid: \(pid)"
         case .ready(let pid): "Worker ready (pid: \(pid))"
         case .exiting(let pid): "Worker exiting (pid: \(pid))"
@@ -110,6 +114,7 @@ extension Notice {
         case .masterNotStarted(let reason): "Cannot start the next master: \(reason)"
         case .masterRefused(let reason): "No next master is started: \(reason)"
         case .masterEnded(let pid, let status): "The next master (pid: \(pid)) \(status); this one goes on alone"
+        case .nextMasterReady(let pid): "The next master serves (pid: \(pid)): the workers of this one leave"
         case .tookOver: "The former master has ended: this one serves alone"
         case .withdrawing: "All workers leave; HUP brings them back"
         }

@@ -52,6 +52,7 @@ extension Supervisor {
             configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
             handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
         for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        publishCounters(isTick: true)
         // The former master's answers until it has ended.
         if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
     }
@@ -62,6 +63,8 @@ extension Supervisor {
             admin.child?.socket.close()
             admin.child = nil
             admin.end = nil
+            commands.forgetWhoWaits()
+            requests = []
             let pause = admin.keeper.ended(at: now)
             logger.error("The admin process (pid: \(pid)) \(end); next start in \(rounded(pause)) s")
         }
@@ -106,9 +109,12 @@ extension Supervisor {
         }
         Socket.close(ends.1)
         admin.keeper.started(at: now)
+        state.tally.count(.adminStarts)
         let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }
             if let request = AdminRequest(bytes) { enqueue(request) }
+        } onEnd: { [unowned self] in
+            self.loop?.stop()
         }
         admin.child = (pid, socket)
         logger.debug("Admin process started (pid: \(pid))")
@@ -149,13 +155,23 @@ extension Supervisor {
     /// Lets the admin process say its last word, and waits for it. All workers are gone.
     func endAdmin() {
         admin.keeper.giveUp()
+        var outlives = false
+        for case .tell(let message) in commands.end(state) {
+            if case .leaves = message {
+                outlives = masters.next != nil
+                tellAdmin(message, descriptor: masters.next?.fileDescriptor)
+            } else {
+                tellAdmin(message)
+            }
+        }
         guard let (pid, socket) = admin.child, let loop else { return }
-        socket.close()
+        if !outlives { socket.close() }
         let limit = EventLoop.monotonicNow() + AdminSide.farewell
         let timer = TimerWatcher(loop) { loop.stop() }
         timer.start(after: AdminSide.farewell)
-        while admin.end == nil, EventLoop.monotonicNow() < limit { loop.run() }
-        if admin.end == nil {
+        // The one that stays after this master, for whoever waits for an upgrade, closes its end of the channel.
+        while admin.end == nil, !(outlives && socket.isClosed), EventLoop.monotonicNow() < limit { loop.run() }
+        if admin.end == nil, !(outlives && socket.isClosed) {
             kill(pid, SIGKILL)
             _ = waitpid(pid, nil, 0)
         }

@@ -110,6 +110,7 @@ extension Supervisor {
         stopWatching()
         admin.child?.socket.close()
         admin.child = nil
+        masters.close()
         loop?.abandonAfterFork()
         loop = nil
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
@@ -202,6 +203,7 @@ extension Supervisor {
                     case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
+                    case .reopened: reopened(pid)
                     case nil: continue
                     }
                 }

@@ -14,10 +14,17 @@ extension Supervisor {
         }
         let sockets = listeners.handedOver + (admin.listeners?.handedOver ?? [])
         let master = getpid()
+        let channel: (own: Int32, next: Int32)?
         let pid: Int32?
+        do throws(SystemError) {
+            channel = commands.isUpgrading ? try PacketSocket.pair() : nil
+        } catch {
+            return feed(.masterNotStarted(reason: error.description))
+        }
         do throws(SystemError) {
             pid = try forkHooks.fork()
         } catch {
+            if let channel { for end in [channel.own, channel.next] { Socket.close(end) } }
             return feed(.masterNotStarted(reason: error.description))
         }
         guard let pid else {
@@ -30,9 +37,15 @@ extension Supervisor {
             }
             // The descriptors of this process are its own, so the master's stay closed for the programs that it starts.
             for socket in sockets { _ = fcntl(socket.fileDescriptor, F_SETFD, 0) }
-            let code = execute(Handover(process: getpid(), master: master, sockets: sockets).text)
+            if let channel { _ = fcntl(channel.next, F_SETFD, 0) }
+            let handover = Handover(process: getpid(), master: master, sockets: sockets, channel: channel?.next)
+            let code = execute(handover.text)
             logger.error("Cannot execute the next master: \(SystemError.message(code))")
             Fork.exitChild(ExitCode.failure)
+        }
+        if let channel {
+            Socket.close(channel.next)
+            listen(toNextMasterOn: channel.own)
         }
         feed(.masterStarted(pid: pid))
     }
@@ -72,6 +85,13 @@ extension Supervisor {
         listeners?.removeUnclaimedFiles()
         admin.listeners?.removeUnclaimedFiles()
         if admin.listeners != nil { admin.keeper.begin(at: EventLoop.monotonicNow()) }
+        takePIDFile()
+        // What the former admin process waits for.
+        masters.former?.close()
+        masters.former = nil
+    }
+
+    private func takePIDFile() {
         guard let path = configuration.pidFile else { return }
         do throws(SupervisorError) {
             let own = try PIDFile(claiming: path, after: handover?.master)

@@ -7,8 +7,9 @@ import Logging
 package enum Reconfiguration {
     /// It is the same: workers are replaced all the same, because the app may have changed.
     case keep
-    /// The new configuration cannot be used, and the reason has been logged: no worker is replaced.
-    case refused
+    /// The new configuration cannot be used, and the reason has been logged: no worker is replaced. Several lines where
+    /// the configuration is code.
+    case refused(reason: String)
     /// - Parameter commit: called when this configuration is in effect, before `onReload` and before a worker is
     ///   started with it. It is not called if an address cannot be opened or the pid file not be claimed: then the
     ///   configuration of before stays, and the reason is in the log.
@@ -20,42 +21,49 @@ extension Supervisor {
     func reload() {
         tellReloading()
         switch call(reconfigure) {
-        case .refused: return
+        case .refused(let reason): return refuseReload(reason)
         case .keep: break
         case .changed(let wanted, let commit):
-            guard apply(wanted) else { return }
+            do {
+                try apply(wanted)
+            } catch {
+                logger.error("Reload refused: \(error); the workers go on with the configuration of before")
+                return refuseReload("\(error)")
+            }
             call(commit)
         }
         call(hooks.onReload)
         feed(.reconfigured(workers: configuration.workers, limits: configuration.limits))
     }
 
-    /// Returns false if the configuration cannot be used. Then nothing has changed.
-    private func apply(_ asked: SupervisorConfiguration) -> Bool {
+    private func refuseReload(_ reason: String) {
+        state.tally.count(.reloadsFailed)
+        perform(commands.reloadRefused(reason))
+    }
+
+    /// - Throws: if the configuration cannot be used. Then nothing has changed.
+    private func apply(_ asked: SupervisorConfiguration) throws {
         var wanted = asked
         if wanted.reusePort != configuration.reusePort {
             logger.warning("--reuse-port takes effect at the next start")
             wanted.reusePort = configuration.reusePort
         }
+        // As long as the admin process lives, it is what it was started as.
+        wanted.adminBinds = configuration.adminBinds
+        wanted.adminListening = configuration.adminListening
+        let movesPIDFile = wanted.pidFile != configuration.pidFile
+        let claimed = movesPIDFile ? try wanted.pidFile.map { try PIDFile(claiming: ownPath($0)) } : nil
         do {
-            let movesPIDFile = wanted.pidFile != configuration.pidFile
-            let claimed = movesPIDFile ? try wanted.pidFile.map { try PIDFile(claiming: ownPath($0)) } : nil
-            do {
-                try open(wanted)
-            } catch {
-                claimed?.remove(sparing: pidFile)
-                throw error
-            }
-            if movesPIDFile {
-                pidFile?.remove(sparing: claimed)
-                pidFile = claimed
-            }
+            try open(wanted)
         } catch {
-            logger.error("Reload refused: \(error); the workers go on with the configuration of before")
-            return false
+            claimed?.remove(sparing: pidFile)
+            throw error
+        }
+        if movesPIDFile {
+            pidFile?.remove(sparing: claimed)
+            pidFile = claimed
         }
         configuration = wanted
-        return true
     }
 
     private func open(_ wanted: SupervisorConfiguration) throws(BindAddressError) {

@@ -44,6 +44,11 @@ package final class Supervisor {
     /// What the admin process has asked for.
     var requests: [AdminRequest] = []
     var commands = MasterCommands()
+    /// Why the worker that ends now has not loaded its app.
+    var lastFailure: (pid: Int32, text: String)?
+    var masters = MasterChannels()
+    /// Of the next master.
+    var reports: [NextMasterReport] = []
 
     /// - Parameters:
     ///   - forkHooks: what the host runtime needs around fork(2).
@@ -94,7 +99,6 @@ package final class Supervisor {
         // Without this, a write to a log whose reader has ended would end the server.
         signal(SIGPIPE, SIG_IGN)
         let code = start() ? serve() : ExitCode.failure
-        endAdmin()
         listeners?.close()
         admin.listeners?.close()
         if !hasOtherMaster {
@@ -103,6 +107,8 @@ package final class Supervisor {
         }
         pidFile?.remove()
         if hasStarted { call(hooks.onExit) }
+        // Who has waited for this may start another server in the same place.
+        endAdmin()
         stopWatching()
         return code
     }
@@ -114,6 +120,7 @@ package final class Supervisor {
             loop = try EventLoop()
             watch()
             watchFormerMaster()
+            openChannel()
             if let path = configuration.pidFile { pidFile = try PIDFile(claiming: ownPath(path)) }
             hasStarted = true
             call { hooks.workersChanged(state.target, nil) }
@@ -192,6 +199,8 @@ package final class Supervisor {
                 timer?.start(after: nextTick - now)
                 loop?.run()
             }
+            // Before its end, if that has come.
+            followNextMaster()
             let events = inbox
             inbox = []
             // A signal to the whole process group ends workers too; the master is to know why they end. libev calls
@@ -204,8 +213,10 @@ package final class Supervisor {
                 feed(event)
             }
             obeyRequests()
+            tellFormerMaster()
             closeFormerListeners()
             tellService()
+            publishCounters(isTick: isTick)
             onTurn(isTick)
         }
     }
@@ -237,13 +248,16 @@ package final class Supervisor {
         case .abort(let pid): abort(pid)
         case .tell(let pid, let command): tell(pid, command)
         case .releaseSlot(let slot):
+            keepFailure(of: slot)
             scoreboard?[slot].reset()
             admin.board?.collect(slot)
         case .closeListeners:
             if !state.hasOtherMaster { listeners?.removeFiles() }
             listeners?.close()
         case .closeSockets(let index): listeners?.close(index: index)
-        case .reopenLogs: onReopenLogs()
+        case .reopenLogs:
+            onReopenLogs()
+            if let admin = admin.child { kill(admin.pid, SIGUSR1) }
         case .reconfigure: reload()
         case .workersChanged(let new, let old): call { hooks.workersChanged(new, old) }
         case .reportHang(let pid, let slot, let silence): reportHang(pid, slot, silence)
@@ -254,10 +268,10 @@ package final class Supervisor {
         }
     }
 
-    private func log(_ notice: Notice) {
+    func log(_ notice: Notice) {
         logger.log(level: notice.level, "\(notice.text)")
         tellAdmin(notice)
-        commands.notice(notice)
+        follow(notice)
     }
 
     private func reportHang(_ pid: Int32, _ slot: Int, _ silence: Double) {

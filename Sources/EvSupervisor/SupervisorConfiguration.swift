@@ -107,6 +107,8 @@ package enum ControlMessage: UInt8, Sendable {
     case finished = 0x46  // F
     /// Files of the app have changed: all workers are to be started anew, at once.
     case changed = 0x43  // C
+    /// The logs have been opened again, as the master has told.
+    case reopened = 0x4c  // L
 }
 
 /// One byte from the master to a worker: what the signals say too, where no handler of the app can take it over.

@@ -23,14 +23,15 @@ extension SupervisorState {
         reloadBarrier = nil
         isReloadQueued = false
         histories = [:]
-        retire(now) { _ in true }
+        tally.count(.reloads)
+        retire(now, .retire, .reloaded) { _ in true }
     }
 
-    /// Each worker may have a successor, and both need a slot; the number of slots is fixed.
+    /// The number of slots is fixed.
     private mutating func clamped(_ workers: Int) -> Int {
-        let room = max(1, slots / 2)
+        let room = room(for: workers)
         if workers > room { log(.workersClamped(to: room, wanted: workers)) }
-        return min(max(1, workers), room)
+        return room
     }
 
     private mutating func requestReload() {
@@ -60,6 +61,7 @@ extension SupervisorState {
             !workers.contains(where: { $0.phase != .retiring && ($0.age < barrier || $0.isSuccessor) })
         else { return }
         reloadBarrier = nil
+        tally.count(.reloads)
         log(.reloaded)
         if isReloadQueued { beginReload() }
     }
@@ -67,6 +69,7 @@ extension SupervisorState {
     /// Workers that this reload has replaced already stay, and so do those that it has not.
     mutating func abortReload(_ now: Double) {
         reloadBarrier = nil
+        tally.count(.reloadsFailed)
         log(.reloadAborted(kept: workers.count { $0.phase == .ready }))
         if isReloadQueued { beginReload() }
     }

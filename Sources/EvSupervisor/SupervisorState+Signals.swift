@@ -15,10 +15,7 @@ extension SupervisorState {
             if stop != nil { return hasten(now) }
             if number == SIGTERM, mayDelay { return beginLeaving(now) }
             beginStop(quick: number != SIGTERM, code: ExitCode.success, now)
-        case SIGHUP:
-            guard !isEnding else { return }
-            isReloadAbrupt = false
-            actions.append(.reconfigure)
+        case SIGHUP: reconfigure()
         case SIGTTIN: addWorker(now)
         case SIGTTOU: removeWorker(now)
         case SIGUSR2: startMaster()
@@ -26,6 +23,12 @@ extension SupervisorState {
         case SIGUSR1: reopenLogs()
         default: break
         }
+    }
+
+    mutating func reconfigure() {
+        guard !isEnding else { return }
+        isReloadAbrupt = false
+        actions.append(.reconfigure)
     }
 
     // MARK: one more, one fewer
@@ -55,13 +58,13 @@ extension SupervisorState {
         log(.workers(number))
         actions.append(.workersChanged(new: number, old: old))
         for index in old..<max(old, number) { histories[index] = nil }
-        retire(now) { $0.index >= number }
+        retire(now, .retire, .scaled) { $0.index >= number }
         // After WINCH, clients wait in the queues, for the next master or for HUP.
         guard number > 0 else { return }
         for index in number..<max(old, number) { actions.append(.closeSockets(index: index)) }
     }
 
-    private mutating func reopenLogs() {
+    mutating func reopenLogs() {
         actions.append(.reopenLogs)
         for pid in workers.compactMap(\.pid) { actions.append(.tell(pid: pid, .reopenLogs)) }
     }
@@ -69,8 +72,13 @@ extension SupervisorState {
     // MARK: the end of workers
 
     /// Retires the workers that match and are not retiring yet.
-    mutating func retire(_ now: Double, _ command: ControlCommand = .retire, _ matches: (Worker) -> Bool) {
+    ///
+    /// - Parameter cause: as what their ends count; nil for nothing.
+    mutating func retire(
+        _ now: Double, _ command: ControlCommand, _ cause: MasterCounter?, _ matches: (Worker) -> Bool
+    ) {
         for position in workers.indices where workers[position].phase != .retiring && matches(workers[position]) {
+            workers[position].cause = cause
             let killAt = now + workers[position].gracefulTimeout + limits.gracefulSlack
             dismiss(position, command, killAt: killAt, .gracefulTimeout)
         }
@@ -96,12 +104,12 @@ extension SupervisorState {
             quitAll(now)
         } else {
             // Where another master serves, its workers take what waits.
-            retire(now, otherMaster == .none ? .stop : .retire) { _ in true }
+            retire(now, otherMaster == .none ? .stop : .retire, nil) { _ in true }
         }
     }
 
     /// A further signal while stopping: from graceful to quick, from quick to at once.
-    private mutating func hasten(_ now: Double) {
+    mutating func hasten(_ now: Double) {
         guard let stop, !stop.isOver else { return }
         if stop.isQuick {
             for position in workers.indices {

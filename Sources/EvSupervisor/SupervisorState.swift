@@ -15,6 +15,10 @@ package struct SupervisorState {
         case filesChanged(pid: Int32)
         case childExited(pid: Int32, ExitStatus)
         case signal(Int32)
+        /// Somebody asks over the admin socket.
+        case command(MasterCommand)
+        /// The next master serves, and is to serve alone.
+        case nextMasterReady
         /// Answers `.reconfigure`, before any other event; without it there is no reload.
         case reconfigured(workers: Int, limits: Limits)
         /// Sent at least once per second, with each worker's heartbeat by the number of its slot.
@@ -112,6 +116,8 @@ package struct SupervisorState {
         var killAt: Double?
         var killReason = KillReason.hung
         var wasKilled = false
+        /// As what its end counts, where it was told to end.
+        var cause: MasterCounter?
     }
 
     /// The failures of an index; kept when its worker is replaced.
@@ -163,6 +169,7 @@ package struct SupervisorState {
     var stop: Stop?
     var lastTick: Double?
     var actions: [Action] = []
+    package internal(set) var tally = MasterTally()
 
     /// - Parameters:
     ///   - slots: at least twice `workers`.
@@ -202,6 +209,8 @@ package struct SupervisorState {
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)
+        case .command(let command): obey(command, now)
+        case .nextMasterReady: giveWay(now)
         case .reconfigured(let workers, let limits): reconfigured(workers, limits, now)
         case .tick(let heartbeats): tick(heartbeats, now)
         case .loads(let loads): follow(loads, now)

@@ -90,7 +90,7 @@ import Testing
             let journal = Journal("\(directory.path)/journal")
             let master = try MasterProcess(
                 in: directory, before, hooks: SupervisorHooks(onReload: { journal.add("reload") }),
-                plans: [{ [after] in .changed(after, commit: { journal.add("commit") }) }, { .refused }])
+                plans: [{ [after] in .changed(after, commit: { journal.add("commit") }) }, { .refused(reason: "no") }])
             try #require(wait { ask(address(8001)) != nil })
             master.signal(SIGHUP)
             try #require(wait { master.log.contains("Reload refused") })

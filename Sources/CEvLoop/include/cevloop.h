@@ -47,6 +47,18 @@ void evg_loop_set_poll_hooks(evg_loop *loop, void (*release)(void), void (*acqui
 void evg_loop_measure_polls(evg_loop *loop);
 /* In seconds. */
 double evg_loop_polled(void);
+/* From here on the process notes when each turn of this loop begins, at the cost of a reading of the clock per poll. */
+void evg_loop_measure_turns(evg_loop *loop);
+/* What is known of the turns; monotonic seconds. */
+typedef struct { double began, latest, longest; } evg_turns;
+extern evg_turns evg_turn;
+static inline double evg_turn_began(void) { return evg_turn.began; }
+/* The latest reading of the clock of which somebody has taken note. */
+static inline double evg_turn_latest(void) { return evg_turn.latest; }
+/* Reads the clock, and takes note of it. */
+double evg_turn_now(void);
+/* The longest turn since this was asked last; only where polls are measured. */
+double evg_turn_take_longest(void);
 /* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */
 double evg_monotonic(void);
 double evg_monotonic_coarse(void);

@@ -74,6 +74,7 @@ struct evg_job {
         bool watched;           /* evg_pool_await_left is to tell that it is gone */
         bool in_ended, in_cut, in_paused;
         unsigned references, waiters;
+        uint64_t taken;         /* nanoseconds at which a thread has taken it */
         evg_job *next, *previous;   /* in the list of submitted jobs (the loop's), then in the queue */
         evg_job *next_posted, *next_left;
         pthread_cond_t changed;

@@ -23,12 +23,16 @@ extension GatewayMaster {
             logs.logger.error("The admin process: \(error)")
             return error.exitCode
         }
-        return AdminProcess.run(context, adminSettings, logger: logs.logger)
+        // The kernel forgets it when the user changes.
+        Fork.endWithParent(context.master)
+        nonisolated(unsafe) let reopened = logs
+        return AdminProcess.run(context, adminSettings, logger: logs.logger) { reopened.reopen() }
     }
 
     private var adminSettings: AdminSettings {
         var admin = AdminSettings()
-        admin.token = configuration.adminToken
+        admin.token = adminToken
+        admin.names = configuration.adminBinds.compactMap { if case .tcp(let host, _) = $0 { host } else { nil } }
         admin.version = GatewayVersion.string
         admin.application = applicationName ?? ""
         admin.workerClass = configuration.workerClass.rawValue

@@ -51,10 +51,24 @@ extension GatewayMaster {
                 "\(settings.label(of: "backlog")) \(configuration.backlog) is more than the kernel allows: the queue "
                     + "is as long as net.core.somaxconn, \(most)")
         }
+        notes += adminNotes(settings, configuration)
         if configuration.isDaemon, configuration.errorLogFile == "-", !configuration.keepsStreams {
             notes.append("In the background there is no standard error: without --error-logfile the log ends here")
         }
         return notes
+    }
+
+    /// What is open to more people than it should be.
+    private func adminNotes(_ settings: Settings, _ configuration: GatewayConfiguration) -> [String] {
+        let label = settings.label(of: "admin_bind")
+        if let token = configuration.adminToken {
+            guard token.utf8.count < 16 else { return [] }
+            return ["\(settings.label(of: "admin_token")) is short: one of 32 random characters cannot be guessed"]
+        }
+        return configuration.adminBinds.filter { !$0.isOfThisMachine }.map { address in
+            "\(label) \(address.text) IS OPEN TO EVERYBODY WHO CAN REACH IT, and shows what clients send: set "
+                + "--admin-token, or bind to 127.0.0.1 or to a unix socket"
+        }
     }
 
     private static var longestQueue: Int? { ProcFile.numbers(in: "/proc/sys/net/core/somaxconn").first }
@@ -94,6 +108,15 @@ extension GatewayMaster {
                 logs.logger.warning("Workers cannot reopen \(path) after a rotation", metadata: ["error": "\(error)"])
             }
         }
+    }
+}
+
+extension BindAddress {
+    /// Nobody else can connect. Of an inherited socket that is not known here.
+    fileprivate var isOfThisMachine: Bool {
+        guard case .tcp(let host, _) = self else { return true }
+        let isLoopback = host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+        return isLoopback || host == "localhost" || host == "::1"
     }
 }
 

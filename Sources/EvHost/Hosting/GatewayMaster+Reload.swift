@@ -11,7 +11,7 @@ extension GatewayMaster {
     private var fixed: Set<String> {
         let always: Set = [
             "config", "python", "preload_app", "reuse_port", "daemon", "enable_stdio_inheritance",
-            "logger_class",
+            "logger_class", "admin_bind", "admin_token",
         ]
         return isPreloaded || host.kind == .swift ? always.union(Self.ofTheApp) : always
     }
@@ -35,7 +35,7 @@ extension GatewayMaster {
         } catch {
             if !error.details.isEmpty { logs.write(error.details) }
             logs.logger.error("Reload refused: \(error); the workers go on with the configuration of before")
-            return .refused
+            return .refused(reason: "\(error)" + (error.details.isEmpty ? "" : "\n\(error.details)"))
         }
         guard fresh.values != settings.values else {
             take(fresh, complete, logs)

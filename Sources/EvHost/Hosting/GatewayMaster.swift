@@ -32,6 +32,7 @@ final class GatewayMaster {
     /// As it was at the start, whatever a reload asks for.
     let isPreloaded: Bool
     let hasReusePort: Bool
+    let adminToken: String?
 
     init(
         _ host: any ApplicationHost, _ reader: SettingsReader, _ image: ProgramImage?
@@ -45,6 +46,7 @@ final class GatewayMaster {
         if !configuration.printsConfiguration { configuration = try settings.completed(activation) }
         spool = configuration.spool(environment: reader.environment)
         (isPreloaded, hasReusePort) = (configuration.preload, configuration.reusePort)
+        adminToken = configuration.adminToken
         mask = umask(0)
         _ = umask(mask)
     }

@@ -1,4 +1,5 @@
-// From a command line to an exit code: a question is answered, everything else is the master's.
+// From a command line to an exit code: a question is answered, a command to a running server is
+// carried out, everything else is the master's.
 
 import EvSettings
 import EvSupervisor
@@ -9,6 +10,7 @@ import Glibc
 /// - Parameter arguments: the command line without the program's name.
 package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32 {
     do {
+        if host.givenSettings == nil, let code = try runCommand(arguments) { return code }
         let reader = try SettingsReader(
             arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow(),
             program: host.givenSettings)
@@ -19,6 +21,10 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
         let image = ProgramImage(folder: reader.startFolder)
         // Not for the app, nor for programs that it starts.
         if getenv(Handover.variable) != nil { host.setEnvironment([(Handover.variable, nil)]) }
+        // The reader has it, and a reload reads it from there again.
+        if let token = Setting.named("admin_token")?.variable, getenv(token) != nil {
+            host.setEnvironment([(token, nil)])
+        }
         image?.handover?.closeOnExec()
         return try GatewayMaster(host, reader, image).run()
     } catch {

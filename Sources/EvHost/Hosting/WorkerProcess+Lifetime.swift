@@ -11,16 +11,17 @@ extension WorkerProcess {
     func limitLife(of worker: Worker) {
         worker.onMaxRequests = { [unowned self] in
             LoopActor.assumeIsolated {
-                self.endLife("Autorestarting worker after current request. It has served its --max-requests")
+                self.endLife(
+                    .requests, "Autorestarting worker after current request. It has served its --max-requests")
             }
         }
         limitTime()
         limitMemory()
     }
 
-    private func endLife(_ reason: String) {
-        logger.info("\(reason) (pid: \(getpid()))")
-        askForSuccessor()
+    private func endLife(_ reason: Retirement, _ text: String) {
+        logger.info("\(text) (pid: \(getpid()))")
+        askForSuccessor(reason)
     }
 
     private func limitTime() {
@@ -29,7 +30,7 @@ extension WorkerProcess {
         let seconds = configuration.maxWorkerLifetime + (jitter > 0 ? Double.random(in: 0...jitter) : 0)
         let timer = TimerWatcher(loop) { [unowned self] in
             LoopActor.assumeIsolated {
-                self.endLife("Autorestarting worker. It has lived for its --max-worker-lifetime")
+                self.endLife(.lifetime, "Autorestarting worker. It has lived for its --max-worker-lifetime")
             }
         }
         lifetime = timer
@@ -55,7 +56,7 @@ extension WorkerProcess {
     func checkMemory() {
         guard let limit = memoryLimit, let resident = ProcessMemory.resident(), resident >= limit else { return }
         memoryLimit = nil
-        endLife("Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
+        endLife(.memory, "Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
     }
 
     private static func megabytes(_ bytes: Int) -> Int { bytes >> 20 }

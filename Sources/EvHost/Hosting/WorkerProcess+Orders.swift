@@ -48,7 +48,9 @@ extension WorkerProcess {
             if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN { return }
             guard count > 0 else { break }
-            if let command = ControlCommand(rawValue: byte) { obey(command) }
+            guard let command = ControlCommand(rawValue: byte) else { continue }
+            obey(command)
+            if command == .reopenLogs { tellMaster(.reopened) }
         }
         control?.stop()
         if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }

@@ -27,7 +27,7 @@ extension WorkerProcess {
 }
 
 extension CodeStacks {
-    /// `{"stacks": [{"kind", "name", "request": {"method", "path", "client", "age", "state"} or null,
+    /// `{"stacks": [{"kind", "name", "request": {"method", "target", "client", "age", "state"} or null,
     /// "frames": [text]}], "left_out": number}`
     package var json: [UInt8] {
         var json = JSONWriter()
@@ -46,7 +46,7 @@ extension CodeStack {
         if let request {
             json.object("request") { json in
                 json.member("method", request.method)
-                json.member("path", request.path)
+                json.member("target", request.path)
                 json.member("client", request.client)
                 json.member("age", request.age)
                 json.member("state", request.state.rawValue)

@@ -38,6 +38,10 @@ final class WorkerProcess {
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     var nextLossReport = 0.0
+    /// By the name of the log.
+    var unreportedLosses: [String: LostLines] = [:]
+    /// Of all logs but the error log's file.
+    var lostLines = 0
     /// Of the error log.
     let drain: LogDrain
     /// Of `--slow-request`.
@@ -138,7 +142,7 @@ final class WorkerProcess {
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
             stackDescriptor: context.stackDescriptor,
             watchFile: reloader?.watch,
-            replaceWorker: { [unowned self] in askForSuccessor() })
+            replaceWorker: { [unowned self] in askForSuccessor(.stuckThreads) })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Not before: while Python imports the app, the loop must not release Python's lock.
@@ -190,7 +194,7 @@ final class WorkerProcess {
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
-            accessLog: accessLog, logger: logger)
+            report: context.report, accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.
@@ -208,8 +212,10 @@ final class WorkerProcess {
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    func askForSuccessor() {
-        if !isLeaving { tellMaster(.replaceMe) }
+    func askForSuccessor(_ reason: Retirement) {
+        guard !isLeaving else { return }
+        context.report?.counters.add(at: Counter.retirements + reason.rawValue)
+        tellMaster(.replaceMe)
     }
 
     func tellMaster(_ message: ControlMessage) {
@@ -222,9 +228,17 @@ final class WorkerProcess {
         // gunicorn's words, for which people search their logs.
         let words = error.exitCode == ExitCode.workerBootFailed ? "Exception in worker process: " : ""
         logger.error("\(words)\(error)")
+        report(error)
         guard let reloader else { return leave(error.exitCode) }
         reloader.appHasFailed()
         begin(FailedApplication(error), "without the app, until a file changes")
+    }
+
+    /// For whoever waits for this worker: the end of the text says most, and there is room for some of it.
+    private func report(_ error: ApplicationError) {
+        guard let failure = context.report?.failure else { return }
+        let details = error.details.map { $0.hasSuffix("\n") ? $0 : $0 + "\n" } ?? ""
+        failure.set(Array((details + error.description).utf8.suffix(failure.capacity)))
     }
 
     // MARK: Leaving

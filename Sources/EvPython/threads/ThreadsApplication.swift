@@ -109,6 +109,11 @@ final class ThreadsApplication: Application {
 
     func workerLeaves(before deadline: Double) { evg_py_leave() }
 
+    var threadsInUse: ThreadsInUse? {
+        let state = evg_pool_now(pool)
+        return ThreadsInUse(threads: Int(state.threads), busy: Int(state.busy), queued: Int(state.queued))
+    }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)
@@ -315,7 +320,7 @@ final class ThreadsApplication: Application {
 
     private func end(_ job: Job?, _ exchange: Exchange) {
         if exchange.hasUpgraded { sockets -= 1 }
-        exchange.appWasCalled()
+        exchange.appWasCalled(at: job.map { Double($0.pointee.locked.taken) * 1e-9 })
         release(exchange)
         evg_job_end(job)
     }

@@ -58,7 +58,7 @@ extension RequestSummary.State {
             self = .readingBody
         } else {
             switch exchange.app {
-            case .waiting: self = runs ? .inApp : .queued
+            case .none, .waiting: self = runs ? .inApp : .queued
             case .parked: self = .parked
             case .called, .ended: self = .inApp
             }
