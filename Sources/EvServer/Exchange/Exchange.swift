@@ -41,8 +41,6 @@ package final class Exchange {
     @exclusivity(unchecked) var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
     @exclusivity(unchecked) var bodySent: UInt64 = 0
-    /// It has been named in the log while it ran.
-    var isReportedSlow = false
     /// What the task that writes waits for.
     enum Writer {
         case none
@@ -68,6 +66,8 @@ package final class Exchange {
     /// The client has spoken over TLS, as far as is known.
     package let isSecure: Bool
     @exclusivity(unchecked) private(set) var app = App.waiting
+    /// It has been named in the log while it ran.
+    var isReportedSlow = false
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// The place among the requests with a deadline; -1 for none.
