@@ -73,20 +73,23 @@ package final class Exchange {
     @exclusivity(unchecked) var status: UInt16 = 0
     @exclusivity(unchecked) var response = Response.awaited
 
-    package init(_ head: RequestHead, _ carrier: Carrier) {
+    package convenience init(_ head: RequestHead, _ carrier: Carrier) {
+        self.init(head, carrier, on: carrier.connection)
+    }
+
+    /// - Parameter connection: that of the carrier.
+    init(_ head: RequestHead, _ carrier: Carrier, on connection: __shared Connection) {
         self.carrier = carrier
-        let connection = carrier.connection
-        let worker = connection.worker
-        self.worker = worker
+        worker = connection.worker
         peer = connection.peer
         trustsPeer = connection.trustsPeer
         let isSecure = connection.isSecure
-        let reading = worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
+        let reading = connection.worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
         ownHead = reading.head
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
-        startedAt = worker.requestTime
-        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, worker.configuration.limits)
+        startedAt = connection.worker.requestTime
+        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
     }
 
     /// As the app is to see it: without the fields that the settings drop. A stored property would be checked for
