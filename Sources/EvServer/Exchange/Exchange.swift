@@ -106,7 +106,6 @@ package final class Exchange {
     package var client: Client { Client(self, head) }
     /// The scheme of the connection, whatever proxies say.
     package var connectionScheme: StaticString { connection.isSecure ? "https" : "http" }
-    package var local: ListeningSocket { connection.listener.socket }
     package var logger: Logger { worker.logger }
     package var configuration: ServerConfiguration { worker.configuration }
 
