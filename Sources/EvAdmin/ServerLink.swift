@@ -16,7 +16,11 @@ package final class ServerLink {
     package let scoreboard: Scoreboard
     package let board: Board
     package let master: Int32
+    /// Where the workers listen.
+    package let addresses: [String]
     package private(set) var events: [MasterEvent]
+    /// The ends of workers, the newest last.
+    package private(set) var restarts: [MasterEvent]
     /// Called for each event that comes.
     package var onEvent: ((MasterEvent) -> Void)?
     /// Called once, when the master has ended or says its last word: nothing is to be begun any more, and what runs
@@ -33,11 +37,22 @@ package final class ServerLink {
     private var successor: PacketSocket?
     private var lastQuestion: UInt32 = 0
     private var lastCommand: UInt64 = 0
+    private var stacks: [UInt64: Stack] = [:]
+
+    private struct Stack {
+        let continuation: CheckedContinuation<String, Never>
+        let timer: TimerWatcher
+        var text = ""
+    }
+
+    /// Seconds that the master has for a stack; it waits half a second for a worker.
+    private static let stackPatience = 1.0
 
     private struct Question {
         let pid: Int32
         let continuation: CheckedContinuation<[UInt8]?, Never>
         let timer: TimerWatcher
+        let patience: Double
         var bytes: [UInt8] = []
     }
 
@@ -56,7 +71,9 @@ package final class ServerLink {
         scoreboard = context.scoreboard
         board = context.board
         master = context.master
+        addresses = context.addresses
         events = context.events
+        restarts = context.restarts
         self.loop = loop
         let descriptor = context.controlFileDescriptor
         control = PacketSocket(loop, fileDescriptor: descriptor) { [unowned self] bytes, descriptor in
@@ -87,9 +104,14 @@ package final class ServerLink {
         case .event(let event):
             events.append(event)
             if events.count > 64 { events.removeFirst() }
+            if event.cause != nil { restarts.append(event) }
+            if restarts.count > 64 { restarts.removeFirst() }
             onEvent?(event)
-        case .progress(let command, let text): commands[command]?.watcher(text, nil)
+        case .progress(let command, let text):
+            if stacks[command] != nil { stacks[command]?.text += text }
+            commands[command]?.watcher(text, nil)
         case .done(let command, let succeeded, let text):
+            if stacks[command] != nil { return finishStack(command) }
             guard let (asked, watcher) = commands.removeValue(forKey: command) else { return }
             // Who reads this may start a server at the same address at once.
             if case .stop = asked, succeeded { end(Self.farewell) }
@@ -111,7 +133,9 @@ package final class ServerLink {
         control = nil
         end(Self.farewell)
         for (command, watcher) in commands.values {
-            if case .stop = command { watcher("The server has stopped", true) } else {
+            if case .stop = command {
+                watcher("The server has stopped", true)
+            } else {
                 watcher("The master has ended", false)
             }
         }
@@ -153,6 +177,28 @@ package final class ServerLink {
         return lastCommand
     }
 
+    /// Asks the master for the stack of a worker that does not answer itself.
+    ///
+    /// - Returns: lines as Python's faulthandler writes them; empty if there are none to be had.
+    package func stack(of worker: Worker) async -> String {
+        lastCommand += 1
+        let number = lastCommand
+        guard control?.send(StackRequest(number: number, pid: worker.identity.pid).bytes) == true else { return "" }
+        return await withCheckedContinuation { continuation in
+            let timer = TimerWatcher(loop) { [unowned self] in
+                LoopActor.assumeIsolated { self.finishStack(number) }
+            }
+            timer.start(after: Self.stackPatience)
+            stacks[number] = Stack(continuation: continuation, timer: timer)
+        }
+    }
+
+    private func finishStack(_ number: UInt64) {
+        guard let stack = stacks.removeValue(forKey: number) else { return }
+        stack.timer.stop()
+        stack.continuation.resume(returning: stack.text)
+    }
+
     /// Nobody waits for this command any more. It goes on.
     package func forget(command: UInt64) { commands[command] = nil }
 
@@ -178,7 +224,7 @@ package final class ServerLink {
 
     /// Asks a worker.
     ///
-    /// - Returns: nil if it does not answer within `seconds`, or has ended.
+    /// - Returns: nil if it says nothing for `seconds` before its answer is complete, or has ended.
     package func ask(_ subject: WorkerQuestion.Subject, of worker: Worker, atMost seconds: Double) async -> [UInt8]? {
         lastQuestion &+= 1
         let number = lastQuestion
@@ -191,7 +237,7 @@ package final class ServerLink {
                 LoopActor.assumeIsolated { self.finish(number, nil) }
             }
             timer.start(after: seconds)
-            questions[number] = Question(pid: pid, continuation: continuation, timer: timer)
+            questions[number] = Question(pid: pid, continuation: continuation, timer: timer, patience: seconds)
         }
     }
 
@@ -201,7 +247,8 @@ package final class ServerLink {
         guard let bytes = questions[answer.number]?.bytes, bytes.count <= Self.longestAnswer else {
             return finish(answer.number, nil)
         }
-        if answer.isLast { finish(answer.number, bytes) }
+        if answer.isLast { return finish(answer.number, bytes) }
+        if let question = questions[answer.number] { question.timer.start(after: question.patience) }
     }
 
     private func finish(_ number: UInt32, _ bytes: [UInt8]?) {

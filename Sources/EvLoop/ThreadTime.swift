@@ -35,13 +35,17 @@ package enum ProcessMemory {
 package enum ProcFile {
     /// The numbers of a file of one line; none if it cannot be read.
     package static func numbers(in path: String) -> [Int] {
+        text(in: path, limit: 128).split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
+    }
+
+    /// The beginning of a file; empty if it cannot be read.
+    package static func text(in path: String, limit: Int = 2048) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
+        guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 128, alignment: 1) { bytes in
+        return withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { bytes in
             let count = max(read(descriptor, bytes.baseAddress, bytes.count), 0)
-            let text = String(decoding: bytes[..<count], as: UTF8.self)
-            return text.split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
+            return String(decoding: bytes[..<count], as: UTF8.self)
         }
     }
 

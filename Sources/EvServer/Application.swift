@@ -13,6 +13,10 @@ package protocol Application: AnyObject, Sendable {
     /// The threads that run it; nil where there are none.
     @LoopActor var threadsInUse: ThreadsInUse? { get }
 
+    /// The addresses of exchanges that wait for their turn, `count` of the first and of the last at most; nil where
+    /// each exchange knows by itself (`Exchange.appWasCalled`).
+    @LoopActor func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>?
+
     /// The worker begins to leave, or gives up what still runs: it will be gone at this moment of the monotonic clock.
     @LoopActor func workerLeaves(before deadline: Double)
 }
@@ -31,5 +35,6 @@ package struct ThreadsInUse: Sendable {
 extension Application {
     @LoopActor package var parallelism: Int { .max }
     @LoopActor package var threadsInUse: ThreadsInUse? { nil }
+    @LoopActor package func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? { nil }
     @LoopActor package func workerLeaves(before deadline: Double) {}
 }

@@ -162,12 +162,17 @@ package struct Kind: Sendable {
         }
     }
 
-    static func text(_ path: Path<String?>, _ completion: Completion = .nothing) -> Kind {
+    static func text(
+        _ path: Path<String?>, _ completion: Completion = .nothing,
+        check: @escaping @Sendable (String) throws(ValueError) -> Void = { _ in }
+    ) -> Kind {
         Kind(
             .value, completion: completion, reset: initial(path), show: { $0[keyPath: path].map { .text($0) } ?? .none }
         ) {
             configuration, value throws(ValueError) in
-            configuration[keyPath: path] = try ValueReader.nonEmpty(value)
+            let text = try ValueReader.nonEmpty(value)
+            try check(text)
+            configuration[keyPath: path] = text
         }
     }
 

@@ -15,6 +15,8 @@ package struct Setting: Sendable {
     /// Variables beside `EVGATEWAY_<NAME>` that give the value, in the form of `Variable`.
     package let variables: [Variable]
     package let verdict: Verdict
+    /// The value is not printed.
+    package let isSecret: Bool
     /// One or two sentences.
     package let help: String
     /// More, for the long help and the documentation.
@@ -22,7 +24,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, health, webSocket
+        case binding, workers, times, sizes, proxies, health, tracing, webSocket
         case application, python, logging, process, development, gunicorn
 
         package var title: String {
@@ -33,6 +35,7 @@ package struct Setting: Sendable {
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
             case .health: "Health and administration"
+            case .tracing: "Tracing"
             case .webSocket: "WebSocket"
             case .application: "Application"
             case .python: "Python"
@@ -69,7 +72,8 @@ package struct Setting: Sendable {
     ///     by `off`.
     package init(
         _ name: String, _ flags: String, off: String = "", _ group: Group, _ kind: Kind, value: String = "",
-        variables: [Variable] = [], verdict: Verdict = .served, _ help: String, details: String = ""
+        variables: [Variable] = [], verdict: Verdict = .served, secret: Bool = false, _ help: String,
+        details: String = ""
     ) {
         self.name = name
         self.flags = flags.split(separator: " ").map(String.init)
@@ -79,6 +83,7 @@ package struct Setting: Sendable {
         placeholder = value
         self.variables = variables
         self.verdict = verdict
+        isSecret = secret
         self.help = help
         self.details = details
     }

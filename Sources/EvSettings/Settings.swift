@@ -1,6 +1,8 @@
 // The configuration as the sources fill it, one after the other, the later over the earlier; and where each value is
 // from. Nothing is opened here.
 
+import EvLoop
+
 /// Where the value of a setting is from; a later case wins over an earlier one.
 package enum Origin: Equatable, Sendable, CustomStringConvertible {
     case standard
@@ -120,12 +122,30 @@ package struct Settings: Sendable {
             throw ConfigurationError(label(of: setting.name), reason: instead)
         }
         try joinHostAndPort()
+        try checkAdminBinds()
         do throws(ValueError) {
             try configuration.workerClass.check(configuration.interface)
         } catch {
             throw ConfigurationError(label(of: "interface"), reason: error.reason)
         }
         if let paste = configuration.paste { configuration.application = "paste:\(paste)" }
+    }
+
+    private func checkAdminBinds() throws(ConfigurationError) {
+        for address in configuration.adminBinds {
+            switch address {
+            case .inherited, .named:
+                throw ConfigurationError(
+                    label(of: "admin_bind"),
+                    reason: "\(address.text): sockets that are passed on serve the app: write unix:PATH or HOST:PORT")
+            case .tcp(_, port: 0): continue
+            default: break
+            }
+            if configuration.binds.contains(address) {
+                throw ConfigurationError(
+                    label(of: "admin_bind"), reason: "\(address.text) is where the app is served (--bind)")
+            }
+        }
     }
 
     /// The settings in force, by their names.

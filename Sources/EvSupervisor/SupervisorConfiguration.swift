@@ -23,6 +23,8 @@ package struct SupervisorConfiguration: Sendable {
     package var pidFile: String?
     /// What sockets have beside their address.
     package var listening: ListeningOptions
+    /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
+    package var slowRequest = 0.0
     /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
     package var adminBinds: [BindAddress] = []
     package var adminListening = ListeningOptions()
@@ -80,6 +82,9 @@ package struct WorkerContext: Sendable {
     /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
     /// the master has ended.
     package let controlFileDescriptor: Int32
+    /// The pipe that its stacks go to, at the signals of ``StackSignal``. It makes nobody wait and is closed at exec;
+    /// nil if there is none.
+    package let stackDescriptor: Int32?
     /// A packet socket on which the admin process asks; nil if there is none.
     package let questions: Int32?
     /// Where the worker reports more, where somebody reads it.
@@ -98,6 +103,11 @@ package enum ControlMessage: UInt8, Sendable {
     /// The worker wants to end, e.g. after its number of requests. It goes on serving until its successor is ready,
     /// and then gets SIGTERM.
     case replaceMe = 0x58  // X
+    /// The same, because it has answered as many requests, or has lived as long, as it may.
+    case hasServed = 0x4d  // M
+    case hasLived = 0x54  // T
+    /// The same, because of the memory that it has.
+    case isLarge = 0x53  // S
     /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
     case finished = 0x46  // F
     /// Files of the app have changed: all workers are to be started anew, at once.

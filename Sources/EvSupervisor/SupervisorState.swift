@@ -8,7 +8,7 @@ package struct SupervisorState {
         case spawned(age: Int, pid: Int32)
         case spawnFailed(age: Int, reason: String)
         case workerReady(pid: Int32)
-        case workerWantsReplacement(pid: Int32)
+        case workerWantsReplacement(pid: Int32, because: EndCause? = nil)
         /// It has ended its work as it was told to; `.childExited` follows.
         case workerFinished(pid: Int32)
         /// The app of this worker is not any more what its files say.
@@ -48,6 +48,8 @@ package struct SupervisorState {
         case reconfigure
         case workersChanged(new: Int, old: Int)
         case reportHang(pid: Int32, slot: Int, silence: Double)
+        /// SIGABRT, as soon as the stacks of the worker are in the log.
+        case abort(pid: Int32)
         /// USR2: executes a new master, which gets the sockets.
         case startMaster
         /// This master is the only one now: the pid file and the files of sockets are its own.
@@ -114,8 +116,8 @@ package struct SupervisorState {
         var killAt: Double?
         var killReason = KillReason.hung
         var wasKilled = false
-        /// As what its end counts, where it was told to end.
-        var cause: MasterCounter?
+        /// Why it has asked for a successor, if it has said that.
+        var staleCause: EndCause?
     }
 
     /// The failures of an index; kept when its worker is replaced.
@@ -202,7 +204,11 @@ package struct SupervisorState {
         case .spawned(let age, let pid): spawned(age, pid)
         case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
         case .workerReady(let pid): workerReady(pid, now)
-        case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .workerWantsReplacement(let pid, let cause):
+            update(pid) {
+                $0.isStale = $0.phase == .ready
+                $0.staleCause = cause
+            }
         case .filesChanged(let pid): filesChanged(pid)
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)

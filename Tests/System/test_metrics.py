@@ -238,7 +238,8 @@ def test_websockets(measured, example):
     for _ in range(3):
         socket_.send(frames.masked(0x81, b"hello"))
         assert socket_.read_exactly(7)
-    assert metrics.labelled("evgateway_websocket_messages_total", "direction") == {"received": 3, "sent": 3}
+    metrics.wait_for(3, "evgateway_websocket_messages_total", direction="sent")
+    assert metrics.value("evgateway_websocket_messages_total", direction="received") == 3
     socket_.reset()
     metrics.wait_for(1, "evgateway_disconnects_total", phase="websocket")
     assert metrics.value("evgateway_request_duration_seconds_count") == 0

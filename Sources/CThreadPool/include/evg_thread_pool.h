@@ -131,6 +131,10 @@ typedef struct evg_pool_state {
 /* On any thread. */
 evg_pool_state evg_pool_now(evg_pool *pool);
 
+/* Shows jobs that no thread has begun: `most` at each end of the queue, and those that are not queued yet. `see` is
+ * called with the lock. */
+void evg_pool_show_waiting(evg_pool *pool, size_t most, void (*see)(evg_job *job, void *context), void *context);
+
 /* Queues what was submitted and wakes as many threads as the queue needs. True if the caller must call again within
  * 1 ms, and ask for news then: the queue was left to a thread that is expected back at once. */
 bool evg_pool_kick(evg_pool *pool);

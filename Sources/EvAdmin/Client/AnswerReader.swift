@@ -27,6 +27,8 @@ struct AnswerReader {
     private var state = State.statusLine
     private var pending: [UInt8] = []
     private var index = 0
+    /// Before it there is no end of a line.
+    private var searched = 0
     private var headBytes = 0
     private var length: Int?
     private var isChunked = false
@@ -52,6 +54,7 @@ struct AnswerReader {
         pending.append(contentsOf: bytes)
         while try step() {}
         pending.removeFirst(index)
+        searched = max(0, searched - index)
         index = 0
     }
 
@@ -93,7 +96,8 @@ struct AnswerReader {
     }
 
     private mutating func line() throws(Failure) -> [UInt8]? {
-        guard let end = pending[index...].firstIndex(of: 0x0a) else {
+        guard let end = pending[max(index, searched)...].firstIndex(of: 0x0a) else {
+            searched = pending.count
             if pending.count - index + headBytes > Self.headLimit { throw .tooLarge }
             return nil
         }

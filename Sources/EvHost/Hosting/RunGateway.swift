@@ -21,6 +21,10 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
         let image = ProgramImage(folder: reader.startFolder)
         // Not for the app, nor for programs that it starts.
         if getenv(Handover.variable) != nil { host.setEnvironment([(Handover.variable, nil)]) }
+        // The reader has it, and a reload reads it from there again.
+        if let token = Setting.named("admin_token")?.variable, getenv(token) != nil {
+            host.setEnvironment([(token, nil)])
+        }
         image?.handover?.closeOnExec()
         return try GatewayMaster(host, reader, image).run()
     } catch {

@@ -114,6 +114,20 @@ final class ThreadsApplication: Application {
         return ThreadsInUse(threads: Int(state.threads), busy: Int(state.busy), queued: Int(state.queued))
     }
 
+    func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? {
+        var waiting: Set<UnsafeMutableRawPointer> = []
+        withUnsafeMutablePointer(to: &waiting) { waiting in
+            evg_py_threads_show_waiting(
+                count,
+                { exchange, context in
+                    guard let exchange, let context else { return }
+                    context.assumingMemoryBound(to: Set<UnsafeMutableRawPointer>.self).pointee
+                        .insert(UnsafeMutableRawPointer(exchange))
+                }, waiting)
+        }
+        return waiting
+    }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)

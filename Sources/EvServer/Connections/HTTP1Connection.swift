@@ -31,6 +31,11 @@ package final class HTTP1Connection: Connection {
     override var isIdle: Bool { running == nil }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
+    /// When the head began that has not ended; nil where none has begun.
+    var headSince: Double? { partial?.since }
+    /// The rest of a body that nobody wants is read.
+    var isSwallowing: Bool { unread != nil }
+
     override func begun() { worker.deadlines.begin(.head, self) }
 
     // MARK: reading
@@ -40,7 +45,7 @@ package final class HTTP1Connection: Connection {
         if let running, !isEnding, let room = running.roomForBody() {
             let count = transport.read(into: room)
             guard count > 0 else { return readFailed(count) }
-            worker.counters.add(UInt64(count), at: Counter.bytesReceived)
+            Counted.add(UInt64(count), at: Counter.bytesReceived)
             running.receivedBody(count)
             return updateInterest()
         }
@@ -186,6 +191,7 @@ package final class HTTP1Connection: Connection {
     func responseFinished(_ exchange: Exchange, isShort: Bool) {
         guard running === exchange else { return }
         running = nil
+        if output.isWaiting { answered = (exchange.head, exchange.startedAt) }
         if encoder.mustClose || isShort || isHalfClosed {
             // Only a client that asked for the close and has sent all it announced is known to send nothing more.
             return close(
@@ -263,21 +269,27 @@ package final class HTTP1Connection: Connection {
         as refusal: Refusal? = nil
     ) {
         worker.noteRefusal(refusal ?? Refusal(status: status), status: status)
+        // What the head says of an id is not known.
+        let identifier = worker.tracing?.freshID()
         if let reason {
-            worker.logger.debug(
-                "Refused a request", metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"])
+            var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"]
+            if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }
+            worker.logger.debug("Refused a request", metadata: metadata)
         }
         let body = worker.prepareError(status)
         let (length, announced) = ResponseLength.of(
             worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
+        let own = identifier.flatMap { $0.withUnsafeBytes { worker.tracing?.line(for: $0) } }
         let lines = write(
-            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false)
+            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false,
+            adding: own ?? UnsafeRawBufferPointer(start: nil, count: 0))
         worker.writer.append(body)
         if let log = worker.accessLog {
             worker.writer.withUnsafeBytes { bytes in
                 log.append(
                     refused: received, of: self, since: since ?? EventLoop.monotonicNow(), status: status,
-                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]))
+                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]),
+                    identifier: identifier)
             }
         }
         transmit(worker.writer.bytes)

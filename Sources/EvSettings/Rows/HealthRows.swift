@@ -12,13 +12,24 @@ extension Setting {
             "admin_bind", "--admin-bind", .health, .addresses(\.adminBinds), value: "address",
             "Where the server answers for itself: unix:PATH or HOST:PORT; repeatable.",
             details: "An admin process answers, with /status, /metrics, /healthz and more, also while every worker is "
-                + "stuck. A socket file is for its owner alone."),
+                + "stuck. It also takes commands: reload, stop, scale, upgrade, reopen-logs. A socket file is for its "
+                + "owner alone, which is that of --socket-owner, else --user; over TCP see --admin-token. Takes effect "
+                + "at the next start."),
         Setting(
-            "admin_token", "--admin-token", .health, .text(\.adminToken), value: "text",
-            "What whoever asks --admin-bind over TCP must show: Authorization: Bearer TEXT.",
-            details: "Without it, an address other than of this machine is open to everybody who reaches it. Better in "
-                + "the environment, as EVGATEWAY_ADMIN_TOKEN, or in a file."),
+            "admin_token", "--admin-token", .health, .text(\.adminToken, check: isToken), value: "text",
+            secret: true, "What whoever asks --admin-bind over TCP must show: Authorization: Bearer TEXT.",
+            details: "Also as the password of any user, so that a browser asks for it. Without it, commands such as "
+                + "/reload are taken over unix sockets only, and an address other than of this machine is open to "
+                + "everybody who reaches it. Better in the environment, as EVGATEWAY_ADMIN_TOKEN, which the app does "
+                + "not see, or in a file. Takes effect at the next start."),
     ]
+
+    /// The reason must not show the value.
+    private static func isToken(_ text: String) throws(ValueError) {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+            throw ValueError("is to be of printable ASCII characters without a space")
+        }
+    }
 
     private static func isPath(_ text: String) throws(ValueError) {
         let isPath = text.hasPrefix("/") && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != 0x3f && $0 != 0x23 }

@@ -7,7 +7,7 @@ package enum ConfigurationText {
             text += (text.isEmpty ? "" : "\n") + "# \(group.title)\n"
             for setting in Setting.all where setting.group == group && !actions.contains(setting.name) {
                 let value = setting.kind.show(settings.configuration)
-                let line = value == .none ? "# \(setting.name) is not set" : "\(setting.name) = \(value.toml)"
+                let line = Self.line(setting, value)
                 let padding = String(repeating: " ", count: max(2, 44 - line.utf8.count))
                 text += line + padding + "# \(settings.origin(of: setting.name))\n"
             }
@@ -15,6 +15,11 @@ package enum ConfigurationText {
         let notes = settings.notes
         if !notes.isEmpty { text += "\n" + notes.map { "# \($0)\n" }.joined() }
         return text
+    }
+
+    private static func line(_ setting: Setting, _ value: SettingValue) -> String {
+        if value == .none { return "# \(setting.name) is not set" }
+        return setting.isSecret ? "# \(setting.name) is set, and not shown" : "\(setting.name) = \(value.toml)"
     }
 
     /// They do not belong into a file.
