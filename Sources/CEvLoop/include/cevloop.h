@@ -15,6 +15,7 @@
 #include "evg_packets.h"
 #include "evg_process.h"
 #include "evg_scoreboard.h"
+#include "evg_stack_signal.h"
 
 typedef struct ev_loop evg_loop;
 typedef void (*evg_callback)(void *context, int events);
