@@ -9,20 +9,22 @@ import HTTPCore
 package final class AdminApplication: Application {
     private let link: ServerLink
     private let settings: AdminSettings
-    private let tables: ConnectionTables
-    private let processes: ProcessFacts
     private let metrics: MetricsPage
     private let access: Access
     private let commands: Commands
+    private let tables: ConnectionTables
+    private let stacks: StackTables
+    private let processes: ProcessFacts
 
     @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
-        tables = ConnectionTables(link)
-        processes = ProcessFacts()
         metrics = MetricsPage(link, settings)
         access = Access(link.loop, token: settings.token, names: settings.names)
         commands = Commands(link)
+        tables = ConnectionTables(link)
+        stacks = StackTables(link)
+        processes = ProcessFacts()
     }
 
     /// What a path leads to.
@@ -54,10 +56,13 @@ package final class AdminApplication: Application {
         switch path {
         case "/healthz", "/livez": ("GET", { exchange in self.answer(exchange, Health.live) })
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
-        case "/status": ("GET", { exchange in self.answerStatus(exchange) })
-        case "/connections": ("GET", { exchange in self.answerConnections(exchange) })
         case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
         case _ where Commands.isCommand(path): ("POST", { exchange in self.commands.answer(exchange, path) })
+        case "/status": ("GET", { exchange in self.answerStatus(exchange) })
+        case "/connections":
+            ("GET", { exchange in self.answerByWorker(exchange) { await self.tables.json(ofWorker: $0) } })
+        case "/stacks":
+            ("GET", { exchange in self.answerByWorker(exchange) { await self.stacks.json(ofWorker: $0) } })
         default: page(path)
         }
     }
@@ -82,12 +87,15 @@ package final class AdminApplication: Application {
         exchange.taskEnded()
     }
 
-    @LoopActor private func answerConnections(_ exchange: Exchange) {
+    /// Of one worker, or of all.
+    @LoopActor private func answerByWorker(
+        _ exchange: Exchange, _ json: @escaping @LoopActor (_ worker: Int?) async -> [UInt8]
+    ) {
         do throws(Query.Mistake) {
             let worker = try Query(exchange.head, allowing: ["worker"]).number("worker")
-            answerLater(exchange) { await self.tables.json(ofWorker: worker) }
+            answerLater(exchange) { await json(worker) }
         } catch {
-            exchange.refuse(400, error.text)
+            refuse(exchange, error)
         }
     }
 
@@ -96,7 +104,7 @@ package final class AdminApplication: Application {
             _ = try Query(exchange.head)
             answerJSON(exchange, StatusReport(link, settings, processes).json)
         } catch {
-            exchange.refuse(400, error.text)
+            refuse(exchange, error)
         }
     }
 
@@ -106,6 +114,11 @@ package final class AdminApplication: Application {
             Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
                 self.answerJSON(exchange, await make())
             })
+    }
+
+    @LoopActor private func refuse(_ exchange: Exchange, _ mistake: Query.Mistake) {
+        exchange.respond(Array((mistake.text + "\n").utf8), type: "text/plain; charset=utf-8", status: 400)
+        exchange.taskEnded()
     }
 
     @LoopActor private func end(_ exchange: Exchange, _ status: Int) {

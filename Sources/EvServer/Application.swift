@@ -34,7 +34,7 @@ package struct ThreadsInUse: Sendable {
 
 extension Application {
     @LoopActor package var parallelism: Int { .max }
-    @LoopActor package func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? { nil }
     @LoopActor package var threadsInUse: ThreadsInUse? { nil }
+    @LoopActor package func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? { nil }
     @LoopActor package func workerLeaves(before deadline: Double) {}
 }

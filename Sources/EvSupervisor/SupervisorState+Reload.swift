@@ -24,7 +24,7 @@ extension SupervisorState {
         isReloadQueued = false
         histories = [:]
         tally.count(.reloads)
-        retire(now, .retire, .reloaded) { _ in true }
+        retire(now) { _ in true }
     }
 
     /// The number of slots is fixed.

@@ -58,7 +58,7 @@ extension SupervisorState {
         log(.workers(number))
         actions.append(.workersChanged(new: number, old: old))
         for index in old..<max(old, number) { histories[index] = nil }
-        retire(now, .retire, .scaled) { $0.index >= number }
+        retire(now) { $0.index >= number }
         // After WINCH, clients wait in the queues, for the next master or for HUP.
         guard number > 0 else { return }
         for index in number..<max(old, number) { actions.append(.closeSockets(index: index)) }
@@ -72,13 +72,8 @@ extension SupervisorState {
     // MARK: the end of workers
 
     /// Retires the workers that match and are not retiring yet.
-    ///
-    /// - Parameter cause: as what their ends count; nil for nothing.
-    mutating func retire(
-        _ now: Double, _ command: ControlCommand, _ cause: MasterCounter?, _ matches: (Worker) -> Bool
-    ) {
+    mutating func retire(_ now: Double, _ command: ControlCommand = .retire, _ matches: (Worker) -> Bool) {
         for position in workers.indices where workers[position].phase != .retiring && matches(workers[position]) {
-            workers[position].cause = cause
             let killAt = now + workers[position].gracefulTimeout + limits.gracefulSlack
             dismiss(position, command, killAt: killAt, .gracefulTimeout)
         }
@@ -104,7 +99,7 @@ extension SupervisorState {
             quitAll(now)
         } else {
             // Where another master serves, its workers take what waits.
-            retire(now, otherMaster == .none ? .stop : .retire, nil) { _ in true }
+            retire(now, otherMaster == .none ? .stop : .retire) { _ in true }
         }
     }
 

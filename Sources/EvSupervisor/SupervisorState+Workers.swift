@@ -29,23 +29,21 @@ extension SupervisorState {
         guard workers[position].isSuccessor else { return }
         workers[position].isSuccessor = false
         let (age, index) = (workers[position].age, workers[position].index)
-        let isOfReload = reloadBarrier.map { age >= $0 } ?? false
-        retire(now, .retire, isOfReload ? .reloaded : nil) { $0.index == index && $0.age != age }
+        retire(now) { $0.index == index && $0.age != age }
     }
 
     mutating func childExited(_ pid: Int32, _ status: ExitStatus, _ now: Double) {
         if otherMaster == .next(pid: pid) { return nextMasterEnded(status, now) }
         // An unknown child: as process 1 of a container the master inherits every orphan.
         guard let position = workers.firstIndex(where: { $0.pid == pid }) else { return }
+        if let cause = cause(ofEnd: pid, status) { tally.count(cause) }
         let worker = workers.remove(at: position)
         actions.append(.releaseSlot(worker.slot))
         if worker.phase == .retiring {
-            if let cause = worker.cause { tally.count(cause) }
             retiredWorkerExited(worker, pid, status)
         } else if worker.hasFinished, status == .exited(code: 0) {
             // Another process has told the worker to end. The pause limits how often that can happen.
             log(.exiting(pid: pid))
-            tally.count(.told)
             histories[worker.index, default: History()].pausedUntil = worker.startedAt + limits.shortestPause
         } else if worker.wasReady {
             workerDied(worker, pid, status, now)
@@ -66,7 +64,6 @@ extension SupervisorState {
     }
 
     private mutating func workerDied(_ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double) {
-        tally.count(worker.isHung ? .hung : status == .exited(code: 0) ? .exited : .died)
         if status == .exited(code: 0) {
             log(.leftUnasked(pid: pid))
         } else if !(worker.wasKilled && worker.isHung) {
@@ -84,7 +81,6 @@ extension SupervisorState {
         _ worker: Worker, _ pid: Int32, _ status: ExitStatus, _ now: Double
     ) {
         log(.diedBooting(pid: pid, status))
-        tally.count(worker.isHung ? .hung : .bootFailed)
         if case .exited(let code) = status,
             code == ExitCode.workerBootFailed || code == ExitCode.appLoadFailed,
             worker.age <= firstGeneration || !someoneWasReady, stop == nil

@@ -111,8 +111,7 @@ import Testing
         // A status has a first digit from 1 to 9.
         #expect(Counter.refusals - Counter.responses >= 10)
         #expect(Counter.disconnects - Counter.refusals >= Refusal.allCases.count)
-        #expect(Counter.retirements - Counter.disconnects >= DisconnectPhase.allCases.count)
-        #expect(Counter.accepted - Counter.retirements >= Retirement.allCases.count)
+        #expect(Counter.accepted - Counter.disconnects >= DisconnectPhase.allCases.count)
         #expect(Counter.parked - Counter.connections >= ConnectionState.allCases.count)
         #expect(Counter.longestLag < SharedCounters.count)
     }

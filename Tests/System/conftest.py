@@ -13,6 +13,7 @@ import pytest
 import websocket
 
 from support import elsewhere, pylogs, wait
+from support.admin import APP, Admin
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
 from support.metrics import Metrics
@@ -183,6 +184,17 @@ def short_path():
     with tempfile.TemporaryDirectory(prefix="evg") as name:
         os.chmod(name, 0o755)
         yield pathlib.Path(name)
+
+
+@pytest.fixture
+def served(gateway, short_path):
+    """Factory: starts a server of an app of its own (`service.py` in `short_path`), and returns it with its `Admin`."""
+    def start(*flags, text=APP, **more):
+        (short_path / "service.py").write_text(text)
+        server = gateway("service:app", "-k", "threads", "--admin-bind", f"unix:{short_path}/a",
+                         "--pythonpath", short_path, "--chdir", short_path, *flags, **more)
+        return server, Admin(server, short_path / "a")
+    return start
 
 
 @pytest.fixture

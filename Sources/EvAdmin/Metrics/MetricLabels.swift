@@ -37,17 +37,6 @@ extension DisconnectPhase {
     }
 }
 
-extension Retirement {
-    var label: String {
-        switch self {
-        case .requests: "max_requests"
-        case .lifetime: "max_worker_lifetime"
-        case .memory: "max_worker_rss"
-        case .stuckThreads: "stuck_threads"
-        }
-    }
-}
-
 extension ConnectionState {
     var label: String {
         switch self {

@@ -41,8 +41,9 @@ struct MetricsReading {
     func writeRequests(to text: inout MetricsText, workerClass: String) {
         text.family("evgateway_requests", .counter, "Requests that have ended, by the class of their status.")
         for (index, code) in ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].enumerated() {
-            text.sample(
-                ["code": code, "worker_class": workerClass], .count(sums[Counter.responses + index]))
+            // Clients take what is above for a 5xx (RFC 9110 section 15).
+            let range = Counter.responses + index...Counter.responses + (index == 5 ? 9 : index)
+            text.sample(["code": code, "worker_class": workerClass], .count(sums[range].reduce(0, &+)))
         }
         gauge(&text, "evgateway_requests_in_flight", "Requests whose app has not ended.") { UInt64($0.slot.active) }
         gauge(&text, "evgateway_requests_parked", "Requests that wait for a condition, without a task.") {
@@ -122,11 +123,10 @@ struct MetricsReading {
         }
         text.family("evgateway_workers_target", .gauge, "Workers that there are to be.", .count(of(.target)))
         text.family("evgateway_worker_boots", .counter, "Workers that were started.", .count(of(.boots)))
-        text.family("evgateway_worker_restarts", .counter, "Workers that ended, or were to end, by cause.")
-        for (cause, counter) in Self.causes { text.sample(["cause": cause], .count(of(counter))) }
-        for reason in Retirement.allCases {
-            text.sample(["cause": reason.label], .count(sums[Counter.retirements + reason.rawValue]))
-        }
+        text.family("evgateway_worker_restarts", .counter, "Workers that ended while the server went on, by cause.")
+        for cause in EndCause.allCases { text.sample(["cause": cause.rawValue], .count(master[cause.place])) }
+        text.family(
+            "evgateway_worker_fork_failures", .counter, "Workers that could not be started.", .count(of(.forkFailed)))
         text.family("evgateway_reloads", .counter, "Reloads, by what has come of them.")
         text.sample(["result": "succeeded"], .count(of(.reloads)))
         text.sample(["result": "failed"], .count(of(.reloadsFailed)))
@@ -147,11 +147,6 @@ struct MetricsReading {
             "evgateway_listen_drops", .counter,
             "Connections that were not accepted, of any listener in this network namespace.", .count(failures.drops))
     }
-
-    private static let causes: KeyValuePairs<String, MasterCounter> = [
-        "died": .died, "hung": .hung, "boot_failed": .bootFailed, "fork_failed": .forkFailed, "exited": .exited,
-        "told": .told, "reload": .reloaded, "scale": .scaled,
-    ]
 
     // MARK: parts
 

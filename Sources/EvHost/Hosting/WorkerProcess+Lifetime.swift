@@ -13,16 +13,16 @@ extension WorkerProcess {
         worker.onMaxRequests = { [unowned self] in
             LoopActor.assumeIsolated {
                 self.endLife(
-                    .requests, "Autorestarting worker after current request. It has served its --max-requests")
+                    .hasServed, "Autorestarting worker after current request. It has served its --max-requests")
             }
         }
         limitTime()
         limitMemory()
     }
 
-    private func endLife(_ reason: Retirement, _ text: String) {
-        logger.info("\(text) (pid: \(getpid()))")
-        askForSuccessor(reason)
+    private func endLife(_ message: ControlMessage, _ reason: String) {
+        logger.info("\(reason) (pid: \(getpid()))")
+        askForSuccessor(message)
     }
 
     private func limitTime() {
@@ -31,7 +31,7 @@ extension WorkerProcess {
         let seconds = configuration.maxWorkerLifetime + (jitter > 0 ? Double.random(in: 0...jitter) : 0)
         let timer = TimerWatcher(loop) { [unowned self] in
             LoopActor.assumeIsolated {
-                self.endLife(.lifetime, "Autorestarting worker. It has lived for its --max-worker-lifetime")
+                self.endLife(.hasLived, "Autorestarting worker. It has lived for its --max-worker-lifetime")
             }
         }
         lifetime = timer
@@ -57,7 +57,7 @@ extension WorkerProcess {
     func checkMemory() {
         guard let limit = memoryLimit, let resident = ProcessMemory.resident(), resident >= limit else { return }
         memoryLimit = nil
-        endLife(.memory, "Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
+        endLife(.isLarge, "Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
     }
 
     private static func megabytes(_ bytes: Int) -> Int { bytes >> 20 }

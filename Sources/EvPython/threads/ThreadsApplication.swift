@@ -109,6 +109,11 @@ final class ThreadsApplication: Application {
 
     func workerLeaves(before deadline: Double) { evg_py_leave() }
 
+    var threadsInUse: ThreadsInUse? {
+        let state = evg_pool_now(pool)
+        return ThreadsInUse(threads: Int(state.threads), busy: Int(state.busy), queued: Int(state.queued))
+    }
+
     func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? {
         var waiting: Set<UnsafeMutableRawPointer> = []
         withUnsafeMutablePointer(to: &waiting) { waiting in
@@ -121,11 +126,6 @@ final class ThreadsApplication: Application {
                 }, waiting)
         }
         return waiting
-    }
-
-    var threadsInUse: ThreadsInUse? {
-        let state = evg_pool_now(pool)
-        return ThreadsInUse(threads: Int(state.threads), busy: Int(state.busy), queued: Int(state.queued))
     }
 
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {

@@ -20,7 +20,6 @@ package enum Counter {
     package static var responses: Int { 60 }
     package static var refusals: Int { 70 }
     package static var disconnects: Int { 90 }
-    package static var retirements: Int { 100 }
 
     // MARK: counters
 
@@ -88,11 +87,6 @@ package enum DisconnectPhase: Int, CaseIterable, Sendable {
     case idle
     /// A WebSocket that was lost, without a close handshake.
     case webSocket
-}
-
-/// Why a worker that is well asks for a successor.
-package enum Retirement: Int, CaseIterable, Sendable {
-    case requests, lifetime, memory, stuckThreads
 }
 
 /// What a connection does.

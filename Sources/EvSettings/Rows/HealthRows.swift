@@ -13,15 +13,15 @@ extension Setting {
             "Where the server answers for itself: unix:PATH or HOST:PORT; repeatable.",
             details: "An admin process answers, with /status, /metrics, /healthz and more, also while every worker is "
                 + "stuck. It also takes commands: reload, stop, scale, upgrade, reopen-logs. A socket file is for its "
-                + "owner alone, which is that of --socket-owner, else --user; over TCP see --admin-token. A reload does "
-                + "not change it."),
+                + "owner alone, which is that of --socket-owner, else --user; over TCP see --admin-token. Takes effect "
+                + "at the next start."),
         Setting(
             "admin_token", "--admin-token", .health, .text(\.adminToken, check: isToken), value: "text",
             secret: true, "What whoever asks --admin-bind over TCP must show: Authorization: Bearer TEXT.",
             details: "Also as the password of any user, so that a browser asks for it. Without it, commands such as "
                 + "/reload are taken over unix sockets only, and an address other than of this machine is open to "
                 + "everybody who reaches it. Better in the environment, as EVGATEWAY_ADMIN_TOKEN, which the app does "
-                + "not see, or in a file."),
+                + "not see, or in a file. Takes effect at the next start."),
     ]
 
     /// The reason must not show the value.

@@ -8,6 +8,23 @@ from . import procfs, wait
 from .wire import Wire
 
 
+APP = """
+import os
+import time
+
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/hold":
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{VERSION} {os.getppid()} {os.environ.get('EVGATEWAY_HANDOVER')}".encode()]
+
+
+VERSION = 1
+"""
+
+
 class Admin:
     """What `--admin-bind` of a server answers. `server` is a `Gateway`."""
 
@@ -103,3 +120,21 @@ def ports(pid):
                 if words[3] == "0A":
                     listening.add((words[9], int(words[1].rpartition(":")[2], 16)))
     return {port for inode, port in listening if inode in found}
+
+
+def version(server):
+    """Of the app that answers."""
+    return server.get("/").body.split()[0]
+
+
+def hold(server):
+    """Begins a request that lasts until there is a file `go`."""
+    return server.connect().request("GET", "/hold")
+
+
+def rewrite(folder, text):
+    """Changes the app, for workers that are started from now on."""
+    (folder / "service.py").write_text(text)
+    # Two texts of one second and one length look alike to the cache of compiled modules.
+    stamp = os.stat(folder / "service.py").st_mtime_ns + 2_000_000_000
+    os.utime(folder / "service.py", ns=(stamp, stamp))
