@@ -19,7 +19,7 @@ static struct {
     void (*fatal)(int);         /* its handler of SIGABRT, which writes the same */
 } here = {.descriptor = -1};
 
-int evg_stack_signal(bool all_threads) { return all_threads ? SIGRTMAX - 3 : SIGRTMAX - 2; }
+int evg_stack_signal(bool all_threads) { return all_threads ? SIGRTMAX - 4 : SIGRTMAX - 3; }
 
 int evg_stack_pipe(int ends[2]) {
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) return -1;

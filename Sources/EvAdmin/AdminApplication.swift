@@ -59,8 +59,10 @@ package final class AdminApplication: Application {
         case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
         case _ where Commands.isCommand(path): ("POST", { exchange in self.commands.answer(exchange, path) })
         case "/status": ("GET", { exchange in self.answerStatus(exchange) })
-        case "/connections": ("GET", { exchange in self.answerByWorker(exchange) { await self.tables.json(ofWorker: $0) } })
-        case "/stacks": ("GET", { exchange in self.answerByWorker(exchange) { await self.stacks.json(ofWorker: $0) } })
+        case "/connections":
+            ("GET", { exchange in self.answerByWorker(exchange) { await self.tables.json(ofWorker: $0) } })
+        case "/stacks":
+            ("GET", { exchange in self.answerByWorker(exchange) { await self.stacks.json(ofWorker: $0) } })
         default: page(path)
         }
     }

@@ -1,6 +1,6 @@
-// What the code of workers does now: from each worker itself where its loop turns, else as the interpreter writes it when
-// a signal tells it to, which the master reads. Law: as for connections, nobody waits for a worker that stands still, and
-// a worker is asked once for everybody who looks.
+// What the code of workers does now: from each worker itself where its loop turns, else as the interpreter writes it
+// when a signal tells it to, which the master reads. Law: as for connections, nobody waits for a worker that stands
+// still, and a worker is asked once for everybody who looks.
 
 import EvLoop
 import EvSupervisor

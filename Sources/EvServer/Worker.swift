@@ -17,6 +17,10 @@ package final class Worker {
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
+    /// Nil where requests get no ids.
+    let tracing: RequestTracing?
+    /// Whether there is one, to be asked at every request.
+    let tracesRequests: Bool
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -104,6 +108,8 @@ package final class Worker {
         if let report { Counted.counters = report.counters }
         forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
+        tracing = RequestTracing(configuration.tracing)
+        tracesRequests = configuration.tracing != nil
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger

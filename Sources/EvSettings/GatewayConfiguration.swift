@@ -117,6 +117,12 @@ package struct GatewayConfiguration: Sendable {
     package var forwarderHeaders = ["SCRIPT_NAME", "PATH_INFO"]
     package var headerMap = HeaderMap.drop
 
+    /// Nil: where the field is named.
+    package var requestID: Bool?
+    /// The field of a request's id; nil for `X-Request-ID`.
+    package var requestIDHeader: String?
+    package var newTraces = NewTraces.sampled
+
     package var accessLogFile: String?
     /// gunicorn's `%(x)s` atoms, or `json` or `logfmt`.
     package var accessLogFormat = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#

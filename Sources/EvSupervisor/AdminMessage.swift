@@ -71,8 +71,8 @@ package struct AdminRequest: Equatable, Sendable {
 }
 
 /// From the admin process to the master: the stack of the thread that a worker's loop is on, also where the loop stands
-/// still. It comes in lines as Python's faulthandler writes them, as the steps of a command; that is not done if there is
-/// none to be had.
+/// still. It comes in lines as Python's faulthandler writes them, as the steps of a command; that is not done if there
+/// is none to be had.
 package struct StackRequest: Equatable, Sendable {
     package let number: UInt64
     package let pid: Int32

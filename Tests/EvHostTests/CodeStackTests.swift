@@ -50,7 +50,7 @@ import Testing
         #expect(
             String(decoding: stacks.json, as: UTF8.self)
                 == #"{"stacks":[{"kind":"task","name":"poller\u001b","request":"#
-                + #"{"method":"GET","path":"/\"","client":"192.0.2.1","age":1.500,"state":"in the app"},"#
+                + #"{"method":"GET","target":"/\"","client":"192.0.2.1","age":1.500,"state":"in the app"},"#
                 + #""frames":["File\n  x"]},{"kind":"thread","name":"","request":null,"frames":[]}],"left_out":7}"#)
     }
 }

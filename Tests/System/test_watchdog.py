@@ -12,7 +12,7 @@ import pytest
 from support import procfs, wait
 from support.gateway import BUILD
 
-STACK_SIGNALS = signal.SIGRTMAX - 2, signal.SIGRTMAX - 3
+STACK_SIGNALS = signal.SIGRTMAX - 3, signal.SIGRTMAX - 4
 
 APP = """
 import faulthandler

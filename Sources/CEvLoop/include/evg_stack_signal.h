@@ -6,7 +6,8 @@
 #include <stdbool.h>
 
 /* The signal for the thread that the loop is on, or for all threads. The second may end the process, because it looks
- * at threads that run. Real-time signals, far from those of libraries, which count from SIGRTMIN. */
+ * at threads that run. Real-time signals, far from those of libraries, which count from SIGRTMIN.
+ * SIGRTMAX - 2 is taken (evg_orphan.c), and so is SIGRTMAX - 1 (threads/worker.c). */
 int evg_stack_signal(bool all_threads);
 
 /* A pipe whose ends make nobody wait: to read, and to write. -1 with errno. */

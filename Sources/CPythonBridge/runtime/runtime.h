@@ -49,7 +49,7 @@ int evg_py_interpreter_prepare(void);
 
 /* What an entry of the error log says of a request; each may be NULL. */
 typedef struct evg_py_line {
-    PyObject *method, *target;
+    PyObject *method, *target, *request_id;
 } evg_py_line;
 
 /* Logs the pending exception, with the line of its request unless that is NULL, and clears it. what says where it

@@ -358,9 +358,11 @@ private final class WriteLimit: Waiter {
     init(_ connection: Connection) { self.connection = connection }
 
     override func expired(_ wait: Wait) {
-        connection.worker.logger.info(
-            "Closed a connection whose peer reads nothing",
-            metadata: ["peer": "\(connection.peer.host)", "bytes": "\(connection.output.count)"])
+        var metadata: Logger.Metadata = ["peer": "\(connection.peer.host)", "bytes": "\(connection.output.count)"]
+        if let tracing = connection.worker.tracing, let head = connection.exchange?.head ?? answered?.head {
+            metadata.merge(tracing.metadata(of: head)) { $1 }
+        }
+        connection.worker.logger.info("Closed a connection whose peer reads nothing", metadata: metadata)
         connection.gone(reset: true)
     }
 }

@@ -19,7 +19,7 @@ extension GatewayConnection: ResponseCarrier {
     }
 
     func begin(_ head: borrowing ResponseHead, of response: ResponseBeginning, _ first: UnsafeRawBufferPointer) {
-        let fields = send(head, response.length, response.announced, first)
+        let fields = send(head, response.length, response.announced, first, adding: response.lines(beside: head))
         if worker.logsResponseFields { response.exchange.sentLines = Array(worker.writer.bytes[fields...]) }
     }
 
@@ -27,14 +27,15 @@ extension GatewayConnection: ResponseCarrier {
     ///
     /// - Returns: where in the writer its field lines begin.
     func send(
-        _ head: borrowing ResponseHead, _ length: ResponseLength, _ announced: UInt64?, _ body: UnsafeRawBufferPointer
+        _ head: borrowing ResponseHead, _ length: ResponseLength, _ announced: UInt64?, _ body: UnsafeRawBufferPointer,
+        adding lines: UnsafeRawBufferPointer
     ) -> Int {
         let writer = worker.writer
         writer.removeAll(keepingCapacity: true)
         // Nothing is put into chunks: what follows has its length, or ends with the request.
         let fields = encoder.head(
             head, length: length, announced: announced, version: .http10, keepAlive: false,
-            serverLines: worker.clock.lines(), into: writer)
+            serverLines: worker.clock.lines(adding: lines), into: writer)
         if spoken == .uwsgi {
             put(writer.bytes, body)
         } else {

@@ -270,18 +270,25 @@ final class GatewayConnection: Connection {
     /// - Parameter line: the request's, for the log.
     private func refuse(status: Int, _ reason: StaticString, _ line: [UInt8] = []) {
         worker.noteRefusal(Refusal(status: status), status: status)
-        worker.logger.debug(
-            "Refused a request",
-            metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)", "protocol": "\(spoken)"])
+        let identifier = worker.tracing?.freshID()
+        var metadata: Logger.Metadata = [
+            "status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)", "protocol": "\(spoken)",
+        ]
+        if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }
+        worker.logger.debug("Refused a request", metadata: metadata)
         let body = worker.prepareError(status)
         let (length, announced) = ResponseLength.of(
             worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
-        let fields = send(worker.responseHead.pointee, length, announced, body)
+        let own = identifier.flatMap { $0.withUnsafeBytes { worker.tracing?.line(for: $0) } }
+        let fields = send(
+            worker.responseHead.pointee, length, announced, body,
+            adding: own ?? UnsafeRawBufferPointer(start: nil, count: 0))
         if let log = worker.accessLog {
             line.withUnsafeBytes { line in
                 log.append(
                     refused: line, of: self, since: since, status: status, bodyBytes: UInt64(body.count),
-                    sentLines: UnsafeRawBufferPointer(rebasing: worker.writer.bytes[fields...]))
+                    sentLines: UnsafeRawBufferPointer(rebasing: worker.writer.bytes[fields...]),
+                    identifier: identifier)
             }
         }
         if spoken == .fastcgi { FastCGIRecord.answerEnd(requestID).withUnsafeBytes { transmit($0) } }

@@ -1,5 +1,7 @@
 package import EvLoop
+package import HTTP1
 package import HTTPCore
+package import Logging
 
 /// Who made a request: as trusted proxies say in the fields that the settings name, else as the connection says.
 package struct Client: Sendable {
@@ -46,6 +48,13 @@ extension Exchange {
     /// The scheme of the connection, whatever proxies say.
     package var connectionScheme: StaticString { connection.isSecure ? "https" : "http" }
     package var local: ListeningSocket { connection.listener.socket }
+
+    /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
+    package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
+    /// Where the text of the response stands while it is sent.
+    package var responseText: ByteWriter { worker.text }
+    package var logger: Logger { worker.logger }
+    package var configuration: ServerConfiguration { worker.configuration }
 
     /// Whom an app sees as the other end of the connection (`REMOTE_ADDR`): the client where the settings say so, else
     /// the peer, as under gunicorn.

@@ -179,9 +179,12 @@ package final class WebSocketConnection: Connection {
 
     /// Section 7.1.7.
     private func violated(_ violation: Violation) {
+        let facts: Logger.Metadata = [
+            "peer": "\(peer.host)", "code": "\(violation.code.rawValue)", "reason": "\(violation.detail)",
+        ]
         worker.logger.info(
             "A WebSocket is closed for what its client sent",
-            metadata: ["peer": "\(peer.host)", "code": "\(violation.code.rawValue)", "reason": "\(violation.detail)"])
+            metadata: facts.merging(request?.identifiers ?? [:]) { $1 })
         if phase == .open { transmitClose(violation.code) }
         ended(violation.code, "")
         close(linger: true)

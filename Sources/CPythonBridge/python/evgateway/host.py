@@ -89,11 +89,13 @@ def escaped(text):
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def report(method, target, what, exception):
+def report(method, target, what, exception, request_id=None):
     """Logs an error: one line with the request and with what (where the error was raised), then the traceback. The
     words before the method are gunicorn's, for which people search their logs."""
     line = f"Error {what}" if method is None else \
         f"Error handling request {escaped(method)} {escaped(target)} ({what})"
+    if request_id is not None:
+        line += f" request_id={request_id}"
     if state.logger is not None:
         from . import pylog
         return pylog.report(line, exception)
