@@ -47,7 +47,6 @@ extension Exchange {
     package var client: Client { Client(self, head) }
     /// The scheme of the connection, whatever proxies say.
     package var connectionScheme: StaticString { connection.isSecure ? "https" : "http" }
-    package var local: ListeningSocket { connection.listener.socket }
 
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
     package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
