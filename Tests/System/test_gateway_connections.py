@@ -292,7 +292,7 @@ def test_max_requests_and_reloads_lose_nothing(fronted, protocol):
     for _ in range(3):
         reached = count[0] + 200
         wait.until(lambda: count[0] >= reached or failures, "200 more answers")
-        before = server.wait_for_workers(2)
+        before = server.worker_pids()
         server.signal(signal.SIGHUP)
         wait.until(lambda: not set(before) & set(server.worker_pids()), "none of these workers is left")
     stop.set()

@@ -106,6 +106,8 @@ class Front(Wire):
 
     def read_record(self):
         """Type, request id and content."""
+        if not self.buffer:
+            self._fill(Closed)
         version, kind, request, count, padding = struct.unpack(">BBHHBx", self.read_exactly(8))
         if version != 1:
             raise ProtocolViolation(f"version {version}")
