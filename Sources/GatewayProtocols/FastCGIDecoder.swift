@@ -53,7 +53,7 @@ package struct FastCGIDecoder {
     package var isRunning: Bool { phase != .idle }
 
     /// No byte has come that is not used up, and no request runs.
-    package var isAtStart: Bool { phase == .idle && header == nil && partial.isEmpty }
+    package var isAtStart: Bool { phase == .idle && header == nil && partial.isEmpty && failure == nil }
     /// The body has not ended; if its answer has, the rest is to be passed over.
     package var isInBody: Bool { phase == .input }
 

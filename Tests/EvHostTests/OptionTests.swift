@@ -127,7 +127,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--mount", "/x=y"], "unknown option '--mount': write APP and --root-path /PREFIX"),
+        (["--mount", "x=y"], "--mount: 'x=y' is not of the form /PREFIX=APP"),
+        (["--mount", "/x=y", "--mount", "/z=y"], "--mount: one app is served: start one evgateway for each"),
         (["--listen", "100"], "--listen: '100' is no address; write --bind :100 or --backlog 100"),
         (["-p", "8000"], "--pid: '8000' is no name of a file; write --port 8000 or --workers 8000"),
         (["--bidn", "x"], "unknown option '--bidn'; did you mean '--bind'?"),

@@ -16,19 +16,22 @@ private func record(_ kind: UInt8, _ content: [UInt8] = [], id: UInt8 = 1) -> [U
 
 private func message(_ spoken: GatewayProtocol, _ pairs: [(String, String)], body: String? = nil) -> [UInt8] {
     let length = ("CONTENT_LENGTH", "\(body?.utf8.count ?? 0)")
+    var block: [UInt8] = []
     switch spoken {
     case .uwsgi:
-        let block = ((body == nil ? [] : [length]) + pairs).flatMap { [$0.0, $0.1] }.flatMap {
-            [UInt8($0.utf8.count & 255), UInt8($0.utf8.count >> 8)] + text($0)
+        for (name, value) in (body == nil ? [] : [length]) + pairs {
+            for word in [name, value] { block += [UInt8(word.utf8.count), 0] + text(word) }
         }
         return [0, UInt8(block.count & 255), UInt8(block.count >> 8), 0] + block + text(body ?? "")
     case .scgi:
-        let block = ([length] + pairs + [("SCGI", "1")]).flatMap { text($0.0) + [0] + text($0.1) + [0] }
+        for (name, value) in [length] + pairs + [("SCGI", "1")] { block += text(name) + [0] + text(value) + [0] }
         return text("\(block.count):") + block + text("," + (body ?? ""))
     case .fastcgi:
-        let stream = pairs.flatMap { [UInt8($0.0.utf8.count), UInt8($0.1.utf8.count)] + text($0.0) + text($0.1) }
+        for (name, value) in pairs {
+            block += [UInt8(name.utf8.count), UInt8(value.utf8.count)] + text(name) + text(value)
+        }
         let content = body.map { record(5, text($0)) } ?? []
-        return record(1, [0, 1, 1, 0, 0, 0, 0, 0]) + record(4, stream) + record(4) + content + record(5)
+        return record(1, [0, 1, 1, 0, 0, 0, 0, 0]) + record(4, block) + record(4) + content + record(5)
     }
 }
 
@@ -40,9 +43,9 @@ private func message(_ spoken: GatewayProtocol, _ pairs: [(String, String)], bod
     }
 
     private func connect(
-        _ server: TestServer, _ spoken: GatewayProtocol, peer: String = ""
+        _ server: TestServer, _ spoken: GatewayProtocol, peer: String = "", sending bytes: [UInt8] = []
     ) async -> Client {
-        await server.connect { transport, none, listener, worker in
+        await server.connect(sending: bytes) { transport, none, listener, worker in
             GatewayConnection(transport, PeerAddress(parsing: peer) ?? none, listener, worker, spoken)
         }
     }
@@ -55,7 +58,7 @@ private func message(_ spoken: GatewayProtocol, _ pairs: [(String, String)], bod
         let client = await connect(server, spoken)
         client.send(message(spoken, least, body: "abc"))
         let answer = client.receive(until: ">")
-        #expect(answer.hasSuffix("<192.0.2.7 /a 3>"))
+        #expect(answer.contains("<192.0.2.7 /a 3>"))
         #expect(answer.contains(spoken == .uwsgi ? "HTTP/1.1 200 OK\r\n" : "Status: 200 OK\r\n"))
         #expect(!answer.contains("Connection:") && !answer.contains("Transfer-Encoding:"))
     }
@@ -124,17 +127,15 @@ private func message(_ spoken: GatewayProtocol, _ pairs: [(String, String)], bod
 
     @Test(arguments: GatewayProtocol.allCases)
     func variablesHaveTheTimeOfAHead(spoken: GatewayProtocol) async throws {
-        let server = try await server({ $0.headTimeout = 0.2 }) { _ in Response("<>") }
-        let client = await connect(server, spoken)
-        client.send(Array(message(spoken, least).prefix(20)))
+        let server = try await server({ $0.headTimeout = 0.5 }) { _ in Response("<>") }
+        let client = await connect(server, spoken, sending: Array(message(spoken, least).prefix(20)))
         #expect(client.receiveToEnd().contains("408 Request Timeout"))
     }
 
     /// The time counts from the first byte of each request.
     @Test func soDoThoseOfASecondRequest() async throws {
-        let server = try await server({ $0.headTimeout = 0.2 }) { _ in Response("<>") }
-        let client = await connect(server, .fastcgi)
-        client.send(message(.fastcgi, least))
+        let server = try await server({ $0.headTimeout = 0.5 }) { _ in Response("<>") }
+        let client = await connect(server, .fastcgi, sending: message(.fastcgi, least))
         #expect(client.receive(until: ">").contains("200 OK"))
         client.send(Array(message(.fastcgi, least).prefix(20)))
         #expect(client.receiveToEnd().contains("408 Request Timeout"))

@@ -193,7 +193,7 @@ import Testing
         arguments: """
             chroot static-map static-index check_static cheap cheaper-initial spooler mule mules cron
             cron2 cache2 attach-daemon emperor vassals-cap stats log-format logformat req-logger logger
-            procname-master https ssl-socket https-socket fastcgi-socket scgi-socket reload-on-as
+            procname-master https ssl-socket https-socket fastcgi-nph-socket scgi-nph-socket reload-on-as
             evil-reload-on-as route-uri hook-asap ini shared-socket touch_reload reload-mercy
             """.split { $0 == " " || $0 == "\n" }.map(String.init))
     func optionsThatAreRefusedAreKnown(_ name: String) throws {
