@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import tempfile
 
 import pytest
@@ -107,7 +108,8 @@ def test_preloaded_app_is_reloaded_as_hup_does(served):
 
 @pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
 def test_stop_ends_when_another_server_can_take_the_place(served, short_path, gateway, daemon):
-    flags = ("--pid", short_path / "pid", "-b", f"unix:{short_path}/s", "--error-logfile", short_path / "log")
+    flags = ("--pid", short_path / "pid", "-b", f"unix:{short_path}/s", "--error-logfile", short_path / "log",
+             "--admin-bind", "127.0.0.1:0")
     if daemon:
         server, desk = served(*flags, "--daemon", wait=False)
         assert server.wait() == 0
@@ -117,7 +119,10 @@ def test_stop_ends_when_another_server_can_take_the_place(served, short_path, ga
         wait.until(lambda: (short_path / "log").exists() and re.search(READY, (short_path / "log").read_text()),
                    "a worker is ready")
         master = server.pid
+    port = int(re.search(r"Admin listening at: http://127\.0\.0\.1:(\d+)", (short_path / "log").read_text())[1])
     succeeded, text, _ = desk.command("/stop")
+    with socket.create_server(("127.0.0.1", port)):
+        pass
     assert succeeded and text == "The server has stopped"
     assert sorted(path.name for path in short_path.iterdir() if path.name in ("a", "s", "pid")) == []
     if not daemon:

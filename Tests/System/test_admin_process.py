@@ -1,4 +1,4 @@
-"""The admin process from outside: it comes back, holds nothing of the app's, delays nobody, and ends with its master."""
+"""The admin process from outside: it comes back, holds nothing of the app's, delays nobody, ends with its master."""
 
 import contextlib
 import os
