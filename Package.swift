@@ -98,6 +98,7 @@ let package = Package(
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
+        tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )

@@ -93,23 +93,31 @@ void evg_loop_stop(evg_loop *loop) { ev_break(loop, EVBREAK_ALL); }
 
 static void (*release_hook)(void);
 static void (*acquire_hook)(void);
-static bool measures_polls;
+static bool measures_polls, measures_turns;
 static double poll_began, polled;
+evg_turns evg_turn;
 
 static void call_release(evg_loop *loop) {
     (void)loop;
-    if (measures_polls) poll_began = evg_monotonic();
+    if (measures_polls) {
+        poll_began = evg_monotonic();
+        if (measures_turns && poll_began - evg_turn.began > evg_turn.longest)
+            evg_turn.longest = poll_began - evg_turn.began;
+    }
     if (release_hook) release_hook();
 }
 
 static void call_acquire(evg_loop *loop) {
     (void)loop;
     if (acquire_hook) acquire_hook();
-    if (measures_polls) polled += evg_monotonic() - poll_began;
+    if (!measures_polls && !measures_turns) return;
+    double now = evg_monotonic();
+    if (measures_polls) polled += now - poll_began;
+    evg_turn.began = evg_turn.latest = now;
 }
 
 static void update_poll_hooks(evg_loop *loop) {
-    bool wanted = measures_polls || release_hook || acquire_hook;
+    bool wanted = measures_polls || measures_turns || release_hook || acquire_hook;
     ev_set_loop_release_cb(loop, wanted ? call_release : NULL, wanted ? call_acquire : NULL);
 }
 
@@ -125,6 +133,20 @@ void evg_loop_measure_polls(evg_loop *loop) {
 }
 
 double evg_loop_polled(void) { return polled; }
+
+void evg_loop_measure_turns(evg_loop *loop) {
+    measures_turns = true;
+    evg_turn.began = evg_turn.latest = evg_monotonic();
+    update_poll_hooks(loop);
+}
+
+double evg_turn_now(void) { return evg_turn.latest = evg_monotonic(); }
+
+double evg_turn_take_longest(void) {
+    double longest = evg_turn.longest;
+    evg_turn.longest = 0;
+    return longest;
+}
 
 static double seconds_of(clockid_t clock) {
     struct timespec now;

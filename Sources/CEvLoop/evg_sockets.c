@@ -5,8 +5,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,17 @@ int evg_accept(int listener, evg_peer *peer) {
 void evg_peer_text(const evg_peer *peer, char out[46]) {
     out[0] = 0;
     if (peer->family) inet_ntop(peer->family, peer->bytes, out, 46);
+}
+
+int evg_tcp_bytes(int fd, uint64_t *received, uint64_t *acknowledged) {
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return -errno;
+    /* An older kernel has a shorter record. */
+    if (length < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) return -ENOPROTOOPT;
+    *received = info.tcpi_bytes_received;
+    *acknowledged = info.tcpi_bytes_acked;
+    return 0;
 }
 
 ssize_t evg_read(int fd, void *bytes, size_t count) {

@@ -82,6 +82,17 @@ bool evg_pool_kick(evg_pool *pool) {
     return guarded;
 }
 
+void evg_pool_show_waiting(evg_pool *pool, size_t most, void (*see)(evg_job *job, void *context), void *context) {
+    for (evg_job *job = pool->loop.submitted.first; job; job = job->locked.next) see(job, context);
+    evg_pool_lock(pool);
+    size_t count = pool->locked.queue.count, last = count > most ? count - most : 0;
+    evg_job *job = pool->locked.queue.first;
+    for (size_t seen = 0; job && seen < most; seen++, job = job->locked.next) see(job, context);
+    job = pool->locked.queue.last;
+    for (size_t seen = 0; job && seen < last && seen < most; seen++, job = job->locked.previous) see(job, context);
+    evg_pool_unlock(pool);
+}
+
 /* MARK: threads */
 
 evg_pool_thread *evg_pool_thread_new(evg_pool *pool) {
@@ -129,7 +140,7 @@ static evg_job *take(evg_pool_thread *thread) {
         && pool->locked.idle)
         pthread_cond_signal(&call_idle(pool)->locked.wake);
     pool->locked.hot = thread;
-    pool->locked.hot_since = thread->own.started = now;
+    pool->locked.hot_since = thread->own.started = job->locked.taken = now;
     return job;
 }
 

@@ -9,14 +9,20 @@ import HTTPCore
 package final class AdminApplication: Application {
     private let link: ServerLink
     private let settings: AdminSettings
+    private let metrics: MetricsPage
     private let access: Access
     private let commands: Commands
+    private let tables: ConnectionTables
+    private let processes: ProcessFacts
 
     @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
+        metrics = MetricsPage(link, settings)
         access = Access(link.loop, token: settings.token, names: settings.names)
         commands = Commands(link)
+        tables = ConnectionTables(link)
+        processes = ProcessFacts()
     }
 
     /// What a path leads to.
@@ -48,9 +54,11 @@ package final class AdminApplication: Application {
         switch path {
         case "/healthz", "/livez": ("GET", { exchange in self.answer(exchange, Health.live) })
         case "/readyz": ("GET", { exchange in self.answer(exchange, Health.ready(self.link)) })
-        case "/status": ("GET", { exchange in self.answerJSON(exchange, StatusReport(self.link, self.settings).json) })
+        case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
         case _ where Commands.isCommand(path): ("POST", { exchange in self.commands.answer(exchange, path) })
-        default: nil
+        case "/status": ("GET", { exchange in self.answerStatus(exchange) })
+        case "/connections": ("GET", { exchange in self.answerConnections(exchange) })
+        default: page(path)
         }
     }
 
@@ -61,6 +69,47 @@ package final class AdminApplication: Application {
 
     @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: [UInt8]) {
         exchange.respond(bytes + [UInt8(ascii: "\n")], type: "application/json")
+        exchange.taskEnded()
+    }
+
+    @LoopActor private func page(_ path: String) -> (method: String, Answer)? {
+        guard let file = Page.file(path) else { return nil }
+        return ("GET", { exchange in self.answer(exchange, file) })
+    }
+
+    @LoopActor private func answer(_ exchange: Exchange, _ file: Page.File) {
+        exchange.respond(file)
+        exchange.taskEnded()
+    }
+
+    @LoopActor private func answerConnections(_ exchange: Exchange) {
+        do throws(Query.Mistake) {
+            let worker = try Query(exchange.head, allowing: ["worker"]).number("worker")
+            answerLater(exchange) { await self.tables.json(ofWorker: worker) }
+        } catch {
+            refuse(exchange, error)
+        }
+    }
+
+    @LoopActor private func answerStatus(_ exchange: Exchange) {
+        do throws(Query.Mistake) {
+            _ = try Query(exchange.head)
+            answerJSON(exchange, StatusReport(link, settings, processes).json)
+        } catch {
+            refuse(exchange, error)
+        }
+    }
+
+    /// Answers with JSON that has to be asked for.
+    @LoopActor private func answerLater(_ exchange: Exchange, _ make: @escaping @LoopActor () async -> [UInt8]) {
+        exchange.attach(
+            Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
+                self.answerJSON(exchange, await make())
+            })
+    }
+
+    @LoopActor private func refuse(_ exchange: Exchange, _ mistake: Query.Mistake) {
+        exchange.respond(Array((mistake.text + "\n").utf8), type: "text/plain; charset=utf-8", status: 400)
         exchange.taskEnded()
     }
 

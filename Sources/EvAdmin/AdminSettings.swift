@@ -9,7 +9,6 @@ package struct AdminSettings: Sendable {
     /// What is served: `module:attr`, or the program.
     package var application = ""
     package var workerClass = ""
-    package var binds: [String] = []
     /// Of a worker.
     package var connections = 0
     /// Seconds of silence after which a worker is replaced; 0 for never.

@@ -32,6 +32,29 @@ package struct JSONWriter {
         raw("\(value)")
     }
 
+    package mutating func member(_ name: String, _ value: (some BinaryInteger)?) {
+        if let value { member(name, value) } else { null(name) }
+    }
+
+    package mutating func null(_ name: String) {
+        self.name(name)
+        raw("null")
+    }
+
+    /// A text as a client has sent it, repaired where it is not UTF-8; null where there is none.
+    /// - Parameter isCut: an ellipsis is to show that more of it came.
+    package mutating func member(_ name: String, utf8 bytes: [UInt8]?, isCut: Bool = false) {
+        guard let bytes else { return null(name) }
+        self.name(name)
+        comma()
+        if !isCut, bytes.allSatisfy(Self.isPlain) {
+            quoted(plain: bytes)
+        } else {
+            quoted(String(decoding: bytes, as: UTF8.self) + (isCut ? "\u{2026}" : ""))
+        }
+        needsComma = true
+    }
+
     package mutating func member(_ name: String, _ value: Bool) {
         self.name(name)
         raw(value ? "true" : "false")
@@ -85,7 +108,22 @@ package struct JSONWriter {
         needsComma = true
     }
 
+    /// Whether a byte stands for itself.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "<"), UInt8(ascii: ">"): false
+        default: byte >= 0x20 && byte < 0x7f
+        }
+    }
+
+    private mutating func quoted(plain text: some Sequence<UInt8>) {
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: text)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
     private mutating func quoted(_ text: String) {
+        if text.utf8.allSatisfy(Self.isPlain) { return quoted(plain: text.utf8) }
         bytes.append(UInt8(ascii: "\""))
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -16,7 +16,11 @@ package final class ServerLink {
     package let scoreboard: Scoreboard
     package let board: Board
     package let master: Int32
+    /// Where the workers listen.
+    package let addresses: [String]
     package private(set) var events: [MasterEvent]
+    /// The ends of workers, the newest last.
+    package private(set) var restarts: [MasterEvent]
     /// Called for each event that comes.
     package var onEvent: ((MasterEvent) -> Void)?
     /// Called once, when the master has ended or says its last word: nothing is to be begun any more, and what runs
@@ -38,6 +42,7 @@ package final class ServerLink {
         let pid: Int32
         let continuation: CheckedContinuation<[UInt8]?, Never>
         let timer: TimerWatcher
+        let patience: Double
         var bytes: [UInt8] = []
     }
 
@@ -56,7 +61,9 @@ package final class ServerLink {
         scoreboard = context.scoreboard
         board = context.board
         master = context.master
+        addresses = context.addresses
         events = context.events
+        restarts = context.restarts
         self.loop = loop
         let descriptor = context.controlFileDescriptor
         control = PacketSocket(loop, fileDescriptor: descriptor) { [unowned self] bytes, descriptor in
@@ -87,6 +94,8 @@ package final class ServerLink {
         case .event(let event):
             events.append(event)
             if events.count > 64 { events.removeFirst() }
+            if event.cause != nil { restarts.append(event) }
+            if restarts.count > 64 { restarts.removeFirst() }
             onEvent?(event)
         case .progress(let command, let text): commands[command]?.watcher(text, nil)
         case .done(let command, let succeeded, let text):
@@ -180,7 +189,7 @@ package final class ServerLink {
 
     /// Asks a worker.
     ///
-    /// - Returns: nil if it does not answer within `seconds`, or has ended.
+    /// - Returns: nil if it says nothing for `seconds` before its answer is complete, or has ended.
     package func ask(_ subject: WorkerQuestion.Subject, of worker: Worker, atMost seconds: Double) async -> [UInt8]? {
         lastQuestion &+= 1
         let number = lastQuestion
@@ -193,7 +202,7 @@ package final class ServerLink {
                 LoopActor.assumeIsolated { self.finish(number, nil) }
             }
             timer.start(after: seconds)
-            questions[number] = Question(pid: pid, continuation: continuation, timer: timer)
+            questions[number] = Question(pid: pid, continuation: continuation, timer: timer, patience: seconds)
         }
     }
 
@@ -203,7 +212,8 @@ package final class ServerLink {
         guard let bytes = questions[answer.number]?.bytes, bytes.count <= Self.longestAnswer else {
             return finish(answer.number, nil)
         }
-        if answer.isLast { finish(answer.number, bytes) }
+        if answer.isLast { return finish(answer.number, bytes) }
+        if let question = questions[answer.number] { question.timer.start(after: question.patience) }
     }
 
     private func finish(_ number: UInt32, _ bytes: [UInt8]?) {

@@ -28,6 +28,10 @@ package struct SharedCounters: Sendable {
     @inline(__always)
     package func add(_ number: UInt64 = 1, at index: Int) { evg_counter_add(record, index, number) }
 
+    /// Adds a value to the histogram that begins at `index`.
+    @inline(__always)
+    package func record(_ seconds: Double, at index: Int) { evg_histogram_add(record, index, seconds) }
+
     /// Adds all numbers of `other`.
     fileprivate func add(_ other: SharedCounters) {
         for index in 0..<Self.count { self[index] &+= other[index] }
@@ -36,6 +40,15 @@ package struct SharedCounters: Sendable {
     fileprivate func reset() {
         for index in 0..<Self.count { self[index] = 0 }
     }
+}
+
+/// How a histogram stands among counters: a number for each bound, one for what is above all of them, and the sum in
+/// nanoseconds.
+package enum SharedHistogram {
+    /// How many counters it takes.
+    package static let count = Int(EVG_HISTOGRAM)
+    /// Seconds.
+    package static let bounds = (0..<Int(EVG_BOUNDS)).map { evg_bound($0) }
 }
 
 /// A text in shared memory. One process writes; others read the whole of it, old or new.

@@ -116,6 +116,17 @@ package final class EventLoop {
     /// How long the loop has waited for events, in seconds. Another loop that drives this one waits in its place.
     package var polled: Double { evg_loop_polled() }
 
+    /// From here on ``turnBegan`` is known, at the cost of one reading of the clock per poll. One loop per process.
+    package func measureTurns() { evg_loop_measure_turns(handle) }
+    /// When the present turn began: what is ready in it has waited since then at least. Monotonic seconds.
+    package static var turnBegan: Double { evg_turn_began() }
+    /// The latest moment of this turn at which the clock was read.
+    package static var latestReading: Double { evg_turn_latest() }
+    /// Reads the clock, exactly, and lets ``latestReading`` know.
+    package static func turnNow() -> Double { evg_turn_now() }
+    /// The longest turn since the last call, in seconds; 0 for a guest, whose turns are a part of another loop's.
+    package static func takeLongestTurn() -> Double { evg_turn_take_longest() }
+
     /// In a forked child: drops the parent's loop. Its epoll set is shared with the parent and stays as it is.
     /// Watchers must have been stopped; none of them may be used afterwards.
     package func abandonAfterFork() {

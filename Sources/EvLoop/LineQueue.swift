@@ -4,20 +4,27 @@
 /// How many lines were lost since this was asked last, and the last reason.
 package struct LostLines: Equatable, Sendable {
     package var count = 0
+    /// Those that were told already, too.
+    package private(set) var ever = 0
     /// An `errno`; 0 where there was none.
     package var reason: Int32 = 0
 
     package init() {}
 
+    package static func == (one: LostLines, other: LostLines) -> Bool {
+        one.count == other.count && one.reason == other.reason
+    }
+
     package mutating func add(_ count: Int, _ reason: Int32) {
         guard count > 0 else { return }
         self.count += count
+        ever += count
         self.reason = reason
     }
 
     /// Returns what was counted, and begins anew.
     package mutating func take() -> LostLines {
-        defer { self = LostLines() }
+        defer { (count, reason) = (0, 0) }
         return self
     }
 }

@@ -90,12 +90,15 @@ package struct ListeningSocket: Sendable {
 
     /// Connections that wait to be accepted: of a TCP socket that listens, `tcpi_unacked` of tcp(7) counts them. Nil
     /// for another one.
-    package var waitingConnections: Int? {
+    package var waitingConnections: Int? { acceptQueue?.waiting }
+
+    /// The same, and for how many there is room (`tcpi_sacked`).
+    package var acceptQueue: (waiting: Int, limit: Int)? {
         guard !isUnix else { return nil }
         var info = tcp_info()
         var size = socklen_t(MemoryLayout<tcp_info>.size)
         guard getsockopt(fileDescriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
-        return Int(info.tcpi_unacked)
+        return (Int(info.tcpi_unacked), Int(info.tcpi_sacked))
     }
 
     /// Changes the owner and the mode of the socket file, unless another file has taken its path since.

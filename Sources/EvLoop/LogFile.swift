@@ -135,7 +135,7 @@ package final class LogFile {
     /// In a forked child: what waits is the parent's to write.
     package func forget() {
         _ = queue.removeAll()
-        _ = lost.take()
+        lost = LostLines()
     }
 
     /// Writes what `note` says of the lines that were lost, if there are any and the log takes lines again.
@@ -151,6 +151,9 @@ package final class LogFile {
     package func leaveOwnDescriptor() {
         if case .nonBlocking(let own) = way, own != fileDescriptor { way = .shared }
     }
+
+    /// How many lines were lost since it was opened, or a child was forked.
+    package var lostEver: Int { lost.ever }
 
     /// Returns how many lines were lost since the last call.
     package func takeLost() -> LostLines { lost.take() }

@@ -95,6 +95,12 @@ package enum Socket {
     package static func waitBlocking(_ fd: Int32, for events: IOEvents, seconds: Double) -> Bool {
         evg_poll(fd, events.rawValue, seconds) > 0
     }
+    /// Bytes that have come on a TCP connection, and that its peer has acknowledged; nil where the kernel does not say.
+    package static func tcpBytes(_ fd: Int32) -> (received: UInt64, acknowledged: UInt64)? {
+        var received: UInt64 = 0
+        var acknowledged: UInt64 = 0
+        return evg_tcp_bytes(fd, &received, &acknowledged) == 0 ? (received, acknowledged) : nil
+    }
     package static func shutdownWriting(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_WR)) }
     /// In both directions, for everyone who has a descriptor of the connection.
     package static func shutdownBoth(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_RDWR)) }

@@ -10,11 +10,31 @@ package protocol Application: AnyObject, Sendable {
     /// How many requests it can run at a time; more wait for their turn.
     @LoopActor var parallelism: Int { get }
 
+    /// The threads that run it; nil where there are none.
+    @LoopActor var threadsInUse: ThreadsInUse? { get }
+
+    /// The addresses of exchanges that wait for their turn, `count` of the first and of the last at most; nil where
+    /// each exchange knows by itself (`Exchange.appWasCalled`).
+    @LoopActor func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>?
+
     /// The worker begins to leave, or gives up what still runs: it will be gone at this moment of the monotonic clock.
     @LoopActor func workerLeaves(before deadline: Double)
 }
 
+/// What threads of an app do now.
+package struct ThreadsInUse: Sendable {
+    package let threads, busy: Int
+    /// Requests that wait for one.
+    package let queued: Int
+
+    package init(threads: Int, busy: Int, queued: Int) {
+        (self.threads, self.busy, self.queued) = (threads, busy, queued)
+    }
+}
+
 extension Application {
     @LoopActor package var parallelism: Int { .max }
+    @LoopActor package var threadsInUse: ThreadsInUse? { nil }
+    @LoopActor package func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? { nil }
     @LoopActor package func workerLeaves(before deadline: Double) {}
 }

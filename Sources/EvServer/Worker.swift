@@ -33,6 +33,11 @@ package final class Worker {
     let logsResponseFields: Bool
     /// Somebody is told how long requests took, to less than the few milliseconds of the coarse clock.
     let measuresTime: Bool
+    /// By ``Counter``.
+    package let counters: SharedCounters
+    /// Somebody reads them, so that readings of the clock are worth their cost.
+    let isMeasured: Bool
+    var turns: TurnMeter?
     /// Where the text of a response of a Swift app stands while it is sent.
     let text = ByteWriter()
     /// For the messages of all WebSockets.
@@ -76,7 +81,7 @@ package final class Worker {
     private var drainDeadline = Double.infinity
     private var isFinished = false
     /// What ends from now on is ended by the worker, and not by its client.
-    private var isQuitting = false
+    private(set) var isQuitting = false
 
     /// The worker has ended: nothing is open and no task runs, or its time was up.
     package var onFinished: (() -> Void)?
@@ -85,16 +90,19 @@ package final class Worker {
 
     /// - Parameters:
     ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
+    ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        accessLog: AccessLog? = nil, logger: Logger
+        report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
     ) {
         self.loop = loop
         self.configuration = configuration
         self.application = application
         self.slot = slot
+        counters = report?.counters ?? .local()
+        isMeasured = report != nil
         forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
         inputBuffer = configuration.inputBuffer
@@ -133,6 +141,7 @@ package final class Worker {
             self.meter = meter
             firstThatWaits = meter.firstThatWaits
         }
+        beginMetrics()
         beat()
         let heartbeat = TimerWatcher(loop) { [unowned self] in self.beat() }
         self.heartbeat = heartbeat
@@ -259,6 +268,7 @@ package final class Worker {
     func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
+        counters.add(at: Counter.accepted)
         let connection = listener.stage(.plain(fileDescriptor), peer, listener, self)
         connection.isSpare = isOverfull && !isDraining
         connection.start()
@@ -284,26 +294,7 @@ package final class Worker {
         watching.watch(connection)
     }
 
-    /// Those that are open, and that nobody has begun to close.
-    var webSockets: Int { deadlines.count(of: .ping) + deadlines.count(of: .pong) }
-
-    /// Sends so many of them to another worker, those first that have been silent longest.
-    func sendAway(_ count: Int) {
-        for _ in 0..<count {
-            guard let socket = deadlines.first(of: .pong) ?? deadlines.first(of: .ping) else { return }
-            (socket as? WebSocketConnection)?.leave()
-        }
-    }
-
     func connectionLingers() { acceptor.connectionLingers() }
-    var lingeringConnections: Int { deadlines.count(of: .linger) }
-
-    /// Closes the connection that has had its answer longest. Whether there was one.
-    func evictLingeringConnection() -> Bool {
-        guard let connection = deadlines.first(of: .linger) as? Connection else { return false }
-        connection.abort()
-        return true
-    }
 
     func requestBegins(_ exchange: Exchange) {
         requests += 1
@@ -320,6 +311,7 @@ package final class Worker {
         guard !isQuitting else { return }
         dropped += 1
         slot.dropped = UInt32(clamping: dropped)
+        counters.add(at: Counter.dropped)
         logger.debug(
             "Dropped a request whose client left before the app was called", metadata: exchange.requestMetadata)
     }
@@ -330,14 +322,6 @@ package final class Worker {
         slot.active = UInt32(clamping: runningTasks)
         if runningTasks == 0 { slot.clearCurrentRequest() }
         finishIfDone()
-    }
-
-    /// Closes the keep-alive connection that has been idle longest. Whether there was one.
-    func evictIdleConnection() -> Bool {
-        while let connection = deadlines.first(of: .keepAlive) as? Connection {
-            if connection.closeIfStillIdle() { return true }
-        }
-        return false
     }
 
     /// Prepares a plain-text error response in `responseHead`, and returns its body.
@@ -371,6 +355,7 @@ package final class Worker {
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)
         slot.idle = UInt32(clamping: idle)
+        writeGauges()
         if let meter {
             slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
         }

@@ -11,12 +11,15 @@ package struct MasterEvent: Equatable, Sendable {
     /// The worker that it is about.
     package let worker: WorkerIdentity?
     package let text: String
+    /// Why that worker has ended; nil for everything else.
+    package let cause: EndCause?
 
-    package init(time: Double, level: String, worker: WorkerIdentity?, text: String) {
+    package init(time: Double, level: String, worker: WorkerIdentity?, text: String, cause: EndCause? = nil) {
         self.time = time
         self.level = level
         self.worker = worker
         self.text = text
+        self.cause = cause
     }
 }
 
@@ -75,7 +78,8 @@ extension AdminMessage {
         case .worker(let worker, let slot): Fields.join(["worker", "\(slot)"] + worker.fields)
         case .event(let event):
             Fields.join(
-                ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""]) + [event.text])
+                ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""])
+                    + [event.cause?.rawValue ?? "", event.text])
         case .progress(let command, let text): Fields.join(["progress", "\(command)", text])
         case .done(let command, let succeeded, let text):
             Fields.join(["done", "\(command)", succeeded ? "1" : "0", text])
@@ -89,11 +93,12 @@ extension AdminMessage {
         case ("worker", 5):
             guard let slot = Int(fields[1]), let worker = WorkerIdentity(fields: fields[2...]) else { return nil }
             self = .worker(worker, slot: slot)
-        case ("event", 7):
+        case ("event", 8):
             guard let time = Double(fields[1]) else { return nil }
             self = .event(
                 MasterEvent(
-                    time: time, level: fields[2], worker: WorkerIdentity(fields: fields[3..<6]), text: fields[6]))
+                    time: time, level: fields[2], worker: WorkerIdentity(fields: fields[3..<6]), text: fields[7],
+                    cause: EndCause(rawValue: fields[6])))
         case ("progress", 3):
             guard let command = UInt64(fields[1]) else { return nil }
             self = .progress(command: command, fields[2])

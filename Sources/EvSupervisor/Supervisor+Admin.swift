@@ -14,6 +14,8 @@ package struct AdminContext {
     }
 
     package let listeners: [ListeningSocket]
+    /// Where the workers listen, as it was when the process was started.
+    package let addresses: [String]
     /// A packet socket: write ``AdminRequest``, read ``AdminMessage``; its end means that the master has ended.
     package let controlFileDescriptor: Int32
     package let scoreboard: Scoreboard
@@ -21,6 +23,8 @@ package struct AdminContext {
     package let workers: [Worker]
     /// What has happened, the newest last.
     package let events: [MasterEvent]
+    /// Of what has happened, the ends of workers.
+    package let restarts: [MasterEvent]
     package let master: Int32
 }
 
@@ -34,6 +38,11 @@ struct AdminSide {
     /// As it was reaped.
     var end: ExitStatus?
     var events: [MasterEvent] = []
+    var restarts: [MasterEvent] = []
+    /// The worker whose end is being handled, and why it has ended.
+    var ending: (worker: WorkerIdentity, cause: EndCause)?
+    /// What the watchdog has said of workers that live still.
+    var hangs: [Int32: String] = [:]
 
     init(_ body: ((AdminContext) -> Int32)?) { self.body = body }
 
@@ -52,6 +61,7 @@ extension Supervisor {
             configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
             handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
         for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        publishCounters(isTick: true)
         // The former master's answers until it has ended.
         if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
     }
@@ -99,15 +109,18 @@ extension Supervisor {
                     channel: child.questions)
             }
             leaveMaster(keepsQuestions: true)
+            let served = addresses
             self.listeners?.close()
             Fork.endWithParent(master)
             let context = AdminContext(
-                listeners: listeners.addresses, controlFileDescriptor: ends.1, scoreboard: scoreboard, board: board,
-                workers: workers, events: admin.events, master: master)
+                listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
+                scoreboard: scoreboard, board: board,
+                workers: workers, events: admin.events, restarts: admin.restarts, master: master)
             Fork.exitChild(body(context))
         }
         Socket.close(ends.1)
         admin.keeper.started(at: now)
+        state.tally.count(.adminStarts)
         let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }
             if let request = AdminRequest(bytes) { enqueue(request) }
@@ -133,14 +146,37 @@ extension Supervisor {
     }
 
     /// Notes a line of the log.
-    func tellAdmin(_ notice: Notice) {
+    func tellAdmin(_ notice: Notice) { tellAdmin(notice.level, of: notice.pid, notice.text) }
+
+    func tellAdmin(_ level: Logger.Level, of pid: Int32?, _ text: String) {
         guard admin.board != nil else { return }
+        var cause: EndCause?
+        var worker = pid.flatMap { state.identity(of: $0) ?? former($0) }
+        if let ending = admin.ending, ending.worker.pid == pid {
+            (worker, cause) = (ending.worker, ending.cause)
+            admin.ending = nil
+        }
         let event = MasterEvent(
-            time: EventLoop.wallNow(), level: notice.level.rawValue,
-            worker: notice.pid.flatMap { state.identity(of: $0) ?? former($0) }, text: notice.text)
+            time: EventLoop.wallNow(), level: level.rawValue, worker: worker, text: text, cause: cause)
         admin.events.append(event)
         if admin.events.count > AdminSide.eventCount { admin.events.removeFirst() }
+        if cause != nil { admin.restarts.append(event) }
+        if admin.restarts.count > AdminSide.eventCount { admin.restarts.removeFirst() }
         tellAdmin(.event(event))
+    }
+
+    /// To be called before the end of a child is handled.
+    func beginsToEnd(_ worker: WorkerIdentity, _ status: ExitStatus) {
+        guard admin.board != nil else { return }
+        admin.ending = state.cause(ofEnd: worker.pid, status).map { (worker, $0) }
+    }
+
+    /// Tells of an end of which the log has had no line, or had it before.
+    func hasEnded(_ worker: WorkerIdentity, _ status: ExitStatus) {
+        let hang = admin.hangs.removeValue(forKey: worker.pid)
+        guard admin.ending?.worker == worker else { return }
+        tellAdmin(.error, of: worker.pid, hang ?? "Worker (pid: \(worker.pid)) \(status)")
+        admin.ending = nil
     }
 
     /// The worker with this process id, as the events know it.

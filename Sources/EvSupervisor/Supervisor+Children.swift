@@ -188,9 +188,11 @@ extension Supervisor {
                 if count == 0 { child.watcher.stop() }
                 guard count > 0 else { return }
                 for byte in bytes[..<count] {
-                    switch ControlMessage(rawValue: byte) {
+                    let message = ControlMessage(rawValue: byte)
+                    switch message {
                     case .ready: enqueue(.workerReady(pid: pid))
-                    case .replaceMe: enqueue(.workerWantsReplacement(pid: pid))
+                    case .replaceMe, .hasServed, .hasLived, .isLarge:
+                        enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
                     case .reopened: reopened(pid)

@@ -21,19 +21,24 @@ extension Supervisor {
     func reload() {
         tellReloading()
         switch call(reconfigure) {
-        case .refused(let reason): return perform(commands.reloadRefused(reason))
+        case .refused(let reason): return refuseReload(reason)
         case .keep: break
         case .changed(let wanted, let commit):
             do {
                 try apply(wanted)
             } catch {
                 logger.error("Reload refused: \(error); the workers go on with the configuration of before")
-                return perform(commands.reloadRefused("\(error)"))
+                return refuseReload("\(error)")
             }
             call(commit)
         }
         call(hooks.onReload)
         feed(.reconfigured(workers: configuration.workers, limits: configuration.limits))
+    }
+
+    private func refuseReload(_ reason: String) {
+        state.tally.count(.reloadsFailed)
+        perform(commands.reloadRefused(reason))
     }
 
     /// - Throws: if the configuration cannot be used. Then nothing has changed.

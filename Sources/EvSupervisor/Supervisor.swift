@@ -46,6 +46,9 @@ package final class Supervisor {
     var masters = MasterChannels()
     /// Of the next master.
     var reports: [NextMasterReport] = []
+    var status = MasterStatus()
+    /// In seconds since 1970.
+    let started = EventLoop.wallNow()
 
     /// - Parameters:
     ///   - forkHooks: what the host runtime needs around fork(2).
@@ -197,15 +200,20 @@ package final class Supervisor {
             // for SIGCHLD before SIGTERM.
             for event in events where event.isSignal { feed(event) }
             for event in events where !event.isSignal {
-                if case .childExited(let pid, _) = event, let worker = state.identity(of: pid) {
-                    call { hooks.childExit(worker) }
+                guard case .childExited(let pid, let status) = event, let worker = state.identity(of: pid) else {
+                    feed(event)
+                    continue
                 }
+                call { hooks.childExit(worker) }
+                beginsToEnd(worker, status)
                 feed(event)
+                hasEnded(worker, status)
             }
             obeyRequests()
             tellFormerMaster()
             closeFormerListeners()
             tellService()
+            publishCounters(isTick: isTick)
             onTurn(isTick)
         }
     }
@@ -268,5 +276,7 @@ package final class Supervisor {
             pid: pid, silence: silence, now: EventLoop.monotonicNow(), current: record?.currentRequest,
             longest: record?.longestRequest)
         logger.critical("\(text)")
+        tellAdmin(.critical, of: pid, text)
+        if admin.board != nil { admin.hangs[pid] = text }
     }
 }

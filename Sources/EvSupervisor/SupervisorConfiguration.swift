@@ -98,6 +98,11 @@ package enum ControlMessage: UInt8, Sendable {
     /// The worker wants to end, e.g. after its number of requests. It goes on serving until its successor is ready,
     /// and then gets SIGTERM.
     case replaceMe = 0x58  // X
+    /// The same, because it has answered as many requests, or has lived as long, as it may.
+    case hasServed = 0x4d  // M
+    case hasLived = 0x54  // T
+    /// The same, because of the memory that it has.
+    case isLarge = 0x53  // S
     /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
     case finished = 0x46  // F
     /// Files of the app have changed: all workers are to be started anew, at once.

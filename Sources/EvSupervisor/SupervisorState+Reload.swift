@@ -23,6 +23,7 @@ extension SupervisorState {
         reloadBarrier = nil
         isReloadQueued = false
         histories = [:]
+        tally.count(.reloads)
         retire(now) { _ in true }
     }
 
@@ -60,6 +61,7 @@ extension SupervisorState {
             !workers.contains(where: { $0.phase != .retiring && ($0.age < barrier || $0.isSuccessor) })
         else { return }
         reloadBarrier = nil
+        tally.count(.reloads)
         log(.reloaded)
         if isReloadQueued { beginReload() }
     }
@@ -67,6 +69,7 @@ extension SupervisorState {
     /// Workers that this reload has replaced already stay, and so do those that it has not.
     mutating func abortReload(_ now: Double) {
         reloadBarrier = nil
+        tally.count(.reloadsFailed)
         log(.reloadAborted(kept: workers.count { $0.phase == .ready }))
         if isReloadQueued { beginReload() }
     }

@@ -5,12 +5,14 @@ extension SupervisorState {
     mutating func spawned(_ age: Int, _ pid: Int32) {
         guard let position = workers.firstIndex(where: { $0.age == age }) else { return }
         workers[position].pid = pid
+        tally.count(.boots)
         log(.booting(pid: pid))
     }
 
     mutating func spawnFailed(_ age: Int, _ reason: String, _ now: Double) {
         guard let position = workers.firstIndex(where: { $0.age == age }) else { return }
         let worker = workers.remove(at: position)
+        tally.count(.forkFailed)
         let delay = pause(worker.index, now)
         log(.spawnFailed(reason: reason, delay: delay))
     }
@@ -34,6 +36,7 @@ extension SupervisorState {
         if otherMaster == .next(pid: pid) { return nextMasterEnded(status, now) }
         // An unknown child: as process 1 of a container the master inherits every orphan.
         guard let position = workers.firstIndex(where: { $0.pid == pid }) else { return }
+        if let cause = cause(ofEnd: pid, status) { tally.count(cause) }
         let worker = workers.remove(at: position)
         actions.append(.releaseSlot(worker.slot))
         if worker.phase == .retiring {

@@ -8,7 +8,7 @@ package struct SupervisorState {
         case spawned(age: Int, pid: Int32)
         case spawnFailed(age: Int, reason: String)
         case workerReady(pid: Int32)
-        case workerWantsReplacement(pid: Int32)
+        case workerWantsReplacement(pid: Int32, because: EndCause? = nil)
         /// It has ended its work as it was told to; `.childExited` follows.
         case workerFinished(pid: Int32)
         /// The app of this worker is not any more what its files say.
@@ -114,6 +114,8 @@ package struct SupervisorState {
         var killAt: Double?
         var killReason = KillReason.hung
         var wasKilled = false
+        /// Why it has asked for a successor, if it has said that.
+        var staleCause: EndCause?
     }
 
     /// The failures of an index; kept when its worker is replaced.
@@ -165,6 +167,7 @@ package struct SupervisorState {
     var stop: Stop?
     var lastTick: Double?
     var actions: [Action] = []
+    package internal(set) var tally = MasterTally()
 
     /// - Parameters:
     ///   - slots: at least twice `workers`.
@@ -199,7 +202,11 @@ package struct SupervisorState {
         case .spawned(let age, let pid): spawned(age, pid)
         case .spawnFailed(let age, let reason): spawnFailed(age, reason, now)
         case .workerReady(let pid): workerReady(pid, now)
-        case .workerWantsReplacement(let pid): update(pid) { $0.isStale = $0.phase == .ready }
+        case .workerWantsReplacement(let pid, let cause):
+            update(pid) {
+                $0.isStale = $0.phase == .ready
+                $0.staleCause = cause
+            }
         case .filesChanged(let pid): filesChanged(pid)
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)

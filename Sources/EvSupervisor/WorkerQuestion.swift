@@ -41,14 +41,14 @@ package struct WorkerAnswer: Equatable, Sendable {
 
     private static let largestPart = 16_384
 
-    /// The packets of an answer.
-    package static func packets(number: UInt32, _ bytes: [UInt8]) -> [[UInt8]] {
+    /// The packets of an answer, or of a part of it.
+    package static func packets(number: UInt32, _ bytes: [UInt8], isLast: Bool = true) -> [[UInt8]] {
         var packets: [[UInt8]] = []
         var rest = bytes[...]
         repeat {
             let part = rest.prefix(largestPart)
             rest = rest.dropFirst(part.count)
-            packets.append(number.littleEndianBytes + [rest.isEmpty ? 1 : 0] + part)
+            packets.append(number.littleEndianBytes + [rest.isEmpty && isLast ? 1 : 0] + part)
         } while !rest.isEmpty
         return packets
     }

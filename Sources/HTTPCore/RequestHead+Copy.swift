@@ -1,11 +1,11 @@
 // A head that differs in a few fields from the one that was received, and a first look at the names of fields.
 
-package import CHTTP
+public import CHTTP
 
 /// Names that are looked for in every request, by their length and their first letter: enough to pass over most heads
 /// without comparing a name.
-package struct FieldNameFilter: Sendable {
-    package private(set) var names = evg_names()
+@usableFromInline package struct FieldNameFilter: Sendable {
+    @usableFromInline package private(set) var names = evg_names()
 
     package init(_ names: some Sequence<[UInt8]>) {
         for name in names {
@@ -20,10 +20,10 @@ package struct FieldNameFilter: Sendable {
 
 extension RequestHead {
     /// The name of a field has an underscore.
-    package var hasUnderscore: Bool { record.pointee.has_underscore }
+    @inlinable package var hasUnderscore: Bool { record.pointee.has_underscore }
 
     /// False if no field has one of the names; true if one may have.
-    package func mayHave(_ filter: FieldNameFilter) -> Bool {
+    @inlinable package func mayHave(_ filter: FieldNameFilter) -> Bool {
         var names = filter.names
         return evg_request_head_may_have(record, &names)
     }

@@ -1,24 +1,26 @@
 // A request head as a value, whatever wire brought it. It is immutable: Swift apps, the access log and the worker
-// classes in C all read the one record (evg_request_head.h), which lives as long as this object.
-package import CHTTP
+// classes in C all read the one record (evg_request_head.h), which lives as long as this object. What each request asks
+// of it is inlined into other modules, where the head then need not be retained: @inlinable has an effect on what is
+// `package` only if the type, and all that is named, is @usableFromInline.
+public import CHTTP
 
 /// 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5).
-package enum HTTPVersion: Sendable, Equatable {
+@usableFromInline package enum HTTPVersion: Sendable, Equatable {
     case http10, http11
 }
 
 /// How the end of a request body is known (RFC 9112 6.3).
-package enum BodyFraming: Equatable, Sendable {
+@usableFromInline package enum BodyFraming: Equatable, Sendable {
     case none, length(UInt64), chunked
 
     /// There is no body, or one of no bytes.
-    package var isEmpty: Bool { self == .none || self == .length(0) }
+    @inlinable package var isEmpty: Bool { self == .none || self == .length(0) }
 }
 
 /// A range of a head's bytes.
-package struct ByteSlice: Sendable, Equatable {
-    package var start: UInt32
-    package var count: UInt32
+@usableFromInline package struct ByteSlice: Sendable, Equatable {
+    @usableFromInline package var start: UInt32
+    @usableFromInline package var count: UInt32
 
     @inlinable package init(start: UInt32, count: UInt32) {
         self.start = start
@@ -34,9 +36,9 @@ package struct ByteSlice: Sendable, Equatable {
 }
 
 /// One field line; the value without the whitespace around it.
-package struct FieldSlice: Sendable, Equatable {
-    package var name: ByteSlice
-    package var value: ByteSlice
+@usableFromInline package struct FieldSlice: Sendable, Equatable {
+    @usableFromInline package var name: ByteSlice
+    @usableFromInline package var value: ByteSlice
 
     @inlinable package init(_ field: evg_field) {
         name = ByteSlice(field.name)
@@ -44,9 +46,9 @@ package struct FieldSlice: Sendable, Equatable {
     }
 }
 
-package final class RequestHead: Sendable {
+@usableFromInline package final class RequestHead: Sendable {
     /// Valid for as long as this object. Nothing writes to it once it is made, so every thread may read it.
-    package nonisolated(unsafe) let record: UnsafePointer<evg_request_head>
+    @usableFromInline package nonisolated(unsafe) let record: UnsafePointer<evg_request_head>
 
     /// - Parameter record: at the start of a block that was allocated by `allocate(byteCount:alignment:)` of Swift's
     ///   pointers, which passes to this object.
@@ -57,36 +59,36 @@ package final class RequestHead: Sendable {
     deinit { UnsafeMutableRawPointer(mutating: record).deallocate() }
 
     /// Where the head's parts are.
-    package var method: ByteSlice { ByteSlice(record.pointee.method) }
+    @inlinable package var method: ByteSlice { ByteSlice(record.pointee.method) }
     /// As on the wire.
-    package var target: ByteSlice { ByteSlice(record.pointee.target) }
+    @inlinable package var target: ByteSlice { ByteSlice(record.pointee.target) }
     /// Of the origin or absolute form, never empty; "*" of `OPTIONS *`.
-    package var path: ByteSlice { ByteSlice(record.pointee.path) }
+    @inlinable package var path: ByteSlice { ByteSlice(record.pointee.path) }
     /// Behind the "?", which ``hasQuery`` tells from none.
-    package var query: ByteSlice { ByteSlice(record.pointee.query) }
-    package var hasQuery: Bool { record.pointee.has_query }
+    @inlinable package var query: ByteSlice { ByteSlice(record.pointee.query) }
+    @inlinable package var hasQuery: Bool { record.pointee.has_query }
     /// Of an absolute-form target, else Host's value; empty only for HTTP/1.0 without Host (RFC 9112 3.2.2, 3.3).
-    package var authority: ByteSlice { ByteSlice(record.pointee.authority) }
+    @inlinable package var authority: ByteSlice { ByteSlice(record.pointee.authority) }
     /// Of an absolute-form target: "http" or "https" in any case.
     package var scheme: ByteSlice? {
         record.pointee.scheme.count > 0 ? ByteSlice(record.pointee.scheme) : nil
     }
 
-    package var framing: BodyFraming {
+    @inlinable package var framing: BodyFraming {
         switch UInt32(record.pointee.framing) {
         case EVG_BODY_LENGTH.rawValue: .length(record.pointee.content_length)
         case EVG_BODY_CHUNKED.rawValue: .chunked
         default: .none
         }
     }
-    package var version: HTTPVersion { record.pointee.is_http10 ? .http10 : .http11 }
+    @inlinable package var version: HTTPVersion { record.pointee.is_http10 ? .http10 : .http11 }
     /// A 100 is due before the client sends its body (RFC 9110 10.1.1).
-    package var expectsContinue: Bool { record.pointee.expects_continue }
+    @inlinable package var expectsContinue: Bool { record.pointee.expects_continue }
     /// The client allows another request on the connection.
-    package var keepAlive: Bool { record.pointee.keeps_alive }
+    @inlinable package var keepAlive: Bool { record.pointee.keeps_alive }
     /// An Upgrade that HTTP/1.1 lets the server consider (RFC 9110 7.8).
-    package var upgrade: Bool { record.pointee.upgrades }
-    package var isHead: Bool { record.pointee.is_head }
+    @inlinable package var upgrade: Bool { record.pointee.upgrades }
+    @inlinable package var isHead: Bool { record.pointee.is_head }
 
     /// Field lines in the order of arrival. The authority of an absolute-form target stands for Host's value.
     package var fields: FieldLines { FieldLines(head: self) }

@@ -1,7 +1,7 @@
 // The opening handshake (RFC 6455 section 4.2): whether a request asks for a WebSocket, and what is answered.
-package import HTTPCore
+public import HTTPCore
 
-package enum Handshake: Equatable, Sendable {
+@usableFromInline package enum Handshake: Equatable, Sendable {
     /// An ordinary request.
     case none
     /// May be accepted: the value of Sec-WebSocket-Accept, and the subprotocols of the client, those it prefers first.
@@ -9,15 +9,18 @@ package enum Handshake: Equatable, Sendable {
     /// To be answered with an error.
     case refused(Refusal)
 
-    package struct Refusal: Equatable, Sendable {
+    @usableFromInline package struct Refusal: Equatable, Sendable {
         /// 400, or 426 with `Sec-WebSocket-Version: 13` (section 4.4).
         package let status: Int
         package let reason: String
     }
 
-    package static func read(_ head: RequestHead) -> Handshake {
+    @inlinable package static func read(_ head: RequestHead) -> Handshake {
         // Most requests end here.
-        guard head.upgrade || head.mayHave(keyName) else { return .none }
+        head.upgrade || head.mayHave(keyName) ? readFields(head) : .none
+    }
+
+    @usableFromInline package static func readFields(_ head: RequestHead) -> Handshake {
         let asks = names("websocket", in: "Upgrade", of: head)
         guard asks || head.firstValue(of: "Sec-WebSocket-Key") != nil else { return .none }
         func refused(_ reason: String, status: Int = 400) -> Handshake {
@@ -41,7 +44,7 @@ package enum Handshake: Equatable, Sendable {
         return .asked(accept: head.withBytes(of: keys[0], acceptValue), subprotocols: subprotocols)
     }
 
-    private static let keyName = FieldNameFilter([Array("sec-websocket-key".utf8)])
+    @usableFromInline package static let keyName = FieldNameFilter([Array("sec-websocket-key".utf8)])
 
     /// Section 4.2.2, step 5.4.
     static func acceptValue(_ key: UnsafeRawBufferPointer) -> [UInt8] {

@@ -12,10 +12,11 @@ import tempfile
 import pytest
 import websocket
 
-from support import elsewhere, pylogs
+from support import elsewhere, pylogs, wait
 from support.admin import APP, Admin
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
+from support.metrics import Metrics
 from support.program import Program
 from support.wsgi import WSGI_CLASSES
 
@@ -114,6 +115,19 @@ def gateway():
 
     yield start
     end(started)
+
+
+@pytest.fixture
+def measured(gateway, tmp_path):
+    """Factory: as `gateway`, with an admin socket; returns the server and its `Metrics`."""
+    def start(*flags, **more):
+        path = tmp_path / "admin.sock"
+        server = gateway(*flags, "--admin-bind", f"unix:{path}", **more)
+        metrics = Metrics(path)
+        # A worker that is ready has told so before the admin process sees it.
+        wait.until(lambda: metrics.value("evgateway_workers", state="ready") > 0, "a worker is seen")
+        return server, metrics
+    return start
 
 
 @pytest.fixture

@@ -114,6 +114,11 @@ def test_help_names_every_group():
     (["--no-"], {"--no-server-header", "--no-monkey-patch", "--no-proxy-headers", "--no-ws-per-message-deflate"}, True),
     (["f"], {"file.toml", "folder"}, True),
     (["--"], {"--bind", "--help", "--version"}, False),
+    (["st"], {"status", "stack", "stop"}, True),
+    (["status", "--w"], {"--watch"}, True),
+    (["stop", "--pid", "f"], {"file.toml", "folder"}, True),
+    (["stack", "--worker", ""], set(), True),
+    (["scale", "--"], {"--admin-bind", "--admin-token", "--config", "--pid", "--help"}, True),
 ])
 def test_bash_completes(tmp_path, typed, among, exactly):
     (tmp_path / "file.toml").touch()

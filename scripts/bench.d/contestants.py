@@ -7,6 +7,8 @@ from servers import Server, Spec
 
 CONNECTIONS = 6000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
+# Somebody reads what is counted.
+ADMIN = ["--admin-bind", "127.0.0.1:0"]
 WEBSOCKET_APP = "websocket_app"
 SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
 
@@ -32,6 +34,12 @@ CONTESTANTS = {
     "evgateway-swift-websocket": (SWIFT_WEBSOCKET, []),
     "evgateway-swift-websocket-task": (SWIFT_WEBSOCKET, []),
     "bare-c-websocket": ("bare-c-websocket", []),
+    **{f"evgateway-{name}-admin": (f"evgateway:class={spec}", [*flags, *ADMIN]) for name, spec, flags in (
+        ("inline", "inline,app=hello:app", []),
+        ("threads", "threads,threads=8,app=hello:app", []),
+        ("gevent", "gevent,app=hello:app", []),
+        ("asgi", "asgi,app=hello:asgi", ASGI_LOOP),
+        ("swift", f"swift,app={kinds.shown(kinds.RELEASE / 'example-hello')}", []))},
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),
     "evgateway-asgi-held": ("evgateway:class=asgi", ASGI_LOOP),

@@ -46,6 +46,18 @@ void evg_loop_set_poll_hooks(evg_loop *loop, void (*release)(void), void (*acqui
 void evg_loop_measure_polls(evg_loop *loop);
 /* In seconds. */
 double evg_loop_polled(void);
+/* From here on the process notes when each turn of this loop begins, at the cost of a reading of the clock per poll. */
+void evg_loop_measure_turns(evg_loop *loop);
+/* What is known of the turns; monotonic seconds. */
+typedef struct { double began, latest, longest; } evg_turns;
+extern evg_turns evg_turn;
+static inline double evg_turn_began(void) { return evg_turn.began; }
+/* The latest reading of the clock of which somebody has taken note. */
+static inline double evg_turn_latest(void) { return evg_turn.latest; }
+/* Reads the clock, and takes note of it. */
+double evg_turn_now(void);
+/* The longest turn since this was asked last; only where polls are measured. */
+double evg_turn_take_longest(void);
 /* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */
 double evg_monotonic(void);
 double evg_monotonic_coarse(void);
@@ -97,6 +109,8 @@ typedef struct { uint16_t family; uint16_t port; uint8_t bytes[16]; } evg_peer;
 int evg_accept(int listener, evg_peer *peer);
 /* The text form of a peer, NUL-terminated; empty for other families. */
 void evg_peer_text(const evg_peer *peer, char out[46]);
+/* Bytes that have come on a TCP connection, and that the peer has acknowledged. -errno if the kernel does not say. */
+int evg_tcp_bytes(int fd, uint64_t *received, uint64_t *acknowledged);
 ssize_t evg_read(int fd, void *bytes, size_t count);
 ssize_t evg_receive_now(int fd, void *bytes, size_t count);   /* never blocks, whatever the descriptor's flags say */
 /* send(2) with MSG_NOSIGNAL, with MSG_MORE when `more` says that further bytes follow at once. */

@@ -19,6 +19,25 @@ static inline void evg_counter_add(evg_counters *c, size_t index, uint64_t v) {
     evg_store64(&c->values[index], evg_load64(&c->values[index]) + v);
 }
 
+/// Seconds. All histograms have these bounds.
+#define EVG_BOUNDS 15
+static const double evg_bounds[EVG_BOUNDS] = {
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+};
+static inline double evg_bound(size_t index) { return evg_bounds[index]; }
+
+/// A histogram is a range of counters: how many were no longer than each bound and longer than the one before, how many
+/// were longer than all, and the sum in nanoseconds.
+#define EVG_HISTOGRAM (EVG_BOUNDS + 2)
+static inline void evg_histogram_add(evg_counters *c, size_t first, double seconds) {
+    size_t bucket = 0;
+    if (!(seconds > 0)) seconds = 0;
+    while (bucket < EVG_BOUNDS && seconds > evg_bounds[bucket]) bucket++;
+    evg_counter_add(c, first + bucket, 1);
+    // What is longer than a year is a mistake, and is not to spoil the sum.
+    if (seconds < 3e7) evg_counter_add(c, first + EVG_BOUNDS + 1, (uint64_t)(seconds * 1e9));
+}
+
 /// The head of a text; its words follow.
 typedef struct evg_text {
     uint32_t sequence;

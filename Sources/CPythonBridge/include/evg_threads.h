@@ -86,6 +86,9 @@ typedef struct evg_py_answer {
 /* The next answer, false when there is none. */
 bool evg_py_threads_next(evg_py_answer *answer);
 
+/* The exchanges that wait for a thread, `most` of the first and of the last at most. `see` must not call back. */
+void evg_py_threads_show_waiting(size_t most, void (*see)(evg_exchange *exchange, void *context), void *context);
+
 /* Called by C, defined in Swift, on any thread. Makes the loop ask for answers. */
 extern void evg_swift_threads_wake(void);
 

@@ -44,6 +44,21 @@ evg_job *evg_py_job_new(evg_py_listener *listener, const evg_py_request *request
     return &job->base;
 }
 
+struct sight {
+    void (*see)(evg_exchange *exchange, void *context);
+    void *context;
+};
+
+static void see_job(evg_job *job, void *context) {
+    struct sight *sight = context;
+    sight->see(((evg_py_job *)job)->loop.exchange, sight->context);
+}
+
+void evg_py_threads_show_waiting(size_t most, void (*see)(evg_exchange *exchange, void *context), void *context) {
+    struct sight sight = {see, context};
+    evg_pool_show_waiting(evg_py_pool, most, see_job, &sight);
+}
+
 bool evg_py_threads_next(evg_py_answer *answer) {
     evg_py_job *job = (evg_py_job *)evg_pool_next(evg_py_pool);
     if (!job) return false;

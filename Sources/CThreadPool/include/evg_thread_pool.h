@@ -74,6 +74,7 @@ struct evg_job {
         bool watched;           /* evg_pool_await_left is to tell that it is gone */
         bool in_ended, in_cut, in_paused;
         unsigned references, waiters;
+        uint64_t taken;         /* nanoseconds at which a thread has taken it */
         evg_job *next, *previous;   /* in the list of submitted jobs (the loop's), then in the queue */
         evg_job *next_posted, *next_left;
         pthread_cond_t changed;
@@ -129,6 +130,10 @@ typedef struct evg_pool_state {
 
 /* On any thread. */
 evg_pool_state evg_pool_now(evg_pool *pool);
+
+/* Shows jobs that no thread has begun: `most` at each end of the queue, and those that are not queued yet. `see` is
+ * called with the lock. */
+void evg_pool_show_waiting(evg_pool *pool, size_t most, void (*see)(evg_job *job, void *context), void *context);
 
 /* Queues what was submitted and wakes as many threads as the queue needs. True if the caller must call again within
  * 1 ms, and ask for news then: the queue was left to a thread that is expected back at once. */

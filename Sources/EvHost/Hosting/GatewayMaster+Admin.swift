@@ -36,7 +36,6 @@ extension GatewayMaster {
         admin.version = GatewayVersion.string
         admin.application = applicationName ?? ""
         admin.workerClass = configuration.workerClass.rawValue
-        admin.binds = configuration.binds.map(\.text)
         admin.connections = configuration.connections
         admin.timeout = configuration.timeout
         return admin

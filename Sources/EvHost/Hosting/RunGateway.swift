@@ -1,4 +1,5 @@
-// From a command line to an exit code: a question is answered, everything else is the master's.
+// From a command line to an exit code: a question is answered, a command to a running server is
+// carried out, everything else is the master's.
 
 import EvSettings
 import EvSupervisor
@@ -9,6 +10,7 @@ import Glibc
 /// - Parameter arguments: the command line without the program's name.
 package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32 {
     do {
+        if host.givenSettings == nil, let code = try runCommand(arguments) { return code }
         let reader = try SettingsReader(
             arguments: arguments, startFolder: FilePath.workingFolder(), environment: environmentOfNow(),
             program: host.givenSettings)

@@ -24,6 +24,7 @@ extension WorkerProcess {
                 self.drain.look()
                 self.reportLostLines(atOnce: false)
                 self.checkMemory()
+                self.reportConnections()
             }
         }
         EventLoop.onFailure { LoopActor.assumeIsolated { WorkerProcess.current?.checkDescriptors() } }

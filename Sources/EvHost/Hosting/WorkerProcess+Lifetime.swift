@@ -4,6 +4,7 @@
 import EvLoop
 import EvServer
 import EvSettings
+import EvSupervisor
 import Glibc
 import Logging
 
@@ -11,16 +12,17 @@ extension WorkerProcess {
     func limitLife(of worker: Worker) {
         worker.onMaxRequests = { [unowned self] in
             LoopActor.assumeIsolated {
-                self.endLife("Autorestarting worker after current request. It has served its --max-requests")
+                self.endLife(
+                    .hasServed, "Autorestarting worker after current request. It has served its --max-requests")
             }
         }
         limitTime()
         limitMemory()
     }
 
-    private func endLife(_ reason: String) {
+    private func endLife(_ message: ControlMessage, _ reason: String) {
         logger.info("\(reason) (pid: \(getpid()))")
-        askForSuccessor()
+        askForSuccessor(message)
     }
 
     private func limitTime() {
@@ -29,7 +31,7 @@ extension WorkerProcess {
         let seconds = configuration.maxWorkerLifetime + (jitter > 0 ? Double.random(in: 0...jitter) : 0)
         let timer = TimerWatcher(loop) { [unowned self] in
             LoopActor.assumeIsolated {
-                self.endLife("Autorestarting worker. It has lived for its --max-worker-lifetime")
+                self.endLife(.hasLived, "Autorestarting worker. It has lived for its --max-worker-lifetime")
             }
         }
         lifetime = timer
@@ -55,7 +57,7 @@ extension WorkerProcess {
     func checkMemory() {
         guard let limit = memoryLimit, let resident = ProcessMemory.resident(), resident >= limit else { return }
         memoryLimit = nil
-        endLife("Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
+        endLife(.isLarge, "Autorestarting worker. Its \(Self.megabytes(resident)) MB are above --max-worker-rss")
     }
 
     private static func megabytes(_ bytes: Int) -> Int { bytes >> 20 }

@@ -2,6 +2,7 @@
 
 import EvLoop
 import EvServer
+import EvSupervisor
 import Glibc
 import Logging
 
@@ -17,16 +18,27 @@ extension WorkerProcess {
 
     /// Says how many lines of the access log were lost: when it begins, then once a minute, and at the end.
     func reportLostLines(atOnce: Bool) {
+        countLostLines()
         let now = EventLoop.monotonicNow()
         guard atOnce || now >= nextLossReport else { return }
-        var all = accessLog?.takeLost() ?? []
-        let syslog = logs.errorLog.takeLostToSyslog()
-        if syslog.count > 0 { all.append(("the error log in syslog", syslog)) }
-        for (name, lost) in all {
+        let all = unreportedLosses
+        unreportedLosses = [:]
+        for (name, lost) in all.sorted(by: { $0.key < $1.key }) {
             nextLossReport = now + 60
             let isStatsd = name == "statsd"
             let what = isStatsd ? lost.counted("datagram") + " for statsd" : lost.counted("line") + " of \(name)"
             logger.warning("Lost \(what): \(lost.reasonText) (pid: \(getpid()))")
         }
+    }
+
+    private func countLostLines() {
+        var all = accessLog?.takeLost() ?? []
+        all.append(("the error log in syslog", logs.errorLog.takeLostToSyslog()))
+        for (name, lost) in all where lost.count > 0 {
+            unreportedLosses[name, default: LostLines()].add(lost.count, lost.reason)
+            lostLines += lost.count
+        }
+        // The error log says itself what it has lost, when it can.
+        context.report?.counters[Counter.lostLines] = UInt64(lostLines + logs.errorLog.lostEver)
     }
 }

@@ -1,6 +1,7 @@
 // What the admin process asks this worker, and the answers.
 
 import EvLoop
+import EvServer
 import EvSupervisor
 
 extension WorkerProcess {
@@ -13,11 +14,45 @@ extension WorkerProcess {
     }
 
     private func answer(_ question: WorkerQuestion) {
-        let bytes: [UInt8] =
-            switch question.subject {
-            case .connections: Array("[]".utf8)
-            case .stacks: Array("[]".utf8)
-            }
-        for packet in WorkerAnswer.packets(number: question.number, bytes) { questions?.send(packet) }
+        switch question.subject {
+        case .connections: tables.begin(question.number, of: worker, loop) { [unowned self] in send($0) }
+        case .stacks:
+            for packet in WorkerAnswer.packets(number: question.number, Array("[]".utf8)) { send(packet) }
+        }
+    }
+
+    private func send(_ packet: [UInt8]) { questions?.send(packet) }
+
+    /// Once a second, for the time when this loop turns no more.
+    func reportConnections() {
+        guard let text = context.report?.connections, let worker else { return }
+        text.set(worker.tableOfEnds(capacity: text.capacity))
+    }
+}
+
+/// Tables of connections on their way, a slice in each turn of the loop.
+@LoopActor
+final class TableAnswers {
+    private var tables: [(number: UInt32, table: ConnectionTable)] = []
+    private var timer: TimerWatcher?
+    private var send: (([UInt8]) -> Void)?
+
+    /// Whoever asks more often than this is not answered.
+    private static let most = 8
+
+    func begin(_ number: UInt32, of worker: Worker?, _ loop: EventLoop, _ send: @escaping ([UInt8]) -> Void) {
+        guard let worker, tables.count < Self.most else { return }
+        self.send = send
+        tables.append((number, ConnectionTable(of: worker)))
+        if timer == nil { timer = TimerWatcher(loop) { [unowned self] in self.goOn() } }
+        if tables.count == 1 { goOn() }
+    }
+
+    private func goOn() {
+        guard let (number, table) = tables.first, let send else { return }
+        let bytes = table.next()
+        for packet in WorkerAnswer.packets(number: number, bytes, isLast: table.isAtEnd) { send(packet) }
+        if table.isAtEnd { tables.removeFirst() }
+        if !tables.isEmpty { timer?.start(after: 0) }
     }
 }

@@ -28,6 +28,7 @@ final class WorkerProcess {
     var control: IOWatcher?
     /// Of the admin process.
     var questions: PacketSocket?
+    let tables = TableAnswers()
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
@@ -38,6 +39,10 @@ final class WorkerProcess {
     private var exitCode: Int32?
     /// Monotonic seconds before which no further lost lines are reported.
     var nextLossReport = 0.0
+    /// By the name of the log.
+    var unreportedLosses: [String: LostLines] = [:]
+    /// Of all logs but the error log's file.
+    var lostLines = 0
     /// Of the error log.
     let drain: LogDrain
     private var reloader: Reloader?
@@ -134,7 +139,7 @@ final class WorkerProcess {
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
             watchFile: reloader?.watch,
-            replaceWorker: { [unowned self] in askForSuccessor() })
+            replaceWorker: { [unowned self] in askForSuccessor(.replaceMe) })
         do {
             let loaded = try host.makeApplication(configuration, worker: environment)
             // Not before: while Python imports the app, the loop must not release Python's lock.
@@ -186,7 +191,7 @@ final class WorkerProcess {
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
-            accessLog: accessLog, logger: logger)
+            report: context.report, accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.
@@ -203,8 +208,8 @@ final class WorkerProcess {
     }
 
     /// Asks the master for a successor. This worker serves until the successor is ready and the master sends TERM.
-    func askForSuccessor() {
-        if !isLeaving { tellMaster(.replaceMe) }
+    func askForSuccessor(_ message: ControlMessage) {
+        if !isLeaving { tellMaster(message) }
     }
 
     func tellMaster(_ message: ControlMessage) {

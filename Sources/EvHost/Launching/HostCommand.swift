@@ -27,7 +27,13 @@ extension HostCommand {
         if let app = settings.configuration.application {
             var locator = locator
             locator.isPathKnown = !settings.hasPendingPythonFile
-            location = try locator.locate(app)
+            do throws(ConfigurationError) {
+                location = try locator.locate(app)
+            } catch {
+                guard ServerCommand(rawValue: app) != nil else { throw error }
+                let reason = "\(error.reason); the command stands first: evgateway \(app)"
+                throw ConfigurationError(error.option, reason: reason, details: error.details)
+            }
         } else if settings.hasPendingPythonFile {
             location = .python(interpreter: try locator.interpreter())
         } else {

@@ -9,6 +9,7 @@ import Glibc
 /// - Parameter arguments: the command line without the program's name.
 package func launch(arguments: [String]) -> Int32 {
     do {
+        if let code = try runCommand(arguments) { return code }
         try ProcFileSystem.require()
         let reader = try SettingsReader(
             arguments: arguments, startFolder: FilePath.workingFolder(), environment: processEnvironment)

@@ -69,6 +69,9 @@ package final class ErrorLog: Sendable {
     /// Returns how many lines syslog did not get since the last call. The log tells by itself how many it lost.
     package func takeLostToSyslog() -> LostLines { state.withLock { $0.syslog?.takeLost() ?? LostLines() } }
 
+    /// How many lines its file has lost since this process began.
+    package var lostEver: Int { state.withLock { $0.file.lostEver } }
+
     /// For the last words of a process whose descriptors an app has closed.
     package func leaveOwnDescriptor() { state.withLock { $0.file.leaveOwnDescriptor() } }
 

@@ -109,6 +109,25 @@ final class ThreadsApplication: Application {
 
     func workerLeaves(before deadline: Double) { evg_py_leave() }
 
+    var threadsInUse: ThreadsInUse? {
+        let state = evg_pool_now(pool)
+        return ThreadsInUse(threads: Int(state.threads), busy: Int(state.busy), queued: Int(state.queued))
+    }
+
+    func waiting(atMost count: Int) -> Set<UnsafeMutableRawPointer>? {
+        var waiting: Set<UnsafeMutableRawPointer> = []
+        withUnsafeMutablePointer(to: &waiting) { waiting in
+            evg_py_threads_show_waiting(
+                count,
+                { exchange, context in
+                    guard let exchange, let context else { return }
+                    context.assumingMemoryBound(to: Set<UnsafeMutableRawPointer>.self).pointee
+                        .insert(UnsafeMutableRawPointer(exchange))
+                }, waiting)
+        }
+        return waiting
+    }
+
     private func submit(_ exchange: Exchange, _ body: CollectedBody) {
         guard !exchange.isGone, let job = makeJob(exchange, body, streams: false) else {
             return exchange.refuse(body, status: 503)
@@ -315,7 +334,7 @@ final class ThreadsApplication: Application {
 
     private func end(_ job: Job?, _ exchange: Exchange) {
         if exchange.hasUpgraded { sockets -= 1 }
-        exchange.appWasCalled()
+        exchange.appWasCalled(at: job.map { Double($0.pointee.locked.taken) * 1e-9 })
         release(exchange)
         evg_job_end(job)
     }

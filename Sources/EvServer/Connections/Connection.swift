@@ -3,12 +3,13 @@
 // the subclass. A stage ends by closing, or by handing transport and left-over bytes to the next one (`become`).
 
 package import EvLoop
+import HTTPCore
 import Logging
 
 @LoopActor
 package class Connection: Waiter {
-    /// The worker outlives its connections.
-    unowned(unsafe) final let worker: Worker
+    // A constant, because that need not be retained for each call.
+    final let worker: Worker
     /// The other end of the socket, or who that says has connected to it: a stage that has been told gives it to the
     /// next one. Whether the fields of a proxy are believed is asked of this address.
     package final let peer: PeerAddress
@@ -100,6 +101,8 @@ package class Connection: Waiter {
     var endsWithClose: Bool { false }
     /// No byte of a request has come yet.
     var isSilent: Bool { false }
+    /// Where it is, if its peer leaves now; nil where that is no loss.
+    var lossPhase: DisconnectPhase? { .idle }
     /// The request that runs, for the worker's report.
     var exchange: Exchange? { nil }
 
@@ -124,6 +127,7 @@ package class Connection: Waiter {
     /// Goes on with what a read has brought.
     final func take(_ count: Int, _ buffer: UnsafeMutableRawBufferPointer) {
         if count > 0 {
+            worker.counters.add(UInt64(count), at: Counter.bytesReceived)
             if !isEnding { received(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         } else {
             readFailed(count)
@@ -158,6 +162,7 @@ package class Connection: Waiter {
         _ bytes: UnsafeRawBufferPointer, _ more: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         guard !isClosed else { return }
+        worker.counters.add(UInt64(bytes.count &+ more.count), at: Counter.bytesSent)
         if output.isEmpty, more.isEmpty {
             guard !bytes.isEmpty else { return }
             // The usual answer, sent from where it was written. Nothing waited before, and nothing does now.
@@ -172,6 +177,7 @@ package class Connection: Waiter {
     final func transmit(shared bytes: [UInt8]) {
         guard !isClosed, !bytes.isEmpty else { return }
         guard output.isEmpty else { return bytes.withUnsafeBytes { transmit($0) } }
+        worker.counters.add(UInt64(bytes.count), at: Counter.bytesSent)
         let sent = bytes.withUnsafeBytes { transport.send($0) }
         if sent != bytes.count { settle(output.keep(shared: bytes, after: sent)) }
     }
@@ -179,6 +185,7 @@ package class Connection: Waiter {
     /// Keeps bytes for those that follow, or for the end of this turn.
     final func deferBytes(_ bytes: UnsafeRawBufferPointer) {
         guard !isClosed else { return }
+        worker.counters.add(UInt64(bytes.count), at: Counter.bytesSent)
         output.append(bytes)
         guard !isDeferred, !output.isWaiting else { return }
         isDeferred = true
@@ -202,7 +209,10 @@ package class Connection: Waiter {
     private final func settle(_ result: OutputQueue.Result) {
         switch result {
         case .sent:
-            if let writeLimit, !waitsForTransport { worker.deadlines.remove(writeLimit) }
+            if let writeLimit, !waitsForTransport {
+                worker.deadlines.remove(writeLimit)
+                writeLimit.answered = nil
+            }
             if case .afterOutput(let linger) = ending, !isDeferred { return endOutput(linger: linger) }
         case .waiting:
             return waitForWriting()
@@ -219,6 +229,9 @@ package class Connection: Waiter {
         if let spool = worker.outputSpools.open() { output.begin(spool) }
     }
 
+    /// The peer has taken enough of what was written, so that a writer need not wait.
+    final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
+
     /// Whether the next bytes find room in memory or in a spool. Reports a spool that takes no more.
     final func hasRoom(spools: Bool) -> Bool {
         guard output.isFull(above: worker.highWaterMark) else { return true }
@@ -233,6 +246,12 @@ package class Connection: Waiter {
         writeLimit = limit
         if limit.wait == nil { worker.deadlines.begin(.write, limit) }
         updateInterest()
+    }
+
+    /// The request whose answer was made, and is on its way to a peer that is slow to take it.
+    final var answered: (head: RequestHead, startedAt: Double)? {
+        get { writeLimit?.answered }
+        set { writeLimit?.answered = newValue }
     }
 
     final func stopWaitingForWriting() {
@@ -281,15 +300,21 @@ package class Connection: Waiter {
         if let exchange { exchange.giveUp() } else if !isEnding { _ = closeIfStillIdle() }
     }
 
-    /// The peer is not there any more, or must not get an end that looks like a good one.
+    /// The peer is not there any more; or it reads nothing, and must not get an end that looks like a good one.
     package final func gone(reset: Bool = false) {
+        guard !isClosed else { return }
+        if reset { worker.counters.add(at: Counter.writeTimeouts) } else { worker.noteDisconnect(lossPhase) }
+        giveUp(reset: reset)
+    }
+
+    /// Ends everything at once.
+    final func abort() { giveUp(reset: endsWithClose || output.isWaiting) }
+
+    private final func giveUp(reset: Bool) {
         guard !isClosed else { return }
         closeNow(reset: reset)
         peerLeft()
     }
-
-    /// Ends everything at once.
-    final func abort() { gone(reset: endsWithClose || output.isWaiting) }
 
     final func closeNow(reset: Bool = false) {
         guard !isClosed else { return }
@@ -328,6 +353,7 @@ package class Connection: Waiter {
 /// The time in which a peer must read something of what waits for it.
 private final class WriteLimit: Waiter {
     private unowned(unsafe) let connection: Connection
+    var answered: (head: RequestHead, startedAt: Double)?
 
     init(_ connection: Connection) { self.connection = connection }
 

@@ -108,6 +108,31 @@ final class Deadlines {
         waiters.forEach(body)
     }
 
+    /// Those at both ends of a list, `most` of each at most, the one that has waited longest first.
+    func ends(of wait: Wait, most: Int) -> [Waiter] {
+        let list = lists[wait.rawValue]
+        var waiters: [Waiter] = []
+        var node = list.first
+        while let current = node, waiters.count < most {
+            waiters.append(current)
+            node = current.next
+        }
+        var newest: [Waiter] = []
+        node = list.last
+        while let current = node, newest.count < min(most, list.count - waiters.count) {
+            newest.append(current)
+            node = current.previous
+        }
+        return waiters + newest.reversed()
+    }
+
+    /// When a wait has begun, in monotonic seconds, and how long it may last; nil where nothing limits it.
+    func period(of node: Waiter) -> (since: Double, seconds: Double)? {
+        guard let wait = node.wait, node.deadline.isFinite else { return nil }
+        let seconds = lists[wait.rawValue].timeout
+        return seconds.isFinite ? (node.deadline - seconds, seconds) : nil
+    }
+
     func stop() { timer?.stop() }
 
     private func arm(for deadline: Double) {

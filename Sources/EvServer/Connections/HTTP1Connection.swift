@@ -31,6 +31,11 @@ package final class HTTP1Connection: Connection {
     override var isIdle: Bool { running == nil }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
+    /// When the head began that has not ended; nil where none has begun.
+    var headSince: Double? { partial?.since }
+    /// The rest of a body that nobody wants is read.
+    var isSwallowing: Bool { unread != nil }
+
     override func begun() { worker.deadlines.begin(.head, self) }
 
     // MARK: reading
@@ -40,6 +45,7 @@ package final class HTTP1Connection: Connection {
         if let running, !isEnding, let room = running.roomForBody() {
             let count = transport.read(into: room)
             guard count > 0 else { return readFailed(count) }
+            worker.counters.add(UInt64(count), at: Counter.bytesReceived)
             running.receivedBody(count)
             return updateInterest()
         }
@@ -158,7 +164,10 @@ package final class HTTP1Connection: Connection {
 
     /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
     override func inputEnded() {
-        guard let running else { return output.isWaiting ? close(linger: false) : closeNow() }
+        guard let running else {
+            if !output.isWaiting { worker.noteDisconnect(lossPhase) }
+            return output.isWaiting ? close(linger: false) : closeNow()
+        }
         updateInterest()
         sentBeforeGrace = running.bodySent
         worker.deadlines.begin(.halfClose, self)
@@ -167,7 +176,7 @@ package final class HTTP1Connection: Connection {
     }
 
     override func outputTaken() {
-        if output.isDrained(below: worker.highWaterMark / 2) { running?.outputDrained() }
+        if isDrained { running?.outputDrained() }
         guard running == nil else { return }
         if wait == .active, !output.isWaiting { becameIdle() }
         if !pending.isEmpty { parsePending() }
@@ -182,6 +191,7 @@ package final class HTTP1Connection: Connection {
     func responseFinished(_ exchange: Exchange, isShort: Bool) {
         guard running === exchange else { return }
         running = nil
+        if output.isWaiting { answered = (exchange.head, exchange.startedAt) }
         if encoder.mustClose || isShort || isHalfClosed {
             // Only a client that asked for the close and has sent all it announced is known to send nothing more.
             return close(
@@ -251,10 +261,14 @@ package final class HTTP1Connection: Connection {
         refuse(status: Int(error.statusHint), received, since: since, reason: error.detail)
     }
 
-    /// - Parameter reason: for the log, where it is not obvious.
+    /// - Parameters:
+    ///   - reason: for the log, where it is not obvious.
+    ///   - refusal: nil for what the status says.
     func refuse(
-        status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil
+        status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil,
+        as refusal: Refusal? = nil
     ) {
+        worker.noteRefusal(refusal ?? Refusal(status: status), status: status)
         if let reason {
             worker.logger.debug(
                 "Refused a request", metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"])
@@ -288,6 +302,16 @@ package final class HTTP1Connection: Connection {
         let exchange = running
         running = nil
         exchange?.clientLeft()
+    }
+
+    override var lossPhase: DisconnectPhase? {
+        if let running {
+            if running.headWasSent { return .response }
+            // One that has ended its body too early is counted already.
+            return running.isBodyComplete ? .app : isHalfClosed ? nil : .body
+        }
+        if !isSilent { return .head }
+        return output.isWaiting ? .response : isEnding ? nil : .idle
     }
 
     override var endsWithClose: Bool { running.map { $0.headWasSent && encoder.framing == .untilClose } ?? false }

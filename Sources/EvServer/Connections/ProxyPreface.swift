@@ -20,6 +20,7 @@ final class ProxyPreface: Connection {
     }
 
     override var isSilent: Bool { bytes.isEmpty }
+    override var lossPhase: DisconnectPhase? { isSilent ? .idle : .head }
 
     override func begun() { worker.deadlines.begin(.head, self) }
 
@@ -61,7 +62,7 @@ final class ProxyPreface: Connection {
 
     private func refuse(status: Int, _ reason: StaticString, _ all: UnsafeRawBufferPointer) {
         become({ HTTP1Connection($0, $1, $2, $3) }, leftOver: UnsafeRawBufferPointer(start: nil, count: 0))?
-            .refuse(status: status, all, since: since, reason: reason)
+            .refuse(status: status, all, since: since, reason: reason, as: .proxyHeader)
     }
 
     override func expired(_ wait: Wait) {

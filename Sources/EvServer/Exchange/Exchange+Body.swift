@@ -78,18 +78,23 @@ extension Exchange {
 
     /// The client sends no more.
     func inputEnded() {
-        if !isBodyComplete { bodyFailed(.truncated) }
+        guard !isBodyComplete else { return }
+        worker.noteDisconnect(.body)
+        bodyFailed(.truncated)
     }
 
     private func bodyFailed(_ error: RequestBodyError) {
-        if let incoming, incoming.error == nil { incoming.error = error }
+        if let incoming, incoming.error == nil {
+            incoming.error = error
+            if let reason = error.refusal { worker.counters.add(at: Counter.refusals + reason.rawValue) }
+        }
         wakeBodyReader()
     }
 
     func wakeBodyReader() {
         guard let incoming else { return }
         if let collector = incoming.collector { return collect(incoming, collector) }
-        observers?.body()
+        observers.body()
         guard let waiter = incoming.waiter else { return }
         incoming.waiter = nil
         waiter.resume()
@@ -101,7 +106,7 @@ extension Exchange {
         let due = worker.configuration.bodyMinimumRate * worker.configuration.bodyTimeout
         let isTooSlow = incoming.windowReceived == 0 || Double(incoming.windowReceived) < due
         incoming.windowReceived = 0
-        guard incoming.waiter != nil || incoming.collector != nil || observers?.wantsBody == true else { return false }
+        guard incoming.waiter != nil || incoming.collector != nil || observers.wantsBody else { return false }
         if isTooSlow { bodyFailed(.tooSlow) }
         return !isTooSlow
     }

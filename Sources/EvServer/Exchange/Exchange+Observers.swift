@@ -1,5 +1,5 @@
-// Whom an exchange tells what happens to it, when its app does not run in a Swift task. They are kept in an object of
-// their own: most requests have none, and thousands may wait at a time.
+// Whom an exchange tells what happens to it, when its app does not run in a Swift task. Those in Swift and those in C
+// are objects of their own: most requests have neither, others one of them, and thousands may wait at a time.
 
 import EvLoop
 
@@ -11,52 +11,75 @@ package enum ExchangeEvent {
     package static let overdue: UInt32 = 8
 }
 
-@LoopActor
-final class Observers {
+struct Observers {
+    /// In Swift: a closure for each event.
+    @LoopActor
+    final class Closures {
+        var onClientLeft, onDeadline, onBody, onDrained: (() -> Void)?
+    }
+
     /// In C: one function for all events, with those that it wants.
-    package typealias Notify = @convention(c) (_ context: UnsafeMutableRawPointer?, _ event: UInt32) -> Void
-    private var notify: Notify?
-    private var context: UnsafeMutableRawPointer?
-    private var wanted: UInt32 = 0
+    @LoopActor
+    final class Listener {
+        typealias Notify = @convention(c) (_ context: UnsafeMutableRawPointer?, _ event: UInt32) -> Void
+        private var notify: Notify
+        private var context: UnsafeMutableRawPointer?
+        fileprivate var wanted: UInt32
 
-    var onClientLeft, onDeadline, onBody, onDrained: (() -> Void)?
+        init(_ events: UInt32, _ notify: @escaping Notify, _ context: UnsafeMutableRawPointer?) {
+            wanted = events
+            self.notify = notify
+            self.context = context
+        }
 
-    func watch(_ events: UInt32, _ notify: @escaping Notify, _ context: UnsafeMutableRawPointer?) {
-        self.notify = notify
-        self.context = context
-        wanted |= events
+        func watch(_ events: UInt32, _ notify: @escaping Notify, _ context: UnsafeMutableRawPointer?) {
+            self.notify = notify
+            self.context = context
+            wanted |= events
+        }
+
+        @discardableResult
+        fileprivate func tell(_ event: UInt32) -> Bool {
+            guard wanted & event != 0 else { return false }
+            notify(context, event)
+            return true
+        }
+
+        /// Told once: a body is timed for as long as somebody listens, and an app may stop listening.
+        fileprivate func body() {
+            let isWanted = wanted & ExchangeEvent.body != 0
+            wanted &= ~ExchangeEvent.body
+            if isWanted { notify(context, ExchangeEvent.body) }
+        }
     }
 
-    private func tell(_ event: UInt32) -> Bool {
-        guard wanted & event != 0, let notify else { return false }
-        notify(context, event)
-        return true
-    }
+    var closures: Closures?
+    var listener: Listener?
+}
 
-    var wantsBody: Bool { onBody != nil || wanted & ExchangeEvent.body != 0 }
+@LoopActor
+extension Observers {
+    var wantsBody: Bool { closures?.onBody != nil || (listener?.wanted ?? 0) & ExchangeEvent.body != 0 }
 
     func clientLeft() {
-        onClientLeft?()
-        _ = tell(ExchangeEvent.clientLeft)
+        closures?.onClientLeft?()
+        listener?.tell(ExchangeEvent.clientLeft)
     }
 
     /// Where nobody listens to deadlines, the client's leaving is told instead.
     func overdue() {
-        if let onDeadline { return onDeadline() }
-        if !tell(ExchangeEvent.overdue) { clientLeft() }
+        if let onDeadline = closures?.onDeadline { return onDeadline() }
+        if listener?.tell(ExchangeEvent.overdue) != true { clientLeft() }
     }
 
     func body() {
-        onBody?()
-        // Told once: a body is timed for as long as somebody listens, and an app may stop listening.
-        let isWanted = wanted & ExchangeEvent.body != 0
-        wanted &= ~ExchangeEvent.body
-        if isWanted { notify?(context, ExchangeEvent.body) }
+        closures?.onBody?()
+        listener?.body()
     }
 
     func drained() {
-        onDrained?()
-        _ = tell(ExchangeEvent.drained)
+        closures?.onDrained?()
+        listener?.tell(ExchangeEvent.drained)
     }
 }
 
@@ -64,27 +87,34 @@ extension Exchange {
     /// Called once when the client leaves, or the worker gives the request up, before its response is finished; a task
     /// would be cancelled then.
     package var onClientLeft: (() -> Void)? {
-        get { observers?.onClientLeft }
-        set { (newValue == nil ? observers : ownObservers)?.onClientLeft = newValue }
+        get { observers.closures?.onClientLeft }
+        set { (newValue == nil ? observers.closures : ownClosures)?.onClientLeft = newValue }
     }
 
     /// Called once when the deadline has passed and the client has been answered: what still runs is to be stopped.
     /// Where it is nil, `onClientLeft` is called instead.
     package var onDeadline: (() -> Void)? {
-        get { observers?.onDeadline }
-        set { (newValue == nil ? observers : ownObservers)?.onDeadline = newValue }
+        get { observers.closures?.onDeadline }
+        set { (newValue == nil ? observers.closures : ownClosures)?.onDeadline = newValue }
     }
 
     /// Called when `takeBody` has something new to say after it said `.wait`.
     package var onBody: (() -> Void)? {
-        get { observers?.onBody }
-        set { (newValue == nil ? observers : ownObservers)?.onBody = newValue }
+        get { observers.closures?.onBody }
+        set { (newValue == nil ? observers.closures : ownClosures)?.onBody = newValue }
     }
 
     /// Called when enough of the output has been taken after `write` returned `.full`, and when the client leaves.
     package var onDrained: (() -> Void)? {
-        get { observers?.onDrained }
-        set { (newValue == nil ? observers : ownObservers)?.onDrained = newValue }
+        get { observers.closures?.onDrained }
+        set { (newValue == nil ? observers.closures : ownClosures)?.onDrained = newValue }
+    }
+
+    private var ownClosures: Observers.Closures {
+        if let closures = observers.closures { return closures }
+        let made = Observers.Closures()
+        observers.closures = made
+        return made
     }
 
     /// Tells a listener in C of these events too, from now on.
@@ -92,13 +122,7 @@ extension Exchange {
         _ events: UInt32, _ notify: @escaping @convention(c) (UnsafeMutableRawPointer?, UInt32) -> Void,
         _ context: UnsafeMutableRawPointer?
     ) {
-        ownObservers.watch(events, notify, context)
-    }
-
-    private var ownObservers: Observers {
-        if let observers { return observers }
-        let made = Observers()
-        observers = made
-        return made
+        if let listener = observers.listener { return listener.watch(events, notify, context) }
+        observers.listener = Observers.Listener(events, notify, context)
     }
 }

@@ -9,6 +9,7 @@ extension Exchange {
     func refuse(_ reason: ForwardedRefusal) {
         worker.logger.debug(
             "Refused a request", metadata: ["status": "400", "reason": "\(reason.rawValue)", "peer": "\(peer.host)"])
+        worker.counters.add(at: Counter.refusals + Refusal.forwarded.rawValue)
         let body = worker.prepareError(400)
         do throws(ResponseHeadError) {
             try responseHead.pointee.append("Connection", "close")

@@ -10,20 +10,14 @@ import WebSocketCodec
 
 @LoopActor
 package final class Exchange {
+    // Each access to one of those without checks is over before another begins.
+
     // MARK: the request
-    /// As the app is to see it: without the fields that the settings drop.
-    @exclusivity(unchecked) package private(set) var head: RequestHead
-    nonisolated let forwarded: Forwarded
-    /// The client has spoken over TLS, as far as is known.
-    package let isSecure: Bool
+    @exclusivity(unchecked) private var ownHead: RequestHead
     @exclusivity(unchecked) private(set) var carrier: Carrier
-    /// That of the carrier, which keeps it; known beyond the response.
-    @exclusivity(unchecked) package private(set) unowned(unsafe) var connection: Connection
-    /// The worker outlives its exchanges.
-    nonisolated unowned(unsafe) let worker: Worker
-    package nonisolated let peer: PeerAddress
-    /// What the peer's fields say of its clients is believed.
-    nonisolated let trustsPeer: Bool
+    // A constant, because that need not be retained for each call.
+    nonisolated let worker: Worker
+    nonisolated let forwarded: Forwarded
     /// Monotonic seconds at which the head was complete.
     package let startedAt: Double
     /// Nil for a request without a body.
@@ -31,12 +25,10 @@ package final class Exchange {
 
     // MARK: the app
     /// What the app's side of the exchange does.
-    private enum App { case waiting, called, parked, ended }
-    private var app = App.waiting
+    /// `none`: the loop answers, and the request counts for nothing.
+    enum App { case none, waiting, called, parked, ended }
     @exclusivity(unchecked) private(set) var task: Task<Void, Never>?
-    var observers: Observers?
-    /// The place among the requests with a deadline; -1 for none.
-    var deadlineIndex: Int32 = -1
+    @exclusivity(unchecked) var observers = Observers()
     /// Monotonic seconds at which the request is given up; infinity for never. May be moved until the response ends.
     package var deadline = Double.infinity {
         didSet { if !isGone { worker.requestDeadlines.update(self) } }
@@ -46,14 +38,9 @@ package final class Exchange {
     /// How far the response is. Nothing leads back.
     /// `upgraded`: the connection has become something else, and the app answers by way of that.
     enum Response { case awaited, begun, upgraded, over, clientLeft }
-    // Each access to one of those without checks is over before another begins.
-    @exclusivity(unchecked) var response = Response.awaited
-    @exclusivity(unchecked) var status: UInt16 = 0
     @exclusivity(unchecked) var length = ResponseLength.nothing
     /// Bytes of the body that were given to the carrier.
     @exclusivity(unchecked) var bodySent: UInt64 = 0
-    /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
-    package var spoolsOutput = false
     /// What the task that writes waits for.
     enum Writer {
         case none
@@ -70,27 +57,43 @@ package final class Exchange {
         case taken(TakenConnection)
     }
     @exclusivity(unchecked) var upgrade = Upgrade.none
-    /// The field lines that were sent; kept only for an access log that shows some of them.
-    var sentLines: [UInt8] = []
-    /// The values in the app's environ of the variables that the access log shows (`AccessLog.variables`), in their
-    /// order, each ended by NUL; empty where there is no environ. Whoever has called the app sets it.
-    package var loggedVariables: [UInt8] = []
+    @exclusivity(unchecked) var logged: LoggedValues?
+
+    // MARK: what takes little room, in one place: many thousand exchanges may wait
+    package nonisolated let peer: PeerAddress
+    /// What the peer's fields say of its clients is believed.
+    nonisolated let trustsPeer: Bool
+    /// The client has spoken over TLS, as far as is known.
+    package let isSecure: Bool
+    private(set) var app = App.waiting
+    /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
+    package var spoolsOutput = false
+    /// The place among the requests with a deadline; -1 for none.
+    var deadlineIndex: Int32 = -1
+    @exclusivity(unchecked) var status: UInt16 = 0
+    @exclusivity(unchecked) var response = Response.awaited
 
     package init(_ head: RequestHead, _ carrier: Carrier) {
         self.carrier = carrier
         let connection = carrier.connection
-        self.connection = connection
-        worker = connection.worker
+        let worker = connection.worker
+        self.worker = worker
         peer = connection.peer
         trustsPeer = connection.trustsPeer
         let isSecure = connection.isSecure
-        let reading = connection.worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
-        self.head = reading.head
+        let reading = worker.forwarding.read(head, isTrusted: connection.trustsPeer, isSecure: isSecure)
+        ownHead = reading.head
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
-        startedAt = connection.worker.measuresTime ? EventLoop.monotonicNow() : EventLoop.coarseNow()
-        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
+        startedAt = worker.requestTime
+        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, worker.configuration.limits)
     }
+
+    /// As the app is to see it: without the fields that the settings drop. A stored property would be checked for
+    /// exclusive access in other modules.
+    package var head: RequestHead { ownHead }
+    /// That of the carrier, known beyond the response.
+    package var connection: Connection { carrier.connection }
 
     /// Where the head of the response is built. Not by way of `worker`, which would be retained for another module.
     package var responseHead: UnsafeMutablePointer<ResponseHead> { worker.responseHead }
@@ -119,9 +122,10 @@ package final class Exchange {
     // MARK: the app
 
     package func run() {
-        if let health = worker.health, answersWithoutApp(health) {
-            app = .ended
-            return
+        if let health = worker.health {
+            app = .none
+            if answersWithoutApp(health) { return }
+            app = .waiting
         }
         worker.requestBegins(self)
         if case .refused(let reason) = forwarded {
@@ -129,22 +133,25 @@ package final class Exchange {
             return taskEnded()
         }
         if let limit = worker.configuration.bodyLimit, case .length(let length) = head.framing, length > limit {
-            fail(status: 413)
-            return taskEnded()
+            return turnAway(.bodyTooLarge, status: 413)
         }
-        if worker.isDraining, worker.isRefusing {
-            fail(status: 503)
-            return taskEnded()
-        }
+        if worker.isDraining, worker.isRefusing { return turnAway(.leaving, status: 503) }
         if worker.configuration.requestTimeout > 0 { deadline = startedAt + worker.configuration.requestTimeout }
         worker.application.begin(self)
     }
 
     /// The app has been called for this request. Whoever calls it says so: a request that ends without, because its
     /// client has left, is counted as dropped.
-    package func appWasCalled() {
-        if app == .waiting { app = .called }
+    ///
+    /// - Parameter moment: when that was, in monotonic seconds; nil for now.
+    package func appWasCalled(at moment: Double? = nil) {
+        guard app == .waiting else { return }
+        app = .called
+        if worker.isMeasured { worker.noteQueueing(since: startedAt, until: moment) }
     }
+
+    /// Not for the loop itself.
+    var isForApp: Bool { app != .none }
 
     /// Keeps the task that is to be cancelled when the client leaves.
     package func attach(_ task: Task<Void, Never>) {
@@ -155,19 +162,23 @@ package final class Exchange {
     package func park() {
         app = .parked
         task = nil
+        worker.counters.add(at: Counter.parked)
     }
 
     package func unpark() {
-        if app == .parked { app = .called }
+        guard app == .parked else { return }
+        app = .called
+        worker.counters[Counter.parked] &-= 1
     }
 
     /// Nothing of the app runs any more for this request. One that it left unanswered is answered here.
     package func taskEnded() {
         guard app != .ended else { return }
         let wasCalled = app != .waiting
+        unpark()
         app = .ended
         task = nil
-        observers = nil
+        observers = Observers()
         if hasUpgraded {
             endUpgrade()
         } else if !isGone {
@@ -182,14 +193,14 @@ package final class Exchange {
     package func clientLeft() {
         if !isGone {
             // 499 is what proxies log for a client that left before its answer began.
-            worker.accessLog?.append(self, status: headWasSent ? Int(status) : 499, bodyBytes: bodySent)
+            worker.requestEnded(self, status: headWasSent ? Int(status) : 499)
             conclude(.clientLeft)
         }
         wakeBodyReader()
         wakeWriter()
         task?.cancel()
-        if webSocket != nil { observers?.body() }
-        observers?.clientLeft()
+        if webSocket != nil { observers.body() }
+        observers.clientLeft()
     }
 
     func conclude(_ end: Response) {
@@ -201,16 +212,17 @@ package final class Exchange {
     func deadlineExpired() {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        cancel(status: 504) { $0?.overdue() }
+        worker.counters.add(at: Counter.overdue)
+        cancel(status: 504) { $0.overdue() }
     }
 
     /// Gives up a request that has no answer yet, or has taken its connection, because the worker leaves.
     func giveUp() {
-        if response == .awaited { cancel(status: 503) { $0?.clientLeft() } } else { taken?.abort() }
+        if response == .awaited { cancel(status: 503) { $0.clientLeft() } } else { taken?.abort() }
     }
 
     /// The client is answered first, so that an app that does not listen cannot keep it waiting.
-    private func cancel(status: Int, _ tell: (Observers?) -> Void) {
+    private func cancel(status: Int, _ tell: (Observers) -> Void) {
         fail(status: status)
         task?.cancel()
         tell(observers)
@@ -225,14 +237,13 @@ package final class Exchange {
         upgrade = .socket(socket)
         // Nobody needs the HTTP connection any more, and thousands may be kept.
         carrier = .other(socket)
-        connection = socket
     }
 
     /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
     package func forgetFields() {
         guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
         if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        head = line
+        ownHead = line
     }
 
     // MARK: the response
@@ -313,7 +324,7 @@ package final class Exchange {
         if length.isShort {
             worker.logger.warning("The app sent fewer bytes than its Content-Length", metadata: requestMetadata)
         }
-        worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
+        worker.requestEnded(self, status: Int(status))
         conclude(.over)
         carrier.finished(self, isShort: length.isShort)
     }
@@ -325,7 +336,7 @@ package final class Exchange {
             let body = worker.prepareError(status)
             respond(worker.responseHead.pointee, body: body)
         case .begun:
-            worker.accessLog?.append(self, status: Int(self.status), bodyBytes: bodySent)
+            worker.requestEnded(self, status: Int(self.status))
             conclude(.over)
             carrier.breakOff()
         case .upgraded:
@@ -339,10 +350,7 @@ package final class Exchange {
 
     /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
     package var isDrained: Bool {
-        if isGone { return true }
-        let mark = worker.highWaterMark / 2
-        if let webSocket { return webSocket.output.isDrained(below: mark) }
-        return connection.output.isDrained(below: mark)
+        isGone || connection.isDrained
     }
 
     /// Waits until the client has taken enough of what was written.
@@ -376,7 +384,7 @@ package final class Exchange {
     }
 
     func wakeWriter() {
-        observers?.drained()
+        observers.drained()
         switch writer {
         case .none:
             break

@@ -31,6 +31,18 @@ package enum RequestBodyError: Error, Equatable, Sendable {
     }
 }
 
+extension RequestBodyError {
+    /// As it is counted; nil for what is not refused.
+    var refusal: Refusal? {
+        switch self {
+        case .malformed: .bodyMalformed
+        case .tooLarge: .bodyTooLarge
+        case .tooSlow: .bodyTimeout
+        case .truncated, .spoolFailed: nil
+        }
+    }
+}
+
 extension SystemError {
     /// Of a body that could not be kept: 507 for no room, 413 for a body that is larger than there will ever be room.
     fileprivate var spoolStatus: Int {

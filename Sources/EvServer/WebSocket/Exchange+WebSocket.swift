@@ -1,10 +1,11 @@
 // A request that becomes a WebSocket: the 101, and the way from there. Its exchange lasts as long as the socket, so
 // that the worker's report, the drain and the access log see a request that runs.
 
+import EvLoop
 import HTTP1
 package import HTTPCore
 import Logging
-package import WebSocketCodec
+import WebSocketCodec
 
 /// What a request for a WebSocket says: its exchange keeps it until the app has decided.
 package final class WebSocketOffer: Sendable {
@@ -102,6 +103,7 @@ extension Exchange {
     /// Answers a request for a WebSocket that cannot be one (RFC 6455 sections 4.2.2 and 4.4).
     private func refuseWebSocket(_ refusal: Handshake.Refusal) {
         logger.debug("Refused a WebSocket", metadata: ["reason": "\(refusal.reason)"])
+        worker.counters.add(at: Counter.refusals + Refusal.webSocket.rawValue)
         do throws(ResponseHeadError) {
             var response = try ResponseHead(status: refusal.status)
             if refusal.status == 426 {
@@ -127,6 +129,7 @@ extension Exchange {
     func beginUpgrade() -> Bool {
         guard response == .awaited else { return false }
         (response, status) = (.upgraded, 101)
+        worker.counters.add(at: Counter.responses + 1)
         return true
     }
 
@@ -142,7 +145,7 @@ extension Exchange {
 
     /// There is a message, or the socket closes.
     func socketHasNews() {
-        observers?.body()
+        observers.body()
         webSocket?.tellReaders()
     }
 
@@ -155,6 +158,6 @@ extension Exchange {
         worker.accessLog?.append(self, status: Int(status), bodyBytes: bodySent)
         conclude(.over)
         wakeWriter()
-        observers?.body()
+        observers.body()
     }
 }

@@ -45,7 +45,7 @@ extension WebSocketConnection {
     /// Waits until the client has taken enough of what was sent, or the socket closes.
     /// - Throws: `CancellationError` when the client is lost or the task is cancelled.
     package func drained() async throws {
-        while phase == .open, !output.isDrained(below: worker.highWaterMark / 2) { try await sleep() }
+        while phase == .open, !isDrained { try await sleep() }
         if isLost { throw CancellationError() }
     }
 

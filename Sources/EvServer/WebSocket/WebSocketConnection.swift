@@ -60,7 +60,7 @@ package final class WebSocketConnection: Connection {
     /// The connection has broken, or its client was given up.
     package private(set) var isLost = false
     /// Messages come faster than the app takes them.
-    private var isPaused = false
+    private(set) var isPaused = false
     /// Bytes have come since the last look of the keep-alive timer.
     private var hasHeard = false
     /// The receiver is being called.
@@ -80,6 +80,7 @@ package final class WebSocketConnection: Connection {
 
     override var exchange: Exchange? { request }
     override var isIdle: Bool { false }
+    override var lossPhase: DisconnectPhase? { phase == .over ? nil : .webSocket }
 
     override func begun() {
         worker.deadlines.begin(.ping, self)
@@ -147,6 +148,7 @@ package final class WebSocketConnection: Connection {
             case .lent(let range): [UInt8](UnsafeRawBufferPointer(rebasing: buffer[range]))
             case .kept(let kept): kept
             }
+        worker.counters.add(at: Counter.messagesReceived)
         inbox.append(Message(isText: isText, bytes: bytes))
         if inbox.count >= maxQueue || inbox.bytes >= worker.inputBuffer { isPaused = true }
     }
@@ -238,6 +240,7 @@ package final class WebSocketConnection: Connection {
     /// Sends a message as one frame.
     package func send(isText: Bool, _ bytes: UnsafeRawBufferPointer) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
+        worker.counters.add(at: Counter.messagesSent)
         let opcode = isText ? Opcode.text : .binary
         if let compression {
             compression.withCompressed(bytes) { transmit(opcode, $0 ?? bytes, isCompressed: $0 != nil) }
@@ -251,6 +254,7 @@ package final class WebSocketConnection: Connection {
     package func send(_ message: EncodedMessage) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
         if compression?.keepsContext == true { return message.withPayload { send(isText: message.isText, $0) } }
+        worker.counters.add(at: Counter.messagesSent)
         request?.socketSends(message.payloadCount)
         transmit(shared: compression?.frame(of: message) ?? message.frame)
         return writeResult
@@ -301,7 +305,7 @@ package final class WebSocketConnection: Connection {
     }
 
     override func outputTaken() {
-        guard output.isDrained(below: worker.highWaterMark / 2) else { return }
+        guard isDrained else { return }
         request?.outputDrained()
         wakeTasks()
         deliver()

@@ -43,7 +43,7 @@ package enum Generated {
             _evgateway() {
                 local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
                 COMPREPLY=()
-                case "$prev" in
+            \(bashCommands)    case "$prev" in
                     --generate) COMPREPLY=($(compgen -W '\(names.joined(separator: " "))' -- "$cur")); return;;
             \(cases)    esac
                 if [[ $cur == -* ]]; then
@@ -82,7 +82,7 @@ package enum Generated {
         return """
             #compdef evgateway
             # zsh completion of evgateway: put it as _evgateway into a folder of $fpath
-            _arguments -s \\
+            \(zshCommands)_arguments -s \\
               \(lines.joined(separator: " \\\n  ")) \\
               '(- *)'{-h,--help}'[help]::topic:' '(- *)'{-v,--version}'[version]' \\
               '--generate[a script or page]:name:(\(names.joined(separator: " ")))' \\
@@ -93,6 +93,7 @@ package enum Generated {
 
     private static var fish: String {
         var text = "# fish completion of evgateway: put it into ~/.config/fish/completions/evgateway.fish\n"
+        text += fishCommands
         for setting in served {
             let help = escaped(setting.help, ["'"])
             for flag in setting.flags + setting.offFlags {
@@ -114,7 +115,7 @@ package enum Generated {
             + "complete -c evgateway -l generate -x -a '\(names.joined(separator: " "))' -d 'A script or page'\n"
     }
 
-    private static func escaped(_ text: String, _ characters: Set<Character>) -> String {
+    static func escaped(_ text: String, _ characters: Set<Character>) -> String {
         var escaped = ""
         for character in text where character != "'" {
             if characters.contains(character) { escaped.append("\\") }
@@ -133,6 +134,9 @@ package enum Generated {
             .SH SYNOPSIS
             .B evgateway
             [\\fIOPTIONS\\fR] \\fIAPP\\fR [\\-\\- \\fIAPP ARGS\\fR]
+            .br
+            .B evgateway
+            \\fICOMMAND\\fR [\\fIOPTIONS\\fR]
             .SH DESCRIPTION
             Serves an app with few processes and many connections per process. APP is MODULE, MODULE:ATTRIBUTE,
             MODULE:FACTORY('x'), PATH.py[:ATTRIBUTE], or the path or name of a Swift app.
@@ -141,6 +145,7 @@ package enum Generated {
             GUNICORN_CMD_ARGS, EVGATEWAY_CMD_ARGS and the command line; a later one wins.
 
             """
+        text += manualCommands
         for group in Setting.Group.allCases {
             text += ".SH \(roff(group.title.uppercased()))\n"
             for setting in Setting.all where setting.group == group {
@@ -164,7 +169,7 @@ package enum Generated {
     }
 
     /// A dot or an apostrophe at the start of a line would be a request.
-    private static func roff(_ text: String) -> String {
+    static func roff(_ text: String) -> String {
         var result = ""
         for character in text {
             switch character {

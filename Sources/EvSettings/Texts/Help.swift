@@ -41,6 +41,7 @@ package enum Help {
             Serves Python WSGI and ASGI apps and native Swift apps, many connections per process.
 
             Usage: \(program) [OPTIONS] APP [-- APP ARGS]
+                   \(program) COMMAND [OPTIONS]
 
             APP is MODULE, MODULE:ATTRIBUTE, MODULE:FACTORY('x'), PATH.py[:ATTRIBUTE], or the path or name of a Swift
             app. Settings also come from the environment (EVGATEWAY_<NAME>), from a file (--config) and from
@@ -51,6 +52,7 @@ package enum Help {
             text += "\n\(group.title):\n"
             for setting in rows(of: group) where !setting.flags.isEmpty { text += short(setting) }
         }
+        text += commands(program)
         text += """
 
             Help:

@@ -1,0 +1,127 @@
+// The connections of workers, from each worker itself where its loop turns, else from shared memory. Law: nobody waits
+// for a worker that is known to stand still, and however many people look, a worker makes few tables in a second.
+
+import EvLoop
+import EvServer
+import EvSupervisor
+
+@LoopActor
+final class ConnectionTables {
+    /// What is known of a worker's connections.
+    struct Table {
+        enum Source: String { case live, shared }
+
+        let source: Source
+        /// Monotonic seconds.
+        let time: Double
+        /// Connections that are open.
+        let total: Int
+        let webSockets: Int
+        let records: [ConnectionRecord]
+    }
+
+    /// Seconds that a worker has for its next words.
+    static let patience = 0.05
+    /// Seconds without a sign of life from which on a worker is not asked.
+    static let silence = 2.0
+    /// Seconds for which a table is shown to others who ask.
+    private static let freshness = 0.2
+
+    private let link: ServerLink
+    private var recent: [Int32: (made: Double, table: Table)] = [:]
+    private var asked: [Int32: Task<Table, Never>] = [:]
+
+    init(_ link: ServerLink) { self.link = link }
+
+    /// - Parameter index: of the workers to tell of; nil for all.
+    func json(ofWorker index: Int?) async -> [UInt8] {
+        let workers = link.workers.filter { index == nil || $0.identity.index == index }
+        // All are asked before the first answer is awaited.
+        let tables = workers.map { ($0, table(of: $0)) }
+        var sections: [(ServerLink.Worker, Table)] = []
+        for (worker, task) in tables { sections.append((worker, await task.value)) }
+        let now = EventLoop.monotonicNow()
+        var json = JSONWriter()
+        json.object { json in
+            json.array("workers") { json in
+                for (worker, table) in sections { json.object { Self.write(worker, table, now, &$0) } }
+            }
+        }
+        return json.bytes
+    }
+
+    private static func write(_ worker: ServerLink.Worker, _ table: Table, _ now: Double, _ json: inout JSONWriter) {
+        json.member("worker", worker.identity.index)
+        json.member("age", worker.identity.age)
+        json.member("pid", worker.identity.pid)
+        json.member("source", table.source.rawValue)
+        json.member("as_of", max(0, now - table.time))
+        json.member("total", table.total)
+        json.array("connections") { json in
+            for record in table.records { json.object { $0.write(record, now) } }
+        }
+    }
+
+    // MARK: one worker
+
+    private func table(of worker: ServerLink.Worker) -> Task<Table, Never> {
+        let pid = worker.identity.pid
+        if let running = asked[pid] { return running }
+        let now = EventLoop.monotonicNow()
+        recent = recent.filter { now - $1.made < Self.freshness }
+        let known = recent[pid]?.table
+        let task = Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
+            if let known { return known }
+            let table = await self.ask(worker)
+            self.recent[pid] = (EventLoop.monotonicNow(), table)
+            self.asked[pid] = nil
+            return table
+        }
+        // One that has its answer already is awaited by nobody else.
+        if known == nil, recent[pid] == nil { asked[pid] = task }
+        return task
+    }
+
+    private func ask(_ worker: ServerLink.Worker) async -> Table {
+        let silence = EventLoop.monotonicNow() - worker.slot.heartbeat
+        if silence < Self.silence,
+            let bytes = await link.ask(.connections, of: worker, atMost: Self.patience), let read = readTable(bytes)
+        {
+            return Table(
+                source: .live, time: read.head.time, total: read.head.connections, webSockets: read.head.webSockets,
+                records: read.records)
+        }
+        return Self.shared(worker, standsStill: true)
+    }
+
+    /// As the worker wrote it down with its last sign of life.
+    /// - Parameter standsStill: it is in the request that it has entered last.
+    static func shared(_ worker: ServerLink.Worker, standsStill: Bool) -> Table {
+        let read = worker.report.connections.bytes.flatMap(readTable)
+        let time = read?.head.time ?? worker.slot.heartbeat
+        var records = read?.records ?? []
+        if standsStill, let current = ConnectionRecord(currentIn: worker.slot, since: time),
+            !records.contains(where: { $0.since == current.since && $0.hasRequest })
+        {
+            records.append(current)
+        }
+        return Table(
+            source: .shared, time: time, total: Int(worker.slot.open), webSockets: read?.head.webSockets ?? 0,
+            records: records)
+    }
+}
+
+extension ConnectionRecord {
+    /// The request that a worker has entered last, if that was after it had written its table. Where it came from is
+    /// not known.
+    fileprivate init?(currentIn slot: ScoreboardSlot, since time: Double) {
+        // Requests have their time of a clock that is some milliseconds late.
+        guard let current = slot.currentRequest, current.startedAt > time - 0.02 else { return nil }
+        self.init(id: -1, peer: PeerAddress())
+        (state, awaited, since) = (.app, .app, current.startedAt)
+        let words = current.line.utf8.split(separator: UInt8(ascii: " "), maxSplits: 2)
+        method = words.first.map { Array($0) } ?? []
+        target = words.count > 1 ? Array(words[1]) : []
+        isCut = words.count < 3
+    }
+}

@@ -1,0 +1,75 @@
+// What a worker counts. Law: it costs a request a handful of additions, and one reading of the clock where somebody
+// reads the numbers; a connection nothing.
+
+import EvLoop
+
+extension Worker {
+    /// When a request began whose head is complete now. Where latencies are measured that is the beginning of the turn,
+    /// from which on the request has waited for the loop.
+    var requestTime: Double {
+        if measuresTime { return EventLoop.monotonicNow() }
+        return isMeasured ? EventLoop.turnBegan : EventLoop.coarseNow()
+    }
+
+    /// The app's first line. A loop of another's runs much between its turns; ours runs the app in its own turn, where
+    /// the end of the request before it, if there was one, has read the clock.
+    func noteQueueing(since start: Double, until moment: Double?) {
+        let began = moment ?? (loop.isGuest ? EventLoop.turnNow() : EventLoop.latestReading)
+        counters.record(began - start, at: Counter.queueing)
+    }
+
+    /// The response has ended, or its client has left.
+    ///
+    /// - Parameter status: for the log, which has one for each request.
+    @inline(__always)
+    func requestEnded(_ exchange: Exchange, status: Int) {
+        accessLog?.append(exchange, status: status, bodyBytes: exchange.bodySent)
+        // A WebSocket was counted when it began.
+        guard exchange.isForApp, status != 101 else { return }
+        counters.add(at: Counter.responses + (exchange.headWasSent ? Int(UInt32(truncatingIfNeeded: status) / 100) : 0))
+        if isMeasured { counters.record(EventLoop.turnNow() - exchange.startedAt, at: Counter.duration) }
+    }
+
+    /// A head that is not served has its answer.
+    func noteRefusal(_ reason: Refusal, status: Int) {
+        counters.add(at: Counter.responses + status / 100)
+        counters.add(at: Counter.refusals + reason.rawValue)
+    }
+
+    /// - Parameter phase: nil for an end that is nobody's loss.
+    func noteDisconnect(_ phase: DisconnectPhase?) {
+        if let phase, !isQuitting { counters.add(at: Counter.disconnects + phase.rawValue) }
+    }
+
+    /// Begins to measure the time of the loop.
+    func beginMetrics() {
+        guard isMeasured else { return }
+        turns = TurnMeter(loop)
+    }
+
+    /// Once a second.
+    func writeGauges() {
+        let states: KeyValuePairs<ConnectionState, [Wait]> = [
+            .reading: [.head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
+            .webSocket: [.ping, .pong], .closing: [.linger],
+        ]
+        for (state, waits) in states {
+            counters[Counter.connections + state.rawValue] = UInt64(waits.reduce(0) { $0 + deadlines.count(of: $1) })
+        }
+        if let pool = application.threadsInUse {
+            counters[Counter.poolThreads] = UInt64(pool.threads)
+            counters[Counter.poolBusy] = UInt64(pool.busy)
+            counters[Counter.poolQueued] = UInt64(pool.queued)
+        }
+        turns?.beat(counters)
+    }
+}
+
+extension Exchange {
+    /// Ends a request that the app is not called for.
+    func turnAway(_ reason: Refusal, status: Int) {
+        worker.counters.add(at: Counter.refusals + reason.rawValue)
+        fail(status: status)
+        taskEnded()
+    }
+}

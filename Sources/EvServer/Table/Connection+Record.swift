@@ -1,0 +1,129 @@
+// What a connection does now, read from what it and its request know anyway: nothing is kept for the table.
+
+import EvLoop
+import HTTPCore
+
+/// How a table describes connections.
+struct RecordOptions {
+    /// Bytes of a request's target.
+    let targetLimit: Int
+    /// By `Application.waiting(atMost:)`.
+    let waiting: Set<UnsafeMutableRawPointer>?
+}
+
+extension Connection {
+    /// Nil for one that is closed.
+    func record(_ options: RecordOptions) -> ConnectionRecord? {
+        guard !isClosed else { return nil }
+        var record = ConnectionRecord(id: transport.fileDescriptor, peer: peer)
+        if !listener.socket.isUnix, let bytes = Socket.tcpBytes(transport.fileDescriptor) {
+            (record.bytesIn, record.bytesOut) = (bytes.received, bytes.acknowledged)
+        }
+        if let exchange {
+            record.since = exchange.startedAt
+            record.show(exchange.head, options)
+            if trustsPeer { record.client = exchange.tellsClient }
+        } else if let answered {
+            record.since = answered.startedAt
+            record.show(answered.head, options)
+        } else if let period = worker.deadlines.period(of: self) {
+            (record.since, record.limit) = (period.since, period.seconds)
+        }
+        show(in: &record, options)
+        return record
+    }
+
+    private func show(in record: inout ConnectionRecord, _ options: RecordOptions) {
+        if isEnding {
+            record.state = .closing
+            return output.isWaiting ? record.waitForReader(output) : (record.awaited = .close)
+        }
+        switch self {
+        case let connection as HTTP1Connection: connection.showStage(in: &record, options)
+        case let socket as WebSocketConnection: socket.showStage(in: &record)
+        case is TakenConnection: (record.state, record.awaited) = (.app, .takenByApp)
+        case is ProxyPreface where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
+        case is ProxyPreface: (record.state, record.awaited) = (.reading, .proxyHeader)
+        default: (record.state, record.awaited) = (.app, .app)
+        }
+    }
+}
+
+extension HTTP1Connection {
+    fileprivate func showStage(in record: inout ConnectionRecord, _ options: RecordOptions) {
+        if let exchange { return show(exchange, in: &record, options) }
+        if output.isWaiting {
+            record.state = .writing
+            record.waitForReader(output)
+        } else if isSwallowing {
+            (record.state, record.awaited) = (.reading, .unwantedBody)
+        } else if let headSince {
+            (record.state, record.awaited, record.since) = (.reading, .head, headSince)
+        } else {
+            (record.state, record.awaited) = (.idle, wait == .head ? .firstRequest : .nextRequest)
+        }
+    }
+
+    private func show(_ exchange: Exchange, in record: inout ConnectionRecord, _ options: RecordOptions) {
+        if exchange.app == .parked {
+            (record.state, record.awaited) = (.parked, .news)
+        } else if exchange.awaitsBody, let incoming = exchange.incoming {
+            (record.state, record.awaited, record.amount) = (.reading, .body, incoming.received)
+            if case .length(let length) = exchange.head.framing { record.total = length }
+        } else if exchange.isQueued(options.waiting) {
+            (record.state, record.awaited) = (.queued, .turn)
+        } else if output.isWaiting || exchange.waitsForTransport {
+            record.state = .writing
+            record.waitForReader(output)
+        } else {
+            (record.state, record.awaited) = (.app, .app)
+        }
+    }
+}
+
+extension WebSocketConnection {
+    fileprivate func showStage(in record: inout ConnectionRecord) {
+        record.state = .websocket
+        if phase == .closing {
+            (record.state, record.awaited) = (.closing, .closeFrame)
+        } else if output.isWaiting {
+            record.waitForReader(output)
+        } else {
+            record.awaited = isPaused ? .room : wait == .pong ? .sign : .message
+        }
+    }
+}
+
+extension Exchange {
+    /// Somebody waits for bytes of the body.
+    fileprivate var awaitsBody: Bool {
+        guard let incoming, !isBodyComplete, incoming.error == nil else { return false }
+        return incoming.collector != nil || incoming.waiter != nil || observers.wantsBody
+    }
+
+    fileprivate func isQueued(_ waiting: Set<UnsafeMutableRawPointer>?) -> Bool {
+        guard app == .waiting else { return false }
+        guard let waiting else { return true }
+        return waiting.contains(Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// Whom a trusted proxy names as the client; nil where it names none.
+    fileprivate var tellsClient: PeerAddress? {
+        let told = client.endpoint
+        return told.isUnix || told == peer ? nil : told
+    }
+}
+
+extension ConnectionRecord {
+    fileprivate mutating func show(_ head: RequestHead, _ options: RecordOptions) {
+        method = head.withBytes(of: head.method) { Array($0.prefix(32)) }
+        let target = head.target
+        isCut = Int(target.count) > options.targetLimit
+        self.target = head.withBytes(of: target) { Array($0.prefix(options.targetLimit)) }
+    }
+
+    fileprivate mutating func waitForReader(_ output: OutputQueue) {
+        awaited = .reader
+        amount = UInt64(output.count)
+    }
+}

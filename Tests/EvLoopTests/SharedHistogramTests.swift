@@ -1,0 +1,48 @@
+import EvLoop
+import Testing
+
+@Suite struct SharedHistogramTests {
+    private func buckets(_ seconds: Double...) -> [UInt64] {
+        let counters = SharedCounters.local()
+        for value in seconds { counters.record(value, at: 3) }
+        #expect(counters.all[..<3] == [0, 0, 0])
+        #expect(counters.all[(3 + SharedHistogram.count)...].allSatisfy { $0 == 0 })
+        return Array(counters.all[3..<(3 + SharedHistogram.count)])
+    }
+
+    @Test func valueIsCountedInTheFirstBucketThatHoldsIt() {
+        for (index, bound) in SharedHistogram.bounds.enumerated() {
+            let counts = buckets(bound, bound.nextUp)
+            #expect(counts[index] == 1 && counts[index + 1] == 1)
+            #expect(counts.dropLast().reduce(0, +) == 2)
+        }
+    }
+
+    @Test func boundsGrow() {
+        #expect(SharedHistogram.bounds == SharedHistogram.bounds.sorted())
+        #expect(SharedHistogram.bounds.count + 2 == SharedHistogram.count)
+    }
+
+    @Test func sumIsInNanoseconds() {
+        #expect(buckets(0.25, 1.5, 100).last == 101_750_000_000)
+    }
+
+    @Test func whatIsNoDurationDoesNotSpoilTheSum() {
+        let counts = buckets(-1, .nan, .infinity, 1e18)
+        #expect(counts.last == 0)
+        #expect((counts[0], counts[SharedHistogram.bounds.count]) == (2, 2))
+    }
+}
+
+@Suite struct BoardTests {
+    @Test func countersOutliveTheirWorkerAndGoIntoTheSumsOnce() throws {
+        let board = try Board(capacity: 2)
+        board[0].counters.add(3, at: 7)
+        board[1].counters.add(4, at: 7)
+        board.collect(0)
+        board.collect(0)
+        let (former, slots) = board.read()
+        #expect(former[7] == 3)
+        #expect(slots.map { $0[7] } == [0, 4])
+    }
+}
