@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+static evg_counters own_counters;
+evg_counters *evg_counted = &own_counters;
+
 /* ---- loop ---- */
 
 static bool is(int fd, const char *kind) {
@@ -134,8 +137,9 @@ void evg_loop_measure_polls(evg_loop *loop) {
 
 double evg_loop_polled(void) { return polled; }
 
-void evg_loop_measure_turns(evg_loop *loop) {
+void evg_loop_measure_turns(evg_loop *loop, int is_guest) {
     measures_turns = true;
+    evg_turn.is_guest = is_guest;
     evg_turn.began = evg_turn.latest = evg_monotonic();
     update_poll_hooks(loop);
 }

@@ -47,7 +47,7 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
     bool is_http11 = scan->minor_version > 0;
     *head = (evg_request_head){
         .bytes = copy, .fields = fields, .byte_count = byte_count, .field_count = field_count,
-        .request_line_count = scan->fields_start - 2,
+        .stored_count = byte_count + (uint32_t)sizeof host_name, .request_line_count = scan->fields_start - 2,
         .method = scan->method, .target = scan->target, .path = scan->path, .query = scan->query,
         .scheme = scan->scheme, .authority = scan->has_scheme ? scan->authority : scan->host,
         .is_http10 = !is_http11, .has_query = scan->has_query,
@@ -62,24 +62,24 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
     return head;
 }
 
-size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_count)
+/// Bytes of a copy with `count` more of them and room for `more` fields.
+static size_t copy_size(const evg_request_head *head, size_t count, size_t more)
 {
-    return sizeof *head + ((size_t)head->field_count + 1) * sizeof(struct evg_field) + head->byte_count
-        + sizeof host_name + host_count;
+    return sizeof *head + ((size_t)head->field_count + more) * sizeof(struct evg_field) + head->stored_count + count;
 }
 
-evg_request_head *evg_request_head_copy(void *memory, const evg_request_head *head, const bool *kept,
-                                        const uint8_t *host, size_t host_count)
+/// A copy with room for `more` fields, and for bytes behind those that are stored.
+static evg_request_head *copy_into(void *memory, const evg_request_head *head, const bool *kept, size_t more)
 {
     evg_request_head *copy = memory;
     struct evg_field *fields = (struct evg_field *)(copy + 1);
-    uint8_t *bytes = (uint8_t *)(fields + head->field_count + 1);
+    uint8_t *bytes = (uint8_t *)(fields + head->field_count + more);
     *copy = *head;
     copy->bytes = bytes;
     copy->fields = fields;
     copy->field_count = 0;
     copy->has_underscore = false;
-    memcpy(bytes, head->bytes, head->byte_count + sizeof host_name);
+    memcpy(bytes, head->bytes, head->stored_count);
     for (uint32_t i = 0; i < head->field_count; i++) {
         if (kept && !kept[i])
             continue;
@@ -87,11 +87,54 @@ evg_request_head *evg_request_head_copy(void *memory, const evg_request_head *he
         struct evg_slice name = head->fields[i].name;
         copy->has_underscore |= memchr(bytes + name.start, '_', name.count) != NULL;
     }
+    return copy;
+}
+
+/// Writes bytes behind those that are stored; returns where they begin.
+static uint32_t store(evg_request_head *copy, const uint8_t *bytes, size_t count)
+{
+    uint32_t start = copy->stored_count;
+    memcpy((uint8_t *)copy->bytes + start, bytes, count);
+    copy->stored_count += (uint32_t)count;
+    return start;
+}
+
+size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_count)
+{
+    return copy_size(head, host_count, 1);
+}
+
+evg_request_head *evg_request_head_copy(void *memory, const evg_request_head *head, const bool *kept,
+                                        const uint8_t *host, size_t host_count)
+{
+    evg_request_head *copy = copy_into(memory, head, kept, 1);
     if (host_count > 0) {
-        uint32_t start = head->byte_count + (uint32_t)sizeof host_name;
-        memcpy(bytes + start, host, host_count);
-        copy->authority = (struct evg_slice){ start, (uint32_t)host_count };
-        replace_host(copy, fields, bytes);
+        copy->authority = (struct evg_slice){ store(copy, host, host_count), (uint32_t)host_count };
+        replace_host(copy, (struct evg_field *)copy->fields, copy->bytes);
+    }
+    return copy;
+}
+
+size_t evg_request_head_amend_size(const evg_request_head *head, size_t line_bytes, uint32_t line_count)
+{
+    return copy_size(head, line_bytes, line_count);
+}
+
+evg_request_head *evg_request_head_amend(void *memory, const evg_request_head *head, const bool *kept,
+                                         const uint8_t *lines, size_t line_bytes, const struct evg_field *added,
+                                         uint32_t line_count)
+{
+    evg_request_head *copy = copy_into(memory, head, kept, line_count);
+    if (line_count == 0)
+        return copy;
+    struct evg_field *fields = (struct evg_field *)copy->fields;
+    uint32_t start = store(copy, lines, line_bytes);
+    for (uint32_t i = 0; i < line_count; i++) {
+        struct evg_field field = added[i];
+        field.name.start += start;
+        field.value.start += start;
+        fields[copy->field_count++] = field;
+        copy->has_underscore |= memchr(lines + added[i].name.start, '_', added[i].name.count) != NULL;
     }
     return copy;
 }

@@ -13,6 +13,7 @@ package final class AdminApplication: Application {
     private let access: Access
     private let commands: Commands
     private let tables: ConnectionTables
+    private let stacks: StackTables
     private let processes: ProcessFacts
 
     @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
@@ -22,6 +23,7 @@ package final class AdminApplication: Application {
         access = Access(link.loop, token: settings.token, names: settings.names)
         commands = Commands(link)
         tables = ConnectionTables(link)
+        stacks = StackTables(link)
         processes = ProcessFacts()
     }
 
@@ -57,7 +59,10 @@ package final class AdminApplication: Application {
         case "/metrics": ("GET", { exchange in self.metrics.answer(exchange) })
         case _ where Commands.isCommand(path): ("POST", { exchange in self.commands.answer(exchange, path) })
         case "/status": ("GET", { exchange in self.answerStatus(exchange) })
-        case "/connections": ("GET", { exchange in self.answerConnections(exchange) })
+        case "/connections":
+            ("GET", { exchange in self.answerByWorker(exchange) { await self.tables.json(ofWorker: $0) } })
+        case "/stacks":
+            ("GET", { exchange in self.answerByWorker(exchange) { await self.stacks.json(ofWorker: $0) } })
         default: page(path)
         }
     }
@@ -82,10 +87,13 @@ package final class AdminApplication: Application {
         exchange.taskEnded()
     }
 
-    @LoopActor private func answerConnections(_ exchange: Exchange) {
+    /// Of one worker, or of all.
+    @LoopActor private func answerByWorker(
+        _ exchange: Exchange, _ json: @escaping @LoopActor (_ worker: Int?) async -> [UInt8]
+    ) {
         do throws(Query.Mistake) {
             let worker = try Query(exchange.head, allowing: ["worker"]).number("worker")
-            answerLater(exchange) { await self.tables.json(ofWorker: worker) }
+            answerLater(exchange) { await json(worker) }
         } catch {
             refuse(exchange, error)
         }

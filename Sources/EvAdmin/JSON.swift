@@ -74,6 +74,14 @@ package struct JSONWriter {
         needsComma = true
     }
 
+    /// The members of an object that is JSON already.
+    package mutating func members(of json: [UInt8]) {
+        guard json.count > 2, json.first == UInt8(ascii: "{") else { return }
+        comma()
+        bytes.append(contentsOf: json[1..<(json.count - 1)])
+        needsComma = true
+    }
+
     package mutating func string(_ text: String) {
         comma()
         quoted(text)

@@ -37,6 +37,16 @@ package final class ServerLink {
     private var successor: PacketSocket?
     private var lastQuestion: UInt32 = 0
     private var lastCommand: UInt64 = 0
+    private var stacks: [UInt64: Stack] = [:]
+
+    private struct Stack {
+        let continuation: CheckedContinuation<String, Never>
+        let timer: TimerWatcher
+        var text = ""
+    }
+
+    /// Seconds that the master has for a stack; it waits half a second for a worker.
+    private static let stackPatience = 1.0
 
     private struct Question {
         let pid: Int32
@@ -97,8 +107,11 @@ package final class ServerLink {
             if event.cause != nil { restarts.append(event) }
             if restarts.count > 64 { restarts.removeFirst() }
             onEvent?(event)
-        case .progress(let command, let text): commands[command]?.watcher(text, nil)
+        case .progress(let command, let text):
+            if stacks[command] != nil { stacks[command]?.text += text }
+            commands[command]?.watcher(text, nil)
         case .done(let command, let succeeded, let text):
+            if stacks[command] != nil { return finishStack(command) }
             guard let (asked, watcher) = commands.removeValue(forKey: command) else { return }
             // Who reads this may start a server at the same address at once.
             if case .stop = asked, succeeded { end(Self.farewell) }
@@ -162,6 +175,28 @@ package final class ServerLink {
             return nil
         }
         return lastCommand
+    }
+
+    /// Asks the master for the stack of a worker that does not answer itself.
+    ///
+    /// - Returns: lines as Python's faulthandler writes them; empty if there are none to be had.
+    package func stack(of worker: Worker) async -> String {
+        lastCommand += 1
+        let number = lastCommand
+        guard control?.send(StackRequest(number: number, pid: worker.identity.pid).bytes) == true else { return "" }
+        return await withCheckedContinuation { continuation in
+            let timer = TimerWatcher(loop) { [unowned self] in
+                LoopActor.assumeIsolated { self.finishStack(number) }
+            }
+            timer.start(after: Self.stackPatience)
+            stacks[number] = Stack(continuation: continuation, timer: timer)
+        }
+    }
+
+    private func finishStack(_ number: UInt64) {
+        guard let stack = stacks.removeValue(forKey: number) else { return }
+        stack.timer.stop()
+        stack.continuation.resume(returning: stack.text)
     }
 
     /// Nobody waits for this command any more. It goes on.

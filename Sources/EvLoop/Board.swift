@@ -9,28 +9,16 @@ package struct SharedCounters: Sendable {
     package static let count = Int(EVG_COUNTERS)
 
     // Only atomics stand there, and the memory is never unmapped while counters can be reached.
-    nonisolated(unsafe) private let record: UnsafeMutablePointer<evg_counters>
+    nonisolated(unsafe) let numbers: UnsafeMutablePointer<evg_counters>
 
-    fileprivate init(_ record: UnsafeMutablePointer<evg_counters>) { self.record = record }
-
-    /// Counters of its own, for a process that nobody reads. They live as long as the process.
-    package static func local() -> SharedCounters {
-        let record = UnsafeMutablePointer<evg_counters>.allocate(capacity: 1)
-        record.initialize(to: evg_counters())
-        return SharedCounters(record)
-    }
+    init(_ numbers: UnsafeMutablePointer<evg_counters>) { self.numbers = numbers }
 
     package subscript(index: Int) -> UInt64 {
-        @inline(__always) get { evg_counter_get(record, index) }
-        @inline(__always) nonmutating set { evg_counter_set(record, index, newValue) }
+        get { evg_counter_get(numbers, index) }
+        nonmutating set { evg_counter_set(numbers, index, newValue) }
     }
 
-    @inline(__always)
-    package func add(_ number: UInt64 = 1, at index: Int) { evg_counter_add(record, index, number) }
-
-    /// Adds a value to the histogram that begins at `index`.
-    @inline(__always)
-    package func record(_ seconds: Double, at index: Int) { evg_histogram_add(record, index, seconds) }
+    package func add(_ number: UInt64, at index: Int) { evg_counter_add(numbers, index, number) }
 
     /// Adds all numbers of `other`.
     fileprivate func add(_ other: SharedCounters) {

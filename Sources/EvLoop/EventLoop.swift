@@ -117,13 +117,7 @@ package final class EventLoop {
     package var polled: Double { evg_loop_polled() }
 
     /// From here on ``turnBegan`` is known, at the cost of one reading of the clock per poll. One loop per process.
-    package func measureTurns() { evg_loop_measure_turns(handle) }
-    /// When the present turn began: what is ready in it has waited since then at least. Monotonic seconds.
-    package static var turnBegan: Double { evg_turn_began() }
-    /// The latest moment of this turn at which the clock was read.
-    package static var latestReading: Double { evg_turn_latest() }
-    /// Reads the clock, exactly, and lets ``latestReading`` know.
-    package static func turnNow() -> Double { evg_turn_now() }
+    package func measureTurns() { evg_loop_measure_turns(handle, isGuest ? 1 : 0) }
     /// The longest turn since the last call, in seconds; 0 for a guest, whose turns are a part of another loop's.
     package static func takeLongestTurn() -> Double { evg_turn_take_longest() }
 

@@ -37,6 +37,9 @@ package struct ServerConfiguration: Sendable {
     /// Whom to believe in what is said of clients.
     package var forwarding = ForwardingConfiguration()
 
+    /// Nil: requests get no ids.
+    package var tracing: TracingConfiguration?
+
     /// Requests after which the worker retires, 0 for never, and the random extra on top.
     package var maxRequests = 0
     package var maxRequestsJitter = 0

@@ -17,6 +17,10 @@ package final class Worker {
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
+    /// Nil where requests get no ids.
+    let tracing: RequestTracing?
+    /// Whether there is one, to be asked at every request.
+    let tracesRequests: Bool
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -33,9 +37,7 @@ package final class Worker {
     let logsResponseFields: Bool
     /// Somebody is told how long requests took, to less than the few milliseconds of the coarse clock.
     let measuresTime: Bool
-    /// By ``Counter``.
-    package let counters: SharedCounters
-    /// Somebody reads them, so that readings of the clock are worth their cost.
+    /// Somebody reads what is counted, so that readings of the clock are worth their cost.
     let isMeasured: Bool
     var turns: TurnMeter?
     /// Where the text of a response of a Swift app stands while it is sent.
@@ -101,10 +103,12 @@ package final class Worker {
         self.configuration = configuration
         self.application = application
         self.slot = slot
-        counters = report?.counters ?? .local()
         isMeasured = report != nil
+        if let report { Counted.counters = report.counters }
         forwarding = ForwardingRules(configuration.forwarding)
         self.accessLog = accessLog
+        tracing = RequestTracing(configuration.tracing)
+        tracesRequests = configuration.tracing != nil
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger
@@ -268,7 +272,7 @@ package final class Worker {
     func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
-        counters.add(at: Counter.accepted)
+        Counted.add(at: Counter.accepted)
         let connection = listener.stage(.plain(fileDescriptor), peer, listener, self)
         connection.isSpare = isOverfull && !isDraining
         connection.start()
@@ -311,7 +315,7 @@ package final class Worker {
         guard !isQuitting else { return }
         dropped += 1
         slot.dropped = UInt32(clamping: dropped)
-        counters.add(at: Counter.dropped)
+        Counted.add(at: Counter.dropped)
         logger.debug(
             "Dropped a request whose client left before the app was called", metadata: exchange.requestMetadata)
     }

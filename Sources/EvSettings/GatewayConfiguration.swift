@@ -112,6 +112,12 @@ package struct GatewayConfiguration: Sendable {
     package var forwarderHeaders = ["SCRIPT_NAME", "PATH_INFO"]
     package var headerMap = HeaderMap.drop
 
+    /// Nil: where the field is named.
+    package var requestID: Bool?
+    /// The field of a request's id; nil for `X-Request-ID`.
+    package var requestIDHeader: String?
+    package var newTraces = NewTraces.sampled
+
     package var accessLogFile: String?
     /// gunicorn's `%(x)s` atoms, or `json` or `logfmt`.
     package var accessLogFormat = #"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#
@@ -121,6 +127,8 @@ package struct GatewayConfiguration: Sendable {
     /// 0: requests are logged however fast they are.
     package var accessLogSlow = 0.0
     package var errorLogFile = "-"
+    /// 0: none is.
+    package var slowRequest = 0.0
     package var logLevel = LogLevel.info
     package var syslog = false
     /// As gunicorn writes it; `LogAddress(syslog:)` takes it.

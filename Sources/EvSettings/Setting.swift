@@ -24,7 +24,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, health, webSocket
+        case binding, workers, times, sizes, proxies, health, tracing, webSocket
         case application, python, logging, process, development, gunicorn
 
         package var title: String {
@@ -35,6 +35,7 @@ package struct Setting: Sendable {
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
             case .health: "Health and administration"
+            case .tracing: "Tracing"
             case .webSocket: "WebSocket"
             case .application: "Application"
             case .python: "Python"

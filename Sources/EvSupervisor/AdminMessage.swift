@@ -70,6 +70,28 @@ package struct AdminRequest: Equatable, Sendable {
     }
 }
 
+/// From the admin process to the master: the stack of the thread that a worker's loop is on, also where the loop stands
+/// still. It comes in lines as Python's faulthandler writes them, as the steps of a command; that is not done if there
+/// is none to be had.
+package struct StackRequest: Equatable, Sendable {
+    package let number: UInt64
+    package let pid: Int32
+
+    package init(number: UInt64, pid: Int32) {
+        self.number = number
+        self.pid = pid
+    }
+
+    package var bytes: [UInt8] { Fields.join(["\(number)", "stacks", "\(pid)"]) }
+
+    package init?(_ bytes: UnsafeRawBufferPointer) {
+        let fields = Fields.split(bytes)
+        guard fields.count == 3, fields[1] == "stacks", let number = UInt64(fields[0]), let pid = Int32(fields[2])
+        else { return nil }
+        self.init(number: number, pid: pid)
+    }
+}
+
 // MARK: as bytes
 
 extension AdminMessage {

@@ -40,41 +40,24 @@ package struct MasterTally: Equatable, Sendable {
     }
 }
 
-/// What the master says of itself.
+/// How the master is.
 package struct MasterStatus: Equatable, Sendable {
     package enum Phase: UInt64, Sendable { case starting, serving, reloading, leaving, stopping }
 
     package var phase = Phase.starting
-    /// The number of workers that there are to be.
-    package var target = 0
-    /// Connections that wait to be accepted; nil if no kernel tells.
-    package var waiting: Int?
-    /// For how many there is room; nil as before.
-    package var waitingLimit: Int?
-    /// When the master was started, in seconds since 1970.
+    /// When it was started, in seconds since 1970.
     package var started = 0.0
 
     package init() {}
 
     package init(_ counters: SharedCounters) {
-        func number(_ counter: MasterCounter) -> UInt64 { counters[counter.rawValue] }
-        func known(_ counter: MasterCounter) -> Int? {
-            number(counter) == MasterCounter.unknown ? nil : Int(clamping: number(counter))
-        }
-        phase = Phase(rawValue: number(.phase)) ?? .starting
-        target = Int(clamping: number(.target))
-        waiting = known(.waiting)
-        waitingLimit = known(.waitingLimit)
-        started = Double(number(.started)) / 1000
+        phase = Phase(rawValue: counters[MasterCounter.phase.rawValue]) ?? .starting
+        started = Double(counters[MasterCounter.started.rawValue]) / 1000
     }
 
     package func write(to counters: SharedCounters) {
-        func write(_ number: UInt64, _ counter: MasterCounter) { counters[counter.rawValue] = number }
-        write(phase.rawValue, .phase)
-        write(UInt64(clamping: target), .target)
-        write(waiting.map { UInt64(clamping: $0) } ?? MasterCounter.unknown, .waiting)
-        write(waitingLimit.map { UInt64(clamping: $0) } ?? MasterCounter.unknown, .waitingLimit)
-        write(UInt64(max(0, started * 1000)), .started)
+        counters[MasterCounter.phase.rawValue] = phase.rawValue
+        counters[MasterCounter.started.rawValue] = UInt64(max(0, started * 1000))
     }
 }
 
@@ -82,7 +65,11 @@ extension Supervisor {
     /// Shows the admin process what has been counted and how the master is; with each tick, what is measured too.
     func publishCounters(isTick: Bool) {
         guard let counters = admin.board?.master else { return }
+        func publish(_ counter: MasterCounter, _ number: Int?) {
+            counters[counter.rawValue] = number.map { UInt64(clamping: $0) } ?? MasterCounter.unknown
+        }
         state.tally.publish(to: counters)
+        var status = MasterStatus()
         status.started = started
         status.phase =
             switch ServiceStatus(state).phase {
@@ -91,12 +78,11 @@ extension Supervisor {
             case .reloading: .reloading
             case .stopping: .stopping
             }
-        status.target = state.target
-        if isTick {
-            let queues = listeners?.addresses.compactMap(\.acceptQueue) ?? []
-            status.waiting = queues.isEmpty ? nil : queues.reduce(0) { $0 + $1.waiting }
-            status.waitingLimit = queues.isEmpty ? nil : queues.reduce(0) { $0 + $1.limit }
-        }
         status.write(to: counters)
+        publish(.target, state.target)
+        guard isTick else { return }
+        let queues = listeners?.addresses.compactMap(\.acceptQueue) ?? []
+        publish(.waiting, queues.isEmpty ? nil : queues.reduce(0) { $0 + $1.waiting })
+        publish(.waitingLimit, queues.isEmpty ? nil : queues.reduce(0) { $0 + $1.limit })
     }
 }

@@ -138,11 +138,39 @@ package func hangReport(
     return text
 }
 
+/// The line about a loop that stands still, where requests that take long are told of.
+func standstillReport(
+    pid: Int32, now: Double, beat: Double, current: (line: String, startedAt: Double),
+    longest: (line: String, startedAt: Double)?
+) -> String {
+    /// Method and path, without the query and the version.
+    func named(_ line: String) -> String {
+        let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        let path = words.count > 1 ? words[1].prefix { $0 != "?" } : ""
+        return "\"\(escapingControls("\(words.first ?? "") \(path)"))\""
+    }
+    let age = rounded(max(0, now - current.startedAt))
+    // The clock of requests may be some milliseconds behind.
+    if current.startedAt >= beat - 0.05 {
+        return "A request is slow: \(named(current.line)), for \(age) s, in the app, and the loop of its worker stands "
+            + "still (pid: \(pid))"
+    }
+    var text =
+        "The loop of a worker has stood still for \(rounded(now - beat)) s (pid: \(pid)): it began "
+        + "\(named(current.line)) last, \(age) s ago"
+    if let longest, longest.line != current.line || longest.startedAt != current.startedAt {
+        text += "; its longest request is \(named(longest.line)), for \(rounded(max(0, now - longest.startedAt))) s"
+    }
+    return text
+}
+
 /// Escapes bytes of a client, which could otherwise begin a new line in the log or control a terminal.
-package func escapingControls(_ text: String) -> String {
+package func escapingControls(_ text: String, quotes: Bool = true) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
-        if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar == "\"" || scalar == "\\" {
+        if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+            || (quotes && (scalar == "\"" || scalar == "\\"))
+        {
             let digits = String(scalar.value, radix: 16)
             result += scalar.value < 0x10 ? "\\x0\(digits)" : "\\x\(digits)"
         } else {

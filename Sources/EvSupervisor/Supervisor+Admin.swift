@@ -123,7 +123,8 @@ extension Supervisor {
         state.tally.count(.adminStarts)
         let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }
-            if let request = AdminRequest(bytes) { enqueue(request) }
+            if let request = AdminRequest(bytes) { return enqueue(request) }
+            if let request = StackRequest(bytes) { answer(request) }
         } onEnd: { [unowned self] in
             self.loop?.stop()
         }

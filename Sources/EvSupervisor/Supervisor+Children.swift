@@ -14,6 +14,10 @@ extension Supervisor {
         /// The admin process's end of the channel to the worker; -1 for none.
         let questions: Int32
         let watcher: IOWatcher
+        /// Nil if there is no pipe to be had.
+        let stacks: StackReader?
+        /// The heartbeat before a standstill that the log has told of.
+        var toldBeat = 0.0
     }
 
     // MARK: begin
@@ -32,6 +36,7 @@ extension Supervisor {
             return feed(.spawnFailed(age: age, reason: SystemError("socketpair").description))
         }
         let (control, workerEnd) = (ends[0], ends[1])
+        let stacks = try? StackSignal.makePipe()
         // Without a channel, the admin process does without.
         let channel = admin.board == nil ? nil : try? PacketSocket.pair()
         call { hooks.preFork(WorkerIdentity(index: index, age: age, pid: 0)) }
@@ -47,13 +52,15 @@ extension Supervisor {
         do throws(SystemError) {
             pid = try forkHooks.fork(holding: WorkerContext.signals)
         } catch {
-            for end in [control, workerEnd, channel?.0, channel?.1].compactMap(\.self) { close(end) }
+            let ends = [control, workerEnd, channel?.0, channel?.1, stacks?.read, stacks?.write]
+            for end in ends.compactMap(\.self) { close(end) }
             slot.reset()
             return feed(.spawnFailed(age: age, reason: error.description))
         }
         guard let pid else {
             forkHooks.inChild()
             close(control)
+            if let stacks { close(stacks.read) }
             if let channel { close(channel.0) }
             leaveMaster(keepsQuestions: false)
             listeners?.keepOnly(index: index)
@@ -63,11 +70,12 @@ extension Supervisor {
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
                 index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
-                controlFileDescriptor: workerEnd, questions: channel?.1, report: admin.board?[slotIndex],
-                gracefulTimeout: configuration.gracefulTimeout)
+                controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write, questions: channel?.1,
+                report: admin.board?[slotIndex], gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
         close(workerEnd)
+        if let stacks { close(stacks.write) }
         if let channel { close(channel.1) }
         slot.processIdentifier = pid
         let watcher = IOWatcher(loop, fileDescriptor: control, events: .read) { [unowned self] _ in
@@ -76,7 +84,7 @@ extension Supervisor {
         watcher.start()
         children[pid] = Child(
             index: index, age: age, slotIndex: slotIndex, control: control, questions: channel?.0 ?? -1,
-            watcher: watcher)
+            watcher: watcher, stacks: stacks.map { StackReader($0.read, loop) })
         if let channel {
             let identity = WorkerIdentity(index: index, age: age, pid: pid)
             tellAdmin(.worker(identity, slot: slotIndex), descriptor: channel.0)
@@ -108,6 +116,7 @@ extension Supervisor {
         // If the child kept a copy of another worker's control socket, that worker would not see the master's death.
         for child in children.values {
             close(child.control)
+            child.stacks?.abandon()
             if child.questions >= 0, !keepsQuestions { close(child.questions) }
         }
         children = [:]
@@ -158,6 +167,7 @@ extension Supervisor {
             if let child = children.removeValue(forKey: pid) {
                 child.watcher.stop()
                 close(child.control)
+                child.stacks?.close()
                 if child.questions >= 0 { close(child.questions) }
             }
             if adminEnded(pid, ExitStatus(waitStatus: status)) { continue }

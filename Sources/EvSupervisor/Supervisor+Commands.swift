@@ -78,4 +78,27 @@ extension Supervisor {
     private func failure(in slot: Int) -> String? {
         admin.board?[slot].failure.bytes.map { String(decoding: $0, as: UTF8.self) }
     }
+
+    // MARK: stacks
+
+    func answer(_ request: StackRequest) {
+        collectStacks(of: request.pid, all: false) { [self] text in tell(request.number, stacks: text) }
+    }
+
+    /// In steps that fit into packets, of whole lines.
+    private func tell(_ command: UInt64, stacks: String) {
+        var step = ""
+        for line in stacks.split(separator: "\n", omittingEmptySubsequences: false) {
+            if step.utf8.count + line.utf8.count > Self.longestStep {
+                tellAdmin(.progress(command: command, step))
+                step = ""
+            }
+            step += line.prefix(Self.longestStep) + "\n"
+        }
+        let isThere = !stacks.isEmpty
+        if isThere { tellAdmin(.progress(command: command, step)) }
+        tellAdmin(.done(command: command, succeeded: isThere, isThere ? "" : "There are no stacks to be had"))
+    }
+
+    private static let longestStep = 8192
 }

@@ -13,6 +13,8 @@ package final class Supervisor {
     let forkHooks: ForkHooks
     let hooks: SupervisorHooks
     let onReopenLogs: () -> Void
+    /// Writes lines to the log as they are.
+    let writeText: (_ text: String, _ level: Logger.Level) -> Void
     let reconfigure: () -> Reconfiguration
     let worker: (WorkerContext) -> Int32
     var admin: AdminSide
@@ -33,6 +35,7 @@ package final class Supervisor {
     private var watchers: [SignalWatcher] = []
     private var timer: TimerWatcher?
     private var lastTick = 0.0
+    var lastSlowLook = 0.0
     private var exitCode: Int32?
     var service: Service
     /// Whether `onStarting` has been called.
@@ -46,7 +49,6 @@ package final class Supervisor {
     var masters = MasterChannels()
     /// Of the next master.
     var reports: [NextMasterReport] = []
-    var status = MasterStatus()
     /// In seconds since 1970.
     let started = EventLoop.wallNow()
 
@@ -54,6 +56,7 @@ package final class Supervisor {
     ///   - forkHooks: what the host runtime needs around fork(2).
     ///   - hooks: called at the turning points of the master's life.
     ///   - onReopenLogs: called for SIGUSR1, in the master only.
+    ///   - writeText: writes lines to the log as they are.
     ///   - reconfigure: called for SIGHUP, in the master, before anything else.
     ///   - notifier: of systemd.
     ///   - onTurn: called when workers may have come or gone, and at least once a second, which `isTick` tells.
@@ -65,6 +68,7 @@ package final class Supervisor {
     package init(
         configuration: SupervisorConfiguration, logger: Logger, forkHooks: ForkHooks = ForkHooks(),
         hooks: SupervisorHooks = SupervisorHooks(), onReopenLogs: @escaping () -> Void = {},
+        writeText: @escaping (_ text: String, _ level: Logger.Level) -> Void = { _, _ in },
         reconfigure: @escaping () -> Reconfiguration = { .keep }, notifier: SystemdNotifier = SystemdNotifier(),
         onTurn: @escaping (_ isTick: Bool) -> Void = { _ in },
         handover: Handover? = nil, execute: ((_ handover: String) -> Int32)? = nil,
@@ -75,6 +79,7 @@ package final class Supervisor {
         self.forkHooks = forkHooks
         self.hooks = hooks
         self.onReopenLogs = onReopenLogs
+        self.writeText = writeText
         self.reconfigure = reconfigure
         self.worker = worker
         self.admin = AdminSide(admin)
@@ -162,7 +167,10 @@ package final class Supervisor {
         timer?.stop()
         service.stop()
         for watcher in watchers { watcher.stop() }
-        for child in children.values { child.watcher.stop() }
+        for child in children.values {
+            child.watcher.stop()
+            child.stacks?.stop()
+        }
         timer = nil
         watchers = []
     }
@@ -188,6 +196,7 @@ package final class Supervisor {
                 lastTick = now
                 feed(.tick(heartbeats: heartbeats()))
                 if state.followsLoad { feed(.loads(loads())) }
+                lookForSlowRequests(now)
             } else {
                 timer?.start(after: nextTick - now)
                 loop?.run()
@@ -242,6 +251,7 @@ package final class Supervisor {
         case .signal(let pid, let number):
             // A child that has been reaped gets no signal: another process may have its id now.
             if children[pid] != nil { kill(pid, number) }
+        case .abort(let pid): abort(pid)
         case .tell(let pid, let command): tell(pid, command)
         case .releaseSlot(let slot):
             keepFailure(of: slot)

@@ -23,6 +23,8 @@ package struct SupervisorConfiguration: Sendable {
     package var pidFile: String?
     /// What sockets have beside their address.
     package var listening: ListeningOptions
+    /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
+    package var slowRequest = 0.0
     /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
     package var adminBinds: [BindAddress] = []
     package var adminListening = ListeningOptions()
@@ -80,6 +82,9 @@ package struct WorkerContext: Sendable {
     /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
     /// the master has ended.
     package let controlFileDescriptor: Int32
+    /// The pipe that its stacks go to, at the signals of ``StackSignal``. It makes nobody wait and is closed at exec;
+    /// nil if there is none.
+    package let stackDescriptor: Int32?
     /// A packet socket on which the admin process asks; nil if there is none.
     package let questions: Int32?
     /// Where the worker reports more, where somebody reads it.

@@ -44,7 +44,7 @@ extension SupervisorState {
             } else {
                 log(.neverReady(pid: pid, seconds: worker.silence))
             }
-            actions.append(.signal(pid: pid, SIGABRT))
+            actions.append(.abort(pid: pid))
         }
         workers[position] = worker
     }

@@ -48,6 +48,8 @@ package struct SupervisorState {
         case reconfigure
         case workersChanged(new: Int, old: Int)
         case reportHang(pid: Int32, slot: Int, silence: Double)
+        /// SIGABRT, as soon as the stacks of the worker are in the log.
+        case abort(pid: Int32)
         /// USR2: executes a new master, which gets the sockets.
         case startMaster
         /// This master is the only one now: the pid file and the files of sockets are its own.

@@ -33,7 +33,8 @@ package struct ResponseEncoder: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - keepAlive: another request may follow, as far as client and server are concerned.
-    ///   - serverLines: the field lines `Date` and `Server`, each with its CRLF; the app's own take their place.
+    ///   - serverLines: the field lines `Date` and `Server`, each with its CRLF, whose place the app's own take; and
+    ///     others.
     /// - Returns: where the field lines begin.
     package mutating func head(
         _ head: borrowing ResponseHead, length: ResponseLength, announced: UInt64?, version: HTTPVersion,
@@ -64,6 +65,7 @@ package struct ResponseEncoder: Sendable, Equatable {
             if let connection = connection(status, version, upgrades: head.upgrades) { cursor.put(connection) }
             if !head.hasDate { cursor.put(serverLines.date) }
             if !head.hasServer { cursor.put(serverLines.server) }
+            cursor.put(serverLines.more)
             cursor.put("\r\n")
             return cursor.count
         }
@@ -98,17 +100,20 @@ package struct ResponseEncoder: Sendable, Equatable {
     }
 }
 
-/// The field lines that the server adds to every response.
+/// The field lines that the server adds to a response.
 package struct ServerLines {
     package var date: UnsafeRawBufferPointer
     package var server: UnsafeRawBufferPointer
+    /// Others, which the app has not given.
+    package var more: UnsafeRawBufferPointer
 
-    package init(date: UnsafeRawBufferPointer, server: UnsafeRawBufferPointer) {
+    package init(date: UnsafeRawBufferPointer, server: UnsafeRawBufferPointer, more: UnsafeRawBufferPointer) {
         self.date = date
         self.server = server
+        self.more = more
     }
 
-    var count: Int { date.count + server.count }
+    var count: Int { date.count + server.count + more.count }
 }
 
 /// Writes into a room whose size was computed before; what does not fit is not written.

@@ -61,6 +61,57 @@ extension RequestHead {
     }
 }
 
+/// Field lines that a head did not have when it was received. They are made once, and their values written again.
+package struct AddedLines: Sendable {
+    private(set) var bytes: [UInt8] = []
+    private(set) var fields: [evg_field] = []
+
+    package init() {}
+
+    /// - Parameter value: without bytes that end a line, and blanks around it.
+    package mutating func append(name: [UInt8], value: [UInt8]) {
+        let start = UInt32(clamping: bytes.count)
+        let valueStart = UInt32(clamping: bytes.count + name.count + 2)
+        bytes += name + Array(": ".utf8) + value + Array("\r\n".utf8)
+        fields.append(
+            evg_field(
+                name: evg_slice(start: start, count: UInt32(clamping: name.count)),
+                value: evg_slice(start: valueStart, count: UInt32(clamping: value.count))))
+    }
+
+    /// Writes over a part of the value of a line.
+    package mutating func write(_ part: UnsafeRawBufferPointer, to line: Int, at offset: Int = 0) {
+        guard fields.indices.contains(line), offset >= 0 else { return }
+        let place = ByteSlice(fields[line].value).range.dropFirst(offset).prefix(part.count)
+        guard place.count == part.count else { return }
+        bytes.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[place]).copyMemory(from: part) }
+    }
+}
+
+extension RequestHead {
+    /// A copy without the fields for which `keeping` has false, and with these lines behind the others. Slices into
+    /// this head are slices into the copy.
+    ///
+    /// - Parameter keeping: one for each field; empty keeps all.
+    package func copy(keeping: [Bool], adding lines: AddedLines) -> RequestHead {
+        let count = UInt32(clamping: lines.fields.count)
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: evg_request_head_amend_size(record, lines.bytes.count, count),
+            alignment: MemoryLayout<evg_request_head>.alignment)
+        let made = keeping.withUnsafeBufferPointer { kept in
+            lines.bytes.withUnsafeBufferPointer { bytes in
+                lines.fields.withUnsafeBufferPointer { fields in
+                    evg_request_head_amend(
+                        memory, record, keeping.isEmpty ? nil : kept.baseAddress, bytes.baseAddress, bytes.count,
+                        fields.baseAddress, count)
+                }
+            }
+        }
+        guard let made else { preconditionFailure("evg_request_head_amend returns its memory") }
+        return RequestHead(owning: made)
+    }
+}
+
 extension RequestHead {
     /// The request line alone, in a small block of memory; nil where parts of the head stand elsewhere.
     package func withoutFields() -> RequestHead? {
@@ -73,6 +124,7 @@ extension RequestHead {
         (memory + size).copyMemory(from: line.bytes, byteCount: count)
         line.bytes = UnsafePointer((memory + size).assumingMemoryBound(to: UInt8.self))
         line.byte_count = line.request_line_count
+        line.stored_count = line.byte_count
         (line.fields, line.field_count, line.has_underscore) = (nil, 0, false)
         line.authority = evg_slice()
         return RequestHead(owning: UnsafePointer(memory.initializeMemory(as: evg_request_head.self, to: line)))

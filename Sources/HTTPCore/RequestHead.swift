@@ -140,6 +140,17 @@ extension RequestHead {
         fields.first { matches($0.name, name) }?.value
     }
 
+    /// The value of the last line of a name, in lower case; empty for none. Valid for as long as this object.
+    package func lastValue(of name: [UInt8]) -> UnsafeRawBufferPointer {
+        var place = Int(record.pointee.field_count)
+        while place > 0 {
+            place -= 1
+            let field = FieldSlice(record.pointee.fields[place])
+            if matches(field.name, name) { return bytes(of: field.value) }
+        }
+        return UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+
     /// Of every line of that name, in order.
     package func values(of name: StaticString) -> [ByteSlice] {
         fields.compactMap { matches($0.name, name) ? $0.value : nil }

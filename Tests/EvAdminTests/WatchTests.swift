@@ -14,7 +14,8 @@ private func status(_ count: Int, at time: Double = 1000, pids: Int = 100, more:
     }
     let text =
         #"{"version":"1","application":"a:b","time":\#(time),"started":10,"target_workers":\#(count),"binds":["x"],"#
-        + #""restarts":[{"time":5,"worker":0,"pid":3,"cause":"timeout","text":"t"}],\#(more)"workers":[\#(workers.joined(separator: ","))]}"#
+        + #""restarts":[{"time":5,"worker":0,"pid":3,"cause":"timeout","text":"t"}],"#
+        + #"\#(more)"workers":[\#(workers.joined(separator: ","))]}"#
     return ServerStatus(JSONValue(Array(text.utf8)) ?? .null)
 }
 

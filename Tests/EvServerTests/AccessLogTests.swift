@@ -35,6 +35,19 @@ import Testing
         #expect(log.text == "GET \(expected)\n")
     }
 
+    @Test func showsTheHostThatAProxyTells() async throws {
+        let log = try TemporaryLog()
+        let server = try await TestServer(
+            { $0.forwarding.fields = .host }, application: SwiftApplication { _ in Response("12345") },
+            accessLog: (log.path, "%({host}i)s %({HTTP_HOST}e)s"))
+        let client = await server.connect()
+        client.send("GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-Host: told.example\r\n\r\n")
+        _ = client.receive(until: "12345")
+        await server.quit()
+        #expect(server.finished.wait())
+        #expect(log.text == "told.example told.example\n")
+    }
+
     /// The line of a refused head has the peer's address, the first line of the head, and the answer.
     @Test(arguments: [
         ("\u{16}\u{03}\r\n", #"\x16\x03"#, 400), ("GET /a?b HTTP/1.1\nHost: t\r\n\r\n", "GET /a?b HTTP/1.1", 400),

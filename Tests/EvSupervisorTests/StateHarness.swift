@@ -111,7 +111,7 @@ extension [Action] {
             switch action {
             case .tell(let pid, let command): "\(pid) \(command)"
             case .signal(let pid, SIGKILL): "\(pid) SIGKILL"
-            case .signal(let pid, SIGABRT): "\(pid) SIGABRT"
+            case .abort(let pid): "\(pid) SIGABRT"
             case .signal(let pid, let number): "\(pid) \(number)"
             default: nil
             }

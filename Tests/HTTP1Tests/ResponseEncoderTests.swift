@@ -12,6 +12,11 @@ import Testing
         #expect(wire.ended && !wire.mustClose && !wire.overran)
     }
 
+    @Test func linesOfTheServerStandBehindTheOthers() {
+        let wire = respond(server: nil, more: "X: \(String(repeating: "m", count: 500))\r\n") { $0.body("hello") }
+        #expect(wire.text.hasSuffix("\r\nDate: D\r\nX: \(String(repeating: "m", count: 500))\r\n\r\nhello"))
+    }
+
     @Test func unknownLengthIsChunkedForHTTP11() {
         let wire = respond(length: nil) {
             $0.body("hello")
@@ -288,19 +293,23 @@ private struct Wire {
 private func respond(
     head: Bool = false, version: HTTPVersion = .http11, keepAlive: Bool = true, status: Int = 200,
     reason: String? = nil, fields: [(String, String)] = [], length: UInt64? = 5, server: String? = "S",
+    more: String = "",
     _ body: (inout Run) -> Void
 ) -> Wire {
     var run = Run()
     let date: StaticString = "Date: D\r\n"
     let serverLine = Array((server.map { "Server: \($0)\r\n" } ?? "").utf8)
+    let more = Array(more.utf8)
     do throws(ResponseHeadError) {
         let built = try HTTP1Tests.head(status, reason, fields)
         let (due, announced) = ResponseLength.of(built, given: length, requestIsHead: head)
         run.length = due
         serverLine.withUnsafeBytes { server in
-            _ = run.encoder.head(
-                built, length: due, announced: announced, version: version, keepAlive: keepAlive,
-                serverLines: ServerLines(date: date.bytes, server: server), into: run.output)
+            more.withUnsafeBytes { more in
+                _ = run.encoder.head(
+                    built, length: due, announced: announced, version: version, keepAlive: keepAlive,
+                    serverLines: ServerLines(date: date.bytes, server: server, more: more), into: run.output)
+            }
         }
     } catch {
         Issue.record("\(error)")

@@ -297,6 +297,56 @@ def test_every_host_knows_the_commands(admin, example):
         assert result.returncode == 0 and "2 of 2 workers ready" in result.stdout, result.stderr
 
 
+# A real server
+
+
+def test_server_is_found_in_every_way_and_obeys(gateway, tmp_path):
+    address = f"unix:{tmp_path}/admin.sock"
+    server = gateway("contract:app", "--admin-bind", address, "--pid", tmp_path / "pid")
+    (tmp_path / "server.toml").write_text("admin_bind = 'unix:admin.sock'\n")
+    for words, env in [
+            (["--admin-bind", address], {}), (["--admin-bind", "unix:admin.sock"], {}), (["--pid", "pid"], {}),
+            (["--pid", server.pid], {}), (["--config", "server.toml"], {}), ([], {"EVGATEWAY_ADMIN_BIND": address}),
+            ([], {"EVGATEWAY_PIDFILE": "pid"}), ([], {"EVGATEWAY_CMD_ARGS": "--admin-bind unix:admin.sock"})]:
+        result = run("status", *words, env=env, cwd=tmp_path)
+        assert result.returncode == 0, (words, env, result.stderr)
+        assert f"  master {server.pid}\n" in result.stdout and "\n1 of 1 worker ready, " in result.stdout
+    result = run("scale", 2, "--pid", server.pid)
+    assert result.returncode == 0 and "Worker ready" in result.stdout, result.stderr
+    assert run("status", "--pid", server.pid, "--json").stdout.count('"state":"ready"') == 2
+    assert run("reload", "--pid", server.pid).returncode == 0
+    assert run("stop", "--pid", tmp_path / "pid").returncode == 0
+    assert server.wait() == 0
+    result = run("status", "--pid", server.pid)
+    assert result.returncode == 2 and "has ended" in result.stderr
+
+
+def test_code_that_does_not_load_fails_the_reload(gateway, tmp_path):
+    path = tmp_path / "changing.py"
+    path.write_text("def app(environ, start_response): start_response('200 OK', []); return []\n")
+    server = gateway("changing:app", "--admin-bind", f"unix:{tmp_path}/admin.sock", cwd=tmp_path)
+    path.write_text("raise KeyError('of the new code')\n")
+    result = run("reload", "--pid", server.pid)
+    assert result.returncode == 1 and "KeyError: 'of the new code'" in result.stdout + result.stderr
+    assert server.get("/").status == 200
+
+
+def test_several_servers_are_listed_and_none_is_guessed(gateway, tmp_path):
+    servers = [gateway("contract:app", "--admin-bind", f"unix:{tmp_path}/{name}") for name in ("one", "two")]
+    result = run("status", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    for server, name in zip(servers, ("one", "two")):
+        assert f"  --pid {server.pid}  contract:app  at unix:{tmp_path}/{name}\n" in result.stderr
+
+
+def test_server_without_an_admin_address_is_told(gateway):
+    server = gateway("contract:app")
+    result = run("status", "--pid", server.pid)
+    assert result.returncode == 2 and "runs without --admin-bind" in result.stderr
+    result = run("status", "--pid", server.worker_pids()[0])
+    assert result.returncode == 2 and "is not the master of a server" in result.stderr
+
+
 def test_fake_server_speaks_the_form_of_the_real_one(gateway, tmp_path):
     """Members of the real answers that the fake ones have, too, are of the same types."""
     real = gateway("contract:app", "--admin-bind", f"unix:{tmp_path}/real.sock")

@@ -122,7 +122,7 @@ def test_worker_that_hangs_shows_its_python_stack(gateway, python, worker_class)
     server = gateway(APP, "-k", worker_class, "--timeout", "1", python=python)
     with server.connect() as wire:
         wire.request("GET", "/hang")
-        server.wait_for_log("Fatal Python error: Aborted")
+        server.wait_for_log(r"Stacks of the worker \(pid: \d+\):")
         server.wait_for_log(r"wsgi_failures\.py.* in hang")
         server.wait_for_log("Worker ready", count=2)
     assert ask(server, "/unread").content == b"ok"

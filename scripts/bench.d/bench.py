@@ -1,7 +1,7 @@
 """Compares evgateway with its peers side by side: interleaved rounds, the median of the ratios, CPU time first.
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
-of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, preload, sleepers, latency;
+of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, preload, sleepers, latency, admin;
 websocket-echo, websocket-idle, websocket-broadcast, which are `websocket` together), separated by commas: `--only
 evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions` counts the
 instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request of the
@@ -13,8 +13,11 @@ import datetime
 import pathlib
 import platform
 import shlex
+import signal
 import statistics
+import subprocess
 import sys
+import time
 import types
 
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d"))
@@ -34,7 +37,7 @@ from side_by_side import SideBySide  # noqa: E402
 from tables import Table, judged  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", *websocket_tables.TABLES]
+TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", "admin", *websocket_tables.TABLES]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -55,6 +58,9 @@ PRELOAD = ["evgateway-django-preload", "gunicorn-django-preload", "evgateway-dja
 SLEEPERS = [("evgateway-gevent-held", 7)]
 # Name, the path that is held; how many times as long the 99th percentile beside the crowd may be.
 LATENCY = [("evgateway-gevent-held", "/hold?seconds=86400", 2), ("evgateway-asgi-held", "/wait", 2)]
+# Name; how many times as long the 99th percentile may be while the admin port has the worst clients.
+ADMIN = [("evgateway-inline-admin", 1.25), ("evgateway-asgi-admin", 1.25)]
+SCRAPES = 1000
 REQUESTS = 2000
 
 
@@ -177,6 +183,43 @@ class Bench:
         held.abandon()
         return found
 
+    def admin(self, rows):
+        table = Table(f"p99 beside {SCRAPES} scrapes a second and slow, half-open and malformed clients : alone",
+                      "ratio", "range", "target", "us")
+        for name, limit in rows:
+            server = contestants.started(name)
+            try:
+                pairs = self.beside_scrapers(server, 5 * self.options.rounds)
+            finally:
+                server.stop()
+            ratios = sorted(beside / alone for alone, beside in pairs)
+            middle = statistics.median(ratios)
+            alone, beside = (statistics.median(times) for times in zip(*pairs))
+            table.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, "{:.2f}"),
+                      f"{beside:.0f} : {alone:.0f}")
+        self.show(table)
+
+    def beside_scrapers(self, server, rounds):
+        """Per round the 99th percentile in us while the scrapers stand still, and while they run."""
+        scrapers = subprocess.Popen([sys.executable, "-B", pathlib.Path(__file__).with_name("scrapers.py"),
+                                     contestants.ADMIN_SOCKET, str(SCRAPES)])
+        try:
+            found = []
+            self.percentile(server)
+            for number in range(rounds):
+                figures = {}
+                for runs in ((False, True) if number % 2 == 0 else (True, False)):
+                    scrapers.send_signal(signal.SIGCONT if runs else signal.SIGSTOP)
+                    time.sleep(0.2)
+                    figures[runs] = self.percentile(server)
+                found.append((figures[False], figures[True]))
+            if scrapers.poll() is not None:
+                raise SystemExit(f"bench: {server.name}: the scrapers have ended")
+            return found
+        finally:
+            scrapers.kill()
+            scrapers.wait()
+
     def percentile(self, server):
         return self.requested(server, REQUESTS, connections=1)["latency"]["percentiles"]["99"]
 
@@ -225,6 +268,7 @@ def main():
 def measure(options, named, tables):
     rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
             "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY,
+            "admin": ADMIN,
             **{name: [(one,) for one in table.names] for name, table in websocket_tables.TABLES.items()}}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}

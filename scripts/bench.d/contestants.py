@@ -1,5 +1,7 @@
 """The servers that are compared: the name of each row, and the server and flags that scripts/loadtest starts for it."""
 
+import os
+import tempfile
 import types
 
 import kinds
@@ -8,7 +10,8 @@ from servers import Server, Spec
 CONNECTIONS = 6000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
 # Somebody reads what is counted.
-ADMIN = ["--admin-bind", "127.0.0.1:0"]
+ADMIN_SOCKET = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}.sock"
+ADMIN = ["--admin-bind", f"unix:{ADMIN_SOCKET}"]
 WEBSOCKET_APP = "websocket_app"
 SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
 

@@ -15,6 +15,7 @@
 #include "evg_packets.h"
 #include "evg_process.h"
 #include "evg_scoreboard.h"
+#include "evg_stack_signal.h"
 
 typedef struct ev_loop evg_loop;
 typedef void (*evg_callback)(void *context, int events);
@@ -47,15 +48,17 @@ void evg_loop_measure_polls(evg_loop *loop);
 /* In seconds. */
 double evg_loop_polled(void);
 /* From here on the process notes when each turn of this loop begins, at the cost of a reading of the clock per poll. */
-void evg_loop_measure_turns(evg_loop *loop);
+void evg_loop_measure_turns(evg_loop *loop, int is_guest);
 /* What is known of the turns; monotonic seconds. */
-typedef struct { double began, latest, longest; } evg_turns;
+typedef struct { double began, latest, longest; int is_guest; } evg_turns;
 extern evg_turns evg_turn;
 static inline double evg_turn_began(void) { return evg_turn.began; }
-/* The latest reading of the clock of which somebody has taken note. */
-static inline double evg_turn_latest(void) { return evg_turn.latest; }
 /* Reads the clock, and takes note of it. */
 double evg_turn_now(void);
+/* A moment at which an app is entered. A guest's apps run between the turns of the loop, and nobody has read the
+ * clock; else they run in them, and the latest reading was that of the end of the request before, or of the turn's
+ * beginning. */
+static inline double evg_turn_entered(void) { return evg_turn.is_guest ? evg_turn_now() : evg_turn.latest; }
 /* The longest turn since this was asked last; only where polls are measured. */
 double evg_turn_take_longest(void);
 /* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */

@@ -31,12 +31,19 @@ static inline double evg_bound(size_t index) { return evg_bounds[index]; }
 #define EVG_HISTOGRAM (EVG_BOUNDS + 2)
 static inline void evg_histogram_add(evg_counters *c, size_t first, double seconds) {
     size_t bucket = 0;
-    if (!(seconds > 0)) seconds = 0;
+    if (!(seconds > 0)) return evg_counter_add(c, first, 1);
     while (bucket < EVG_BOUNDS && seconds > evg_bounds[bucket]) bucket++;
     evg_counter_add(c, first + bucket, 1);
     // What is longer than a year is a mistake, and is not to spoil the sum.
-    if (seconds < 3e7) evg_counter_add(c, first + EVG_BOUNDS + 1, (uint64_t)(seconds * 1e9));
+    if (seconds < 3e7) evg_counter_add(c, first + EVG_BOUNDS + 1, (uint64_t)(int64_t)(seconds * 1e9));
 }
+
+/// Where this process counts: in a page of its own, until it is told of one that others read.
+extern evg_counters *evg_counted;
+static inline void evg_count(size_t index, uint64_t number) { evg_counter_add(evg_counted, index, number); }
+static inline void evg_record(size_t first, double seconds) { evg_histogram_add(evg_counted, first, seconds); }
+static inline evg_counters *evg_counters_in_use(void) { return evg_counted; }
+static inline void evg_count_in(evg_counters *counters) { evg_counted = counters; }
 
 /// The head of a text; its words follow.
 typedef struct evg_text {

@@ -1,4 +1,4 @@
-// What a process is to the outside: its title, its user, its processors.
+// What a process is to the outside: its title, its user, its processors; and what it has of its own: random bytes.
 #pragma once
 
 #include <stddef.h>
@@ -27,3 +27,7 @@ int evg_use_files_as_before(const evg_groups *was);
 int evg_processors(int *numbers, int count);
 /// Limits the calling thread, and those that it starts, to one processor. Returns 0 or -errno.
 int evg_use_processor(int number);
+
+/// Fills memory with random bytes of the kernel's, which nobody can foretell and no other process gets: getrandom(2).
+/// Returns 0, or -errno before Linux 3.17.
+int evg_random(void *bytes, size_t count);

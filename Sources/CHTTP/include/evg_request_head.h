@@ -12,6 +12,7 @@ typedef struct evg_request_head {
     const uint8_t *bytes;               // the head as it was received; what the slices point into
     const struct evg_field *fields;     // field lines in the order of arrival, values without blanks around them
     uint32_t byte_count;                // request line to final CRLF
+    uint32_t stored_count;              // with the bytes behind that, which were not received
     uint32_t field_count;
     uint32_t request_line_count;        // without its CRLF
     struct evg_slice method;
@@ -49,6 +50,16 @@ size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_coun
 /// an absolute-form target does.
 evg_request_head *evg_request_head_copy(void *memory, const evg_request_head *head, const bool *kept,
                                         const uint8_t *host, size_t host_count);
+
+/// Bytes of memory that evg_request_head_amend needs.
+size_t evg_request_head_amend_size(const evg_request_head *head, size_t line_bytes, uint32_t line_count);
+
+/// Writes a copy into `memory`, as evg_request_head_copy does, with further field lines behind the others: `line_count`
+/// of them, whose slices `fields` point into the `line_bytes` bytes of `lines`. All slices into `head` are slices into
+/// the copy.
+evg_request_head *evg_request_head_amend(void *memory, const evg_request_head *head, const bool *kept,
+                                         const uint8_t *lines, size_t line_bytes, const struct evg_field *fields,
+                                         uint32_t line_count);
 
 /// Names that are looked for, by what tells them from most others: bit n of `lengths` for those of n bytes (63 also for
 /// longer ones), bit n of `letters` for those whose first byte is n but for its upper three bits.

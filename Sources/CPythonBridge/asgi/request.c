@@ -70,7 +70,7 @@ static void report(evg_asgi_request *self) {
     }
     PyObject *method = item(self->scope, "method"), *path = item(self->scope, "raw_path");
     PyObject *query = item(self->scope, "query_string");
-    evg_py_line of_request = {NULL, NULL};
+    evg_py_line of_request = {NULL, NULL, NULL};
     of_request.method = method && PyUnicode_Check(method) ? method : NULL;
     if (path && PyBytes_Check(path)) {
         bool has_query = query && PyBytes_Check(query) && PyBytes_Size(query) > 0;
@@ -79,9 +79,12 @@ static void report(evg_asgi_request *self) {
         if (!line) PyErr_Clear();
         of_request.target = line;
     }
+    evg_py_text id = self->exchange ? evg_swift_exchange_request_id(self->exchange) : (evg_py_text){NULL, 0};
+    if (id.count && !(of_request.request_id = evg_py_latin1(id.base, id.count))) PyErr_Clear();
     PyErr_Restore(type, value, traceback);
     evg_py_report(&of_request, "in the app");
     Py_XDECREF(of_request.target);
+    Py_XDECREF(of_request.request_id);
 }
 
 /* The app has raised. A cancellation goes on to the task; anything else ends here. */

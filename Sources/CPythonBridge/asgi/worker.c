@@ -180,6 +180,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     is_pumping = false;
     drain();
     evg_py_tell_leaving();
+    evg_py_tell_stacks();
     if (evg_py_log_is_left()) evg_py_log_take("evgateway.logqueue", "drain");
     if (!alive) {
         PyObject *answer = PyObject_CallObject(stop, NULL);
@@ -237,6 +238,20 @@ static PyObject *tasks(PyObject *module, PyObject *none) {
     return list;
 }
 
+/* asgi_serving() -> [(request, task)], the newest first. */
+static PyObject *serving(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    PyObject *list = PyList_New(0);
+    for (evg_asgi_request *request = evg_asgi_first; list && request; request = request->next)
+        if (request->task) list = evg_py_serving_add(list, request->exchange, request->task);
+    return list;
+}
+
+void evg_asgi_visit(evg_py_visit *visit, void *context) {
+    for (evg_asgi_request *request = evg_asgi_first; request; request = request->next)
+        if (request->exchange) visit(context, request->exchange);
+}
+
 static PyObject *started(PyObject *module, PyObject *arguments) {
     (void)module;
     const char *message, *details;
@@ -263,6 +278,7 @@ static PyMethodDef functions[] = {
     {"asgi_setup", setup, METH_VARARGS, "Names the loop and what it takes to run a request on it."},
     {"asgi_pump", pump, METH_NOARGS, "Serves the guest loop, then starts and wakes requests."},
     {"asgi_tasks", tasks, METH_NOARGS, "The tasks of the requests that run."},
+    {"asgi_serving", serving, METH_NOARGS, "(request, task) of each that runs, the newest first."},
     {"asgi_started", started, METH_VARARGS, "asgi_started(message, details): empty when the app is ready."},
     {NULL, NULL, 0, NULL},
 };

@@ -157,6 +157,7 @@ static PyObject *pump(PyObject *module, PyObject *none) {
     if (evg_py_forked) Py_RETURN_NONE;
     bool alive = evg_swift_guest_pump();
     evg_py_tell_leaving();
+    evg_py_tell_stacks();
     /* No pump runs inside of this one: only the hub calls it. What greenlets add meanwhile waits for the next. */
     size_t count = note_count;
     for (size_t at = 0; at < count; at++) {
@@ -185,6 +186,20 @@ static PyObject *pending(PyObject *module, PyObject *none) {
     for (evg_gevent_request *request = running; list && request; request = request->next)
         if (request->greenlet && PyList_Append(list, request->greenlet)) Py_CLEAR(list);
     return list;
+}
+
+/* gevent_serving() -> [(request, greenlet)], the newest first. */
+static PyObject *serving(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    PyObject *list = PyList_New(0);
+    for (evg_gevent_request *request = running; list && request; request = request->next)
+        if (request->greenlet) list = evg_py_serving_add(list, request->exchange, request->greenlet);
+    return list;
+}
+
+void evg_gevent_visit(evg_py_visit *visit, void *context) {
+    for (evg_gevent_request *request = running; request; request = request->next)
+        if (request->exchange) visit(context, request->exchange);
 }
 
 /* ---- in a process that the app has forked ---- */
@@ -251,6 +266,7 @@ static PyMethodDef methods[] = {
      "Serves what is ready, then greenlets; False when the worker is to end, None in a process that was forked."},
     {"gevent_forked", forked, METH_O, "gevent_forked(greenlet): in a forked process, which greenlet has forked."},
     {"gevent_running", pending, METH_NOARGS, "The greenlets of the requests that run."},
+    {"gevent_serving", serving, METH_NOARGS, "(request, greenlet) of each that runs, the newest first."},
     {"gevent_take", evg_gevent_take, METH_O, "The next bytes of a streamed body; b'' at its end."},
     {NULL, NULL, 0, NULL},
 };

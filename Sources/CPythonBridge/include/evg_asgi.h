@@ -4,6 +4,7 @@
 #ifndef EVG_ASGI_H
 #define EVG_ASGI_H
 
+#include "evg_stacks.h"
 #include "evg_websocket.h"
 
 /* A scope's part that is the same for all requests of one listening socket. */
@@ -23,6 +24,9 @@ evg_asgi_scope *evg_asgi_scope_new(const evg_asgi_scope_options *options);
 /* A request has arrived, for a WebSocket maybe; takes over a reference to the exchange, which evg_swift_exchange_end
  * gives back. */
 void evg_asgi_accept(evg_exchange *exchange, evg_asgi_scope *scope, bool is_socket);
+
+/* Calls for each request that has a task. */
+void evg_asgi_visit(evg_py_visit *visit, void *context);
 
 /* evgateway.asgi.prepare: makes the loop and readies the driver. False with the exception logged. */
 bool evg_asgi_prepare(const char *loop, const char *lifespan, double graceful_timeout, const char **loop_name);

@@ -32,6 +32,7 @@ typedef struct evg_py_request {
     /* Where the client has connected to, if a PROXY header says so; else empty. Valid as long as the head. */
     evg_py_text destination_address;
     uint16_t destination_port;
+    evg_py_text request_id;             /* for log lines; empty without --request-id. Valid like the head */
     bool is_socket;                     /* a WebSocket is asked for, and may be made of it */
     const evg_py_environ *environ;      /* WSGI only */
     /* The body, where it has been read before the app is called (WSGI). */
@@ -43,6 +44,9 @@ typedef struct evg_py_request {
 
 /* Fills in what stands above `environ`, but for the exchange; leaves the rest alone. */
 extern void evg_swift_exchange_describe(evg_exchange *exchange, evg_py_request *request);
+
+/* Its request_id. */
+extern evg_py_text evg_swift_exchange_request_id(evg_exchange *exchange);
 
 /* ---- the response ---- */
 

@@ -5,7 +5,7 @@
 #ifndef EVG_GEVENT_H
 #define EVG_GEVENT_H
 
-#include "evg_exchange.h"
+#include "evg_stacks.h"
 
 /* gevent is imported, when it is there and new enough, and patches the standard library when asked to. NULL, or why
  * that cannot be: a line that is valid until the next call. */
@@ -24,5 +24,8 @@ void evg_gevent_dress(evg_py_environ *environ);
  * request->body_file. Of request it reads exchange, environ and the body; streams: the body is still arriving, and the
  * app reads it as it does. Runs nothing of the app. */
 void evg_gevent_accept(const evg_py_request *request, bool streams);
+
+/* Calls for each request that has a greenlet. */
+void evg_gevent_visit(evg_py_visit *visit, void *context);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef EVG_THREADS_H
 #define EVG_THREADS_H
 
+#include "evg_stacks.h"
 #include "evg_wsgi_call.h"
 
 #include <evg_thread_pool.h>
@@ -27,6 +28,9 @@ evg_pool *evg_py_threads_start(const evg_py_pool_options *options);
 /* Writes the Python stacks of all threads to the log, without the GIL, which a thread may hold for ever. False if that
  * is not possible. */
 bool evg_py_threads_write_stacks(void);
+
+/* Calls for each request whose app a thread calls now. Without the GIL. */
+void evg_py_threads_visit(evg_py_visit *visit, void *context);
 
 /* A request; of `request` only the exchange and the body are read. NULL without memory. The exchange is handed back
  * with every answer. The body, for free(3), or the descriptor of a spooled one passes to the job, on success only. */

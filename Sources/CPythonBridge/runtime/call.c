@@ -29,6 +29,7 @@ static void call_free(evg_py_call *call) {
     call->owner = NULL;
     Py_CLEAR(call->line.method);
     Py_CLEAR(call->line.target);
+    Py_CLEAR(call->line.request_id);
     Py_CLEAR(call->context);
     evg_py_socket_end(call->socket);
     call->socket = NULL;

@@ -196,6 +196,8 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
     bool is_path = head->path.start == head->target.start && head->path.count == head->target.count;
     call->line.target = (is_path ? path_text : evg_py_latin1)(bytes + head->target.start, head->target.count);
     if (!call->line.target) return -1;
+    if (request->request_id.count
+        && !(call->line.request_id = evg_py_latin1(request->request_id.base, request->request_id.count))) return -1;
     if (call->line.method != evg_py_method.get
         && PyDict_SetItem(environ, evg_py_name.request_method, call->line.method)) return -1;
     /* The template says "/". */

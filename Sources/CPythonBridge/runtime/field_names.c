@@ -127,7 +127,8 @@ int evg_fields_prepare(const evg_field_makers *makers) {
     /* Secrets, and what differs in every request, are not kept past their request. */
     static const char *const unkept[] = {
         "cookie", "authorization", "proxy-authorization", "x-csrftoken", "x-csrf-token", "x-xsrf-token", "x-api-key",
-        "x-auth-token", "x-request-id", "traceparent", "content-length", "if-none-match",
+        "x-auth-token", "x-request-id", "x-correlation-id", "x-amzn-trace-id", "traceparent", "content-length",
+        "if-none-match",
     };
     if (make.key) return 0;
     make = *makers;

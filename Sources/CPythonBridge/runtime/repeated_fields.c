@@ -37,7 +37,8 @@ static bool remember(const evg_request_head *head, uint32_t place, size_t *used)
     evg_field_entry *entry = evg_fields_find(head->bytes + field->name.start, field->name.count);
     /* The value of Host may stand in the request line (RFC 9112 3.2.2), or behind the head where a proxy told it: what
      * lies between is not of this field. */
-    if (!entry || field->value.start < end_of(field->name) || field->value.start >= head->byte_count) return false;
+    bool is_apart = field->name.start < head->byte_count && field->value.start >= head->byte_count;
+    if (!entry || field->value.start < end_of(field->name) || is_apart) return false;
     bool is_secret = !entry->keeps_value;
     size_t count = is_secret ? field->name.count : end_of(field->value) - field->name.start;
     if (count > longest_block - *used) return false;

@@ -34,8 +34,10 @@ void evg_py_report(const evg_py_line *line, const char *what) {
     if (value && traceback) PyException_SetTraceback(value, traceback);
     PyObject *method = line && line->method ? line->method : Py_None;
     PyObject *target = line && line->target ? line->target : Py_None;
+    PyObject *request_id = line && line->request_id ? line->request_id : Py_None;
     PyObject *answer = report_exception
-        ? PyObject_CallFunction(report_exception, "OOsO", method, target, what, value ? value : Py_None) : NULL;
+        ? PyObject_CallFunction(report_exception, "OOsOO", method, target, what, value ? value : Py_None, request_id)
+        : NULL;
     if (!answer) {
         static const char text[] = "An exception in the app could not be reported";
         PyErr_Clear();

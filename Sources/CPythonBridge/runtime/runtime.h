@@ -1,9 +1,9 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c) and what it exports beyond the stable ABI
  * (exported.h), the app and how it is found (app.c, choose.c), the error log (report.c), Python's logging in its place
  * (python_log.c), questions about settings and hooks (ask.c), the deadline of a request (deadline.c), the end of the
- * worker (leaving.c), timeouts (until.c), texts (texts.c, percent.c), the tables of header fields (field_names.h,
- * repeated_fields.h), the head of a response that repeats (repeated_head.h); and the call of a WSGI app (wsgi_call.h),
- * which three of the classes make.
+ * worker (leaving.c), what its code does (stacks.c), timeouts (until.c), texts (texts.c, percent.c), the tables of
+ * header fields (field_names.h, repeated_fields.h), the head of a response that repeats (repeated_head.h); and the call
+ * of a WSGI app (wsgi_call.h), which three of the classes make.
  *
  * Law of the folders: `runtime` includes nothing of another folder; a class (`wsgi`, which is inline, `asgi`, `gevent`,
  * threads) includes `runtime` and itself, and never another class. Only module.c, beside the folders, knows them
@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "evg_runtime.h"
+#include "evg_stacks.h"
 #include "exported.h"
 
 extern pthread_t evg_py_loop_thread;
@@ -31,6 +32,7 @@ int evg_py_forked_ready(PyObject *module);
 int evg_py_ask_ready(PyObject *module);
 int evg_py_log_ready(PyObject *module);
 int evg_py_leaving_ready(PyObject *module);
+int evg_py_stacks_ready(PyObject *module);
 
 /* ---- processes that the app forks (forked.c) ---- */
 
@@ -47,7 +49,7 @@ int evg_py_interpreter_prepare(void);
 
 /* What an entry of the error log says of a request; each may be NULL. */
 typedef struct evg_py_line {
-    PyObject *method, *target;
+    PyObject *method, *target, *request_id;
 } evg_py_line;
 
 /* Logs the pending exception, with the line of its request unless that is NULL, and clears it. what says where it
@@ -90,6 +92,20 @@ extern bool evg_py_leave_pending;
 static inline void evg_py_tell_leaving(void) {
     if (evg_py_leave_pending) evg_py_leave_tell();
 }
+
+/* ---- what the code does (stacks.c) ---- */
+
+/* Somebody has asked during a pump; answered when it is over. */
+extern bool evg_py_stacks_wanted;
+
+static inline void evg_py_tell_stacks(void) {
+    if (!evg_py_stacks_wanted) return;
+    evg_py_stacks_wanted = false;
+    evg_swift_stacks_due();
+}
+
+/* Appends (request, code) to a list and returns it; NULL, the list given back, with an exception. */
+PyObject *evg_py_serving_add(PyObject *list, const evg_exchange *exchange, PyObject *code);
 
 /* ---- waiting ---- */
 

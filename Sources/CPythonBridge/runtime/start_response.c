@@ -221,7 +221,7 @@ evg_py_call *evg_py_call_object(void) {
     evg_py_call *call = PyObject_New(evg_py_call, call_type);
     if (!call) return NULL;
     call->write = call->hints = call->environ = call->context = call->result = call->iterator = call->block = NULL;
-    call->line = (evg_py_line){NULL, NULL};
+    call->line = (evg_py_line){NULL, NULL, NULL};
     call->socket = NULL;
     call->head = (evg_response_head){0};
     return call;

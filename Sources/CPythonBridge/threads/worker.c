@@ -3,9 +3,30 @@
 #include "threads.h"
 
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
 evg_pool *evg_py_pool;
 size_t evg_py_mark;
+
+/* A thread of the pool, and the job whose app it calls. The thread writes the job while it holds the GIL: whoever else
+ * holds it sees what runs. So does the loop's thread without it: it ends a job, and that after the thread let go. */
+typedef struct server {
+    struct server *next;
+    unsigned long ident;
+    _Atomic(evg_py_job *) job;
+} server;
+
+static _Atomic(server *) servers;   /* grows only */
+
+static server *new_server(void) {
+    server *made = calloc(1, sizeof *made);
+    if (!made) return NULL;
+    made->ident = PyThread_get_thread_ident();
+    made->next = atomic_load(&servers);
+    while (!atomic_compare_exchange_weak(&servers, &made->next, made)) {}
+    return made;
+}
 
 /* Gives the finished job back and takes the next one; waits for it without the GIL. NULL: the pool has stopped. A
  * thread takes a job only while it holds the GIL. Otherwise a job could wait for a thread that waits for the GIL, while
@@ -29,13 +50,38 @@ static PyObject *serve(PyObject *module, PyObject *none) {
     (void)module, (void)none;
     evg_pool_thread *thread = evg_pool_thread_new(evg_py_pool);
     if (!thread) return PyErr_NoMemory();
-    evg_py_job *job = next(thread, NULL, 0);
+    server *self = new_server();
+    evg_py_job *job = self ? next(thread, NULL, 0) : NULL;
     while (job) {
+        atomic_store_explicit(&self->job, job, memory_order_release);
         uint32_t news = evg_py_job_call(job);
+        atomic_store_explicit(&self->job, NULL, memory_order_relaxed);
         job = next(thread, job, news);
     }
     evg_pool_thread_free(thread);
+    if (!self) return PyErr_NoMemory();
     Py_RETURN_NONE;
+}
+
+/* threads_serving() -> {ident of a thread: request} */
+static PyObject *serving(PyObject *module, PyObject *none) {
+    (void)module, (void)none;
+    PyObject *dict = PyDict_New();
+    for (server *each = atomic_load(&servers); dict && each; each = each->next) {
+        evg_py_job *job = atomic_load_explicit(&each->job, memory_order_acquire);
+        if (!job) continue;
+        PyObject *ident = PyLong_FromUnsignedLong(each->ident);
+        if (!ident || evg_py_set(dict, ident, PyLong_FromVoidPtr(job->loop.exchange))) Py_CLEAR(dict);
+        Py_XDECREF(ident);
+    }
+    return dict;
+}
+
+void evg_py_threads_visit(evg_py_visit *visit, void *context) {
+    for (server *each = atomic_load(&servers); each; each = each->next) {
+        evg_py_job *job = atomic_load_explicit(&each->job, memory_order_acquire);
+        if (job) visit(context, job->loop.exchange);
+    }
 }
 
 /* threads_state() -> (threads, busy, queued) */
@@ -57,6 +103,7 @@ bool evg_py_threads_write_stacks(void) {
 
 static PyMethodDef methods[] = {
     {"threads_serve", serve, METH_NOARGS, "Serves requests on the calling thread until the pool stops."},
+    {"threads_serving", serving, METH_NOARGS, "The request of each thread that calls the app, by the thread's ident."},
     {"threads_state", state, METH_NOARGS, "(threads, busy, queued)"},
     {0},
 };

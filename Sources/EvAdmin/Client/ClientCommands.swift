@@ -46,7 +46,7 @@ package struct ClientCommands {
         return 0
     }
 
-    /// JSON with what JSON allows and a terminal obeys escaped: DEL, and the controls of C1. Both stand in strings only.
+    /// JSON in which DEL and the controls of C1 are escaped, too. They stand in strings only.
     static func escaped(_ json: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(json.count + 1)

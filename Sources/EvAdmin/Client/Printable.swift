@@ -1,5 +1,5 @@
-// Text that others have written, on its way to a terminal. Law: no byte of it moves the cursor, changes the terminal, or
-// makes text look like another.
+// Text that others have written, on its way to a terminal. Law: no byte of it moves the cursor, changes the terminal,
+// or makes text look like another.
 
 package enum Printable {
     /// The text with everything escaped that is not to be seen: `\x1b`, `\u{202e}`.

@@ -41,8 +41,9 @@ struct MetricsReading {
     func writeRequests(to text: inout MetricsText, workerClass: String) {
         text.family("evgateway_requests", .counter, "Requests that have ended, by the class of their status.")
         for (index, code) in ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].enumerated() {
-            text.sample(
-                ["code": code, "worker_class": workerClass], .count(sums[Counter.responses + index]))
+            // Clients take what is above for a 5xx (RFC 9110 section 15).
+            let range = Counter.responses + index...Counter.responses + (index == 5 ? 9 : index)
+            text.sample(["code": code, "worker_class": workerClass], .count(sums[range].reduce(0, &+)))
         }
         gauge(&text, "evgateway_requests_in_flight", "Requests whose app has not ended.") { UInt64($0.slot.active) }
         gauge(&text, "evgateway_requests_parked", "Requests that wait for a condition, without a task.") {

@@ -37,6 +37,7 @@ extension GatewayConfiguration {
         server.webSocket.isCompressed = webSocketIsCompressed
         server.webSocket.keepsContext = webSocketKeepsContext
         server.forwarding = forwarding
+        server.tracing = tracing
         server.acceptProxyHeaders(
             v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
         return server
@@ -61,6 +62,19 @@ extension GatewayConfiguration {
             forwarding.underscores = headerMap.underscores
         }
         return forwarding
+    }
+
+    private var tracing: TracingConfiguration? {
+        guard requestID ?? (requestIDHeader != nil) else { return nil }
+        var tracing = TracingConfiguration()
+        if let requestIDHeader { tracing.name = requestIDHeader }
+        tracing.newTraces =
+            switch newTraces {
+            case .sampled: .sampled
+            case .unsampled: .unsampled
+            case .none: .none
+            }
+        return tracing
     }
 
     /// The folders that the environment names, or the one that the operator does.
@@ -92,6 +106,7 @@ extension GatewayConfiguration {
             gracefulTimeout: reload ? min(gracefulTimeout, Self.graceOfReload) : gracefulTimeout,
             shutdownDelay: shutdownDelay, mostWorkers: maxWorkers, idleTimeout: workerIdleTimeout, pidFile: pidFile,
             listening: listening, toleratesThreads: preload)
+        supervisor.slowRequest = slowRequest
         supervisor.adminBinds = adminBinds
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600

@@ -40,6 +40,8 @@ package struct WorkerEnvironment {
     package let age: Int
     /// Its record, which counts its connections and requests.
     package let slot: ScoreboardSlot
+    /// The pipe for what is written at the signals of `StackSignal`; see `WorkerContext`.
+    package let stackDescriptor: Int32?
     /// With `--reload`: watches a file of the app, which is to be named before it is read. On any thread.
     package let watchFile: (@Sendable (String) -> Void)?
     /// Asks for a worker in place of this one, which serves until the new one is ready and then leaves. The caller logs
@@ -108,6 +110,13 @@ package protocol ApplicationHost: AnyObject {
     /// In the worker, when its app is loaded: the access log shows these variables of the app's environ. A host whose
     /// apps have one sets `Exchange.loggedVariables`.
     @LoopActor func logsVariables(_ names: [[UInt8]])
+    /// In the worker: finds out what the app's code does now. Nothing waits for code that does not let go of its
+    /// language's lock.
+    ///
+    /// - Parameters:
+    ///   - exchanges: whose code is wanted; nil for all, also what serves no request.
+    ///   - deliver: called once, later as a rule, with what could be found.
+    @LoopActor func collectStacks(of exchanges: [Exchange]?, _ deliver: @escaping @LoopActor (CodeStacks) -> Void)
     /// Returns true if another loop (gevent's hub, asyncio) is to drive the worker's loop as its guest.
     func drivesLoop(of configuration: GatewayConfiguration) -> Bool
     /// In the worker: serves until `loop.stop()`. A host that drives the loop pumps it here.
@@ -166,6 +175,11 @@ extension ApplicationHost {
     package func prepareToFork(_ configuration: GatewayConfiguration) {}
     package func accessLogObserver(of configuration: GatewayConfiguration) -> (any AccessLogObserver)? { nil }
     package func logsVariables(_ names: [[UInt8]]) {}
+    @LoopActor package func collectStacks(
+        of exchanges: [Exchange]?, _ deliver: @escaping @LoopActor (CodeStacks) -> Void
+    ) {
+        deliver(CodeStacks())
+    }
     package func shutdown() {}
     package func drivesLoop(of configuration: GatewayConfiguration) -> Bool { false }
     package func run(_ loop: EventLoop) { loop.run() }

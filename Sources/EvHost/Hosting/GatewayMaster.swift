@@ -124,6 +124,7 @@ final class GatewayMaster {
                 give(logs)
                 host.reopenLog()
             },
+            writeText: { logs.write($0, level: $1) },
             reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
             onTurn: { [self] in turnEnded(isTick: $0, logs) }, handover: image?.handover,
             execute: image.map { image in { image.execute(handover: $0) } },

@@ -1,5 +1,6 @@
 // What the admin process asks this worker, and the answers.
 
+import EvAdmin
 import EvLoop
 import EvServer
 import EvSupervisor
@@ -17,7 +18,9 @@ extension WorkerProcess {
         switch question.subject {
         case .connections: tables.begin(question.number, of: worker, loop) { [unowned self] in send($0) }
         case .stacks:
-            for packet in WorkerAnswer.packets(number: question.number, Array("[]".utf8)) { send(packet) }
+            collectStacks { [self] stacks in
+                for packet in WorkerAnswer.packets(number: question.number, stacks.json) { send(packet) }
+            }
         }
     }
 
@@ -54,5 +57,37 @@ final class TableAnswers {
         for packet in WorkerAnswer.packets(number: number, bytes, isLast: table.isAtEnd) { send(packet) }
         if table.isAtEnd { tables.removeFirst() }
         if !tables.isEmpty { timer?.start(after: 0) }
+    }
+}
+
+extension CodeStacks {
+    /// `{"stacks": [{"kind", "name", "request": {"method", "target", "client", "age", "state"} or null,
+    /// "frames": [text]}], "left_out": number}`
+    package var json: [UInt8] {
+        var json = JSONWriter()
+        json.object { json in
+            json.array("stacks") { json in for stack in stacks { json.object { stack.write(to: &$0) } } }
+            json.member("left_out", leftOut)
+        }
+        return json.bytes
+    }
+}
+
+extension CodeStack {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("kind", kind.rawValue)
+        json.member("name", name)
+        if let request {
+            json.object("request") { json in
+                json.member("method", request.method)
+                json.member("target", request.path)
+                json.member("client", request.client)
+                json.member("age", request.age)
+                json.member("state", request.state.rawValue)
+            }
+        } else {
+            json.member("request", nil as String?)
+        }
+        json.array("frames") { json in for frame in frames { json.string(frame) } }
     }
 }

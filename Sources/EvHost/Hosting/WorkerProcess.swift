@@ -45,6 +45,8 @@ final class WorkerProcess {
     var lostLines = 0
     /// Of the error log.
     let drain: LogDrain
+    /// Of `--slow-request`.
+    var slowRequests: SlowRequests?
     private var reloader: Reloader?
     /// The app could not be loaded, and with `--reload` the worker says so to clients.
     private var isWithoutApp = false
@@ -57,6 +59,7 @@ final class WorkerProcess {
         context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
+        if let descriptor = context.stackDescriptor { StackSignal.open(descriptor) }
         logs.forget()
         do throws(ApplicationError) {
             try host.callHook(.postFork, worker: context.identity, new: nil, old: nil)
@@ -138,6 +141,7 @@ final class WorkerProcess {
         }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
+            stackDescriptor: context.stackDescriptor,
             watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor(.replaceMe) })
         do {
@@ -198,6 +202,7 @@ final class WorkerProcess {
         FreedMemory.keep()
         worker.start()
         limitLife(of: worker)
+        watchSlowRequests(of: worker)
         watchDescriptors()
         tellMaster(.ready)
         logger.info("Worker ready (pid: \(getpid())): \(description)")

@@ -125,16 +125,16 @@ package final class ErrorLog: Sendable {
     }
 
     /// Writes bytes as they are: a traceback, or what an app wrote to `wsgi.errors`.
-    package func write(_ bytes: UnsafeRawBufferPointer) {
+    package func write(_ bytes: UnsafeRawBufferPointer, level: Logger.Level = .error) {
         if let relay {
             let text = String(decoding: bytes, as: UTF8.self)
-            if relay(.error, text.last == "\n" ? String(text.dropLast()) : text) { return }
+            if relay(level, text.last == "\n" ? String(text.dropLast()) : text) { return }
         }
         let copy = [UInt8](bytes)
         state.withLock { state in
             copy.withUnsafeBytes {
                 state.put($0)
-                state.syslog?.write($0, level: .error)
+                state.syslog?.write($0, level: level)
             }
         }
     }

@@ -78,9 +78,9 @@ final class ProcessLogs {
     }
 
     /// Lines as they are: a traceback.
-    func write(_ text: String) {
+    func write(_ text: String, level: Logger.Level = .error) {
         var text = text.hasSuffix("\n") ? text : text + "\n"
-        text.withUTF8 { errorLog.write(UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { errorLog.write(UnsafeRawBufferPointer($0), level: level) }
     }
 
     /// Takes the settings of a reload. If one of them cannot be used, nothing is changed.

@@ -59,6 +59,7 @@ extension Exchange {
         request.pointee.prefix = .none
         request.pointee.path_has_prefix = false
         request.pointee.is_socket = offer != nil
+        request.pointee.request_id = evg_py_text(requestID)
         let destination = destination
         request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
         request.pointee.destination_port = destination?.port ?? 0
@@ -78,6 +79,11 @@ extension Exchange {
 @_cdecl("evg_swift_exchange_describe")
 public func exchangeDescribe(_ pointer: OpaquePointer, _ request: UnsafeMutablePointer<evg_py_request>) {
     onLoop(pointer, request) { exchange, request in exchange.describe(request) }
+}
+
+@_cdecl("evg_swift_exchange_request_id")
+public func exchangeRequestID(_ pointer: OpaquePointer) -> evg_py_text {
+    onLoop(pointer, ()) { exchange, _ in evg_py_text(exchange.requestID) }
 }
 
 // MARK: - The response

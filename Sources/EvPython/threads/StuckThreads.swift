@@ -5,6 +5,7 @@ import CPythonBridge
 import CThreadPool
 import EvHost
 import EvLoop
+import EvServer
 import Glibc
 import Logging
 
@@ -77,9 +78,23 @@ final class StuckThreads {
             The stacks of its threads follow
             """,
             metadata: ["busy": "\(state.busy)", "waiting": "\(state.queued)"])
+        nameRequests()
         if !evg_py_threads_write_stacks() { worker.logger.error("The stacks cannot be written") }
         worker.replaceWorker()
     }
+
+    /// Which they serve, those first that have run longest.
+    private func nameRequests() {
+        let served = ThreadsApplication.served.sorted { $0.startedAt < $1.startedAt }
+        for exchange in served.prefix(Self.mostNamed) {
+            worker.logger.error("A thread serves \(RequestSummary(exchange, runs: true).text)")
+        }
+        if served.count > Self.mostNamed {
+            worker.logger.error("\(served.count - Self.mostNamed) more requests are served by threads")
+        }
+    }
+
+    private static let mostNamed = 10
 
     /// Once, until a thread is free again.
     private func warn(of state: evg_pool_state, _ sockets: Int) {

@@ -3,6 +3,7 @@
 import CPythonBridge
 import CThreadPool
 import EvLoop
+import EvServer
 import Logging
 
 /// Makes the loop collect what the threads have to say, before it waits again.
@@ -12,6 +13,19 @@ public func wakeForAnswers() {
 }
 
 extension ThreadsApplication {
+    /// The requests whose app a thread calls now.
+    static var served: [Exchange] {
+        var found: [Exchange] = []
+        withUnsafeMutablePointer(to: &found) { list in
+            evg_py_threads_visit(
+                { context, exchange in
+                    guard let exchange else { return }
+                    context?.assumingMemoryBound(to: [Exchange].self).pointee.append(Exchange.borrowed(exchange))
+                }, list)
+        }
+        return found
+    }
+
     /// No further request is begun. What still runs is left to itself: it ends with the process.
     func stop() {
         evg_pool_stop(pool)

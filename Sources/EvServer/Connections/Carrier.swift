@@ -52,6 +52,12 @@ package struct ResponseBeginning {
     package let length: ResponseLength
     /// The value of the Content-Length field; nil for none.
     package let announced: UInt64?
+
+    /// Field lines of the server's own, each with its CRLF, that the app's head does not have. Valid for the call.
+    @LoopActor package func lines(beside head: borrowing ResponseHead) -> UnsafeRawBufferPointer {
+        guard exchange.worker.tracesRequests else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        return exchange.idLine(beside: head)
+    }
 }
 
 extension Carrier {

@@ -127,7 +127,7 @@ package class Connection: Waiter {
     /// Goes on with what a read has brought.
     final func take(_ count: Int, _ buffer: UnsafeMutableRawBufferPointer) {
         if count > 0 {
-            worker.counters.add(UInt64(count), at: Counter.bytesReceived)
+            Counted.add(UInt64(count), at: Counter.bytesReceived)
             if !isEnding { received(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
         } else {
             readFailed(count)
@@ -162,7 +162,7 @@ package class Connection: Waiter {
         _ bytes: UnsafeRawBufferPointer, _ more: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         guard !isClosed else { return }
-        worker.counters.add(UInt64(bytes.count &+ more.count), at: Counter.bytesSent)
+        Counted.add(UInt64(bytes.count &+ more.count), at: Counter.bytesSent)
         if output.isEmpty, more.isEmpty {
             guard !bytes.isEmpty else { return }
             // The usual answer, sent from where it was written. Nothing waited before, and nothing does now.
@@ -177,7 +177,7 @@ package class Connection: Waiter {
     final func transmit(shared bytes: [UInt8]) {
         guard !isClosed, !bytes.isEmpty else { return }
         guard output.isEmpty else { return bytes.withUnsafeBytes { transmit($0) } }
-        worker.counters.add(UInt64(bytes.count), at: Counter.bytesSent)
+        Counted.add(UInt64(bytes.count), at: Counter.bytesSent)
         let sent = bytes.withUnsafeBytes { transport.send($0) }
         if sent != bytes.count { settle(output.keep(shared: bytes, after: sent)) }
     }
@@ -185,7 +185,7 @@ package class Connection: Waiter {
     /// Keeps bytes for those that follow, or for the end of this turn.
     final func deferBytes(_ bytes: UnsafeRawBufferPointer) {
         guard !isClosed else { return }
-        worker.counters.add(UInt64(bytes.count), at: Counter.bytesSent)
+        Counted.add(UInt64(bytes.count), at: Counter.bytesSent)
         output.append(bytes)
         guard !isDeferred, !output.isWaiting else { return }
         isDeferred = true
@@ -303,7 +303,7 @@ package class Connection: Waiter {
     /// The peer is not there any more; or it reads nothing, and must not get an end that looks like a good one.
     package final func gone(reset: Bool = false) {
         guard !isClosed else { return }
-        if reset { worker.counters.add(at: Counter.writeTimeouts) } else { worker.noteDisconnect(lossPhase) }
+        if reset { Counted.add(at: Counter.writeTimeouts) } else { worker.noteDisconnect(lossPhase) }
         giveUp(reset: reset)
     }
 
@@ -358,9 +358,11 @@ private final class WriteLimit: Waiter {
     init(_ connection: Connection) { self.connection = connection }
 
     override func expired(_ wait: Wait) {
-        connection.worker.logger.info(
-            "Closed a connection whose peer reads nothing",
-            metadata: ["peer": "\(connection.peer.host)", "bytes": "\(connection.output.count)"])
+        var metadata: Logger.Metadata = ["peer": "\(connection.peer.host)", "bytes": "\(connection.output.count)"]
+        if let tracing = connection.worker.tracing, let head = connection.exchange?.head ?? answered?.head {
+            metadata.merge(tracing.metadata(of: head)) { $1 }
+        }
+        connection.worker.logger.info("Closed a connection whose peer reads nothing", metadata: metadata)
         connection.gone(reset: true)
     }
 }

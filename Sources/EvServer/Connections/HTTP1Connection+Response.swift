@@ -12,20 +12,20 @@ extension HTTP1Connection {
     /// Writes a head; returns where its field lines begin.
     func write(
         _ head: borrowing ResponseHead, _ length: ResponseLength, _ announced: UInt64?, version: HTTPVersion,
-        keepAlive: Bool
+        keepAlive: Bool, adding lines: UnsafeRawBufferPointer
     ) -> Int {
         let writer = worker.writer
         writer.removeAll(keepingCapacity: true)
         return encoder.head(
             head, length: length, announced: announced, version: version, keepAlive: keepAlive,
-            serverLines: worker.clock.lines(), into: writer)
+            serverLines: worker.clock.lines(adding: lines), into: writer)
     }
 
     private func write(_ head: borrowing ResponseHead, _ response: ResponseBeginning) {
         let exchange = response.exchange
         let lines = write(
             head, response.length, response.announced, version: exchange.head.version,
-            keepAlive: mayKeepAlive(exchange))
+            keepAlive: mayKeepAlive(exchange), adding: response.lines(beside: head))
         if worker.logsResponseFields {
             exchange.sentLines = Array(worker.writer.bytes[lines...])
         }

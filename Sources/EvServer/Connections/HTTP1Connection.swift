@@ -45,7 +45,7 @@ package final class HTTP1Connection: Connection {
         if let running, !isEnding, let room = running.roomForBody() {
             let count = transport.read(into: room)
             guard count > 0 else { return readFailed(count) }
-            worker.counters.add(UInt64(count), at: Counter.bytesReceived)
+            Counted.add(UInt64(count), at: Counter.bytesReceived)
             running.receivedBody(count)
             return updateInterest()
         }
@@ -269,21 +269,27 @@ package final class HTTP1Connection: Connection {
         as refusal: Refusal? = nil
     ) {
         worker.noteRefusal(refusal ?? Refusal(status: status), status: status)
+        // What the head says of an id is not known.
+        let identifier = worker.tracing?.freshID()
         if let reason {
-            worker.logger.debug(
-                "Refused a request", metadata: ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"])
+            var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"]
+            if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }
+            worker.logger.debug("Refused a request", metadata: metadata)
         }
         let body = worker.prepareError(status)
         let (length, announced) = ResponseLength.of(
             worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
+        let own = identifier.flatMap { $0.withUnsafeBytes { worker.tracing?.line(for: $0) } }
         let lines = write(
-            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false)
+            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false,
+            adding: own ?? UnsafeRawBufferPointer(start: nil, count: 0))
         worker.writer.append(body)
         if let log = worker.accessLog {
             worker.writer.withUnsafeBytes { bytes in
                 log.append(
                     refused: received, of: self, since: since ?? EventLoop.monotonicNow(), status: status,
-                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]))
+                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]),
+                    identifier: identifier)
             }
         }
         transmit(worker.writer.bytes)

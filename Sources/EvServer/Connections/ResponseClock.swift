@@ -23,14 +23,17 @@ struct ResponseClock {
     }
 
     /// The lines as they are now. Valid until the next call.
-    mutating func lines() -> ServerLines {
+    /// - Parameter more: lines for one response.
+    mutating func lines(
+        adding more: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) -> ServerLines {
         let now = time(nil)
         if now != secondsSinceEpoch {
             secondsSinceEpoch = now
             let place = UnsafeMutableRawBufferPointer(rebasing: date[Self.dateName.utf8CodeUnitCount...])
             HTTPDate.write(secondsSinceEpoch: now, into: place)
         }
-        return ServerLines(date: UnsafeRawBufferPointer(date), server: UnsafeRawBufferPointer(server))
+        return ServerLines(date: UnsafeRawBufferPointer(date), server: UnsafeRawBufferPointer(server), more: more)
     }
 
     func deallocate() {

@@ -86,7 +86,7 @@ extension Exchange {
     private func bodyFailed(_ error: RequestBodyError) {
         if let incoming, incoming.error == nil {
             incoming.error = error
-            if let reason = error.refusal { worker.counters.add(at: Counter.refusals + reason.rawValue) }
+            if let reason = error.refusal { Counted.add(at: Counter.refusals + reason.rawValue) }
         }
         wakeBodyReader()
     }

@@ -28,7 +28,7 @@ extension Exchange {
             if sent > 0 {
                 left -= sent
                 bodySent += UInt64(sent)
-                worker.counters.add(UInt64(sent), at: Counter.bytesSent)
+                Counted.add(UInt64(sent), at: Counter.bytesSent)
                 if left > 0 { await Task.yield() }
             } else if sent == 0 {
                 throw SystemError("sendfile: the file is shorter than announced", errno: EIO)

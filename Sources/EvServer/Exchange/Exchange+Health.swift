@@ -33,7 +33,7 @@ extension Exchange {
             fail(status: 503)
             return true
         }
-        worker.counters.add(at: Counter.healthChecks)
+        Counted.add(at: Counter.healthChecks)
         let isLeaving = worker.isServerLeaving
         if head.isHead || head.matches(head.method, "GET") {
             respond(status: isLeaving ? 503 : 200, plainText: Array((isLeaving ? "leaving\n" : "ok\n").utf8))

@@ -1,5 +1,5 @@
-// What an exchange keeps for the access log alone. Most logs show none of it, and thousands of exchanges may wait: so it
-// is an object that is made when there is something to keep.
+// What an exchange keeps for the access log alone. Most logs show none of it, and thousands of exchanges may wait: so
+// it is an object that is made when there is something to keep.
 
 import EvLoop
 

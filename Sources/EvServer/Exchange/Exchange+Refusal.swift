@@ -7,9 +7,9 @@ import Logging
 extension Exchange {
     /// Answers what cannot be believed. The connection ends, as with every head that is refused.
     func refuse(_ reason: ForwardedRefusal) {
-        worker.logger.debug(
-            "Refused a request", metadata: ["status": "400", "reason": "\(reason.rawValue)", "peer": "\(peer.host)"])
-        worker.counters.add(at: Counter.refusals + Refusal.forwarded.rawValue)
+        let facts: Logger.Metadata = ["status": "400", "reason": "\(reason.rawValue)", "peer": "\(peer.host)"]
+        worker.logger.debug("Refused a request", metadata: facts.merging(identifiers) { $1 })
+        Counted.add(at: Counter.refusals + Refusal.forwarded.rawValue)
         let body = worker.prepareError(400)
         do throws(ResponseHeadError) {
             try responseHead.pointee.append("Connection", "close")

@@ -65,7 +65,9 @@ package final class Exchange {
     nonisolated let trustsPeer: Bool
     /// The client has spoken over TLS, as far as is known.
     package let isSecure: Bool
-    private(set) var app = App.waiting
+    @exclusivity(unchecked) private(set) var app = App.waiting
+    /// It has been named in the log while it ran.
+    var isReportedSlow = false
     /// What a slow client does not take goes to a file, up to the spool limit, before `write` says `.full`.
     package var spoolsOutput = false
     /// The place among the requests with a deadline; -1 for none.
@@ -87,6 +89,7 @@ package final class Exchange {
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = worker.requestTime
         incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, worker.configuration.limits)
+        if worker.tracesRequests { ownHead = stamped }
     }
 
     /// As the app is to see it: without the fields that the settings drop. A stored property would be checked for
@@ -114,10 +117,6 @@ package final class Exchange {
     /// The client has left before the end of its response.
     package var clientHasLeft: Bool { response == .clientLeft }
     var waitsForTransport: Bool { if case .transport = writer { true } else { false } }
-
-    package var requestMetadata: Logger.Metadata {
-        ["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]
-    }
 
     // MARK: the app
 
@@ -147,7 +146,7 @@ package final class Exchange {
     package func appWasCalled(at moment: Double? = nil) {
         guard app == .waiting else { return }
         app = .called
-        if worker.isMeasured { worker.noteQueueing(since: startedAt, until: moment) }
+        if worker.isMeasured { Counted.record((moment ?? Counted.entered) - startedAt, at: Counter.queueing) }
     }
 
     /// Not for the loop itself.
@@ -162,13 +161,13 @@ package final class Exchange {
     package func park() {
         app = .parked
         task = nil
-        worker.counters.add(at: Counter.parked)
+        Counted.add(at: Counter.parked)
     }
 
     package func unpark() {
         guard app == .parked else { return }
         app = .called
-        worker.counters[Counter.parked] &-= 1
+        Counted.subtract(at: Counter.parked)
     }
 
     /// Nothing of the app runs any more for this request. One that it left unanswered is answered here.
@@ -212,7 +211,7 @@ package final class Exchange {
     func deadlineExpired() {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
-        worker.counters.add(at: Counter.overdue)
+        Counted.add(at: Counter.overdue)
         cancel(status: 504) { $0.overdue() }
     }
 
@@ -243,7 +242,7 @@ package final class Exchange {
     package func forgetFields() {
         guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
         if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        ownHead = line
+        ownHead = worker.tracing?.shortened(head, to: line) ?? line
     }
 
     // MARK: the response

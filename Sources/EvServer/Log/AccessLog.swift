@@ -78,10 +78,9 @@ package final class AccessLog {
         _ exchange: Exchange, _ address: UnsafeRawBufferPointer, _ status: Int, _ bodyBytes: UInt64
     ) {
         let head = exchange.head
-        head.withBytes { bytes in
-            func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer {
-                UnsafeRawBufferPointer(rebasing: bytes[slice.range])
-            }
+        withExtendedLifetime(head) {
+            // Some may stand behind the head that was received.
+            func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer { head.bytes(of: slice) }
             var record = AccessLogRecord()
             record.remoteAddress = address
             record.requestLine = head.withRequestLine { $0 }
@@ -91,6 +90,9 @@ package final class AccessLog {
             record.version = head.version == .http11 ? "HTTP/1.1" : "HTTP/1.0"
             record.status = status
             record.bodyBytes = bodyBytes
+            if let tracing = exchange.worker.tracing {
+                record.identifiers = (tracing.requestID(of: head), tracing.traceID(of: head))
+            }
             exchange.sentLines.withUnsafeBytes { sent in
                 append(
                     &record, since: exchange.startedAt, on: exchange.worker.loop, exchange, sentLines: sent,
@@ -105,10 +107,12 @@ package final class AccessLog {
     }
 
     /// A head that is not served: of its request only the first line is shown, as far as it has come.
-    /// - Parameter sentLines: the field lines of the answer.
+    /// - Parameters:
+    ///   - sentLines: the field lines of the answer.
+    ///   - identifier: the id that it got here.
     func append(
         refused received: UnsafeRawBufferPointer, of connection: Connection, since start: Double, status: Int,
-        bodyBytes: UInt64, sentLines: UnsafeRawBufferPointer
+        bodyBytes: UInt64, sentLines: UnsafeRawBufferPointer, identifier: [UInt8]?
     ) {
         connection.worker.withAddress(of: connection.peer) { address in
             var record = AccessLogRecord()
@@ -118,9 +122,13 @@ package final class AccessLog {
             record.version = "-"
             record.status = status
             record.bodyBytes = bodyBytes
-            append(
-                &record, since: start, on: connection.worker.loop, nil, sentLines: sentLines,
-                requestField: { _, _ in })
+            (identifier ?? []).withUnsafeBytes { identifier in
+                let name = connection.worker.tracing?.lowercaseName
+                if name != nil { record.identifiers = (identifier, UnsafeRawBufferPointer(start: nil, count: 0)) }
+                append(
+                    &record, since: start, on: connection.worker.loop, nil, sentLines: sentLines,
+                    requestField: { field, use in if field == name { use(identifier) } })
+            }
         }
     }
 

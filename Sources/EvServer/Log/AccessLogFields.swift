@@ -29,7 +29,12 @@ extension AccessLogFormat {
         field("user_agent", value(of: userAgentName, requestField))
         field("host", value(of: hostName, requestField))
         use("pid", .number(UInt64(clamping: record.processIdentifier)))
-        field("request_id", value(of: requestIDName, requestField))
+        if let identifiers = record.identifiers {
+            text("request_id", identifiers.request)
+            text("trace_id", identifiers.trace)
+        } else {
+            field("request_id", value(of: requestIDName, requestField))
+        }
         // Of a head that could not be read there is no more than this.
         if record.method.isEmpty { text("request", record.requestLine) }
     }

@@ -24,6 +24,8 @@ package struct AccessLogRecord {
     /// Seconds from the first byte of the head to the last byte of the response.
     package var duration: Double = 0
     package var processIdentifier: Int32 = 0
+    /// Those that the server has made or believes, where it knows of such; a trace may be empty.
+    package var identifiers: (request: UnsafeRawBufferPointer, trace: UnsafeRawBufferPointer)?
 
     package init() {}
 }

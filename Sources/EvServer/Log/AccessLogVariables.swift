@@ -30,11 +30,9 @@ extension AccessLog {
             let name = variable.map { byte in
                 byte == UInt8(ascii: "_") ? UInt8(ascii: "-") : 0x41...0x5A ~= byte ? byte | 0x20 : byte
             }
-            head.withBytes { bytes in
-                let field = head.fields.first {
-                    UnsafeRawBufferPointer(rebasing: bytes[$0.name.range]).equalsIgnoringCase(name)
-                }
-                if let field { use(UnsafeRawBufferPointer(rebasing: bytes[field.value.range])) }
+            withExtendedLifetime(head) {
+                let field = head.fields.first { head.bytes(of: $0.name).equalsIgnoringCase(name) }
+                if let field { use(head.bytes(of: field.value)) }
             }
         }
         switch String(decoding: name, as: UTF8.self).lowercased() {

@@ -25,15 +25,15 @@ final class TurnMeter {
 
     /// The timer of one second has fired.
     func beat(_ counters: SharedCounters) {
-        let now = EventLoop.turnNow()
+        let now = Counted.now()
         let late = max(0, now - due)
         // libev counts on from when a timer was due, unless it is late by more than a period; and a timer that was set
         // before the app was loaded comes early at first.
         due = now < due || late > 1 ? now + 1 : due + 1
-        counters.record(late, at: Counter.lag)
+        Counted.record(late, at: Counter.lag)
         let measured = loop.isGuest ? ThreadTime.runnable() : loop.polled
         let busy = loop.isGuest ? measured - self.measured : now - measuredAt - (measured - self.measured)
-        counters.add(UInt64(max(0, min(busy, now - measuredAt)) * 1e9), at: Counter.busy)
+        Counted.add(UInt64(max(0, min(busy, now - measuredAt)) * 1e9), at: Counter.busy)
         (measuredAt, self.measured) = (now, measured)
         if now >= minuteEnds { (longest, minuteEnds) = ((0, longest.0), now + 60) }
         longest.0 = max(longest.0, late, EventLoop.takeLongestTurn())

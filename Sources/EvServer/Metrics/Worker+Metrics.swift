@@ -8,14 +8,7 @@ extension Worker {
     /// from which on the request has waited for the loop.
     var requestTime: Double {
         if measuresTime { return EventLoop.monotonicNow() }
-        return isMeasured ? EventLoop.turnBegan : EventLoop.coarseNow()
-    }
-
-    /// The app's first line. A loop of another's runs much between its turns; ours runs the app in its own turn, where
-    /// the end of the request before it, if there was one, has read the clock.
-    func noteQueueing(since start: Double, until moment: Double?) {
-        let began = moment ?? (loop.isGuest ? EventLoop.turnNow() : EventLoop.latestReading)
-        counters.record(began - start, at: Counter.queueing)
+        return isMeasured ? Counted.turnBegan : EventLoop.coarseNow()
     }
 
     /// The response has ended, or its client has left.
@@ -26,19 +19,19 @@ extension Worker {
         accessLog?.append(exchange, status: status, bodyBytes: exchange.bodySent)
         // A WebSocket was counted when it began.
         guard exchange.isForApp, status != 101 else { return }
-        counters.add(at: Counter.responses + (exchange.headWasSent ? Int(UInt32(truncatingIfNeeded: status) / 100) : 0))
-        if isMeasured { counters.record(EventLoop.turnNow() - exchange.startedAt, at: Counter.duration) }
+        Counted.add(at: Counter.responses + (exchange.headWasSent ? Int(UInt32(truncatingIfNeeded: status) / 100) : 0))
+        if isMeasured { Counted.record(Counted.now() - exchange.startedAt, at: Counter.duration) }
     }
 
     /// A head that is not served has its answer.
     func noteRefusal(_ reason: Refusal, status: Int) {
-        counters.add(at: Counter.responses + status / 100)
-        counters.add(at: Counter.refusals + reason.rawValue)
+        Counted.add(at: Counter.responses + status / 100)
+        Counted.add(at: Counter.refusals + reason.rawValue)
     }
 
     /// - Parameter phase: nil for an end that is nobody's loss.
     func noteDisconnect(_ phase: DisconnectPhase?) {
-        if let phase, !isQuitting { counters.add(at: Counter.disconnects + phase.rawValue) }
+        if let phase, !isQuitting { Counted.add(at: Counter.disconnects + phase.rawValue) }
     }
 
     /// Begins to measure the time of the loop.
@@ -49,6 +42,7 @@ extension Worker {
 
     /// Once a second.
     func writeGauges() {
+        let counters = Counted.counters
         let states: KeyValuePairs<ConnectionState, [Wait]> = [
             .reading: [.head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
             .webSocket: [.ping, .pong], .closing: [.linger],
@@ -68,7 +62,7 @@ extension Worker {
 extension Exchange {
     /// Ends a request that the app is not called for.
     func turnAway(_ reason: Refusal, status: Int) {
-        worker.counters.add(at: Counter.refusals + reason.rawValue)
+        Counted.add(at: Counter.refusals + reason.rawValue)
         fail(status: status)
         taskEnded()
     }

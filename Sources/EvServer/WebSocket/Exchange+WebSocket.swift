@@ -82,6 +82,7 @@ extension Exchange {
         let lines = worker.clock.lines()
         if !head.hasDate { writer.append(lines.date) }
         if !head.hasServer { writer.append(lines.server) }
+        writer.append(idLine(beside: head))
         writer.append("\r\n")
         if worker.logsResponseFields { sentLines = Array(writer.bytes[fields...]) }
         let socket = connection.upgrade(self, with: writer.bytes) { transport, peer, listener, worker in
@@ -102,8 +103,8 @@ extension Exchange {
 
     /// Answers a request for a WebSocket that cannot be one (RFC 6455 sections 4.2.2 and 4.4).
     private func refuseWebSocket(_ refusal: Handshake.Refusal) {
-        logger.debug("Refused a WebSocket", metadata: ["reason": "\(refusal.reason)"])
-        worker.counters.add(at: Counter.refusals + Refusal.webSocket.rawValue)
+        logger.debug("Refused a WebSocket", metadata: identifiers.merging(["reason": "\(refusal.reason)"]) { $1 })
+        Counted.add(at: Counter.refusals + Refusal.webSocket.rawValue)
         do throws(ResponseHeadError) {
             var response = try ResponseHead(status: refusal.status)
             if refusal.status == 426 {
@@ -129,7 +130,7 @@ extension Exchange {
     func beginUpgrade() -> Bool {
         guard response == .awaited else { return false }
         (response, status) = (.upgraded, 101)
-        worker.counters.add(at: Counter.responses + 1)
+        Counted.add(at: Counter.responses + 1)
         return true
     }
 

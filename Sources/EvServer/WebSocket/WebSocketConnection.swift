@@ -148,7 +148,7 @@ package final class WebSocketConnection: Connection {
             case .lent(let range): [UInt8](UnsafeRawBufferPointer(rebasing: buffer[range]))
             case .kept(let kept): kept
             }
-        worker.counters.add(at: Counter.messagesReceived)
+        Counted.add(at: Counter.messagesReceived)
         inbox.append(Message(isText: isText, bytes: bytes))
         if inbox.count >= maxQueue || inbox.bytes >= worker.inputBuffer { isPaused = true }
     }
@@ -179,9 +179,12 @@ package final class WebSocketConnection: Connection {
 
     /// Section 7.1.7.
     private func violated(_ violation: Violation) {
+        let facts: Logger.Metadata = [
+            "peer": "\(peer.host)", "code": "\(violation.code.rawValue)", "reason": "\(violation.detail)",
+        ]
         worker.logger.info(
             "A WebSocket is closed for what its client sent",
-            metadata: ["peer": "\(peer.host)", "code": "\(violation.code.rawValue)", "reason": "\(violation.detail)"])
+            metadata: facts.merging(request?.identifiers ?? [:]) { $1 })
         if phase == .open { transmitClose(violation.code) }
         ended(violation.code, "")
         close(linger: true)
@@ -240,7 +243,7 @@ package final class WebSocketConnection: Connection {
     /// Sends a message as one frame.
     package func send(isText: Bool, _ bytes: UnsafeRawBufferPointer) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
-        worker.counters.add(at: Counter.messagesSent)
+        Counted.add(at: Counter.messagesSent)
         let opcode = isText ? Opcode.text : .binary
         if let compression {
             compression.withCompressed(bytes) { transmit(opcode, $0 ?? bytes, isCompressed: $0 != nil) }
@@ -254,7 +257,7 @@ package final class WebSocketConnection: Connection {
     package func send(_ message: EncodedMessage) -> Exchange.WriteResult {
         guard phase == .open, !isClosed else { return .gone }
         if compression?.keepsContext == true { return message.withPayload { send(isText: message.isText, $0) } }
-        worker.counters.add(at: Counter.messagesSent)
+        Counted.add(at: Counter.messagesSent)
         request?.socketSends(message.payloadCount)
         transmit(shared: compression?.frame(of: message) ?? message.frame)
         return writeResult

@@ -26,6 +26,9 @@ extension Setting {
             "errorlog", "--error-logfile --log-file", .logging, .text(\.errorLogFile, .file), value: "file",
             "Where everything else is logged; '-': standard error."),
         Setting(
+            "slow_request", "--slow-request", .logging, .seconds(\.slowRequest), value: "seconds",
+            "Log a request that has run for so long, once and while it runs, with the stack of its code; 0: none."),
+        Setting(
             "loglevel", "--log-level", .logging, .choice(\.logLevel, also: ["warn": .warning, "trace": .debug]),
             value: "level", "debug, info, warning, error or critical."),
         Setting(

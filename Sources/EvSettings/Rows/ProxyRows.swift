@@ -127,7 +127,7 @@ extension Kind {
     }
 
     /// RFC 9110 section 5.6.2.
-    private static func isTokenByte(_ byte: UInt8) -> Bool {
+    static func isTokenByte(_ byte: UInt8) -> Bool {
         (48...57).contains(byte) || (65...90).contains(byte & 0xdf) && byte < 0x80
             || "!#$%&'*+-.^_`|~".utf8.contains(byte)
     }

@@ -89,11 +89,13 @@ def escaped(text):
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def report(method, target, what, exception):
+def report(method, target, what, exception, request_id=None):
     """Logs an error: one line with the request and with what (where the error was raised), then the traceback. The
     words before the method are gunicorn's, for which people search their logs."""
     line = f"Error {what}" if method is None else \
         f"Error handling request {escaped(method)} {escaped(target)} ({what})"
+    if request_id is not None:
+        line += f" request_id={request_id}"
     if state.logger is not None:
         from . import pylog
         return pylog.report(line, exception)
@@ -150,6 +152,19 @@ def worker_started(descriptor):
     if state.hook("worker_abort") is not None:
         from . import arbiter
         arbiter.watch_abort(descriptor)
+
+
+def write_stacks(argument):
+    """Called in a worker, before its app is loaded: two signals write the stack of the thread that the loop is on, or
+    those of all threads, to a pipe of the master's. An app that enables the fault handler, or disables it, does not
+    change that."""
+    of_loop, of_all, descriptor = values.decode(argument)
+    for number in of_loop, of_all:
+        try:
+            faulthandler.register(number, file=descriptor, all_threads=number == of_all, chain=False)
+        except (OSError, RuntimeError, ValueError):
+            pass  # the master will have none
+    return b"n"
 
 
 def worker_ended(_):
