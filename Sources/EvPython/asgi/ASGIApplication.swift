@@ -82,8 +82,9 @@ final class ASGIApplication: Application {
 
     /// One template scope for each listening socket; nil when it cannot be made, which the bridge has logged.
     private func scope(for exchange: Exchange) -> OpaquePointer? {
+        let descriptor = exchange.localDescriptor
+        for known in scopes where known.listener == descriptor { return known.scope }
         let listener = exchange.local
-        for known in scopes where known.listener == listener.fileDescriptor { return known.scope }
         let scheme = exchange.connectionScheme.cString
         let scope = listener.localAddress.withCString { server in
             rootPath.withCString { root in
@@ -92,7 +93,7 @@ final class ASGIApplication: Application {
                 return evg_asgi_scope_new(&options)
             }
         }
-        if let scope { scopes.append((listener.fileDescriptor, scope)) }
+        if let scope { scopes.append((descriptor, scope)) }
         return scope
     }
 }

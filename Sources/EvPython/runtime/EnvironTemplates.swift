@@ -29,10 +29,10 @@ final class EnvironTemplates {
 
     /// The template for a request; nil when it cannot be made, which the bridge has logged.
     func template(for exchange: Exchange) -> OpaquePointer? {
-        let listener = exchange.local
-        for entry in known where entry.descriptor == listener.fileDescriptor { return entry.template }
-        let template = template(of: listener, exchange.connectionScheme)
-        if let template { known.append((listener.fileDescriptor, template)) }
+        let descriptor = exchange.localDescriptor
+        for entry in known where entry.descriptor == descriptor { return entry.template }
+        let template = template(of: exchange.local, exchange.connectionScheme)
+        if let template { known.append((descriptor, template)) }
         return template
     }
 

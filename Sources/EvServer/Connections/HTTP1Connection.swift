@@ -114,7 +114,7 @@ package final class HTTP1Connection: Connection {
 
     /// Starts a request; returns the bytes behind its body.
     private func begin(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        let exchange = Exchange(head, .http1(self))
+        let exchange = Exchange(head, .http1(self), on: self)
         running = exchange
         var bytes = bytes
         if let rest = exchange.borrowBody(bytes) {

@@ -35,6 +35,9 @@ package final class Listener: Sendable {
 }
 
 extension Exchange {
+    package var local: ListeningSocket { connection.listener.socket }
+    /// That of `local`: each request looks for it, and a copy of the rest would cost more than the search.
+    package var localDescriptor: Int32 { connection.listener.socket.fileDescriptor }
     /// Where the client has connected to, if its proxy says so. Valid until the exchange ends, on every thread.
     package var destination: Listener.Destination? { connection.listener.destination }
 }
