@@ -11,7 +11,7 @@ import tempfile
 import pytest
 
 from conftest import PYTHON
-from support import admin, procfs, wait
+from support import accounts, admin, procfs, wait
 from support.admin import APP, Admin, hold, rewrite, version
 from support.gateway import APPS, READY, Gateway
 
@@ -40,6 +40,8 @@ def test_reload_tells_each_step_and_ends_when_the_new_code_serves(served, short_
 def test_reload_of_code_that_does_not_load_ends_with_its_traceback(served, short_path, flags):
     if flags and os.geteuid():
         pytest.skip("only root can change the user")
+    if flags:
+        accounts.require()
     server, desk = served("--workers", 2, *flags)
     before = desk.workers()
     rewrite(short_path, BROKEN)
