@@ -178,8 +178,8 @@ def nginx(gateway, short_path):
 def test_unbuffered_bodies_pass_both_ways(nginx, protocol):
     server, front = nginx(protocol, "contract:app", more=UNBUFFERED.format(protocol))
     body = os.urandom(3_000_000)
-    with front, Wire(front.address) as client:
-        answer = client.request("POST", "/echo", body=body).read()
+    with front, Wire(front.address) as uploads, Wire(front.address) as client:
+        answer = uploads.request("POST", "/echo", body=body).read()
         if protocol == "scgi" and answer.status == 400:
             # This nginx tells the length of what it has read so far.
             server.wait_for_log("two variables contradict each other")

@@ -75,7 +75,7 @@ class Front(Wire):
 
     def __init__(self, address, protocol, **more):
         super().__init__(address, **more)
-        self.protocol, self.answer, self.kept, self.record_left = protocol, b"", False, 0
+        self.protocol = protocol
 
     def ask(self, method="GET", target="/", fields=(), body=b"", keep=False, **more):
         """Sends a whole request."""
@@ -85,10 +85,14 @@ class Front(Wire):
 
     def read(self, method="GET"):
         """The answer, whole: it ends with the connection, or as FastCGI says it."""
-        data = self.answer
-        while piece := self.read_piece():
-            data += piece
-        self.answer = b""
+        data = b""
+        try:
+            while piece := self.read_piece():
+                data += piece
+        except Closed:
+            if data:
+                raise Truncated(f"the connection ended after {data[:200]!r}") from None
+            raise
         return parsed(data, self.protocol, method)
 
     def read_piece(self):
