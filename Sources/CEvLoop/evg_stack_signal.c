@@ -74,7 +74,7 @@ static bool is_handler(const struct sigaction *action) {
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN && action->sa_handler != write_stacks;
 }
 
-void evg_stack_signal_take_over(void) {
+void evg_stack_signal_take_over(bool takes_back_abort) {
     for (int all = 0; all < 2; all++) {
         struct sigaction now;
         if (sigaction(evg_stack_signal(all), NULL, &now) || !is_handler(&now)) continue;
@@ -82,5 +82,5 @@ void evg_stack_signal_take_over(void) {
         install(evg_stack_signal(all), now.sa_flags & SA_ONSTACK);
     }
     struct sigaction abort;
-    if (!sigaction(SIGABRT, NULL, &abort) && is_handler(&abort)) here.fatal = abort.sa_handler;
+    if (takes_back_abort && !sigaction(SIGABRT, NULL, &abort) && is_handler(&abort)) here.fatal = abort.sa_handler;
 }

@@ -1,7 +1,7 @@
 // Where a process counts what it does: one place for all of it, so that counting needs nobody's object. On the loop's
 // thread alone. Where nobody reads the numbers, they stand in a page of the process's own.
 
-package import CEvLoop
+import CEvLoop
 
 package enum Counted {
     /// The numbers in use. To be set before the process serves.
@@ -10,31 +10,24 @@ package enum Counted {
         set { evg_count_in(newValue.numbers) }
     }
 
-    @inlinable @inline(__always)
     package static func add(_ number: UInt64, at index: Int) { evg_count(index, number) }
 
-    @inlinable @inline(__always)
     package static func add(at index: Int) { evg_count(index, 1) }
 
     /// Of a number that says how much there is.
-    @inlinable @inline(__always)
     package static func subtract(at index: Int) { evg_count(index, .max) }
 
     /// Adds a value to the histogram that begins at `index`.
-    @inlinable @inline(__always)
     package static func record(_ seconds: Double, at index: Int) { evg_record(index, seconds) }
 
     // MARK: moments, in monotonic seconds, from `EventLoop.measureTurns()` on
 
     /// When the present turn of the loop began: what is ready in it has waited since then at least.
-    @inlinable @inline(__always)
     package static var turnBegan: Double { evg_turn_began() }
 
     /// An app is entered now.
-    @inlinable @inline(__always)
     package static var entered: Double { evg_turn_entered() }
 
     /// Reads the clock, exactly.
-    @inlinable @inline(__always)
     package static func now() -> Double { evg_turn_now() }
 }

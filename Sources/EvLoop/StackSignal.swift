@@ -14,7 +14,9 @@ package enum StackSignal {
     package static func open(_ descriptor: Int32) { evg_stack_signal_open(descriptor) }
 
     /// The language of the app has installed what writes stacks there: they come before the mark from now on.
-    package static func takeOver() { evg_stack_signal_take_over() }
+    ///
+    /// - Parameter takesBackAbort: the handler of SIGABRT only writes what has been written then.
+    package static func takeOver(takesBackAbort: Bool) { evg_stack_signal_take_over(takesBackAbort) }
 
     /// The ends of a pipe of which none makes anybody wait.
     package static func makePipe() throws(SystemError) -> (read: Int32, write: Int32) {

@@ -213,7 +213,10 @@ package struct Kind: Sendable {
                     }
                 }
             }
-            guard !addresses.isEmpty else { throw ValueError("the value is empty") }
+            // None at all is a value where none is the default.
+            guard !addresses.isEmpty || GatewayConfiguration()[keyPath: path].isEmpty else {
+                throw ValueError("the value is empty")
+            }
             configuration[keyPath: path] = addresses
         }
     }

@@ -62,7 +62,7 @@ import Testing
             StackSignal.open(pipe.write)
             signal(StackSignal.ofAll) { _ in _ = write(writerDescriptor, "abc", 3) }
             signal(SIGABRT) { _ in _exit(9) }
-            StackSignal.takeOver()
+            StackSignal.takeOver(takesBackAbort: true)
             guard raise(StackSignal.ofAll) == 0, Self.read(pipe.read) == Array("abc\0".utf8) else { return false }
             raise(SIGABRT)
             return true

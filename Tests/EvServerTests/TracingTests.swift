@@ -86,6 +86,7 @@ private let parent = "00-\(trace)-00f067aa0ba902b7-01"
             text.withUnsafeMutableBytes { if turn % 2 == 0 { one.write($0) } else { other.write($0) } }
             #expect(text.allSatisfy { "0123456789abcdef".utf8.contains($0) })
             seen.insert(text)
+            if text.count == 32 { #expect(text[12] == UInt8(ascii: "4") && "89ab".utf8.contains(text[16])) }
         }
         #expect(seen.count == 3000)
     }

@@ -52,8 +52,10 @@ import Testing
         #expect(read == .event(event))
     }
 
-    @Test func statusIsReadAsItWasWritten() {
-        let counters = SharedCounters.local()
+    @Test func statusIsReadAsItWasWritten() throws {
+        let board = try Board(capacity: 1)
+        defer { withExtendedLifetime(board) {} }
+        let counters = board.master
         var status = MasterStatus()
         #expect(MasterStatus(counters) == status)
         (status.phase, status.started) = (.reloading, 1_700_000_000.5)

@@ -38,7 +38,7 @@ import Testing
         harness.exit(101, .exited(code: 1))
         harness.pass(1)
         harness.exit(102, .exited(code: ExitCode.appLoadFailed))
-        #expect(tally(harness) == ["boots": 2, "signal": 1, "bootFailure": 1])
+        #expect(tally(harness) == ["boots": 2, "exit": 1, "bootFailure": 1])
         harness.forkFailure = "no room"
         harness.pass(10)
         #expect(tally(harness)["forkFailed"] ?? 0 > 0)

@@ -37,8 +37,8 @@ def pytest_configure(config):
         raise pytest.UsageError(f"{LAUNCHER} is not there: run scripts/build first")
 
 
-# Files whose first test waits for a build: they begin before the others, which run beside them.
-BUILDING = ["test_wheel.py", "test_consumer.py", "test_install.py", "test_moving.py"]
+# Files whose first test waits for a build of its own: they begin before the others, which run beside them.
+BUILDING = ["test_wheel.py", "test_consumer.py"]
 
 
 def pytest_collection_modifyitems(items):

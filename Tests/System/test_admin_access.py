@@ -1,4 +1,5 @@
-"""Who may ask on `--admin-bind`: over unix sockets the owner, over TCP who shows the token, and no page of a browser."""
+"""Who may ask on `--admin-bind`: over unix sockets the owner, over TCP who shows the token, and no page of a browser.
+"""
 
 import base64
 import contextlib
@@ -61,7 +62,8 @@ def basic(text):
 
 # Without a token
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:80", "localhost", "LOCALHOST:9", "[::1]", "[::1]:8", "10.1.2.3"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:80", "localhost", "LOCALHOST:9", "[::1]", "[::1]:8",
+                                  "10.1.2.3"])
 def test_page_is_for_who_names_this_machine(open_server, host):
     assert ask(open_server[1], host=host).status == 200
 
@@ -70,7 +72,8 @@ def test_page_is_for_who_names_this_machine(open_server, host):
                                   "1", "127.1", "0x7f.1", "[::1", "localhost@evil.example", ""])
 def test_name_that_may_be_anybodys_is_refused(open_server, host):
     """DNS rebinding: a page of evil.example asks evil.example, which leads here."""
-    answer = ask(open_server[1], host=host) if host else ask(open_server[1], "http://evil.example/status", host="localhost")
+    address = open_server[1]
+    answer = ask(address, host=host) if host else ask(address, "http://evil.example/status", host="localhost")
     assert answer.status in (400, 403)
     assert answer.status == 400 or b"--admin-token" in answer.body
 
@@ -144,7 +147,8 @@ def test_pages_of_other_sites_give_no_command(closed_server, fields, status):
     """A browser sends a password that it knows along with what another page asks for."""
     host = f"127.0.0.1:{closed_server[1][1]}"
     fields = [field.format(host=host) for field in fields]
-    assert ask(closed_server[1], "/reopen-logs", basic(f"a:{TOKEN}"), *fields, method="POST", host=host).status == status
+    answer = ask(closed_server[1], "/reopen-logs", basic(f"a:{TOKEN}"), *fields, method="POST", host=host)
+    assert answer.status == status
 
 
 def test_pages_of_other_sites_give_no_command_by_way_of_a_proxy(gateway, short_path):

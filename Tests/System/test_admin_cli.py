@@ -4,6 +4,7 @@ and how each failure ends."""
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import threading
 import pytest
 
 from conftest import PYTHON
-from support import fake_admin
+from support import fake_admin, wait
 from support.fake_admin import CHUNKED, FakeAdmin, chunk, connection, status, steps, whole, worker
 from support.gateway import LAUNCHER, environment
 
@@ -319,6 +320,20 @@ def test_server_is_found_in_every_way_and_obeys(gateway, tmp_path):
     assert server.wait() == 0
     result = run("status", "--pid", server.pid)
     assert result.returncode == 2 and "has ended" in result.stderr
+
+
+def test_what_a_request_does_is_told_by_a_worker_that_turns_and_one_that_does_not(gateway, tmp_path):
+    address = f"unix:{tmp_path}/admin.sock"
+    for kind, told in (("threads", "live"), ("inline", "signal")):
+        server = gateway("contract:app", "-k", kind, "--admin-bind", address, "--graceful-timeout", "0.1")
+        with server.connect() as wire:
+            wire.send(b"GET /sleep?seconds=30&a=%1b HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait.until(lambda: "/sleep" in run("connections", "--worker", 0, "--pid", server.pid).stdout,
+                       "the request is known")
+            result = run("stack", "--worker", 0, "--pid", server.pid)
+            assert result.returncode == 0 and "contract.py" in result.stdout, result.stderr
+            assert ("it does not answer" in result.stdout) == (told == "signal"), result.stdout
+        server.stop(signal.SIGQUIT)
 
 
 def test_code_that_does_not_load_fails_the_reload(gateway, tmp_path):

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import signal
+import socket
 import tempfile
 
 import pytest
 
 from conftest import PYTHON
-from support import admin, procfs, wait
+from support import accounts, admin, procfs, wait
 from support.admin import APP, Admin, hold, rewrite, version
 from support.gateway import APPS, READY, Gateway
 
@@ -39,6 +40,8 @@ def test_reload_tells_each_step_and_ends_when_the_new_code_serves(served, short_
 def test_reload_of_code_that_does_not_load_ends_with_its_traceback(served, short_path, flags):
     if flags and os.geteuid():
         pytest.skip("only root can change the user")
+    if flags:
+        accounts.require()
     server, desk = served("--workers", 2, *flags)
     before = desk.workers()
     rewrite(short_path, BROKEN)
@@ -107,7 +110,8 @@ def test_preloaded_app_is_reloaded_as_hup_does(served):
 
 @pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
 def test_stop_ends_when_another_server_can_take_the_place(served, short_path, gateway, daemon):
-    flags = ("--pid", short_path / "pid", "-b", f"unix:{short_path}/s", "--error-logfile", short_path / "log")
+    flags = ("--pid", short_path / "pid", "-b", f"unix:{short_path}/s", "--error-logfile", short_path / "log",
+             "--admin-bind", "127.0.0.1:0")
     if daemon:
         server, desk = served(*flags, "--daemon", wait=False)
         assert server.wait() == 0
@@ -117,7 +121,10 @@ def test_stop_ends_when_another_server_can_take_the_place(served, short_path, ga
         wait.until(lambda: (short_path / "log").exists() and re.search(READY, (short_path / "log").read_text()),
                    "a worker is ready")
         master = server.pid
+    port = int(re.search(r"Admin listening at: http://127\.0\.0\.1:(\d+)", (short_path / "log").read_text())[1])
     succeeded, text, _ = desk.command("/stop")
+    with socket.create_server(("127.0.0.1", port)):
+        pass
     assert succeeded and text == "The server has stopped"
     assert sorted(path.name for path in short_path.iterdir() if path.name in ("a", "s", "pid")) == []
     if not daemon:

@@ -65,6 +65,11 @@ def test_page_shows_the_server_live_and_clients_as_text(server, admin, look):
         page.wait_for(ROWS.format("#connections"), 0)
         page.type("#filter-text", "SLEEP")
         page.wait_for(ROWS.format("#connections"), 1)
+        page.value(f"document.querySelectorAll('#workers button[data-kind=stacks]')[{index}].click()")
+        page.wait_for("Array.from(document.querySelectorAll('#stacks pre'), (one) => one.textContent)"
+                      ".some((text) => text.includes('sleep'))")
+        page.value(f"document.querySelectorAll('#workers button[data-kind=connections]')[{index}].click()")
+        page.wait_for(ROWS.format("#connections"), 1)
         page.value("document.querySelector('#close').focus()")
         page.press_enter()
         page.wait_for("document.querySelector('#detail').hidden")

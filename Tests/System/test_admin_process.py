@@ -1,4 +1,4 @@
-"""The admin process from outside: it comes back, holds nothing of the app's, delays nobody, and ends with its master."""
+"""The admin process from outside: it comes back, holds nothing of the app's, delays nobody, ends with its master."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from conftest import PYTHON
-from support import admin, procfs, wait
+from support import accounts, admin, procfs, wait
 from support.admin import version
 
 
@@ -67,6 +67,7 @@ def test_clients_that_do_not_read_or_end_do_not_delay_the_end(served):
 def test_admin_process_is_of_the_workers_user_and_has_no_thread(served, short_path):
     if os.geteuid():
         pytest.skip("only root can change the user")
+    accounts.require()
     os.chmod(short_path, 0o777)
     server, desk = served("--user", "nobody", "--socket-mode", "0666")
     pid = desk.pid()

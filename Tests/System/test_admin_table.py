@@ -147,6 +147,13 @@ def test_long_poll_that_is_parked(serve, admin, example):
                    "the status has it too")
 
 
+def test_id_of_a_request_is_told(serve, admin, gate):
+    server = serve("both:wsgi", "-k", "gevent", "--request-id", "--forwarded-allow-ips", "127.0.0.1")
+    with server.connect() as wire:
+        wire.request("GET", f"/hold?file={gate}", fields=[("X-Request-ID", "of-the-proxy-1")])
+        assert admin.wait_for(wire, "app")["request_id"] == "of-the-proxy-1"
+
+
 def test_client_behind_a_proxy_is_named_if_the_proxy_is_trusted(serve, admin, gate):
     server = serve("both:wsgi", "-k", "gevent", "--forwarded-allow-ips", "127.0.0.1")
     with server.connect() as wire, server.connect() as other:

@@ -234,9 +234,12 @@ def app(environ, start_response):
     finally:
         server.reserved.close()
         server.clean_up()
-    wait.until(lambda: len(metrics(there.messages())) > 5 and any(
-        re.search(r"gunicorn\.requests\|", name) and count == 6 for name, count in metrics(there.messages()).items()),
-        "all requests are counted")
+    def counted(name, least):
+        return any(re.search(rf"gunicorn\.{name}\|", found) and count >= least
+                   for found, count in metrics(there.messages()).items())
+
+    wait.until(lambda: len(metrics(there.messages())) > 5 and counted("requests", 6) and counted("log.exception", 1),
+               lambda: f"all is counted, and not {metrics(there.messages())}")
     return metrics(there.messages())
 
 

@@ -150,6 +150,12 @@ def test_refused_for_what_proxies_say(measured):
     metrics.wait_for(1, "evgateway_requests_refused_total", reason="proxy_header")
 
 
+def test_refused_for_fields_that_contradict_each_other(measured):
+    server, metrics = measured("contract:app", "-k", "inline", "--forwarded-allow-ips", "*")
+    assert server.get("/", fields=[("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]).status == 400
+    metrics.wait_for(1, "evgateway_requests_refused_total", reason="forwarded")
+
+
 def test_places_and_health(measured):
     server, metrics = measured("contract:app", "-k", "threads", "--threads", 1, "--connections", 2,
                                "--health-path", "/healthz")

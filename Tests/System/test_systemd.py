@@ -14,6 +14,7 @@ import pytest
 
 from conftest import end
 from support import wait
+from support.admin import Admin
 from support.gateway import LAUNCHER, Gateway
 from support.settings import FLAGS
 from support.wire import Wire
@@ -129,6 +130,17 @@ def test_watchdog_is_answered_while_the_master_lives(notified):
     finally:
         server.signal(signal.SIGCONT)
     said.until(WATCHDOG="1")
+
+
+def test_upgrade_that_is_asked_for_makes_the_next_master_the_main_process(notified, short_path):
+    server, said = notified("--admin-bind", f"unix:{short_path}/a", "--pid", short_path / "pid")
+    desk = Admin(server, short_path / "a")
+    assert desk.command("/upgrade")[0] and server.wait() == 0
+    master = int((short_path / "pid").read_text())
+    assert said.until(MAINPID=str(master))["from"] == server.pid
+    assert said.until(STATUS="1 of 1 worker(s) ready")["from"] == master
+    assert desk.command("/stop")[0]
+    assert said.until(STOPPING="1")["from"] == master
 
 
 # Sockets

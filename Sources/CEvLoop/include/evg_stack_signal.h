@@ -16,5 +16,6 @@ int evg_stack_pipe(int ends[2]);
 /* From now on both signals write one NUL, the mark of the end, in this process. */
 void evg_stack_signal_open(int descriptor);
 
-/* What has been installed for them since then writes the stacks, and the mark comes behind it. */
-void evg_stack_signal_take_over(void);
+/* What has been installed for them since then writes the stacks, and the mark comes behind it.
+ * `takes_back_abort`: the handler of SIGABRT does no more than write the same, and has no work left then. */
+void evg_stack_signal_take_over(bool takes_back_abort);

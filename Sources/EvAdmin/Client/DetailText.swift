@@ -55,8 +55,13 @@ enum DetailText {
 
     private static func stacks(_ worker: WorkerStacks) -> [Line] {
         var first = Line("Worker \(Figures.count(worker.worker)) (pid \(Figures.count(worker.pid)))", .bold)
-        if worker.isBySignal { first.append(": it does not answer; its stack as a signal found it", .warning) }
-        if worker.stacks.isEmpty, worker.lines.isEmpty { first.append(": nothing runs") }
+        let isEmpty = worker.stacks.isEmpty && worker.lines.isEmpty
+        if worker.isBySignal {
+            let what = isEmpty ? "and a signal has found no stack" : "its stack as a signal found it"
+            first.append(": it does not answer; \(what)", .warning)
+        } else if isEmpty {
+            first.append(": nothing runs")
+        }
         var lines = [first]
         for stack in worker.stacks {
             var head = Line("  " + [stack.kind, stack.name].filter { !$0.isEmpty }.joined(separator: " "))
@@ -66,6 +71,7 @@ enum DetailText {
             lines.append(head)
             lines += stack.frames.map { Line("    " + $0) }
         }
+        if worker.leftOut > 0 { lines.append(Line("  ... and \(worker.leftOut) more")) }
         return lines + worker.lines.map { Line("  " + $0) }
     }
 }

@@ -176,12 +176,15 @@ struct WorkerStacks {
     /// Written by a signal's handler, because the worker did not answer.
     var isBySignal: Bool
     var stacks: [Stack]
+    /// As many more there are.
+    var leftOut: Int
     var lines: [String]
 
     init(_ value: JSONValue) {
         worker = value["worker"].integer
         pid = value["pid"].integer
         isBySignal = value["source"].text == "signal"
+        leftOut = value["left_out"].integer ?? 0
         lines = value["text"].text.map(Printable.lines) ?? []
         stacks = value["stacks"].elements.map { stack in
             let request = stack["request"]

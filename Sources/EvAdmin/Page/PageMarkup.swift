@@ -87,7 +87,8 @@ extension Page {
           <noscript><p>This page needs JavaScript. The same as JSON is at <a href="status">/status</a>.</p></noscript>
         </main>
         <footer class="quiet">
-          <a href="status">/status</a> <a href="connections">/connections</a> <span id="version"></span>
+          <a href="status">/status</a> <a href="connections">/connections</a> <a href="stacks">/stacks</a>
+          <a href="metrics">/metrics</a> <span id="version"></span>
         </footer>
         </body>
         </html>

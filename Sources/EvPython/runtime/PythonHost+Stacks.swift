@@ -15,11 +15,12 @@ extension PythonHost {
 
 extension PythonHost {
     /// The signals of a worker that stands still write Python's stacks.
-    static func writeStacks(to descriptor: Int32) {
-        _ = ask(
+    func writeStacks(to descriptor: Int32) {
+        _ = Self.ask(
             "host", "write_stacks",
             .list([StackSignal.ofLoop, StackSignal.ofAll, descriptor].map { .integer(Int($0)) }))
-        StackSignal.takeOver()
+        // The hook has a handler of its own, which the watchdog is to reach.
+        StackSignal.takeOver(takesBackAbort: !hooks.contains("worker_abort"))
     }
 }
 

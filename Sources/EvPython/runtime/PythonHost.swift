@@ -61,7 +61,7 @@ final class PythonHost: ApplicationHost {
         }
         // A worker that is killed for hanging, or crashes, shows its Python stacks there.
         evg_py_worker_started(worker.errorLog.fileDescriptor)
-        if let descriptor = worker.stackDescriptor { Self.writeStacks(to: descriptor) }
+        if let descriptor = worker.stackDescriptor { writeStacks(to: descriptor) }
         PythonLog.beginWorker(beside: configuration.workerClass == .threads)
         switch configuration.workerClass {
         case .threads: return try loadThreads(configuration, worker)

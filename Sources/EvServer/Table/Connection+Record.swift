@@ -21,11 +21,11 @@ extension Connection {
         }
         if let exchange {
             record.since = exchange.startedAt
-            record.show(exchange.head, options)
+            record.show(exchange.head, options, worker.tracing)
             if trustsPeer { record.client = exchange.tellsClient }
         } else if let answered {
             record.since = answered.startedAt
-            record.show(answered.head, options)
+            record.show(answered.head, options, worker.tracing)
         } else if let period = worker.deadlines.period(of: self) {
             (record.since, record.limit) = (period.since, period.seconds)
         }
@@ -115,7 +115,10 @@ extension Exchange {
 }
 
 extension ConnectionRecord {
-    fileprivate mutating func show(_ head: RequestHead, _ options: RecordOptions) {
+    @LoopActor fileprivate mutating func show(
+        _ head: RequestHead, _ options: RecordOptions, _ tracing: RequestTracing?
+    ) {
+        if let id = tracing?.requestID(of: head), !id.isEmpty { requestID = Array(id.prefix(128)) }
         method = head.withBytes(of: head.method) { Array($0.prefix(32)) }
         let target = head.target
         isCut = Int(target.count) > options.targetLimit

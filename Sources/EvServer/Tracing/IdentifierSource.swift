@@ -13,12 +13,17 @@ struct IdentifierSource: ~Copyable {
 
     deinit { bytes.deallocate() }
 
-    /// Writes an id of so many digits, an even number, which are never all 0.
+    /// Writes an id of so many digits, an even number, which are never all 0. One of 32 digits is a UUID of version 4
+    /// (RFC 9562 section 5.4), which some who take ids insist on.
     mutating func write(_ digits: UnsafeMutableRawBufferPointer) {
         let count = digits.count / 2
         if bytes.count - next < count {
             RandomBytes.fill(bytes)
             next = 0
+        }
+        if count == 16 {
+            bytes[next + 6] = bytes[next + 6] & 0x0f | 0x40
+            bytes[next + 8] = bytes[next + 8] & 0x3f | 0x80
         }
         var all: UInt8 = 0
         for place in 0..<count {
