@@ -25,9 +25,14 @@ package enum Counted {
     /// When the present turn of the loop began: what is ready in it has waited since then at least.
     package static var turnBegan: Double { evg_turn_began() }
 
-    /// An app is entered now.
-    package static var entered: Double { evg_turn_entered() }
-
     /// Reads the clock, exactly.
     package static func now() -> Double { evg_turn_now() }
+
+    /// Adds how long ago a moment was to the histogram that begins at `index`.
+    package static func recordTime(since start: Double, at index: Int) { evg_record(index, evg_turn_now() - start) }
+
+    /// The same where an app is entered, of whose turn the beginning, or a later moment, is known.
+    package static func recordEntry(since start: Double, at index: Int) {
+        evg_record(index, evg_turn_entered() - start)
+    }
 }

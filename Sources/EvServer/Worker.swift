@@ -307,7 +307,7 @@ package final class Worker {
         slot.requests = UInt64(requests)
         slot.active = UInt32(clamping: runningTasks)
         if runningTasks == firstThatWaits { meter?.waitingBegins() }
-        exchange.head.withRequestLine { slot.setCurrentRequest($0, startedAt: exchange.startedAt) }
+        slot.setCurrentRequest(exchange.head.requestLine, startedAt: exchange.startedAt)
         requestsUntilRetirement -= 1
         if requestsUntilRetirement == 0 { onMaxRequests?() }
     }
@@ -366,7 +366,7 @@ package final class Worker {
         }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
         if let longest = (deadlines.first(of: .active) as? Connection)?.exchange {
-            longest.head.withRequestLine { slot.setLongestRequest($0, startedAt: longest.startedAt) }
+            slot.setLongestRequest(longest.head.requestLine, startedAt: longest.startedAt)
         } else {
             slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)
         }

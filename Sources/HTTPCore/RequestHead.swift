@@ -130,9 +130,9 @@ extension RequestHead {
             UnsafeRawBufferPointer(start: record.pointee.bytes + Int(slice.start), count: Int(slice.count)))
     }
 
-    /// Calls with the request line without its line end.
-    package func withRequestLine<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        withBytes(of: ByteSlice(start: 0, count: record.pointee.request_line_count), body)
+    /// The request line without its line end. Valid for as long as this object.
+    @inlinable package var requestLine: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: record.pointee.bytes, count: Int(record.pointee.request_line_count))
     }
 
     /// `name` in any case.

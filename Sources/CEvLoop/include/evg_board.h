@@ -31,11 +31,12 @@ static inline double evg_bound(size_t index) { return evg_bounds[index]; }
 #define EVG_HISTOGRAM (EVG_BOUNDS + 2)
 static inline void evg_histogram_add(evg_counters *c, size_t first, double seconds) {
     size_t bucket = 0;
-    if (!(seconds > 0)) return evg_counter_add(c, first, 1);
-    while (bucket < EVG_BOUNDS && seconds > evg_bounds[bucket]) bucket++;
+    // Usual values are in the first bucket, and the shortest requests are to cost least.
+    if (seconds > evg_bounds[0]) do bucket++; while (bucket < EVG_BOUNDS && seconds > evg_bounds[bucket]);
     evg_counter_add(c, first + bucket, 1);
-    // What is longer than a year is a mistake, and is not to spoil the sum.
-    if (seconds < 3e7) evg_counter_add(c, first + EVG_BOUNDS + 1, (uint64_t)(int64_t)(seconds * 1e9));
+    // What is longer than a year, or is no number, is a mistake, and is not to spoil the sum.
+    if (seconds > 0 && seconds < 3e7)
+        evg_counter_add(c, first + EVG_BOUNDS + 1, (uint64_t)(int64_t)(seconds * 1e9));
 }
 
 /// Where this process counts: in a page of its own, until it is told of one that others read.

@@ -149,7 +149,9 @@ package final class Exchange {
     package func appWasCalled(at moment: Double? = nil) {
         guard app == .waiting else { return }
         app = .called
-        if worker.isMeasured { Counted.record((moment ?? Counted.entered) - startedAt, at: Counter.queueing) }
+        guard worker.isMeasured else { return }
+        if let moment { return Counted.record(moment - startedAt, at: Counter.queueing) }
+        Counted.recordEntry(since: startedAt, at: Counter.queueing)
     }
 
     /// Not for the loop itself.

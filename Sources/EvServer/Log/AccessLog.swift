@@ -83,7 +83,7 @@ package final class AccessLog {
             func slice(_ slice: ByteSlice) -> UnsafeRawBufferPointer { head.bytes(of: slice) }
             var record = AccessLogRecord()
             record.remoteAddress = address
-            record.requestLine = head.withRequestLine { $0 }
+            record.requestLine = head.requestLine
             record.method = slice(head.method)
             record.path = slice(head.path)
             record.query = slice(head.query)

@@ -20,7 +20,7 @@ extension Worker {
         // A WebSocket was counted when it began.
         guard exchange.isForApp, status != 101 else { return }
         Counted.add(at: Counter.responses + (exchange.headWasSent ? Int(UInt32(truncatingIfNeeded: status) / 100) : 0))
-        if isMeasured { Counted.record(Counted.now() - exchange.startedAt, at: Counter.duration) }
+        if isMeasured { Counted.recordTime(since: exchange.startedAt, at: Counter.duration) }
     }
 
     /// A head that is not served has its answer.
