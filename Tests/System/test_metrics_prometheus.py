@@ -33,6 +33,11 @@ class Prometheus(Foreground):
         self.command = [binary("prometheus"), f"--config.file={folder}/prometheus.yml",
                         f"--storage.tsdb.path={folder}/data", "--web.listen-address={}:{}".format(*self.address)]
 
+    def is_ready(self):
+        """It listens before it can answer."""
+        with Wire(self.address) as wire:
+            return wire.get("/-/ready").status == 200
+
     def ask(self, expression):
         """The samples that an expression has now."""
         with Wire(self.address) as wire:
@@ -82,6 +87,7 @@ def test_every_panel_of_the_dashboard_shows_something(gateway, tmp_path):
                 assert wire.send("bad\r\n\r\n").read().status == 400
             missing[:] = [expression for expression in missing if not prometheus.ask(expression)]
             return not missing
+        wait.until(prometheus.is_ready, "it is ready")
         wait.until(lambda: prometheus.ask("up == 1"), "it has scraped")
         os.kill(worker, signal.SIGKILL)
         wait.until(are_shown, lambda: f"there is something for {missing}")
