@@ -14,17 +14,16 @@ package final class AdminApplication: Application {
     private let commands: Commands
     private let tables: ConnectionTables
     private let stacks: StackTables
-    private let processes: ProcessFacts
+    private let processes = ProcessTable()
 
     @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
-        metrics = MetricsPage(link, settings)
+        metrics = MetricsPage(link, settings, processes)
         access = Access(link.loop, token: settings.token, names: settings.names)
         commands = Commands(link)
         tables = ConnectionTables(link)
         stacks = StackTables(link)
-        processes = ProcessFacts()
     }
 
     /// What a path leads to.

@@ -8,13 +8,13 @@ import EvSupervisor
 struct StatusReport {
     let link: ServerLink
     let settings: AdminSettings
-    let processes: ProcessFacts
+    let processes: ProcessTable
     private let now = EventLoop.monotonicNow()
 
     /// As many of a worker's oldest requests are told.
     private static let slowest = 10
 
-    init(_ link: ServerLink, _ settings: AdminSettings, _ processes: ProcessFacts) {
+    init(_ link: ServerLink, _ settings: AdminSettings, _ processes: ProcessTable) {
         self.link = link
         self.settings = settings
         self.processes = processes
@@ -51,7 +51,7 @@ struct StatusReport {
     private func write(_ worker: ServerLink.Worker, _ json: inout JSONWriter) {
         let slot = worker.slot
         let silence = max(0, now - slot.heartbeat)
-        let facts = processes.facts(of: worker.identity.pid)
+        let figures = processes.figures(of: worker.identity.pid)
         // It tells of itself once a second.
         let table = ConnectionTables.shared(worker, standsStill: silence > 1.5)
         json.member("worker", worker.identity.index)
@@ -69,9 +69,9 @@ struct StatusReport {
         json.member("in_flight", slot.active)
         json.member("requests", slot.requests)
         json.member("dropped", slot.dropped)
-        json.member("rss", facts.rss)
-        json.member("pss", facts.pss)
-        json.member("cpu", facts.cpu)
+        json.member("rss", figures.resident)
+        json.member("pss", figures.proportional)
+        json.member("cpu", figures.processorTime)
         write("current", slot.currentRequest, &json)
         write("longest", slot.longestRequest, &json)
         json.array("slowest") { json in
