@@ -24,8 +24,7 @@ final class MetricsPage {
     func answer(_ exchange: Exchange) {
         let head = exchange.head
         let form = MetricsForm(accept: head.values(of: "Accept").map { head.string($0) })
-        exchange.respond(page(form), type: form.contentType)
-        exchange.taskEnded()
+        exchange.answer(page(form), type: form.contentType)
     }
 
     private func page(_ form: MetricsForm) -> [UInt8] {
