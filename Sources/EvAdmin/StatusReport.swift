@@ -39,10 +39,10 @@ struct StatusReport {
                 for worker in link.workers { json.object { write(worker, &$0) } }
             }
             json.array("restarts") { json in
-                for event in link.restarts { json.object { writeRestart(event, &$0) } }
+                for event in link.history.restarts { json.object { writeRestart(event, &$0) } }
             }
             json.array("events") { json in
-                for event in link.events { json.object { write(event, &$0) } }
+                for event in link.history.events { json.object { write(event, &$0) } }
             }
         }
         return json.bytes
