@@ -44,7 +44,6 @@ extension Supervisor {
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
-        slot.index = UInt32(truncatingIfNeeded: index)
         slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
         let master = getpid()
