@@ -17,7 +17,7 @@ package final class ServerLink {
     package let board: Board
     package let master: Int32
     /// Where the workers listen.
-    package let addresses: [String]
+    package private(set) var addresses: [String]
     package private(set) var history: MasterHistory
     /// Called once, when the master has ended or says its last word: nothing is to be begun any more, and what runs
     /// has so many seconds.
@@ -96,6 +96,7 @@ package final class ServerLink {
         switch message {
         case .worker(let identity, let slot):
             if let descriptor { add(identity, slot: slot, channel: descriptor) }
+        case .addresses(let now): addresses = now
         case .event(let event):
             history.append(event)
         case .progress(let command, let text):
