@@ -74,6 +74,20 @@ def test_requests_of_a_worker_are_told(serve, admin, gate):
                    "the other is the longest now")
 
 
+def test_ten_oldest_requests_are_told(serve, admin, gate):
+    server = serve("both:asgi", "-k", "asgi")
+    wires = []
+    for number in range(12):
+        wires.append(server.connect().request("GET", f"/hold?file={gate}&n={number}"))
+        admin.wait_for(wires[-1], "app")
+    wait.until(lambda: len(the_only(admin.status())["slowest"]) == 10, "ten are told")
+    slowest = the_only(admin.status())["slowest"]
+    assert [one["target"].rpartition("n=")[2] for one in slowest] == [str(number) for number in range(10)]
+    assert [one["since"] for one in slowest] == sorted((one["since"] for one in slowest), reverse=True)
+    gate.touch()
+    assert [wire.read().status for wire in wires] == [200] * 12
+
+
 # Connections
 
 
