@@ -70,8 +70,9 @@ package final class AdminApplication: Application {
         exchange.answer(health.isGood ? 200 : 503, health.text)
     }
 
-    @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: [UInt8]) {
-        exchange.answer(bytes + [UInt8(ascii: "\n")], type: "application/json")
+    @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: consuming [UInt8]) {
+        bytes.append(UInt8(ascii: "\n"))
+        exchange.answer(bytes, type: "application/json")
     }
 
     @LoopActor private func page(_ path: String) -> (method: String, Answer)? {

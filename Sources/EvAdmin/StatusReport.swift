@@ -80,7 +80,7 @@ struct StatusReport {
         }
     }
 
-    private func write(_ name: String, _ request: (line: String, startedAt: Double)?, _ json: inout JSONWriter) {
+    private func write(_ name: StaticString, _ request: (line: String, startedAt: Double)?, _ json: inout JSONWriter) {
         guard let request else { return json.null(name) }
         json.object(name) { json in
             json.member("line", request.line)

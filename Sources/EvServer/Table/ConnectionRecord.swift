@@ -16,6 +16,19 @@ package struct ConnectionRecord: Equatable, Sendable {
         /// The client is slow to take what was written.
         case writing
         case parked, websocket, closing
+
+        package var name: StaticString {
+            switch self {
+            case .idle: "idle"
+            case .reading: "reading"
+            case .queued: "queued"
+            case .app: "app"
+            case .writing: "writing"
+            case .parked: "parked"
+            case .websocket: "websocket"
+            case .closing: "closing"
+            }
+        }
     }
 
     package enum Awaited: UInt8, Sendable {
