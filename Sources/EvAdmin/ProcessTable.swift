@@ -1,5 +1,5 @@
-// What the kernel tells of processes. Law: read when somebody asks, and not more often than it can be of use; what cannot
-// be read is not shown.
+// What the kernel tells of processes. Law: read when somebody asks, and not more often than it can be of use; what
+// cannot be read is not shown.
 
 import EvLoop
 import Glibc

@@ -141,8 +141,8 @@ extension Supervisor {
     /// Where the master listens; empty before it does.
     package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
 
-    /// Connections that wait to be accepted, of all TCP sockets, and for how many there is room; nil if there is none of
-    /// these sockets.
+    /// Connections that wait to be accepted, of all TCP sockets, and for how many there is room; nil if there is none
+    /// of these sockets.
     package var acceptQueue: (waiting: Int, limit: Int)? {
         let queues = listeners?.addresses.compactMap(\.acceptQueue) ?? []
         return queues.isEmpty ? nil : queues.reduce((0, 0)) { ($0.0 + $1.waiting, $0.1 + $1.limit) }

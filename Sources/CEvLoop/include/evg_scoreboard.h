@@ -85,8 +85,8 @@ static inline void evg_slot_set_pid(evg_slot *s, int32_t v) { __atomic_store_n(&
 static inline evg_line *evg_slot_current(evg_slot *s) { return &s->current; }
 static inline evg_line *evg_slot_longest(evg_slot *s) { return &s->longest; }
 
-/// Begins to write what a sequence counter guards: it is odd until evg_write_end, which takes what this returns. A writer
-/// that is killed between the two leaves an odd number behind; `| 1` starts the next write from either parity.
+/// Begins to write what a sequence counter guards: it is odd until evg_write_end, which takes what this returns. A
+/// writer that is killed between the two leaves an odd number behind; `| 1` starts the next write from either parity.
 static inline uint32_t evg_write_begin(uint32_t *sequence) {
     uint32_t odd = evg_load32(sequence) | 1u;
     evg_store32(sequence, odd);
