@@ -59,7 +59,7 @@ extension RequestSummary {
     /// `"GET /report" of 192.0.2.1, for 12.3 s, in the app`.
     package var text: String {
         let who = client.isEmpty ? "a Unix socket" : escapingText(client)
-        return "\"\(escapingText(method)) \(escapingText(path))\" of \(who), for \(tenths(age)) s, \(state.rawValue)"
+        return "\"\(escapingText(method)) \(escapingText(path))\" of \(who), for \(tenths(age)) s, \(state.phrase)"
     }
 
     private func tenths(_ seconds: Double) -> String {
