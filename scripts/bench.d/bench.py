@@ -14,7 +14,6 @@ import pathlib
 import platform
 import shlex
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -154,11 +153,7 @@ class Bench:
             finally:
                 for server in servers:
                     server.stop()
-            ratios = sorted(beside / alone for alone, beside in pairs)
-            middle = statistics.median(ratios)
-            alone, beside = (statistics.median(times) for times in zip(*pairs))
-            table.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, "{:.0f}"),
-                      f"{beside:.0f} : {alone:.0f}")
+            table.add_pairs(name, pairs, limit, "{:.0f}")
         self.show(table)
 
     def latencies(self, empty, full, rounds):
@@ -192,11 +187,7 @@ class Bench:
                 pairs = self.beside_scrapers(server, 5 * self.options.rounds)
             finally:
                 server.stop()
-            ratios = sorted(beside / alone for alone, beside in pairs)
-            middle = statistics.median(ratios)
-            alone, beside = (statistics.median(times) for times in zip(*pairs))
-            table.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, "{:.2f}"),
-                      f"{beside:.0f} : {alone:.0f}")
+            table.add_pairs(name, pairs, limit, "{:.2f}")
         self.show(table)
 
     def beside_scrapers(self, server, rounds):
