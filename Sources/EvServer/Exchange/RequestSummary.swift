@@ -54,7 +54,7 @@ extension RequestSummary.State {
             self = .webSocket
         } else if exchange.headWasSent, !exchange.isDrained {
             self = .writing
-        } else if !exchange.isBodyComplete, (exchange.app == .waiting && !runs) || exchange.connection.wait == .body {
+        } else if !exchange.isBodyComplete, (exchange.app == .waiting && !runs) || exchange.carrier.wait == .body {
             self = .readingBody
         } else {
             switch exchange.app {
@@ -81,7 +81,7 @@ extension Worker {
         var found: [Exchange] = []
         for wait in waits {
             deadlines.forEach(wait) { waiter in
-                if let exchange = (waiter as? Connection)?.exchange { found.append(exchange) }
+                if let exchange = waiter.exchange { found.append(exchange) }
             }
         }
         return found
