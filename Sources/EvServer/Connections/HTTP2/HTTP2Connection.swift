@@ -12,6 +12,8 @@ package final class HTTP2Connection: Connection {
     @exclusivity(unchecked) var session: HTTP2Session
     /// Streams with bytes that wait, in the order of their turns.
     @exclusivity(unchecked) var blocked: [HTTP2Stream] = []
+    /// They will be looked at again in a later turn.
+    var isPumping = false
     /// The session's frames are sent when all that has come has been read.
     private var isReceiving = false
     /// How far the connection has been told to end.

@@ -124,6 +124,20 @@ extension HTTP2Connection {
             stream.endIfSent()
             if stream.isDrained { stream.exchange?.outputDrained() }
         }
+        pumpLater()
+    }
+
+    /// Goes on in a later turn with what only the bound of a turn holds back: of windows and of the transport, which
+    /// hold back the rest, the peer or the kernel tells.
+    func pumpLater() {
+        guard !isPumping, !isEnding, !output.isWaiting, blocked.contains(where: { session.sendable($0.id) > 0 }) else {
+            return
+        }
+        isPumping = true
+        LoopExecutor.shared.later { [self] in
+            self.isPumping = false
+            self.pump()
+        }
     }
 
     /// Bytes of a stream before others have their turn.

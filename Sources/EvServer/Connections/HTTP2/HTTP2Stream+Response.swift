@@ -149,6 +149,7 @@ extension HTTP2Stream: ResponseCarrier {
         guard !rest.isEmpty, !isOver else { return }
         keep(rest)
         if isLast { endsWithPending = true }
+        carrier.pumpLater()
     }
 
     /// Writes one DATA frame to the worker's writer.
