@@ -146,8 +146,10 @@ final class HTTP2Stream: Waiter {
     // MARK: time
 
     override func expired(_ wait: Wait) {
-        guard let running else { return }
-        worker.deadlines.begin(wait == .body && running.bodyWindowExpired() ? .body : .active, self)
+        guard let exchange = running else { return }
+        let next = wait == .body && exchange.bodyWindowExpired() ? Wait.body : .active
+        // It may have been answered in this call, and is in no list then.
+        if running != nil { worker.deadlines.begin(next, self) }
     }
 
     /// Bytes wait: the peer has `--write-timeout` seconds to take some of them.
