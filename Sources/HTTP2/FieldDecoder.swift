@@ -1,6 +1,6 @@
 // A received field section: HPACK by nghttp2, then the rules of RFC 9113 section 8. What comes of it is the text of a
-// head of HTTP/1.1, which is read by the parser of HTTP/1.1, so that both wires have the same rules. Law: whatever could
-// begin a second line, or another part of the request line, is refused here.
+// head of HTTP/1.1, which is read by the parser of HTTP/1.1, so that both wires have the same rules. Law: whatever
+// could begin a second line, or another part of the request line, is refused here.
 
 internal import CNGHTTP2
 

@@ -27,7 +27,9 @@ struct FrameCase: Sendable, CustomStringConvertible {
     static let all: [FrameCase] = [
         // requests
         FrameCase("a request", request(1), get),
-        FrameCase("padding and a priority", frame(1, Flag.both | 8 | 32, 1, [3] + number(7) + [9] + block(usual) + [0, 0, 0]), get),
+        FrameCase(
+            "padding and a priority",
+            frame(1, Flag.both | 8 | 32, 1, [3] + number(7) + [9] + block(usual) + [0, 0, 0]), get),
         FrameCase("a body", open + data("ab") + data("c", Flag.end), "\(post); body abc; end 1"),
         FrameCase("a padded body", open + frame(0, Flag.end | 8, 1, [2, 97, 98, 0, 0]), "\(post); body ab; end 1"),
         FrameCase("an empty end", open + data("", Flag.end), "\(post); end 1"),
@@ -49,31 +51,58 @@ struct FrameCase: Sendable, CustomStringConvertible {
         FrameCase("capitals", request(1, usual + [("X", "1")]), "", "reset 1 1"),
         FrameCase("no path", request(1, [(":method", "GET"), (":scheme", "http")]), "", "reset 1 1"),
         FrameCase("a repeated method", request(1, usual + [(":method", "GET")]), "", "reset 1 1"),
-        FrameCase("trailers that are not the end", open + request(1, [("x", "1")], Flag.whole), "\(post); reset 1 protocolError", "reset 1 1"),
-        FrameCase("a pseudo-field in trailers", open + request(1, [(":path", "/")]), "\(post); reset 1 protocolError", "reset 1 1"),
+        FrameCase(
+            "trailers that are not the end", open + request(1, [("x", "1")], Flag.whole),
+            "\(post); reset 1 protocolError", "reset 1 1"),
+        FrameCase(
+            "a pseudo-field in trailers", open + request(1, [(":path", "/")]), "\(post); reset 1 protocolError",
+            "reset 1 1"),
         FrameCase("DATA behind the end", request(1) + data("x"), "\(get); reset 1 streamClosed", "reset 1 5"),
-        FrameCase("a window of nothing", open + frame(8, 0, 1, number(0)), "\(post); reset 1 protocolError", "reset 1 1"),
-        FrameCase("a window too large", open + frame(8, 0, 1, number(0x7fff_ffff)), "\(post); reset 1 flowControlError", "reset 1 3"),
+        FrameCase(
+            "a window of nothing", open + frame(8, 0, 1, number(0)), "\(post); reset 1 protocolError", "reset 1 1"),
+        FrameCase(
+            "a window too large", open + frame(8, 0, 1, number(0x7fff_ffff)), "\(post); reset 1 flowControlError",
+            "reset 1 3"),
         FrameCase("depends on itself", frame(1, Flag.both | 32, 1, number(1) + [9] + block(usual)), "", "reset 1 1"),
 
         // connection errors
         FrameCase("DATA of no stream", data("x"), "failure protocolError: DATA of no stream"),
         FrameCase("an even stream", request(2), "failure protocolError: HEADERS of no stream of a client"),
-        FrameCase("a lower stream", request(5) + request(3), "request 5 [GET / HTTP/1.1|host: a.example] end; failure streamClosed: HEADERS of a stream that is closed"),
-        FrameCase("another frame in a field section", frame(1, 0, 1, block(usual)) + noSettings, "failure protocolError: another frame within a field section"),
-        FrameCase("CONTINUATION alone", frame(9, 4, 1, block(usual)), "failure protocolError: CONTINUATION of no field section"),
-        FrameCase("broken HPACK", frame(1, Flag.both, 1, [0x80]), "failure compressionError: a field section that cannot be decoded"),
-        FrameCase("HPACK that ends early", frame(1, Flag.both, 1, Array(block(usual).dropLast(3))), "failure compressionError: a field section that cannot be decoded"),
-        FrameCase("a frame too large", [0, 64, 1, 0, 0, 0, 0, 0, 1], "failure frameSizeError: a frame that is too large"),
+        FrameCase(
+            "a lower stream", request(5) + request(3),
+            "request 5 [GET / HTTP/1.1|host: a.example] end; failure streamClosed: HEADERS of a stream that is closed"),
+        FrameCase(
+            "another frame in a field section", frame(1, 0, 1, block(usual)) + noSettings,
+            "failure protocolError: another frame within a field section"),
+        FrameCase(
+            "CONTINUATION alone", frame(9, 4, 1, block(usual)),
+            "failure protocolError: CONTINUATION of no field section"),
+        FrameCase(
+            "broken HPACK", frame(1, Flag.both, 1, [0x80]),
+            "failure compressionError: a field section that cannot be decoded"),
+        FrameCase(
+            "HPACK that ends early", frame(1, Flag.both, 1, Array(block(usual).dropLast(3))),
+            "failure compressionError: a field section that cannot be decoded"),
+        FrameCase(
+            "a frame too large", [0, 64, 1, 0, 0, 0, 0, 0, 1], "failure frameSizeError: a frame that is too large"),
         FrameCase("a push", frame(5, 4, 1, number(2)), "failure protocolError: a client that pushes"),
-        FrameCase("too much padding", open + frame(0, 8, 1, [4, 1, 1]), "\(post); failure protocolError: more padding than payload"),
-        FrameCase("settings of a wrong length", frame(4, 0, 0, [1, 2, 3]), "failure frameSizeError: a SETTINGS frame of a wrong length"),
+        FrameCase(
+            "too much padding", open + frame(0, 8, 1, [4, 1, 1]),
+            "\(post); failure protocolError: more padding than payload"),
+        FrameCase(
+            "settings of a wrong length", frame(4, 0, 0, [1, 2, 3]),
+            "failure frameSizeError: a SETTINGS frame of a wrong length"),
         FrameCase("settings on a stream", frame(4, 0, 1), "failure protocolError: SETTINGS on a stream"),
-        FrameCase("a window too large at first", settings((4, 0x8000_0000)), "failure flowControlError: an initial window that is too large"),
-        FrameCase("a frame size out of range", settings((5, 16_383)), "failure protocolError: a frame size out of range"),
+        FrameCase(
+            "a window too large at first", settings((4, 0x8000_0000)),
+            "failure flowControlError: an initial window that is too large"),
+        FrameCase(
+            "a frame size out of range", settings((5, 16_383)), "failure protocolError: a frame size out of range"),
         FrameCase("a ping of a wrong length", frame(6, 0, 0, [1]), "failure frameSizeError: a PING of a wrong length"),
         FrameCase("a reset of no stream", frame(3, 0, 1, number(8)), "failure protocolError: RST_STREAM of no stream"),
-        FrameCase("the window of the connection", frame(8, 0, 0, number(0x7fff_ffff)), "failure flowControlError: a window that is too large"),
+        FrameCase(
+            "the window of the connection", frame(8, 0, 0, number(0x7fff_ffff)),
+            "failure flowControlError: a window that is too large"),
     ]
 }
 
@@ -212,6 +241,7 @@ struct FrameCase: Sendable, CustomStringConvertible {
         }
         #expect(priority("") == "3" && priority("u=0") == "0" && priority("u=7, i") == "7i")
         #expect(priority("i") == "3i" && priority("i=?0") == "3" && priority("i=?1,u=1") == "1i")
-        #expect(priority("u=8") == "3" && priority("u=-1") == "3" && priority("u=1;x=2") == "1" && priority("U=1") == "3")
+        #expect(
+            priority("u=8") == "3" && priority("u=-1") == "3" && priority("u=1;x=2") == "1" && priority("U=1") == "3")
     }
 }

@@ -285,7 +285,8 @@ int evg_asgi_scope_init(void) {
         {&name.query_string, "query_string"}, {&name.root_path, "root_path"}, {&name.headers, "headers"},
         {&name.client, "client"}, {&name.server, "server"}, {&name.extensions, "extensions"}, {&name.state, "state"},
         {&name.deadline, "evgateway.deadline"}, {&name.http, "http"}, {&name.http10, "1.0"}, {&name.http11, "1.1"},
-        {&name.http2, "2"}, {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"}, {&name.ws, "ws"},
+        {&name.http2, "2"}, {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"},
+        {&name.ws, "ws"},
         {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"},
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
