@@ -4,6 +4,7 @@
 package import EvLoop
 import Glibc
 import HTTP1
+import HTTP2
 import HTTPCore
 package import Logging
 package import WebSocketCodec
@@ -56,6 +57,8 @@ package final class Worker {
     /// Nil where connections do not begin with a PROXY header.
     let proxyHeaders: ProxyHeaders?
     let gatewayNotes = GatewayNotes()
+    /// For the answers of all connections of HTTP/2.
+    let fieldEncoder = FieldEncoder()
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
@@ -193,8 +196,9 @@ package final class Worker {
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
         // So may one that has connected and said nothing yet.
         deadlines.forEach(.head) { waiter in
-            if (waiter as? Connection)?.isSilent == true { deadlines.begin(.keepAlive, waiter) }
+            if waiter.isSilent { deadlines.begin(.keepAlive, waiter) }
         }
+        for wait in [Wait.streams, .keepAlive, .head] { deadlines.forEach(wait) { $0.workerLeaves() } }
         farewell = Farewell(self, window: min(configuration.drainWindow, timeout * 0.75))
         let timer = TimerWatcher(loop) { [unowned self] in
             self.endDrain()
@@ -217,7 +221,7 @@ package final class Worker {
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         for wait in [Wait.active, .body, .halfClose, .head, .keepAlive] {
-            deadlines.forEach(wait) { ($0 as? Connection)?.endOfDrain() }
+            deadlines.forEach(wait) { $0.endOfDrain() }
         }
         acceptor.refuseWaiting()
         guard !isFinished else { return }
@@ -239,7 +243,7 @@ package final class Worker {
         if !isTold { application.workerLeaves(before: EventLoop.monotonicNow() + 0.25) }
         acceptor.stop()
         for wait in Wait.allCases where wait != .write {
-            deadlines.forEach(wait) { ($0 as? Connection)?.abort() }
+            deadlines.forEach(wait) { $0.abort() }
         }
         // Cancelled tasks run once more, to let go of what they hold; one that does not listen is left behind.
         guard runningTasks > 0, !isTold, !isFinished else { return finish() }
@@ -365,7 +369,7 @@ package final class Worker {
             slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
         }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
-        if let longest = (deadlines.first(of: .active) as? Connection)?.exchange {
+        if let longest = deadlines.first(of: .active)?.exchange {
             slot.setLongestRequest(longest.head.requestLine, startedAt: longest.startedAt)
         } else {
             slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)

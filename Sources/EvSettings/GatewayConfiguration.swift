@@ -195,6 +195,13 @@ package struct GatewayConfiguration: Sendable {
     package var webSocketIsCompressed = true
     package var webSocketKeepsContext = false
 
+    package var http2Cleartext = CleartextChoice.off
+    package var http2MaxConcurrentStreams = 100
+    package var http2InitialWindowSize = 65_535
+    package var http2ConnectionWindowSize = 1 << 20
+    package var http2MaxFrameSize = 16_384
+    package var http2MaxHeaderListSize = 65_536
+
     package var printsConfiguration = false
 
     package init() {}

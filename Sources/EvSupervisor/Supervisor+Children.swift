@@ -203,6 +203,7 @@ extension Supervisor {
                     case .ready: enqueue(.workerReady(pid: pid))
                     case .replaceMe, .hasServed, .hasLived, .isLarge:
                         enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
+                    case .closed: enqueue(.workerClosed(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
                     case .reopened: reopened(pid)

@@ -99,12 +99,11 @@ package class Connection: Waiter {
     var isIdle: Bool { true }
     /// Whether the response that is being sent has no other end than that of the connection.
     var endsWithClose: Bool { false }
-    /// No byte of a request has come yet.
-    var isSilent: Bool { false }
     /// Where it is, if its peer leaves now; nil where that is no loss.
     var lossPhase: DisconnectPhase? { .idle }
-    /// The request that runs, for the worker's report.
-    var exchange: Exchange? { nil }
+    override final func record(_ options: RecordOptions) -> ConnectionRecord? { ownRecord(options) }
+    /// What is said before an idle connection is closed.
+    func sayGoodbye() {}
 
     // MARK: readiness
 
@@ -224,16 +223,16 @@ package class Connection: Waiter {
     }
 
     /// Prepares for bytes behind a full queue: they go to a spool, if there can be one.
-    final func spoolIfFull() {
+    package final func spoolIfFull() {
         guard !isClosed, output.spool == nil, output.isFull(above: worker.highWaterMark) else { return }
         if let spool = worker.outputSpools.open() { output.begin(spool) }
     }
 
     /// The peer has taken enough of what was written, so that a writer need not wait.
-    final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
+    package final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
 
     /// Whether the next bytes find room in memory or in a spool. Reports a spool that takes no more.
-    final func hasRoom(spools: Bool) -> Bool {
+    package final func hasRoom(spools: Bool) -> Bool {
         guard output.isFull(above: worker.highWaterMark) else { return true }
         guard let spool = output.spool else { return spools && worker.outputSpools.areUsable }
         if let failure = spool.failure { worker.outputSpools.failed(failure) }
@@ -296,7 +295,7 @@ package class Connection: Waiter {
 
     /// The time of a worker that leaves is over: whoever has asked is answered with 503, and so is a request that has
     /// just arrived.
-    final func endOfDrain() {
+    override func endOfDrain() {
         if let exchange { exchange.giveUp() } else if !isEnding { _ = closeIfStillIdle() }
     }
 
@@ -308,7 +307,7 @@ package class Connection: Waiter {
     }
 
     /// Ends everything at once.
-    final func abort() { giveUp(reset: endsWithClose || output.isWaiting) }
+    override final func abort() { giveUp(reset: endsWithClose || output.isWaiting) }
 
     private final func giveUp(reset: Bool) {
         guard !isClosed else { return }
@@ -345,6 +344,7 @@ package class Connection: Waiter {
             take(count, worker.readBuffer)
             return isClosed
         }
+        sayGoodbye()
         closeNow()
         return true
     }

@@ -41,7 +41,7 @@ extension RequestState {
             self = .websocket
         } else if exchange.headWasSent, !exchange.isDrained {
             self = .writing
-        } else if !exchange.isBodyComplete, (exchange.app == .waiting && !runs) || exchange.connection.wait == .body {
+        } else if !exchange.isBodyComplete, (exchange.app == .waiting && !runs) || exchange.carrier.wait == .body {
             self = .reading
         } else {
             switch exchange.app {
@@ -68,7 +68,7 @@ extension Worker {
         var found: [Exchange] = []
         for wait in waits {
             deadlines.forEach(wait) { waiter in
-                if let exchange = (waiter as? Connection)?.exchange { found.append(exchange) }
+                if let exchange = waiter.exchange { found.append(exchange) }
             }
         }
         return found

@@ -12,17 +12,9 @@ extension Setting {
         accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
         accepted("do_handshake_on_connect", "--do-handshake-on-connect", "", "there is no TLS"),
         accepted("ciphers", "--ciphers", "names", "there is no TLS"),
-        accepted("http_protocols", "--http-protocols", "names", harmless: ["h1"], "HTTP/1.1 is spoken, and 1.0"),
         accepted(
-            "http2_max_concurrent_streams", "--http2-max-concurrent-streams", "int", harmless: ["100"],
-            "see http_protocols"),
-        accepted(
-            "http2_initial_window_size", "--http2-initial-window-size", "int", harmless: ["65535"],
-            "see http_protocols"),
-        accepted("http2_max_frame_size", "--http2-max-frame-size", "int", harmless: ["16384"], "see http_protocols"),
-        accepted(
-            "http2_max_header_list_size", "--http2-max-header-list-size", "int", harmless: ["65536"],
-            "see http_protocols"),
+            "http_protocols", "--http-protocols", "names", harmless: ["h1"],
+            "it is about TLS; without TLS, http2_cleartext says whether HTTP/2 is spoken"),
         accepted("http_parser", "--http-parser", "name", harmless: ["auto", "fast", "python"], "there is one parser"),
         accepted(
             "permit_obsolete_folding", "--permit-obsolete-folding", "",
@@ -50,9 +42,6 @@ extension Setting {
         refused("keyfile", "--keyfile", "file", noTLS),
         refused("ca_certs", "--ca-certs", "file", noTLS),
         refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
-        refused(
-            "http2_cleartext", "--http2-cleartext", "mode", harmless: ["off"],
-            "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         refused(
             "strip_header_spaces", "--strip-header-spaces", "",
             "a space before the colon of a field is how requests are smuggled, and is answered with 400"),
