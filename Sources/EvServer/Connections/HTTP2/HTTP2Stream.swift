@@ -58,9 +58,9 @@ final class HTTP2Stream: Waiter {
         if let tunnel { return tunnel.pass(bytes, ends: ends) }
         guard let running else { return creditTaken() }
         if !bytes.isEmpty {
-            let rest = running.receiveBody(bytes)
-            // RFC 9113 section 8.1.1: more than was announced.
-            guard rest.isEmpty || running.incoming?.error != nil else { return abandon(.protocolError) }
+            // RFC 9113 section 8.1.1: more than was announced. To be seen before the app is given a whole body.
+            guard running.hasRoomForBody(bytes.count) else { return abandon(.protocolError) }
+            _ = running.receiveBody(bytes)
         }
         if ends, !running.isBodyComplete {
             guard running.head.hasOpenBody else { return abandon(.protocolError) }
