@@ -59,6 +59,14 @@ def test_what_does_not_come_in_time(gateway):
         assert client.goaways == [(0, 1)]
 
 
+def test_answer_is_the_last_where_connections_are_not_kept(gateway):
+    server = gateway("contract:app", FLAG, "--keep-alive", "0")
+    with Client(server) as client:
+        assert client.get("/").body == b"Hello, World!"
+        client.read_to_end()
+        assert client.goaways[-1] == (0, 1)
+
+
 def test_body_that_does_not_come_is_given_up(gateway, worker_class):
     server = gateway("contract:app", FLAG, "-k", worker_class, "--body-timeout", "0.3")
     with Client(server) as client:

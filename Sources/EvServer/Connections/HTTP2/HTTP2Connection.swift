@@ -106,7 +106,11 @@ package final class HTTP2Connection: Connection {
     }
 
     private func becameIdle() {
-        if !worker.keepsConnections || isSpare { announceEnd() }
+        // A worker that leaves gives an idle client a moment; without that, an answer is the last.
+        if session.lastStream > 0, isSpare || !worker.keepsConnections && !worker.isDraining {
+            sayGoodbye()
+            return close(linger: true)
+        }
         worker.deadlines.begin(.keepAlive, self)
     }
 
