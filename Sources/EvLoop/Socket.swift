@@ -111,6 +111,12 @@ package enum Socket {
     package static func shutdownBoth(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_RDWR)) }
     /// Another descriptor of the same connection, or -1.
     package static func duplicate(_ fd: Int32) -> Int32 { fcntl(fd, F_DUPFD_CLOEXEC, 3) }
+    /// Two stream sockets that are connected to each other and do not block; nil without free descriptors.
+    package static func pair() -> (Int32, Int32)? {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        return socketpair(AF_UNIX, type, 0, &ends) == 0 ? (ends[0], ends[1]) : nil
+    }
     package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
     /// Closes a connection so that its peer is told, also when a child of this process has a copy; see
     /// `Fork.watch()`.

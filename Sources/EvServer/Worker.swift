@@ -283,6 +283,13 @@ package final class Worker {
         connection.start()
     }
 
+    /// Begins to serve a connection that was not accepted: one end of a pair of sockets, for a stream.
+    func begin(_ connection: Connection) {
+        openConnections += 1
+        slot.open = UInt32(clamping: openConnections)
+        connection.start()
+    }
+
     /// More connections are open than `--connections` allows.
     var isOverfull: Bool { openConnections > configuration.connections }
 

@@ -157,8 +157,8 @@ def test_refusals_of_http_are_answered(gateway):
 
 
 @pytest.mark.parametrize("length, body", [("3", b"ab"), ("3", b"abcd"), ("0", b"a"), ("3", None)])
-def test_length_that_is_not_that_of_the_body(gateway, length, body):
-    server = gateway("contract:app", FLAG)
+def test_length_that_is_not_that_of_the_body(gateway, worker_class, length, body):
+    server = gateway("contract:app", FLAG, "-k", worker_class)
     with Client(server) as client:
         answer = client.get("/echo", method="POST", fields=[("content-length", length)], body=body)
         # Where no body is announced the answer may have been made before one comes.

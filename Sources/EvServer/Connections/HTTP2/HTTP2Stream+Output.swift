@@ -122,7 +122,10 @@ extension HTTP2Connection {
         if !writer.isEmpty { send(writer.bytes) }
         for stream in moved {
             stream.endIfSent()
-            if stream.isDrained { stream.exchange?.outputDrained() }
+            if stream.isDrained {
+                stream.exchange?.outputDrained()
+                stream.tunnel?.updateInterest()
+            }
         }
         pumpLater()
     }
