@@ -135,6 +135,7 @@ def test_websocket(serve, admin, example, dial):
                      "there is a WebSocket")
     assert (one["method"], one["target"], one["waits_for"]) == ("GET", "/echo", "a message")
     wait.until(lambda: the_only(admin.status())["websockets"] == 1, "it is counted")
+    assert the_only(admin.status())["slowest"] == []
 
 
 def test_long_poll_that_is_parked(serve, admin, example):
@@ -238,7 +239,9 @@ def spinning(admin):
 
 def test_one_worker_can_be_asked_for_and_mistakes_are_told(serve, admin):
     server = serve("contract:app", "-w", 2)
-    assert [table["worker"] for table in admin.tables(1)] == [1] and admin.tables(7) == []
+    assert [[table["worker"] for table in admin.tables(number)] for number in (0, 1, 7)] == [[0], [1], []]
+    stacks = admin.json("/stacks?worker=0")["workers"]
+    assert [one["worker"] for one in stacks] == [0] and stacks[0]["source"] == "live"
     assert admin.tables(1)[0]["pid"] in server.worker_pids()
     for target in ("/connections?worker=x", "/connections?worker=", "/connections?worker=-1", "/connections?name=1",
                    "/connections?worker=1&worker=2", "/connections?worker=99999999999999999999", "/status?x=1"):
@@ -347,6 +350,8 @@ def test_state_while_the_server_leaves(serve, admin):
     server.signal(signal.SIGTERM)
     wait.until(lambda: admin.status()["state"] == "leaving", "it says that it leaves")
     assert the_only(admin.status())["state"] == "leaving"
+    answer = admin.ask("/readyz")
+    assert (answer.status, answer.body) == (503, b"0 of 1 workers ready, leaving\n")
     with server.connect() as wire:
         wire.request("GET", "/sleep?seconds=3")
         admin.wait_for(wire, "app")

@@ -3,9 +3,9 @@
 
 package import EvLoop
 import Glibc
-package import HTTP1
+import HTTP1
 package import HTTPCore
-package import Logging
+import Logging
 import WebSocketCodec
 
 @LoopActor
