@@ -43,6 +43,7 @@ let package = Package(
         // C is used only where Swift cannot be: libev's macros, fork, Python's macros, the byte scanner of the head.
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
+        .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
         .target(name: "CThreadPool"),
         // The Python package is a resource of the target in C: for one in Swift, the package manager adds a file that
@@ -54,7 +55,7 @@ let package = Package(
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("GatewayProtocols", []),
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
-        library("EvServer", ["EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "WebSocketCodec", logging]),
+        library("EvServer", ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
         library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", logging]),
@@ -92,8 +93,8 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "EvTestSupport",
-                httpTypes, logging,
+                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),

@@ -82,6 +82,11 @@ package enum Socket {
     package static func receiveNow(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
         evg_receive_now(fd, buffer.baseAddress, buffer.count)
     }
+    /// As `read`, of bytes that stay where they are.
+    package static func peek(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count = recv(fd, buffer.baseAddress, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
+        return count < 0 ? -Int(errno) : count
+    }
     package static func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Int {
         evg_send(fd, bytes.baseAddress, bytes.count, more ? 1 : 0)
     }
@@ -111,6 +116,12 @@ package enum Socket {
     package static func shutdownBoth(_ fd: Int32) { _ = shutdown(fd, Int32(SHUT_RDWR)) }
     /// Another descriptor of the same connection, or -1.
     package static func duplicate(_ fd: Int32) -> Int32 { fcntl(fd, F_DUPFD_CLOEXEC, 3) }
+    /// Two stream sockets that are connected to each other and do not block; nil without free descriptors.
+    package static func pair() -> (Int32, Int32)? {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        return socketpair(AF_UNIX, type, 0, &ends) == 0 ? (ends[0], ends[1]) : nil
+    }
     package static func close(_ fd: Int32) { _ = Glibc.close(fd) }
     /// Closes a connection so that its peer is told, also when a child of this process has a copy; see
     /// `Fork.watch()`.

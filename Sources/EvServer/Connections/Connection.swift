@@ -16,7 +16,10 @@ package class Connection: Waiter {
     /// What the peer's fields say of its clients is believed.
     final let trustsPeer: Bool
     final let listener: Listener
-    final private(set) var transport: Transport
+    // Only the stage that begins TLS changes it.
+    @exclusivity(unchecked) final private(set) var transport: Transport
+    /// Nil without TLS.
+    package final var stream: TLSStream? { if case .tls(let stream) = transport { stream } else { nil } }
     /// The other end speaks TLS, as the transport or a PROXY header says.
     final var isSecure: Bool { transport.isSecure }
     // Nothing calls back into the connection while one of those without checks is being changed.
@@ -69,6 +72,8 @@ package class Connection: Waiter {
     ) -> Next? {
         guard !isClosed else { return nil }
         leaveLoop()
+        // What was due was to be read by this stage.
+        if case .tls(let stream) = transport { stream.isReadDue = false }
         let next = make(transport, peer, listener, worker)
         next.isSpare = isSpare
         next.output = output
@@ -78,6 +83,9 @@ package class Connection: Waiter {
         Unmanaged.passUnretained(self).release()
         return next
     }
+
+    /// From now on the bytes of this stage, and of those that follow, come over TLS.
+    final func secure(_ stream: TLSStream) { transport = .tls(stream) }
 
     // MARK: what a stage decides
 
@@ -115,6 +123,7 @@ package class Connection: Waiter {
         // The last reference may go with a close inside these calls.
         defer { extendLifetime(self) }
         let events = IOEvents(rawValue: events)
+        if case .tls(let stream) = transport { return ready(events, stream) }
         if events.contains(.write), output.isWaiting || waitsForTransport { writable() }
         if events.contains(.read), !isClosed { readable() }
     }
@@ -153,6 +162,7 @@ package class Connection: Waiter {
         let reading: IOEvents = isHalfClosed || isFull ? .none : .read
         let writing: IOEvents = output.isWaiting || waitsForTransport ? .write : .none
         watcher?.wait(for: reading.union(writing).union(transport.wants))
+        if case .tls(let stream) = transport, stream.hasMore, !reading.isEmpty { readLater(stream) }
     }
 
     // MARK: output
@@ -286,7 +296,8 @@ package class Connection: Waiter {
     func willClose() {}
 
     private final func endOutput(linger: Bool) {
-        guard linger, !isHalfClosed else { return closeNow() }
+        // What TLS says at the end may have to wait for the socket, as other bytes do.
+        guard linger || !transport.sayGoodbye(), !isHalfClosed else { return closeNow() }
         ending = .lingering
         transport.shutdownWriting()
         worker.deadlines.begin(.linger, self)
@@ -337,7 +348,7 @@ package class Connection: Waiter {
     }
 
     /// Closes an idle connection unless its next request has just arrived; that one is served instead.
-    final func closeIfStillIdle() -> Bool {
+    func closeIfStillIdle() -> Bool {
         guard isIdle, !isClosed else { return false }
         let count = transport.read(into: worker.readBuffer)
         if count > 0 {

@@ -45,6 +45,8 @@ extension Connection {
         case is TakenConnection: (record.state, record.awaited) = (.app, .takenByApp)
         case is ProxyPreface where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
         case is ProxyPreface: (record.state, record.awaited) = (.reading, .proxyHeader)
+        case is TLSHandshake where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
+        case is TLSHandshake: (record.state, record.awaited) = (.reading, .handshake)
         default: (record.state, record.awaited) = (.app, .app)
         }
     }

@@ -9,9 +9,12 @@ extension Setting {
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the default of proc_name is APP"),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
-        accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
-        accepted("do_handshake_on_connect", "--do-handshake-on-connect", "", "there is no TLS"),
-        accepted("ciphers", "--ciphers", "names", "there is no TLS"),
+        accepted(
+            "suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"],
+            "a client that leaves without a word is one that has left"),
+        accepted(
+            "do_handshake_on_connect", "--do-handshake-on-connect", "",
+            "a handshake begins with the client's first byte"),
         accepted("http_protocols", "--http-protocols", "names", harmless: ["h1"], "HTTP/1.1 is spoken, and 1.0"),
         accepted(
             "http2_max_concurrent_streams", "--http2-max-concurrent-streams", "int", harmless: ["100"],
@@ -46,10 +49,6 @@ extension Setting {
             "control_socket_mode", "--control-socket-mode", "mode", harmless: ["384", "0o600", "0600"],
             noControl),
         accepted("control_socket_disable", "--no-control-socket", "", harmless: ["true", "false"], noControl),
-        refused("certfile", "--certfile", "file", noTLS),
-        refused("keyfile", "--keyfile", "file", noTLS),
-        refused("ca_certs", "--ca-certs", "file", noTLS),
-        refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
         refused(
             "http2_cleartext", "--http2-cleartext", "mode", harmless: ["off"],
             "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),
@@ -61,7 +60,6 @@ extension Setting {
             "there are no dirty workers: run long work in a task queue or in a process of its own"),
     ]
 
-    private static let noTLS = "TLS is not spoken: let the proxy in front do it"
     private static let noControl = "there is no control socket: the master obeys signals"
 
     /// - Parameter value: what stands for it in the help; empty for a switch, ending with `...` for what is repeatable.

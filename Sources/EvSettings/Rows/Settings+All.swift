@@ -3,7 +3,8 @@
 extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
-        bindingRows + socketRows + prefaceRows + gatewayRows + workerRows + lifeRows + timeRows + sizeRows + proxyRows
+        bindingRows + socketRows + prefaceRows + gatewayRows + tlsRows + workerRows + lifeRows + timeRows + sizeRows
+        + proxyRows
         + healthRows + tracingRows + webSocketRows + applicationRows + pythonRows + loggingRows + pythonLogRows
         + processRows + identityRows + developmentRows + gunicornRows
 
