@@ -106,6 +106,22 @@ def test_encrypted_key_is_opened_by_its_password(gateway, files, authority):
     assert dialled(server, authority).get("/x?id=1").status == 200
 
 
+def test_programs_serve_over_tls(program, files, authority):
+    """With uvicorn's keywords, its defaults among them."""
+    server = program(f"""
+import evgateway, ssl
+
+async def app(scope, receive, send):
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}})
+    await send({{"type": "http.response.body", "body": scope["scheme"].encode()}})
+
+evgateway.run(app, port=0, lifespan="off", ssl_keyfile="{files}/server.key", ssl_certfile="{files}/server.pem",
+              ssl_keyfile_password=None, ssl_version=17, ssl_cert_reqs=ssl.CERT_REQUIRED, ssl_ciphers="TLSv1",
+              ssl_ca_certs="{authority.certificate}")
+""")
+    assert dialled(server, authority, with_client(authority, authority.issue("program"))).get("/").body == b"https"
+
+
 # When they are read
 
 
