@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "CHTTP"),
         .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
+        .target(name: "CNGHTTP2", linkerSettings: [.linkedLibrary("nghttp2")]),
         .target(name: "CThreadPool"),
         // The Python package is a resource of the target in C: for one in Swift, the package manager adds a file that
         // imports Foundation, which every worker would then hold in memory.
@@ -53,9 +54,12 @@ let package = Package(
         library("EvLoop", ["CEvLoop"]),
         library("HTTPCore", ["CHTTP"]),
         library("HTTP1", ["HTTPCore", "CHTTP"]),
+        library("HTTP2", ["CNGHTTP2"]),
         library("GatewayProtocols", []),
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
-        library("EvServer", ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "GatewayProtocols", "WebSocketCodec", logging]),
+        library(
+            "EvServer",
+            ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
         library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", logging]),
@@ -88,6 +92,7 @@ let package = Package(
         tests("EvLoopTests", ["EvLoop", "CEvLoop", "EvTestSupport"]),
         tests("HTTPCoreTests", ["HTTPCore", "CHTTP"]),
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
+        tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "CZlib", "EvTestSupport"]),
         tests(

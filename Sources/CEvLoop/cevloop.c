@@ -100,27 +100,35 @@ static bool measures_polls, measures_turns;
 static double poll_began, polled;
 evg_turns evg_turn;
 
-static void call_release(evg_loop *loop) {
+static void note_release(evg_loop *loop) {
     (void)loop;
-    if (measures_polls) {
-        poll_began = evg_monotonic();
-        if (measures_turns && poll_began - evg_turn.began > evg_turn.longest)
-            evg_turn.longest = poll_began - evg_turn.began;
-    }
+    double now = poll_began = evg_seconds(CLOCK_MONOTONIC);
+    // Where turns are not measured, `began` is not set and nobody asks.
+    if (now - evg_turn.began > evg_turn.longest) evg_turn.longest = now - evg_turn.began;
+}
+
+static void note_acquire(evg_loop *loop) {
+    (void)loop;
+    double now = evg_seconds(CLOCK_MONOTONIC);
+    polled += now - poll_began;
+    evg_turn.began = evg_turn.latest = now;
+}
+
+static void call_release(evg_loop *loop) {
+    if (measures_polls) note_release(loop);
     if (release_hook) release_hook();
 }
 
 static void call_acquire(evg_loop *loop) {
-    (void)loop;
     if (acquire_hook) acquire_hook();
-    if (!measures_polls && !measures_turns) return;
-    double now = evg_monotonic();
-    if (measures_polls) polled += now - poll_began;
-    evg_turn.began = evg_turn.latest = now;
+    if (measures_polls || measures_turns) note_acquire(loop);
 }
 
 static void update_poll_hooks(evg_loop *loop) {
-    bool wanted = measures_polls || measures_turns || release_hook || acquire_hook;
+    bool has_hooks = release_hook || acquire_hook;
+    // What is called twice in each turn is to test as little as it can.
+    if (measures_polls && !has_hooks) return ev_set_loop_release_cb(loop, note_release, note_acquire);
+    bool wanted = measures_turns || has_hooks;
     ev_set_loop_release_cb(loop, wanted ? call_release : NULL, wanted ? call_acquire : NULL);
 }
 
@@ -144,22 +152,15 @@ void evg_loop_measure_turns(evg_loop *loop, int is_guest) {
     update_poll_hooks(loop);
 }
 
-double evg_turn_now(void) { return evg_turn.latest = evg_monotonic(); }
-
 double evg_turn_take_longest(void) {
     double longest = evg_turn.longest;
     evg_turn.longest = 0;
     return longest;
 }
 
-static double seconds_of(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-double evg_monotonic(void) { return seconds_of(CLOCK_MONOTONIC); }
-double evg_monotonic_coarse(void) { return seconds_of(CLOCK_MONOTONIC_COARSE); }
-double evg_wall(void) { return seconds_of(CLOCK_REALTIME); }
+double evg_monotonic(void) { return evg_seconds(CLOCK_MONOTONIC); }
+double evg_monotonic_coarse(void) { return evg_seconds(CLOCK_MONOTONIC_COARSE); }
+double evg_wall(void) { return evg_seconds(CLOCK_REALTIME); }
 
 /* ---- watchers ---- */
 

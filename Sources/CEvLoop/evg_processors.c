@@ -27,3 +27,8 @@ int evg_use_processor(int number) {
     CPU_SET_S(number, sizeof set, set);
     return sched_setaffinity(0, sizeof set, set) ? -errno : 0;
 }
+
+int evg_interrupt_nobody(void) {
+    struct sched_param none = {0};
+    return sched_setscheduler(0, SCHED_BATCH, &none) ? -errno : 0;
+}

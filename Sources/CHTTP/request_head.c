@@ -50,7 +50,7 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
         .stored_count = byte_count + (uint32_t)sizeof host_name, .request_line_count = scan->fields_start - 2,
         .method = scan->method, .target = scan->target, .path = scan->path, .query = scan->query,
         .scheme = scan->scheme, .authority = scan->has_scheme ? scan->authority : scan->host,
-        .is_http10 = !is_http11, .has_query = scan->has_query,
+        .version = is_http11 ? EVG_HTTP_11 : EVG_HTTP_10, .has_query = scan->has_query,
         .keeps_alive = !(scan->connection & EVG_OPTION_CLOSE)
             && (is_http11 || (scan->connection & EVG_OPTION_KEEP_ALIVE)),
         .upgrades = is_http11 && scan->upgrades > 0 && (scan->connection & EVG_OPTION_UPGRADE),
@@ -60,6 +60,27 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
     if (scan->has_scheme)
         replace_host(head, fields, copy);
     return head;
+}
+
+void evg_request_head_become_http2(evg_request_head *head, bool has_open_body)
+{
+    static const char other[2] = { '1', '.' };
+    uint8_t *version = (uint8_t *)head->bytes + head->request_line_count - 3;
+    if (head->request_line_count < 3 || memcmp(version, other, sizeof other))
+        return;
+    // "HTTP/2" is two bytes shorter; what stood there is part of no line any more.
+    version[0] = '2';
+    head->request_line_count -= 2;
+    head->version = EVG_HTTP_2;
+    if (!has_open_body || head->framing != EVG_BODY_NONE)
+        return;
+    head->framing = EVG_BODY_CHUNKED;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        struct evg_slice name = head->fields[i].name;
+        // The parser takes no other value than 100-continue.
+        if (evg_field_kind(head->bytes + name.start, name.count) == EVG_FIELD_EXPECT)
+            head->expects_continue = true;
+    }
 }
 
 /// Bytes of a copy with `count` more of them and room for `more` fields.

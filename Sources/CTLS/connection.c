@@ -10,6 +10,11 @@
 
 static inline SSL *session(const evg_tls *tls) { return (SSL *)tls; }
 
+/* What is left of another call would be taken for this one's. To clear an empty queue costs much more than to look. */
+static inline void forget_errors(void) {
+    if (ERR_peek_error()) ERR_clear_error();
+}
+
 /* ---- the socket, as OpenSSL has it but for two things ---- */
 
 /* Bytes that somebody else has read before. */
@@ -106,7 +111,7 @@ static int outcome(SSL *ssl, int result) {
 }
 
 int evg_tls_handshake(evg_tls *tls) {
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_do_handshake(session(tls));
     return result == 1 ? 1 : outcome(session(tls), result);
 }
@@ -115,7 +120,7 @@ ssize_t evg_tls_read(evg_tls *tls, void *bytes, size_t count, bool *more) {
     SSL *ssl = session(tls);
     size_t taken = 0;
     int result = 1;
-    ERR_clear_error();
+    forget_errors();
     do {
         size_t got = 0;
         result = SSL_read_ex(ssl, (char *)bytes + taken, count - taken, &got);
@@ -135,7 +140,7 @@ ssize_t evg_tls_read(evg_tls *tls, void *bytes, size_t count, bool *more) {
 ssize_t evg_tls_write(evg_tls *tls, const void *bytes, size_t count) {
     SSL *ssl = session(tls);
     size_t taken = 0;
-    ERR_clear_error();
+    forget_errors();
     while (taken < count) {
         size_t sent = 0;
         int result = SSL_write_ex(ssl, (const char *)bytes + taken, count - taken, &sent);
@@ -151,7 +156,7 @@ int evg_tls_goodbye(evg_tls *tls) {
         /* Maybe it waits inside of OpenSSL since the last call. */
         if (SSL_in_init(ssl) || !SSL_want_write(ssl)) return 1;
     }
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_shutdown(ssl);
     return result >= 0 ? 1 : outcome(ssl, result);
 }
@@ -159,7 +164,7 @@ int evg_tls_goodbye(evg_tls *tls) {
 bool evg_tls_sends_files(const evg_tls *tls) { return BIO_get_ktls_send(SSL_get_wbio(session(tls))); }
 
 ssize_t evg_tls_send_file(evg_tls *tls, int file, off_t offset, size_t count) {
-    ERR_clear_error();
+    forget_errors();
     ossl_ssize_t sent = SSL_sendfile(session(tls), file, offset, count, 0);
     return sent >= 0 ? sent : outcome(session(tls), (int)sent);
 }

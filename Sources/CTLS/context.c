@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Forward secrecy and authenticated encryption. */
-static const char usual_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+/* Forward secrecy and authenticated encryption, what costs least first; a client without AES in its processor that
+ * says so by its own order gets ChaCha20. */
+static const char usual_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                                    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                                    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+static const char usual_suites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 static int staple(SSL *ssl, void *unused);
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *count, const unsigned char *in,
@@ -34,7 +38,7 @@ evg_tls_context *evg_tls_context_new(const uint8_t *realm, size_t count) {
     SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(context, realm, (unsigned)(count < 32 ? count : 32));
-    if (!SSL_CTX_set_cipher_list(context, usual_ciphers)) {
+    if (!SSL_CTX_set_cipher_list(context, usual_ciphers) || !SSL_CTX_set_ciphersuites(context, usual_suites)) {
         evg_tls_context_free((evg_tls_context *)context);
         return NULL;
     }

@@ -79,15 +79,14 @@ final class Access {
     // MARK: answers
 
     private func refuse(_ exchange: Exchange, _ status: Int, _ sentence: String) -> Bool {
-        exchange.refuse(status, sentence)
+        exchange.answer(status, sentence)
         return false
     }
 
     private func challenge(_ exchange: Exchange) -> Bool {
-        let text = "Show --admin-token: as Authorization: Bearer TOKEN, or as the password of any user\n"
-        exchange.respond(
-            Array(text.utf8), type: "text/plain; charset=utf-8", status: 401, more: ("WWW-Authenticate", Self.realm))
-        exchange.taskEnded()
+        exchange.answer(
+            401, "Show --admin-token: as Authorization: Bearer TOKEN, or as the password of any user",
+            more: ["WWW-Authenticate": Self.realm])
         return false
     }
 

@@ -14,17 +14,16 @@ package final class AdminApplication: Application {
     private let commands: Commands
     private let tables: ConnectionTables
     private let stacks: StackTables
-    private let processes: ProcessFacts
+    private let processes = ProcessTable()
 
     @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
         self.link = link
         self.settings = settings
-        metrics = MetricsPage(link, settings)
+        metrics = MetricsPage(link, settings, processes)
         access = Access(link.loop, token: settings.token, names: settings.names)
         commands = Commands(link)
         tables = ConnectionTables(link)
         stacks = StackTables(link)
-        processes = ProcessFacts()
     }
 
     /// What a path leads to.
@@ -39,7 +38,7 @@ package final class AdminApplication: Application {
         let asked = head.string(head.method)
         guard asked == method || (asked == "HEAD" && method == "GET") else {
             let allowed: StaticString = method == "GET" ? "GET, HEAD" : "POST"
-            return exchange.refuse(405, "This is asked with \(method)", more: ("Allow", allowed))
+            return exchange.answer(405, "This is asked with \(method)", more: ["Allow": allowed])
         }
         answer(exchange)
     }
@@ -68,23 +67,17 @@ package final class AdminApplication: Application {
     }
 
     @LoopActor private func answer(_ exchange: Exchange, _ health: Health) {
-        exchange.respond(status: health.isGood ? 200 : 503, plainText: Array((health.text + "\n").utf8))
-        exchange.taskEnded()
+        exchange.answer(health.isGood ? 200 : 503, health.text)
     }
 
-    @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: [UInt8]) {
-        exchange.respond(bytes + [UInt8(ascii: "\n")], type: "application/json")
-        exchange.taskEnded()
+    @LoopActor private func answerJSON(_ exchange: Exchange, _ bytes: consuming [UInt8]) {
+        bytes.append(UInt8(ascii: "\n"))
+        exchange.answer(bytes, type: "application/json")
     }
 
     @LoopActor private func page(_ path: String) -> (method: String, Answer)? {
         guard let file = Page.file(path) else { return nil }
-        return ("GET", { exchange in self.answer(exchange, file) })
-    }
-
-    @LoopActor private func answer(_ exchange: Exchange, _ file: Page.File) {
-        exchange.respond(file)
-        exchange.taskEnded()
+        return ("GET", { exchange in exchange.answer(file.bytes, type: file.type, more: Page.fields) })
     }
 
     /// Of one worker, or of all.
@@ -95,7 +88,7 @@ package final class AdminApplication: Application {
             let worker = try Query(exchange.head, allowing: ["worker"]).number("worker")
             answerLater(exchange) { await json(worker) }
         } catch {
-            refuse(exchange, error)
+            exchange.answer(400, error.text)
         }
     }
 
@@ -104,7 +97,7 @@ package final class AdminApplication: Application {
             _ = try Query(exchange.head)
             answerJSON(exchange, StatusReport(link, settings, processes).json)
         } catch {
-            refuse(exchange, error)
+            exchange.answer(400, error.text)
         }
     }
 
@@ -116,38 +109,8 @@ package final class AdminApplication: Application {
             })
     }
 
-    @LoopActor private func refuse(_ exchange: Exchange, _ mistake: Query.Mistake) {
-        exchange.respond(Array((mistake.text + "\n").utf8), type: "text/plain; charset=utf-8", status: 400)
-        exchange.taskEnded()
-    }
-
     @LoopActor private func end(_ exchange: Exchange, _ status: Int) {
         exchange.fail(status: status)
         exchange.taskEnded()
-    }
-}
-
-extension Exchange {
-    /// Sends a whole answer of the admin process, which nobody stores.
-    func respond(
-        _ body: [UInt8], type: StaticString, status: Int = 200, more: (name: StaticString, value: StaticString)? = nil
-    ) {
-        let head = responseHead
-        do throws(ResponseHeadError) {
-            try head.pointee.begin(status: status)
-            try head.pointee.append("Content-Type", type)
-            try head.pointee.append("X-Content-Type-Options", "nosniff")
-            try head.pointee.append("Cache-Control", "no-store")
-            if let more { try head.pointee.append(more.name, more.value) }
-            body.withUnsafeBytes { respond(head.pointee, body: $0) }
-        } catch {
-            fail()
-        }
-    }
-
-    /// Answers with a sentence that says what is wrong with the request, which ends then.
-    func refuse(_ status: Int, _ sentence: String, more: (name: StaticString, value: StaticString)? = nil) {
-        respond(Array((sentence + "\n").utf8), type: "text/plain; charset=utf-8", status: status, more: more)
-        taskEnded()
     }
 }

@@ -63,6 +63,8 @@ package final class AdminProcess {
             signals.append(watcher)
         }
         Fork.unblock(WorkerContext.signals)
+        // Whoever asks this process takes no processor away from a worker in the middle of a request.
+        Processors.interruptNobody()
         worker.onFinished = { [unowned self] in self.loop.stop() }
         link.onEnd = { [unowned self] seconds in self.worker.drain(timeout: seconds) }
         worker.start()

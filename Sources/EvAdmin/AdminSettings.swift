@@ -11,8 +11,6 @@ package struct AdminSettings: Sendable {
     package var workerClass = ""
     /// Of a worker.
     package var connections = 0
-    /// Seconds of silence after which a worker is replaced; 0 for never.
-    package var timeout = 0.0
 
     package init() {}
 }

@@ -27,12 +27,15 @@ final class Commands {
         do throws(Query.Mistake) {
             command = try Self.command(path, exchange.head)
         } catch {
-            return exchange.refuse(400, error.text)
+            return exchange.answer(400, error.text)
         }
         guard waiting < Self.most else {
-            return exchange.refuse(503, "\(Self.most) commands are in progress already")
+            return exchange.answer(503, "\(Self.most) commands are in progress already")
         }
-        guard begin(exchange) else { return exchange.taskEnded() }
+        // nginx would keep the lines back.
+        guard exchange.beginAnswer(type: "application/x-ndjson", more: ["X-Accel-Buffering": "no"]) else {
+            return exchange.taskEnded()
+        }
         waiting += 1
         let number = link.obey(command) { [unowned self] text, succeeded in
             write(exchange, Self.line(text, succeeded))
@@ -68,23 +71,6 @@ final class Commands {
     }
 
     // MARK: the stream
-
-    /// Returns false if the client has left.
-    private func begin(_ exchange: Exchange) -> Bool {
-        let head = exchange.responseHead
-        do throws(ResponseHeadError) {
-            try head.pointee.begin(status: 200)
-            try head.pointee.append("Content-Type", "application/x-ndjson")
-            try head.pointee.append("X-Content-Type-Options", "nosniff")
-            try head.pointee.append("Cache-Control", "no-store")
-            // nginx would keep the lines back.
-            try head.pointee.append("X-Accel-Buffering", "no")
-        } catch {
-            exchange.fail()
-            return false
-        }
-        return exchange.begin(head.pointee) != .gone
-    }
 
     /// What a slow client has not taken is bounded by what a command can say: a line per second and one per event.
     private func write(_ exchange: Exchange, _ line: [UInt8]) {

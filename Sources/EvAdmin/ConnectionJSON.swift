@@ -9,7 +9,7 @@ extension JSONWriter {
         if record.id >= 0 { member("id", record.id) } else { null("id") }
         member("peer", record.id < 0 ? "?" : record.peer.text)
         member("client", record.client?.text)
-        member("state", "\(record.state)")
+        member("state", word: record.state.name)
         member("since", record.since.map { max(0, now - $0) })
         member("method", utf8: record.method)
         member("target", utf8: record.target, isCut: record.isCut)

@@ -27,71 +27,35 @@ final class ConnectionTables {
     /// Seconds for which a table is shown to others who ask.
     private static let freshness = 0.2
 
-    private let link: ServerLink
-    private var recent: [Int32: (made: Double, table: Table)] = [:]
-    private var asked: [Int32: Task<Table, Never>] = [:]
+    private let answers: WorkerAnswers<Table>
 
-    init(_ link: ServerLink) { self.link = link }
+    init(_ link: ServerLink) {
+        answers = WorkerAnswers(link, freshness: Self.freshness) { await Self.ask($0, by: link) }
+    }
 
     /// - Parameter index: of the workers to tell of; nil for all.
     func json(ofWorker index: Int?) async -> [UInt8] {
-        let workers = link.workers.filter { index == nil || $0.identity.index == index }
-        // All are asked before the first answer is awaited.
-        let tables = workers.map { ($0, table(of: $0)) }
-        var sections: [(ServerLink.Worker, Table)] = []
-        for (worker, task) in tables { sections.append((worker, await task.value)) }
-        let now = EventLoop.monotonicNow()
-        var json = JSONWriter()
-        json.object { json in
-            json.array("workers") { json in
-                for (worker, table) in sections { json.object { Self.write(worker, table, now, &$0) } }
+        await answers.json(ofWorker: index) { table, json in
+            let now = EventLoop.monotonicNow()
+            json.member("source", table.source.rawValue)
+            json.member("as_of", max(0, now - table.time))
+            json.member("total", table.total)
+            json.array("connections") { json in
+                for record in table.records { json.object { $0.write(record, now) } }
             }
         }
-        return json.bytes
     }
 
-    private static func write(_ worker: ServerLink.Worker, _ table: Table, _ now: Double, _ json: inout JSONWriter) {
-        json.member("worker", worker.identity.index)
-        json.member("age", worker.identity.age)
-        json.member("pid", worker.identity.pid)
-        json.member("source", table.source.rawValue)
-        json.member("as_of", max(0, now - table.time))
-        json.member("total", table.total)
-        json.array("connections") { json in
-            for record in table.records { json.object { $0.write(record, now) } }
-        }
-    }
-
-    // MARK: one worker
-
-    private func table(of worker: ServerLink.Worker) -> Task<Table, Never> {
-        let pid = worker.identity.pid
-        if let running = asked[pid] { return running }
-        let now = EventLoop.monotonicNow()
-        recent = recent.filter { now - $1.made < Self.freshness }
-        let known = recent[pid]?.table
-        let task = Task.immediate(executorPreference: LoopExecutor.shared) { @LoopActor in
-            if let known { return known }
-            let table = await self.ask(worker)
-            self.recent[pid] = (EventLoop.monotonicNow(), table)
-            self.asked[pid] = nil
-            return table
-        }
-        // One that has its answer already is awaited by nobody else.
-        if known == nil, recent[pid] == nil { asked[pid] = task }
-        return task
-    }
-
-    private func ask(_ worker: ServerLink.Worker) async -> Table {
+    private static func ask(_ worker: ServerLink.Worker, by link: ServerLink) async -> Table {
         let silence = EventLoop.monotonicNow() - worker.slot.heartbeat
         if silence < Self.silence,
-            let bytes = await link.ask(.connections, of: worker, atMost: Self.patience), let read = readTable(bytes)
+            let bytes = await link.ask(.connections, of: worker, atMost: patience), let read = readTable(bytes)
         {
             return Table(
                 source: .live, time: read.head.time, total: read.head.connections, webSockets: read.head.webSockets,
                 records: read.records)
         }
-        return Self.shared(worker, standsStill: true)
+        return shared(worker, standsStill: true)
     }
 
     /// As the worker wrote it down with its last sign of life.

@@ -12,38 +12,41 @@ package struct JSONWriter {
     package mutating func object(_ body: (inout JSONWriter) -> Void) { nest("{", "}", body) }
     package mutating func array(_ body: (inout JSONWriter) -> Void) { nest("[", "]", body) }
 
-    package mutating func object(_ name: String, _ body: (inout JSONWriter) -> Void) {
+    package mutating func object(_ name: StaticString, _ body: (inout JSONWriter) -> Void) {
         self.name(name)
         object(body)
     }
 
-    package mutating func array(_ name: String, _ body: (inout JSONWriter) -> Void) {
+    package mutating func array(_ name: StaticString, _ body: (inout JSONWriter) -> Void) {
         self.name(name)
         array(body)
     }
 
-    package mutating func member(_ name: String, _ value: String?) {
+    package mutating func member(_ name: StaticString, _ value: String?) {
         self.name(name)
         if let value { string(value) } else { raw("null") }
     }
 
-    package mutating func member(_ name: String, _ value: some BinaryInteger) {
+    package mutating func member(_ name: StaticString, _ value: some BinaryInteger) {
         self.name(name)
-        raw("\(value)")
+        comma()
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        digits(UInt64(clamping: value.magnitude))
+        needsComma = true
     }
 
-    package mutating func member(_ name: String, _ value: (some BinaryInteger)?) {
+    package mutating func member(_ name: StaticString, _ value: (some BinaryInteger)?) {
         if let value { member(name, value) } else { null(name) }
     }
 
-    package mutating func null(_ name: String) {
+    package mutating func null(_ name: StaticString) {
         self.name(name)
         raw("null")
     }
 
     /// A text as a client has sent it, repaired where it is not UTF-8; null where there is none.
     /// - Parameter isCut: an ellipsis is to show that more of it came.
-    package mutating func member(_ name: String, utf8 bytes: [UInt8]?, isCut: Bool = false) {
+    package mutating func member(_ name: StaticString, utf8 bytes: [UInt8]?, isCut: Bool = false) {
         guard let bytes else { return null(name) }
         self.name(name)
         comma()
@@ -55,19 +58,34 @@ package struct JSONWriter {
         needsComma = true
     }
 
-    package mutating func member(_ name: String, _ value: Bool) {
+    /// A text of the program's own, in which nothing has to be escaped.
+    package mutating func member(_ name: StaticString, word: StaticString) {
+        self.name(name)
+        comma()
+        quoted(word)
+        needsComma = true
+    }
+
+    package mutating func member(_ name: StaticString, _ value: Bool) {
         self.name(name)
         raw(value ? "true" : "false")
     }
 
     /// A number with three digits behind the point; null where there is none.
-    package mutating func member(_ name: String, _ value: Double?) {
+    package mutating func member(_ name: StaticString, _ value: Double?) {
+        guard let value, value.isFinite, abs(value) < 1e15 else { return null(name) }
         self.name(name)
-        raw(value.map(Self.decimal) ?? "null")
+        comma()
+        let thousandths = Int((value * 1000).rounded())
+        if thousandths < 0 { bytes.append(UInt8(ascii: "-")) }
+        digits(UInt64(thousandths.magnitude) / 1000)
+        bytes.append(UInt8(ascii: "."))
+        digits(UInt64(thousandths.magnitude) % 1000, atLeast: 3)
+        needsComma = true
     }
 
     /// A value that is JSON already.
-    package mutating func member(_ name: String, json: [UInt8]) {
+    package mutating func member(_ name: StaticString, json: [UInt8]) {
         self.name(name)
         comma()
         bytes.append(contentsOf: json)
@@ -90,11 +108,26 @@ package struct JSONWriter {
 
     // MARK: parts
 
-    private mutating func name(_ name: String) {
+    /// Of a member: made by the programmer, so nothing in it has to be escaped.
+    private mutating func name(_ name: StaticString) {
         comma()
         quoted(name)
         bytes.append(UInt8(ascii: ":"))
-        needsComma = false
+    }
+
+    private mutating func quoted(_ text: StaticString) { text.withUTF8Buffer { quoted(plain: $0) } }
+
+    /// A number, with zeros in front of it where it would be shorter.
+    private mutating func digits(_ number: UInt64, atLeast width: Int = 1) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { buffer in
+            var (rest, first) = (number, buffer.count)
+            while first > 0, rest > 0 || buffer.count - first < width {
+                first -= 1
+                buffer[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            }
+            bytes.append(contentsOf: buffer[first...])
+        }
     }
 
     private mutating func raw(_ text: String) {
@@ -131,7 +164,8 @@ package struct JSONWriter {
     }
 
     private mutating func quoted(_ text: String) {
-        if text.utf8.allSatisfy(Self.isPlain) { return quoted(plain: text.utf8) }
+        var text = text
+        if text.withUTF8({ $0.allSatisfy(Self.isPlain) }) { return text.withUTF8 { quoted(plain: $0) } }
         bytes.append(UInt8(ascii: "\""))
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -146,13 +180,5 @@ package struct JSONWriter {
             }
         }
         bytes.append(UInt8(ascii: "\""))
-    }
-
-    private static func decimal(_ value: Double) -> String {
-        guard value.isFinite, abs(value) < 1e15 else { return "null" }
-        let thousandths = Int((value * 1000).rounded())
-        let (whole, rest) = (abs(thousandths) / 1000, abs(thousandths) % 1000)
-        let digits = String(rest + 1000).dropFirst()
-        return "\(thousandths < 0 ? "-" : "")\(whole).\(digits)"
     }
 }

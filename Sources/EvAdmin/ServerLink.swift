@@ -17,12 +17,8 @@ package final class ServerLink {
     package let board: Board
     package let master: Int32
     /// Where the workers listen.
-    package let addresses: [String]
-    package private(set) var events: [MasterEvent]
-    /// The ends of workers, the newest last.
-    package private(set) var restarts: [MasterEvent]
-    /// Called for each event that comes.
-    package var onEvent: ((MasterEvent) -> Void)?
+    package private(set) var addresses: [String]
+    package private(set) var history: MasterHistory
     /// Called once, when the master has ended or says its last word: nothing is to be begun any more, and what runs
     /// has so many seconds.
     package var onEnd: ((_ seconds: Double) -> Void)?
@@ -72,8 +68,7 @@ package final class ServerLink {
         board = context.board
         master = context.master
         addresses = context.addresses
-        events = context.events
-        restarts = context.restarts
+        history = context.history
         self.loop = loop
         let descriptor = context.controlFileDescriptor
         control = PacketSocket(loop, fileDescriptor: descriptor) { [unowned self] bytes, descriptor in
@@ -101,12 +96,9 @@ package final class ServerLink {
         switch message {
         case .worker(let identity, let slot):
             if let descriptor { add(identity, slot: slot, channel: descriptor) }
+        case .addresses(let now): addresses = now
         case .event(let event):
-            events.append(event)
-            if events.count > 64 { events.removeFirst() }
-            if event.cause != nil { restarts.append(event) }
-            if restarts.count > 64 { restarts.removeFirst() }
-            onEvent?(event)
+            history.append(event)
         case .progress(let command, let text):
             if stacks[command] != nil { stacks[command]?.text += text }
             commands[command]?.watcher(text, nil)

@@ -8,13 +8,13 @@ import EvSupervisor
 struct StatusReport {
     let link: ServerLink
     let settings: AdminSettings
-    let processes: ProcessFacts
+    let processes: ProcessTable
     private let now = EventLoop.monotonicNow()
 
     /// As many of a worker's oldest requests are told.
     private static let slowest = 10
 
-    init(_ link: ServerLink, _ settings: AdminSettings, _ processes: ProcessFacts) {
+    init(_ link: ServerLink, _ settings: AdminSettings, _ processes: ProcessTable) {
         self.link = link
         self.settings = settings
         self.processes = processes
@@ -39,10 +39,10 @@ struct StatusReport {
                 for worker in link.workers { json.object { write(worker, &$0) } }
             }
             json.array("restarts") { json in
-                for event in link.restarts { json.object { writeRestart(event, &$0) } }
+                for event in link.history.restarts { json.object { writeRestart(event, &$0) } }
             }
             json.array("events") { json in
-                for event in link.events { json.object { write(event, &$0) } }
+                for event in link.history.events { json.object { write(event, &$0) } }
             }
         }
         return json.bytes
@@ -51,7 +51,7 @@ struct StatusReport {
     private func write(_ worker: ServerLink.Worker, _ json: inout JSONWriter) {
         let slot = worker.slot
         let silence = max(0, now - slot.heartbeat)
-        let facts = processes.facts(of: worker.identity.pid)
+        let figures = processes.figures(of: worker.identity.pid)
         // It tells of itself once a second.
         let table = ConnectionTables.shared(worker, standsStill: silence > 1.5)
         json.member("worker", worker.identity.index)
@@ -69,9 +69,9 @@ struct StatusReport {
         json.member("in_flight", slot.active)
         json.member("requests", slot.requests)
         json.member("dropped", slot.dropped)
-        json.member("rss", facts.rss)
-        json.member("pss", facts.pss)
-        json.member("cpu", facts.cpu)
+        json.member("rss", figures.resident)
+        json.member("pss", figures.proportional)
+        json.member("cpu", figures.processorTime)
         write("current", slot.currentRequest, &json)
         write("longest", slot.longestRequest, &json)
         json.array("slowest") { json in
@@ -80,7 +80,7 @@ struct StatusReport {
         }
     }
 
-    private func write(_ name: String, _ request: (line: String, startedAt: Double)?, _ json: inout JSONWriter) {
+    private func write(_ name: StaticString, _ request: (line: String, startedAt: Double)?, _ json: inout JSONWriter) {
         guard let request else { return json.null(name) }
         json.object(name) { json in
             json.member("line", request.line)

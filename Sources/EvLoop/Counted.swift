@@ -33,6 +33,6 @@ package enum Counted {
 
     /// The same where an app is entered, of whose turn the beginning, or a later moment, is known.
     package static func recordEntry(since start: Double, at index: Int) {
-        evg_record(index, evg_turn_entered() - start)
+        evg_turn_record_entry(index, start)
     }
 }

@@ -26,21 +26,14 @@ extension ListeningSocket {
     static func openTCP(
         _ address: BindAddress, host: String, port: UInt16, backlog: Int32, reusePort: Bool
     ) throws(BindAddressError) -> ListeningSocket {
-        var hints = addrinfo()
-        hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
-        var found: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(port), &hints, &found)
-        guard code == 0 else {
-            if code == EAI_SYSTEM { throw address.failure(errno) }
-            throw address.error(gai_strerror(code).map { String(cString: $0) } ?? "unknown host")
+        let candidates: [SocketAddress]
+        do throws(LookUpError) {
+            candidates = try SocketAddress.lookUp(host, port, flags: AI_PASSIVE)
+        } catch {
+            throw error.number.map { address.failure($0) } ?? address.error(error.reason)
         }
-        defer { freeaddrinfo(found) }
         var failure: BindAddressError?
-        var next = found
-        while let candidate = next?.pointee {
-            next = candidate.ai_next
+        for candidate in candidates {
             do throws(BindAddressError) {
                 return try open(address, candidate, backlog: backlog, reusePort: reusePort)
             } catch {
@@ -52,20 +45,20 @@ extension ListeningSocket {
     }
 
     private static func open(
-        _ address: BindAddress, _ candidate: addrinfo, backlog: Int32, reusePort: Bool
+        _ address: BindAddress, _ candidate: SocketAddress, backlog: Int32, reusePort: Bool
     ) throws(BindAddressError) -> ListeningSocket {
-        let descriptor = try Descriptor(family: candidate.ai_family, for: address)
+        let descriptor = try Descriptor(family: candidate.family, for: address)
         var options = [(SOL_SOCKET, SO_REUSEADDR)]
         if reusePort { options.append((SOL_SOCKET, SO_REUSEPORT)) }
         // Without this, a sysctl decides whether [::] also takes the port of 0.0.0.0.
-        if candidate.ai_family == AF_INET6 { options.append((Int32(IPPROTO_IPV6), IPV6_V6ONLY)) }
+        if candidate.family == AF_INET6 { options.append((Int32(IPPROTO_IPV6), IPV6_V6ONLY)) }
         var yes: Int32 = 1
         for (level, name) in options {
             guard setsockopt(descriptor.number, level, name, &yes, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
                 throw address.failure(errno)
             }
         }
-        guard bind(descriptor.number, candidate.ai_addr, candidate.ai_addrlen) == 0,
+        guard candidate.withBytes({ bind(descriptor.number, $0, $1) }) == 0,
             listen(descriptor.number, backlog) == 0
         else { throw address.failure(errno) }
         guard let name = SocketName(of: descriptor.number) else { throw address.failure(errno) }
@@ -76,15 +69,14 @@ extension ListeningSocket {
     static func openUnix(
         _ address: BindAddress, path: String, backlog: Int32, _ options: ListeningOptions
     ) throws(BindAddressError) -> ListeningSocket {
+        guard let name = SocketAddress(path: path) else { throw address.failure(ENAMETOOLONG) }
         let descriptor = try Descriptor(family: AF_UNIX, for: address)
-        let attempt = { (number: Int32) in
-            SocketName.withUnixAddress(path: path) { bind(number, $0, $1) == 0 ? 0 : errno }
-        }
-        var code = attempt(descriptor.number)
+        let attempt = { name.withBytes { bind(descriptor.number, $0, $1) == 0 ? 0 : errno } }
+        var code = attempt()
         if code == EADDRINUSE {
-            if let refusal = occupant(of: path) { throw address.error(refusal) }
+            if let refusal = occupant(of: path, name) { throw address.error(refusal) }
             unlink(path)
-            code = attempt(descriptor.number)
+            code = attempt()
         }
         guard code == 0 else { throw address.failure(code) }
         let file = FileIdentity(of: path)
@@ -105,14 +97,14 @@ extension ListeningSocket {
     }
 
     /// Why `path` cannot be used, as text; nil if it is free, or holds a socket file that no server answers on.
-    private static func occupant(of path: String) -> String? {
+    private static func occupant(of path: String, _ name: SocketAddress) -> String? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return errno == ENOENT ? nil : SystemError.message(errno) }
         guard status.st_mode & S_IFMT == S_IFSOCK else { return "a file that is not a socket is there" }
         guard let probe = try? Descriptor(family: AF_UNIX, for: .unix(path: path)) else {
             return SystemError.message(errno)
         }
-        switch SocketName.withUnixAddress(path: path, { connect(probe.number, $0, $1) == 0 ? 0 : errno }) {
+        switch name.withBytes({ connect(probe.number, $0, $1) == 0 ? 0 : errno }) {
         case ECONNREFUSED, ENOENT: return nil
         // EAGAIN: its queue is full. EPROTOTYPE: it is not a stream socket. In both cases a process has it open.
         case 0, EAGAIN, EPROTOTYPE: return "a server is listening there already"
@@ -123,8 +115,9 @@ extension ListeningSocket {
     static func openAbstract(
         _ address: BindAddress, name: String, backlog: Int32
     ) throws(BindAddressError) -> ListeningSocket {
+        guard let bytes = SocketAddress(abstract: name) else { throw address.failure(ENAMETOOLONG) }
         let descriptor = try Descriptor(family: AF_UNIX, for: address)
-        let code = SocketName.withUnixAddress(abstract: name) {
+        let code = bytes.withBytes {
             bind(descriptor.number, $0, $1) == 0 && listen(descriptor.number, backlog) == 0 ? 0 : errno
         }
         guard code == 0 else { throw address.failure(code) }

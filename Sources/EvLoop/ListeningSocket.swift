@@ -88,11 +88,8 @@ package struct ListeningSocket: Sendable {
         Socket.close(fileDescriptor)
     }
 
-    /// Connections that wait to be accepted: of a TCP socket that listens, `tcpi_unacked` of tcp(7) counts them. Nil
-    /// for another one.
-    package var waitingConnections: Int? { acceptQueue?.waiting }
-
-    /// The same, and for how many there is room (`tcpi_sacked`).
+    /// Connections that wait to be accepted, and for how many there is room: of a TCP socket that listens,
+    /// `tcpi_unacked` and `tcpi_sacked` of tcp(7) say it. Nil for another one.
     package var acceptQueue: (waiting: Int, limit: Int)? {
         guard !isUnix else { return nil }
         var info = tcp_info()

@@ -22,12 +22,7 @@ package struct LogAddressError: Error, Equatable {
 package struct LogDestination: Equatable, Sendable {
     let address: LogAddress
     /// The addresses of the host, in the resolver's order; at least one.
-    let names: [Name]
-
-    struct Name: Equatable, Sendable {
-        let family: Int32
-        let bytes: [UInt8]
-    }
+    let names: [SocketAddress]
 
     /// Looks the host up, which may take as long as the resolver does.
     package init(_ address: LogAddress) throws(LogAddressError) {
@@ -36,34 +31,21 @@ package struct LogDestination: Equatable, Sendable {
         case .udp(let host, let port): names = try Self.resolve(host, port, SOCK_DGRAM)
         case .tcp(let host, let port): names = try Self.resolve(host, port, SOCK_STREAM)
         case .unix(let path, _):
-            names = [
-                SocketName.withUnixAddress(path: path) { name, count in
-                    Name(family: AF_UNIX, bytes: Array(UnsafeRawBufferPointer(start: name, count: Int(count))))
-                }
-            ]
+            guard let address = SocketAddress(path: path) else {
+                throw LogAddressError(reason: "the path of a socket has 1 to 107 bytes")
+            }
+            names = [address]
         }
     }
 
     private static func resolve(
         _ host: String, _ port: UInt16, _ type: __socket_type
-    ) throws(LogAddressError) -> [Name] {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(type.rawValue)
-        var first: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(port), &hints, &first)
-        defer { if let first { freeaddrinfo(first) } }
-        guard code == 0 else {
-            throw LogAddressError(reason: "cannot resolve '\(host)': \(String(cString: gai_strerror(code)))")
+    ) throws(LogAddressError) -> [SocketAddress] {
+        do throws(LookUpError) {
+            return try SocketAddress.lookUp(host, port, type: type)
+        } catch {
+            throw LogAddressError(reason: "cannot resolve '\(host)': \(error.reason)")
         }
-        var names: [Name] = []
-        var next = first
-        while let info = next?.pointee {
-            let bytes = UnsafeRawBufferPointer(start: info.ai_addr, count: Int(info.ai_addrlen))
-            names.append(Name(family: info.ai_family, bytes: Array(bytes)))
-            next = info.ai_next
-        }
-        guard !names.isEmpty else { throw LogAddressError(reason: "'\(host)' has no address") }
-        return names
     }
 }
 
@@ -71,7 +53,7 @@ package final class LogSocket {
     private let address: LogAddress
     /// Lines that were not sent.
     package private(set) var lost = LostLines()
-    private let names: [LogDestination.Name]
+    private let names: [SocketAddress]
     private var current = 0
     private var descriptor: Int32 = -1
     private var isStream: Bool
@@ -232,16 +214,12 @@ package final class LogSocket {
     }
 
     /// Returns the descriptor, or a negated `errno`.
-    private func open(_ name: LogDestination.Name) -> Int32 {
+    private func open(_ name: SocketAddress) -> Int32 {
         let type = isStream ? SOCK_STREAM : SOCK_DGRAM
         let socket = Glibc.socket(
             name.family, Int32(type.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard socket >= 0 else { return -errno }
-        let status = name.bytes.withUnsafeBytes { bytes in
-            bytes.baseAddress.map {
-                Glibc.connect(socket, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
-            } ?? -1
-        }
+        let status = name.withBytes { Glibc.connect(socket, $0, $1) }
         guard status == 0 || errno == EINPROGRESS else {
             let error = errno
             _ = close(socket)

@@ -14,4 +14,8 @@ package enum Processors {
         let result = evg_use_processor(Int32(clamping: number))
         guard result == 0 else { throw SystemError("sched_setaffinity \(number)", errno: -result) }
     }
+
+    /// From now on this thread, when it wakes up, waits until another one that runs has used up its turn, or waits
+    /// itself. Where that cannot be had, nothing changes.
+    package static func interruptNobody() { _ = evg_interrupt_nobody() }
 }

@@ -96,12 +96,6 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_age(record, newValue) }
     }
 
-    /// The worker's place, from 0; its successor has the same.
-    package var index: UInt32 {
-        get { evg_slot_index(record) }
-        nonmutating set { evg_slot_set_index(record, newValue) }
-    }
-
     /// When the worker was forked, in monotonic seconds.
     package var startedAt: Double {
         get { evg_slot_started_at(record) }

@@ -1,19 +1,37 @@
-// Where a stream connects to, as connect(2) takes it. getaddrinfo(3) blocks, so a name is looked up on a thread of its
-// own; a literal address is read in place.
+// Where a socket connects to or is bound, as connect(2) and bind(2) take it.
 
-import Glibc
+package import Glibc
 
 /// The bytes of a `sockaddr` of some family.
-struct SocketAddress: Sendable, Equatable {
-    let family: Int32
-    private let bytes: [UInt8]
+package struct SocketAddress: Sendable, Equatable {
+    package let family: Int32
+    package let bytes: [UInt8]
+
+    /// That of a socket file. Nil for a path that is empty, has a NUL, or is longer than unix(7) allows: 107 bytes.
+    package init?(path: String) {
+        self.init(unix: Array(path.utf8) + [0], isValid: !path.isEmpty && !path.utf8.contains(0))
+    }
+
+    /// That of a name in the abstract namespace, which has no NUL behind it. Nil for more than 107 bytes.
+    package init?(abstract name: String) {
+        self.init(unix: [0] + Array(name.utf8), isValid: true)
+    }
+
+    private init?(unix name: [UInt8], isValid: Bool) {
+        var record = sockaddr_un()
+        guard isValid, name.count <= MemoryLayout.size(ofValue: record.sun_path) else { return nil }
+        record.sun_family = sa_family_t(AF_UNIX)
+        family = AF_UNIX
+        // The length is part of the name.
+        bytes = withUnsafeBytes(of: &record) { Array($0.prefix(Self.pathOffset)) } + name
+    }
 
     private init(_ family: Int32, _ address: UnsafePointer<sockaddr>, _ size: socklen_t) {
         self.family = family
         bytes = Array(UnsafeRawBufferPointer(start: address, count: Int(size)))
     }
 
-    func withBytes<T>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
+    package func withBytes<T>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
         // A copy with the alignment of every address.
         var storage = sockaddr_storage()
         let size = min(bytes.count, MemoryLayout<sockaddr_storage>.size)
@@ -23,39 +41,23 @@ struct SocketAddress: Sendable, Equatable {
         }
     }
 
-    /// The socket addresses that an address stands for, the preferred one first.
-    @LoopActor static func resolve(
-        _ address: LoopStream.Address, within limit: Duration
-    ) async throws -> [SocketAddress] {
-        switch address {
-        case .unix(let path):
-            // unix(7): sun_path has 108 bytes, one of them for the NUL.
-            guard !path.isEmpty, path.utf8.count < 108, !path.utf8.contains(0) else {
-                throw LoopStreamError.failed("the path of a unix socket has 1 to 107 bytes, and no NUL")
-            }
-            return [SocketName.withUnixAddress(path: path) { SocketAddress(AF_UNIX, $0, $1) }]
-        case .tcp(let host, let port):
-            guard !host.isEmpty, !host.utf8.contains(0) else { throw LoopStreamError.failed("no host name") }
-            if let literal = try? lookUp(host, port, flags: AI_NUMERICHOST).get() { return literal }
-            let lookup = Lookup(host: host, port: port)
-            lookup.start()
-            try await lookup.wait.begin(within: limit)
-            return try lookup.result.get()
-        }
-    }
+    static let pathOffset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
 
-    fileprivate static func lookUp(
-        _ host: String, _ port: UInt16, flags: Int32
-    ) -> Result<[SocketAddress], LoopStreamError> {
+    /// The addresses that a host name stands for, the preferred one first; at least one. Takes as long as the resolver.
+    package static func lookUp(
+        _ host: String, _ port: UInt16, type: __socket_type = SOCK_STREAM, flags: Int32 = 0
+    ) throws(LookUpError) -> [SocketAddress] {
+        guard !host.utf8.contains(0) else { throw LookUpError(reason: "a host name has no NUL") }
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = Int32(type.rawValue)
         hints.ai_flags = AI_NUMERICSERV | flags
         var found: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, String(port), &hints, &found)
         guard code == 0 else {
-            if code == EAI_SYSTEM { return .failure(LoopStreamError(errno)) }
-            return .failure(.failed(gai_strerror(code).map { String(cString: $0) } ?? "unknown host"))
+            let number = errno
+            if code == EAI_SYSTEM { throw LookUpError(reason: SystemError.message(number), number: number) }
+            throw LookUpError(reason: gai_strerror(code).map { String(cString: $0) } ?? "unknown host")
         }
         defer { freeaddrinfo(found) }
         var addresses: [SocketAddress] = []
@@ -66,54 +68,14 @@ struct SocketAddress: Sendable, Equatable {
                 addresses.append(SocketAddress(candidate.ai_family, address, candidate.ai_addrlen))
             }
         }
-        return .success(addresses)
+        guard !addresses.isEmpty else { throw LookUpError(reason: "the name has no address") }
+        return addresses
     }
 }
 
-/// One look-up of a host name. The task that asked may have ended when the answer comes.
-@LoopActor
-private final class Lookup {
-    let host: String
-    let port: UInt16
-    let wait = Wait()
-    private(set) var result: Result<[SocketAddress], LoopStreamError> = .failure(.timedOut)
-
-    init(host: String, port: UInt16) {
-        self.host = host
-        self.port = port
-    }
-
-    func start() {
-        let code = runOnThread()
-        if code != 0 { end(.failure(LoopStreamError(code))) }
-    }
-
-    /// Returns 0, or the error number if no thread could be started.
-    private nonisolated func runOnThread() -> Int32 {
-        // The signals of the process are the loop's: a new thread inherits the mask of the one that starts it.
-        var (all, before) = (sigset_t(), sigset_t())
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let lookup = Unmanaged.passRetained(self)
-        let code = pthread_create(
-            &thread, nil,
-            { lookup in
-                if let lookup { Unmanaged<Lookup>.fromOpaque(lookup).takeRetainedValue().run() }
-                return nil
-            }, lookup.toOpaque())
-        if code == 0 { pthread_detach(thread) } else { lookup.release() }
-        return code
-    }
-
-    private nonisolated func run() {
-        let result = SocketAddress.lookUp(host, port, flags: 0)
-        LoopExecutor.shared.submit { LoopActor.assumeIsolated { self.end(result) } }
-    }
-
-    private func end(_ result: Result<[SocketAddress], LoopStreamError>) {
-        self.result = result
-        wait.end(.success(()))
-    }
+/// Why a host name has no address.
+package struct LookUpError: Error, Equatable {
+    package let reason: String
+    /// The `errno` of the resolver's own system call, if that has failed.
+    package var number: Int32?
 }

@@ -1,4 +1,4 @@
-// The address that a socket is bound to, and unix address structures, whose length is part of the name (unix(7)).
+// The address that a socket is bound to.
 import Glibc
 
 /// The name that getsockname(2) returns, as text.
@@ -35,7 +35,7 @@ struct SocketName: Equatable {
             guard code == 0, let port = UInt16(Self.text(service)) else { return nil }
             self.init(Self.text(host), port, isUnix: false)
         case AF_UNIX:
-            let path = withUnsafeBytes(of: &storage) { Array($0[Self.pathOffset..<min(Int(size), $0.count)]) }
+            let path = withUnsafeBytes(of: &storage) { Array($0[SocketAddress.pathOffset..<min(Int(size), $0.count)]) }
             if path.first == 0 {
                 self.init("@" + String(decoding: path.dropFirst(), as: UTF8.self), 0, isUnix: true)
             } else {
@@ -45,32 +45,6 @@ struct SocketName: Equatable {
             return nil
         }
     }
-
-    /// Calls `body` with the address of a socket file. A path that is too long is cut; `BindAddress` has refused it
-    /// before.
-    static func withUnixAddress<T>(path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
-        withUnixAddress(Array(path.utf8) + [0], body)
-    }
-
-    /// Calls `body` with an address in the abstract namespace.
-    static func withUnixAddress<T>(abstract name: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
-        withUnixAddress([0] + Array(name.utf8), body)
-    }
-
-    private static func withUnixAddress<T>(
-        _ name: [UInt8], _ body: (UnsafePointer<sockaddr>, socklen_t) -> T
-    ) -> T {
-        var record = sockaddr_un()
-        record.sun_family = sa_family_t(AF_UNIX)
-        let room = MemoryLayout.size(ofValue: record.sun_path)
-        withUnsafeMutableBytes(of: &record.sun_path) { $0.copyBytes(from: name.prefix(room)) }
-        let size = socklen_t(pathOffset + min(name.count, room))
-        return withUnsafePointer(to: &record) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, size) }
-        }
-    }
-
-    private static let pathOffset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
 
     private static func text(_ characters: [CChar]) -> String {
         String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

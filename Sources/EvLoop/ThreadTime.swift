@@ -35,26 +35,15 @@ package enum ProcessMemory {
 package enum ProcFile {
     /// The numbers of a file of one line; none if it cannot be read.
     package static func numbers(in path: String) -> [Int] {
-        text(in: path, limit: 128).split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
+        (text(of: path, atMost: 128) ?? "").split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }
     }
 
-    /// The beginning of a file; empty if it cannot be read.
-    package static func text(in path: String, limit: Int = 2048) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return "" }
-        defer { close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { bytes in
-            let count = max(read(descriptor, bytes.baseAddress, bytes.count), 0)
-            return String(decoding: bytes[..<count], as: UTF8.self)
-        }
-    }
-
-    /// The text of a file of up to 64 KiB; nil if it cannot be read.
-    package static func text(of path: String) -> String? {
+    /// The first `limit` bytes of a file; nil if it cannot be read.
+    package static func text(of path: String, atMost limit: Int = 65_536) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { bytes in
+        return withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { bytes in
             var count = 0
             while count < bytes.count {
                 let more = read(descriptor, bytes.baseAddress.map { $0 + count }, bytes.count - count)

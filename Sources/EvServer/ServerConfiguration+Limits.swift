@@ -1,6 +1,18 @@
 package import EvLoop
 import GatewayProtocols
 import HTTP1
+import HTTP2
+
+extension HTTP2Configuration {
+    /// Sets what operators may choose: streams at once, and bytes; see `HTTP2Settings`.
+    package mutating func limit(streams: Int, window: Int, connectionWindow: Int, frame: Int, headerList: Int) {
+        settings.maxConcurrentStreams = streams
+        settings.initialWindowSize = window
+        settings.connectionWindowSize = connectionWindow
+        settings.maxFrameSize = frame
+        settings.maxHeaderListSize = headerList
+    }
+}
 
 extension ServerConfiguration {
     /// Sets the limits on a head that operators may choose, in bytes and fields; see `HTTPLimits`.

@@ -1,6 +1,7 @@
 package import EvLoop
 package import GatewayProtocols
 package import HTTP1
+package import HTTP2
 
 /// What a worker allows and how long it waits. Times are seconds; 0 turns a limit in time off.
 package struct ServerConfiguration: Sendable {
@@ -74,6 +75,7 @@ package struct ServerConfiguration: Sendable {
     package var secureAddresses: Set<String> = []
     package var tls: TLSServer?
     package var webSocket = WebSocketConfiguration()
+    package var http2 = HTTP2Configuration()
 
     package init() {}
 
@@ -82,6 +84,15 @@ package struct ServerConfiguration: Sendable {
         // Beside fields there are some thirty variables of the server's own.
         GatewayVariables.Limits(bytes: 65_535, count: limits.fieldCount + 64)
     }
+}
+
+/// What HTTP/2 may ask for.
+package struct HTTP2Configuration: Sendable {
+    /// It is spoken without TLS too, where a trusted peer begins with it.
+    package var allowsCleartext = false
+    package var settings = HTTP2Settings()
+
+    package init() {}
 }
 
 /// What a WebSocket may be sent, and how it is found out that its peer is gone.

@@ -4,6 +4,7 @@
 package import EvLoop
 import Glibc
 import HTTP1
+import HTTP2
 import HTTPCore
 package import Logging
 package import WebSocketCodec
@@ -58,6 +59,8 @@ package final class Worker {
     let gatewayNotes = GatewayNotes()
     /// For handshakes that begin from now on; nil where TLS is not spoken.
     package var tls: TLSServer?
+    /// For the answers of all connections of HTTP/2.
+    let fieldEncoder = FieldEncoder()
     private var acceptor: Acceptor!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
@@ -196,10 +199,9 @@ package final class Worker {
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
         // So may one that has connected and said nothing yet.
         for wait in [Wait.head, .handshake] {
-            deadlines.forEach(wait) { waiter in
-                if (waiter as? Connection)?.isSilent == true { deadlines.begin(.keepAlive, waiter) }
-            }
+            deadlines.forEach(wait) { if $0.isSilent { deadlines.begin(.keepAlive, $0) } }
         }
+        for wait in [Wait.streams, .keepAlive, .head] { deadlines.forEach(wait) { $0.workerLeaves() } }
         farewell = Farewell(self, window: min(configuration.drainWindow, timeout * 0.75))
         let timer = TimerWatcher(loop) { [unowned self] in
             self.endDrain()
@@ -222,7 +224,7 @@ package final class Worker {
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         for wait in [Wait.active, .body, .halfClose, .head, .handshake, .keepAlive] {
-            deadlines.forEach(wait) { ($0 as? Connection)?.endOfDrain() }
+            deadlines.forEach(wait) { $0.endOfDrain() }
         }
         acceptor.refuseWaiting()
         guard !isFinished else { return }
@@ -244,7 +246,7 @@ package final class Worker {
         if !isTold { application.workerLeaves(before: EventLoop.monotonicNow() + 0.25) }
         acceptor.stop()
         for wait in Wait.allCases where wait != .write {
-            deadlines.forEach(wait) { ($0 as? Connection)?.abort() }
+            deadlines.forEach(wait) { $0.abort() }
         }
         // Cancelled tasks run once more, to let go of what they hold; one that does not listen is left behind.
         guard runningTasks > 0, !isTold, !isFinished else { return finish() }
@@ -376,7 +378,7 @@ package final class Worker {
             slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
         }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
-        if let longest = (deadlines.first(of: .active) as? Connection)?.exchange {
+        if let longest = deadlines.first(of: .active)?.exchange {
             slot.setLongestRequest(longest.head.requestLine, startedAt: longest.startedAt)
         } else {
             slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)

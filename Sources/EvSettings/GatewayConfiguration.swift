@@ -57,6 +57,8 @@ package struct GatewayConfiguration: Sendable {
     package var clientCertificates = ClientCertificates.none
     /// Nil for good ones.
     package var ciphers: String?
+    /// Offered over TLS, in the order of preference.
+    package var httpProtocols = [HTTPProtocol.h2, .h1]
     /// As in the protocol: TLS 1.2.
     package var minimumTLSVersion = 0x0303
 
@@ -208,6 +210,13 @@ package struct GatewayConfiguration: Sendable {
     package var webSocketPingTimeout = 20.0
     package var webSocketIsCompressed = true
     package var webSocketKeepsContext = false
+
+    package var http2Cleartext = CleartextChoice.off
+    package var http2MaxConcurrentStreams = 100
+    package var http2InitialWindowSize = 65_535
+    package var http2ConnectionWindowSize = 1 << 20
+    package var http2MaxFrameSize = 16_384
+    package var http2MaxHeaderListSize = 65_536
 
     package var printsConfiguration = false
 

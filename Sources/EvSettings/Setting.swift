@@ -24,7 +24,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, tls, workers, times, sizes, proxies, health, tracing, webSocket
+        case binding, tls, workers, times, sizes, proxies, health, tracing, webSocket, http2
         case application, python, logging, process, development, gunicorn
 
         package var title: String {
@@ -38,6 +38,7 @@ package struct Setting: Sendable {
             case .health: "Health and administration"
             case .tracing: "Tracing"
             case .webSocket: "WebSocket"
+            case .http2: "HTTP/2"
             case .application: "Application"
             case .python: "Python"
             case .logging: "Logging"

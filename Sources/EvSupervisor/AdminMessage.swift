@@ -48,6 +48,8 @@ package enum MasterCommand: Equatable, Sendable {
 package enum AdminMessage: Equatable, Sendable {
     /// A worker has been forked. The packet brings the admin process's end of its channel.
     case worker(WorkerIdentity, slot: Int)
+    /// A reload has changed where the workers listen.
+    case addresses([String])
     case event(MasterEvent)
     /// A step of the command with this number.
     case progress(command: UInt64, String)
@@ -98,6 +100,7 @@ extension AdminMessage {
     package var bytes: [UInt8] {
         switch self {
         case .worker(let worker, let slot): Fields.join(["worker", "\(slot)"] + worker.fields)
+        case .addresses(let addresses): Fields.join(["addresses"] + addresses)
         case .event(let event):
             Fields.join(
                 ["event", "\(event.time)", event.level] + (event.worker?.fields ?? ["", "", ""])
@@ -115,6 +118,7 @@ extension AdminMessage {
         case ("worker", 5):
             guard let slot = Int(fields[1]), let worker = WorkerIdentity(fields: fields[2...]) else { return nil }
             self = .worker(worker, slot: slot)
+        case ("addresses", _): self = .addresses(Array(fields.dropFirst()))
         case ("event", 8):
             guard let time = Double(fields[1]) else { return nil }
             self = .event(

@@ -44,7 +44,7 @@ extension ControlMessage {
         case .hasServed: .maxRequests
         case .hasLived: .lifetime
         case .isLarge: .rss
-        case .ready, .finished, .changed, .reopened: nil
+        case .ready, .closed, .finished, .changed, .reopened: nil
         }
     }
 }

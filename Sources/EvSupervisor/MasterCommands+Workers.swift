@@ -11,12 +11,18 @@ extension MasterCommands {
             case running(barrier: Int)
             /// All have been replaced; some may not be ready.
             case settling
+            /// All serve, and who is told so is to be answered by the new code: the workers of before may accept until
+            /// then. One whose loop stands still does not say that it accepts no more, but neither does it accept.
+            case closing(by: Double)
         }
 
         var phase = Phase.asked
         var replaced = 0
         /// Why new workers do not serve the app.
         var failure: String?
+
+        /// In seconds.
+        static let longestClosing = 2.0
     }
 
     struct Scale {
@@ -33,6 +39,7 @@ extension MasterCommands {
         _ command: inout Running
     ) {
         switch (notice, reload.phase) {
+        case (_, .closing): return
         case (.reloading, .asked), (.reloading, .queued):
             reload.phase = .running(barrier: state.reloadBarrier ?? 0)
         case (.reloadQueued, .asked): reload.phase = .queued
@@ -60,7 +67,9 @@ extension MasterCommands {
         return identity(of: pid).map { $0.age >= barrier } ?? false
     }
 
-    mutating func settle(_ state: SupervisorState, _ reload: inout Reload, _ command: inout Running) {
+    mutating func settle(
+        _ state: SupervisorState, _ reload: inout Reload, _ command: inout Running, at now: Double
+    ) {
         if state.isEnding { return end(&command, false, "Not reloaded: the server stops") }
         if state.isWithdrawn { return end(&command, false, "Not reloaded: all workers leave") }
         switch reload.phase {
@@ -68,6 +77,13 @@ extension MasterCommands {
         case .queued: if state.reloadBarrier != nil || state.isReloadQueued { return }
         case .running: if state.reloadBarrier != nil { return }
         case .settling: break
+        case .closing(let latest):
+            guard now >= latest || !state.isClosing else { return }
+            let former = state.leaving
+            return end(
+                &command, true,
+                "Reloaded: \(state.target.of("worker"))"
+                    + (former > 0 ? "; \(former) of before still to finish what runs" : ""))
         }
         // A change of files may have ended the reload: all workers are started anew then.
         reload.phase = .settling
@@ -75,11 +91,8 @@ extension MasterCommands {
             return end(&command, false, "Reloaded, but a new worker does not serve the app\n\(failure)")
         }
         guard state.isComplete else { return }
-        let former = state.leaving
-        end(
-            &command, true,
-            "Reloaded: \(state.target.of("worker"))"
-                + (former > 0 ? "; \(former) of before still to finish what runs" : ""))
+        reload.phase = .closing(by: now + Reload.longestClosing)
+        settle(state, &reload, &command, at: now)
     }
 
     // MARK: scale

@@ -115,7 +115,7 @@ package struct MasterCommands {
         forEach { commands, command in
             switch command.work {
             case .reload(var reload):
-                commands.settle(state, &reload, &command)
+                commands.settle(state, &reload, &command, at: now)
                 if !command.isOver { command.work = .reload(reload) }
             case .scale(let scale): commands.settle(state, scale, &command)
             case .upgrade(var upgrade):
@@ -232,6 +232,9 @@ extension SupervisorState {
     var isComplete: Bool {
         (0..<target).allSatisfy { index in workers.contains { $0.index == index && $0.phase == .ready } }
     }
+
+    /// Whether a worker that was told to leave may still accept connections.
+    var isClosing: Bool { workers.contains { $0.phase == .retiring && $0.wasReady && !$0.hasClosed } }
 
     var leaving: Int { workers.count { $0.phase == .retiring } }
 }

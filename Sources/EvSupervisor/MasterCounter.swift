@@ -81,8 +81,8 @@ extension Supervisor {
         status.write(to: counters)
         publish(.target, state.target)
         guard isTick else { return }
-        let queues = listeners?.addresses.compactMap(\.acceptQueue) ?? []
-        publish(.waiting, queues.isEmpty ? nil : queues.reduce(0) { $0 + $1.waiting })
-        publish(.waitingLimit, queues.isEmpty ? nil : queues.reduce(0) { $0 + $1.limit })
+        let queue = acceptQueue
+        publish(.waiting, queue?.waiting)
+        publish(.waitingLimit, queue?.limit)
     }
 }

@@ -164,22 +164,6 @@ func standstillReport(
     return text
 }
 
-/// Escapes bytes of a client, which could otherwise begin a new line in the log or control a terminal.
-package func escapingControls(_ text: String, quotes: Bool = true) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-        if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
-            || (quotes && (scalar == "\"" || scalar == "\\"))
-        {
-            let digits = String(scalar.value, radix: 16)
-            result += scalar.value < 0x10 ? "\\x0\(digits)" : "\\x\(digits)"
-        } else {
-            result.unicodeScalars.append(scalar)
-        }
-    }
-    return result
-}
-
 /// Seconds with one digit after the point.
 func rounded(_ seconds: Double) -> String {
     guard seconds.isFinite, abs(seconds) < 1e9 else { return "\(seconds)" }

@@ -21,10 +21,7 @@ package struct AdminContext {
     package let scoreboard: Scoreboard
     package let board: Board
     package let workers: [Worker]
-    /// What has happened, the newest last.
-    package let events: [MasterEvent]
-    /// Of what has happened, the ends of workers.
-    package let restarts: [MasterEvent]
+    package let history: MasterHistory
     package let master: Int32
 }
 
@@ -37,8 +34,7 @@ struct AdminSide {
     var child: (pid: Int32, socket: PacketSocket)?
     /// As it was reaped.
     var end: ExitStatus?
-    var events: [MasterEvent] = []
-    var restarts: [MasterEvent] = []
+    var history = MasterHistory()
     /// The worker whose end is being handled, and why it has ended.
     var ending: (worker: WorkerIdentity, cause: EndCause)?
     /// What the watchdog has said of workers that live still.
@@ -46,8 +42,6 @@ struct AdminSide {
 
     init(_ body: ((AdminContext) -> Int32)?) { self.body = body }
 
-    /// As many of the last events as are kept.
-    static let eventCount = 64
     /// How long the admin process may take to end, in seconds.
     static let farewell = 1.0
 }
@@ -115,7 +109,7 @@ extension Supervisor {
             let context = AdminContext(
                 listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
                 scoreboard: scoreboard, board: board,
-                workers: workers, events: admin.events, restarts: admin.restarts, master: master)
+                workers: workers, history: admin.history, master: master)
             Fork.exitChild(body(context))
         }
         Socket.close(ends.1)
@@ -159,10 +153,7 @@ extension Supervisor {
         }
         let event = MasterEvent(
             time: EventLoop.wallNow(), level: level.rawValue, worker: worker, text: text, cause: cause)
-        admin.events.append(event)
-        if admin.events.count > AdminSide.eventCount { admin.events.removeFirst() }
-        if cause != nil { admin.restarts.append(event) }
-        if admin.restarts.count > AdminSide.eventCount { admin.restarts.removeFirst() }
+        admin.history.append(event)
         tellAdmin(.event(event))
     }
 
@@ -182,7 +173,7 @@ extension Supervisor {
 
     /// The worker with this process id, as the events know it.
     private func former(_ pid: Int32) -> WorkerIdentity? {
-        admin.events.last { $0.worker?.pid == pid }?.worker
+        admin.history.events.last { $0.worker?.pid == pid }?.worker
     }
 
     // MARK: the end

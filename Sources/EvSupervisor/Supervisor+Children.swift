@@ -44,7 +44,6 @@ extension Supervisor {
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
-        slot.index = UInt32(truncatingIfNeeded: index)
         slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
         let master = getpid()
@@ -143,10 +142,11 @@ extension Supervisor {
     /// Where the master listens; empty before it does.
     package var addresses: [String] { listeners?.addresses.map(\.text) ?? [] }
 
-    /// Connections that wait to be accepted, of all TCP sockets; nil if there is none of these.
-    package var waitingConnections: Int? {
-        let waiting = listeners?.addresses.compactMap(\.waitingConnections) ?? []
-        return waiting.isEmpty ? nil : waiting.reduce(0, +)
+    /// Connections that wait to be accepted, of all TCP sockets, and for how many there is room; nil if there is none
+    /// of these sockets.
+    package var acceptQueue: (waiting: Int, limit: Int)? {
+        let queues = listeners?.addresses.compactMap(\.acceptQueue) ?? []
+        return queues.isEmpty ? nil : queues.reduce((0, 0)) { ($0.0 + $1.waiting, $0.1 + $1.limit) }
     }
 
     /// The workers that live now, the oldest first.
@@ -209,6 +209,7 @@ extension Supervisor {
                     case .ready: enqueue(.workerReady(pid: pid))
                     case .replaceMe, .hasServed, .hasLived, .isLarge:
                         enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
+                    case .closed: enqueue(.workerClosed(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))
                     case .changed: enqueue(.filesChanged(pid: pid))
                     case .reopened: reopened(pid)

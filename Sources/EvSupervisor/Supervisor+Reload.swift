@@ -74,6 +74,7 @@ extension Supervisor {
         where protocols[socket.address.text] != wanted.protocols[socket.address.text] {
             log(listening: socket, wanted)
         }
+        tellAdmin(.addresses(servedAddresses))
     }
 
     /// Gives up addresses that are not in the configuration any more, as soon as no worker accepts from them.

@@ -112,6 +112,8 @@ package enum ControlMessage: UInt8, Sendable {
     case isLarge = 0x53  // S
     /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
     case finished = 0x46  // F
+    /// The worker accepts no more connections, as it was told to, and finishes what it has.
+    case closed = 0x44  // D
     /// Files of the app have changed: all workers are to be started anew, at once.
     case changed = 0x43  // C
     /// The logs have been opened again, as the master has told.

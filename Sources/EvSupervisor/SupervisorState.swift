@@ -9,6 +9,8 @@ package struct SupervisorState {
         case spawnFailed(age: Int, reason: String)
         case workerReady(pid: Int32)
         case workerWantsReplacement(pid: Int32, because: EndCause? = nil)
+        /// It accepts no more connections, as it was told to.
+        case workerClosed(pid: Int32)
         /// It has ended its work as it was told to; `.childExited` follows.
         case workerFinished(pid: Int32)
         /// The app of this worker is not any more what its files say.
@@ -107,6 +109,8 @@ package struct SupervisorState {
         var wasReady = false
         /// True if it has asked for a successor.
         var isStale = false
+        /// Whether it has said that it accepts no more connections.
+        var hasClosed = false
         /// Whether it has said that it ends as it was told to.
         var hasFinished = false
         var lastBeat = 0.0
@@ -210,6 +214,7 @@ package struct SupervisorState {
                 $0.staleCause = cause
             }
         case .filesChanged(let pid): filesChanged(pid)
+        case .workerClosed(let pid): update(pid) { $0.hasClosed = true }
         case .workerFinished(let pid): update(pid) { $0.hasFinished = true }
         case .childExited(let pid, let status): childExited(pid, status, now)
         case .signal(let number): handleSignal(number, now)

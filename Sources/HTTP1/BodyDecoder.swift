@@ -18,6 +18,8 @@ package struct BodyDecoder {
         /// Between chunks' data.
         case chunkFraming
         case chunkData(UInt64)
+        /// Everything that comes is data, until somebody says that the body is complete.
+        case open
         case complete
         case failed(HTTP1Error)
     }
@@ -34,6 +36,17 @@ package struct BodyDecoder {
             case .length(let length): .length(length)
             case .chunked: .chunkFraming
             }
+    }
+
+    /// - Parameter isOpen: the bytes are not framed, and their end is told by `finish()`.
+    package init(framing: BodyFraming, limits: HTTPLimits, isOpen: Bool) {
+        self.init(framing: framing, limits: limits)
+        if isOpen { state = .open }
+    }
+
+    /// The body of no announced length is complete.
+    package mutating func finish() {
+        if case .open = state { state = .complete }
     }
 
     package var isComplete: Bool {
@@ -85,6 +98,10 @@ package struct BodyDecoder {
                 guard let (range, left) = take(due, bytes.count, &offset) else { return .needMoreData }
                 state = left > 0 ? .chunkData(left) : .chunkFraming
                 return .data(range)
+            case .open:
+                guard offset >= 0, offset < bytes.count else { return .needMoreData }
+                defer { offset = bytes.count }
+                return .data(offset..<bytes.count)
             case .chunkFraming:
                 guard try readFraming(bytes, &offset) else { return .needMoreData }
             }

@@ -6,7 +6,7 @@ public import CHTTP
 
 /// 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5).
 @usableFromInline package enum HTTPVersion: Sendable, Equatable {
-    case http10, http11
+    case http11, http10, http2
 }
 
 /// How the end of a request body is known (RFC 9112 6.3).
@@ -58,6 +58,14 @@ public import CHTTP
 
     deinit { UnsafeMutableRawPointer(mutating: record).deallocate() }
 
+    /// Makes a head that was read as HTTP/1.1 one of HTTP/2. Only for whoever has just made it, before anybody else
+    /// knows it.
+    ///
+    /// - Parameter hasOpenBody: there is a body of which no field says how long it is.
+    package func becomeHTTP2(hasOpenBody: Bool) {
+        evg_request_head_become_http2(UnsafeMutablePointer(mutating: record), hasOpenBody)
+    }
+
     /// Where the head's parts are.
     @inlinable package var method: ByteSlice { ByteSlice(record.pointee.method) }
     /// As on the wire.
@@ -81,7 +89,15 @@ public import CHTTP
         default: .none
         }
     }
-    @inlinable package var version: HTTPVersion { record.pointee.is_http10 ? .http10 : .http11 }
+    @inlinable package var version: HTTPVersion {
+        switch UInt32(record.pointee.version) {
+        case EVG_HTTP_10.rawValue: .http10
+        case EVG_HTTP_2.rawValue: .http2
+        default: .http11
+        }
+    }
+    /// There is a body, whose end only the wire tells, and not its bytes.
+    @inlinable package var hasOpenBody: Bool { version == .http2 && framing == .chunked }
     /// A 100 is due before the client sends its body (RFC 9110 10.1.1).
     @inlinable package var expectsContinue: Bool { record.pointee.expects_continue }
     /// The client allows another request on the connection.

@@ -10,7 +10,7 @@ import Testing
         return String(decoding: json.bytes, as: UTF8.self)
     }
 
-    private func record(_ state: ConnectionRecord.State, _ awaited: ConnectionRecord.Awaited) -> ConnectionRecord {
+    private func record(_ state: RequestState, _ awaited: ConnectionRecord.Awaited) -> ConnectionRecord {
         var record = ConnectionRecord(id: 7, peer: PeerAddress())
         (record.state, record.awaited) = (state, awaited)
         return record

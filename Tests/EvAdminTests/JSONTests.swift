@@ -36,6 +36,25 @@ import Testing
         #expect(text == #"{"a":null,"b":null,"c":null,"d":null,"e":null}"#)
     }
 
+    @Test(arguments: [
+        (0, "0.000"), (0.0004, "0.000"), (0.001, "0.001"), (-0.0125, "-0.013"), (12.3456, "12.346"), (-7, "-7.000"),
+        (999_999.9996, "1000000.000"), (123_456_789.5, "123456789.500"), (1e15, "null"), (-.infinity, "null"),
+        (.nan, "null"),
+    ])
+    func numbersHaveThreeDigitsBehindThePoint(_ number: Double, _ shown: String) {
+        #expect(written { $0.member("a", number) } == "{\"a\":\(shown)}")
+    }
+
+    @Test func wholeNumbersOfAnySize() {
+        let text = written { json in
+            json.member("a", UInt64.max)
+            json.member("b", Int.min)
+            json.member("c", UInt8(0))
+            json.member("d", word: "x")
+        }
+        #expect(text == #"{"a":18446744073709551615,"b":-9223372036854775808,"c":0,"d":"x"}"#)
+    }
+
     @Test func everyByteIsPrintable() {
         for byte in UInt8.min...UInt8.max {
             let text = written { $0.member("a", utf8: [byte]) }

@@ -15,12 +15,12 @@ import Testing
     }
 
     @Test func peerOfUnixSocketHasNoAddress() {
-        let summary = RequestSummary(method: "GET", path: "/", client: "", age: 0.96, state: .inApp)
+        let summary = RequestSummary(method: "GET", path: "/", client: "", age: 0.96, state: .app)
         #expect(summary.text == #""GET /" of a Unix socket, for 0.9 s, in the app"#)
     }
 
     @Test(arguments: [Double.infinity, -.infinity, .nan, 1e300, -1]) func strangeAgesDoNotTrap(_ age: Double) {
-        let summary = RequestSummary(method: "GET", path: "/", client: "", age: age, state: .inApp)
+        let summary = RequestSummary(method: "GET", path: "/", client: "", age: age, state: .app)
         #expect(summary.text.hasSuffix(" s, in the app"))
     }
 
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func jsonHasRequestsAndFrames() {
-        let request = RequestSummary(method: "GET", path: "/\"", client: "192.0.2.1", age: 1.5, state: .inApp)
+        let request = RequestSummary(method: "GET", path: "/\"", client: "192.0.2.1", age: 1.5, state: .app)
         let stacks = CodeStacks(
             [
                 CodeStack(kind: .task, name: "poller\u{1b}", request: request, frames: ["File\n  x"]),

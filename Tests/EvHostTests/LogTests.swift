@@ -1,8 +1,9 @@
-import EvHost
 import EvLoop
 import Glibc
 import Logging
 import Testing
+
+@testable import EvHost
 
 @Suite struct LogTests {
     private let folder = TemporaryFolder()
@@ -83,6 +84,28 @@ import Testing
     @Test func pathThatCannotBeOpenedThrows() {
         #expect(throws: SystemError.self) { try LogFile(path: "/no/such/folder/x.log", standard: 2) }
         #expect(throws: SystemError.self) { try ErrorLog(path: folder.path) }
+    }
+
+    /// A unix socket's queue is short, and whoever reads it may be late.
+    @Test func linesAreCountedForACollectorThatReadsLater() throws {
+        let path = folder.file("statsd")
+        unlink(path)
+        let collector = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(collector) }
+        let name = try #require(SocketAddress(path: path))
+        try #require(name.withBytes { bind(collector, $0, $1) } == 0)
+        let log = try ErrorLog(path: folder.file("e.log"))
+        let destination = try LogDestination(.unix(path: path, .datagram))
+        log.send(to: nil, counting: StatsdSettings(destination: destination, prefix: "", tags: ""))
+        let logger = log.makeLogger(label: "test")
+        for _ in 0..<2000 { logger.error("x") }
+        var counted = 0
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        repeat {
+            while recv(collector, &buffer, buffer.count, Int32(MSG_DONTWAIT)) > 0 { counted += 1 }
+        } while !log.retry()
+        while recv(collector, &buffer, buffer.count, Int32(MSG_DONTWAIT)) > 0 { counted += 1 }
+        #expect(counted == 2000 && log.takeLostToStatsd().count == 0)
     }
 
     @Test func standardStreamIsNeitherReopenedNorClosed() throws {

@@ -19,7 +19,8 @@ import Testing
     private func collector(_ type: __socket_type) throws -> Int32 {
         unlink(path)
         let made = socket(AF_UNIX, Int32(type.rawValue), 0)
-        try #require(SocketName.withUnixAddress(path: path) { bind(made, $0, $1) } == 0)
+        let name = try #require(SocketAddress(path: path))
+        try #require(name.withBytes { bind(made, $0, $1) } == 0)
         if type == SOCK_STREAM { try #require(listen(made, 8) == 0) }
         return made
     }

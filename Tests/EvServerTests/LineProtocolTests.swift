@@ -57,7 +57,7 @@ private final class LinePreface: Connection {
         guard bytes.count >= 6 else { return }
         guard bytes.starts(with: "LINES\n".utf8) else { return close(linger: false) }
         let rest = Array(bytes[6...])
-        rest.withUnsafeBytes { become({ LineConnection($0, $1, $2, $3) }, leftOver: $0) }
+        rest.withUnsafeBytes { _ = become({ LineConnection($0, $1, $2, $3) }, leftOver: $0) }
     }
 }
 

@@ -204,9 +204,9 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
     }
 
     @Test func laterSourceTakesBackWhatIsRefused() throws {
-        let file = [FileSetting("http2_cleartext", .text("on"))]
-        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: http2_cleartext: "))
-        #expect(failure(["--http2-cleartext", "off"], file: file).isEmpty)
+        let file = [FileSetting("cert_reqs", .integer(1))]
+        #expect(failure(file: file).hasPrefix("gunicorn.conf.py: cert_reqs: "))
+        #expect(failure(["--cert-reqs", "0"], file: file).isEmpty)
     }
 
     @Test func printedConfigurationIsReadBack() throws {

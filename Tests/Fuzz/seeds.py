@@ -41,6 +41,20 @@ seeds += [
 payloads = [bytes.fromhex(text) for text in (
     "f248cdc9c90700", "000500faff48656c6c6f00", "f348cdc9c9070000", "f24805000000ffffcac9c90700", "00")]
 seeds += payloads + [frame(0xc1, payload) for payload in payloads] + [zlib.compress(bytes(5000), wbits=-15) + b"\0"]
+# Frames of HTTP/2: a request with a body and trailers, a section in two frames, a ping, windows, a reset, a priority
+request = b"\x83\x86\x84\x41\x01a\x00\x06cookie\x03a=b\x00\x06cookie\x01c"
+
+
+def h2(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+seeds += [
+    h2(1, 4, 1, request) + h2(0, 8, 1, b"\x02abc\0\0") + h2(1, 5, 1, b"\x00\x01x\x01y"),
+    h2(1, 0x29, 3, b"\x01\0\0\0\1\x10" + request[:5] + b"\0") + h2(9, 4, 3, request[5:]) + h2(6, 0, 0, bytes(8)),
+    h2(1, 5, 5, b"\x82\x86\x84\x41\x01a") + h2(8, 0, 5, b"\0\0\0\x09") + h2(3, 0, 5, b"\0\0\0\x08"),
+    h2(4, 0, 0, b"\0\4\0\1\0\0") + h2(16, 0, 0, b"\0\0\0\7u=1,i") + h2(1, 5, 7, b"\x82\x87\x84\x41\x01a\xbe"),
+]
 for number, seed in enumerate(seeds):
     for choice in b"\x40\x80", b"\x41\xc0":
         (folder / f"{number:04}-{choice[0] & 1}").write_bytes(choice + seed)

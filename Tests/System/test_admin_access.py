@@ -112,6 +112,8 @@ def test_who_shows_none_is_asked(closed_server):
 
 @pytest.mark.parametrize("fields", [
     (f"Authorization: Bearer {TOKEN}x",), (f"Authorization: Bearer {TOKEN[:-1]}",), ("Authorization: Bearer",),
+    (f"Authorization: Bearer {TOKEN[:-1]}?",), (f"Authorization: Bearer A{TOKEN[1:]}",),
+    (f"Authorization: Bearer {TOKEN.upper()}",), (basic(f"a:{TOKEN[:-1]}?"),),
     ("Authorization: Bearer ",), (f"Authorization: {TOKEN}",), (f"Authorization: Digest {TOKEN}",),
     (basic(f"{TOKEN}:"),), (basic(TOKEN),), ("Authorization: Basic ====",), ("Authorization: Basic \x7f\xff",),
     (f"Authorization: Bearer {TOKEN}", f"Authorization: Bearer {TOKEN}"),

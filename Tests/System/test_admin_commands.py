@@ -318,6 +318,19 @@ def test_command_of_an_admin_process_that_was_killed_is_not_told_to_the_next(ser
     assert held.read().status == 200 and server.wait() == 0
 
 
+def test_clients_that_leave_make_room_for_others(served, short_path):
+    server, desk = served("--threads", 2)
+    held = hold(server)
+    wait.until(lambda: b'"in_flight":1' in desk.ask("GET", "/status").body, "the app has the request")
+    for _ in range(20):
+        def begun():
+            with contextlib.suppress(AssertionError), desk.waiting("/stop") as wire:
+                return next(admin.lines(wire))
+        wait.until(begun, "there is room")
+    (short_path / "go").touch()
+    assert held.read().status == 200 and server.wait() == 0
+
+
 def test_clients_that_wait_are_bounded(served, short_path):
     server, desk = served("--threads", 2)
     held = hold(server)

@@ -1,6 +1,7 @@
 """The admin process from outside: it comes back, holds nothing of the app's, delays nobody, ends with its master."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -41,11 +42,18 @@ def test_address_that_a_reload_gives_up_is_kept_by_nobody(served, short_path):
     server, desk = served("-c", short_path / "conf.py", "--python", PYTHON, bare=True)
     (short_path / "conf.py").write_text("bind = ['127.0.0.1:0', 'unix:second']\n")
     admin_pid = desk.pid()
+    tcp = f"127.0.0.1:{server.port}"
+    assert binds(desk) == [tcp, "unix:first"]
     assert desk.command("/reload")[0]
+    assert binds(desk) == [tcp, "unix:second"]
     server.wait_for_log("No longer listening at: unix:first")
     assert desk.pid() == admin_pid
     with socket.socket(socket.AF_UNIX) as one, pytest.raises((ConnectionRefusedError, FileNotFoundError)):
         one.connect(str(short_path / "first"))
+
+
+def binds(desk):
+    return json.loads(desk.ask("GET", "/status").body)["binds"]
 
 
 def test_clients_that_do_not_read_or_end_do_not_delay_the_end(served):

@@ -135,6 +135,7 @@ def test_websocket(serve, admin, example, dial):
                      "there is a WebSocket")
     assert (one["method"], one["target"], one["waits_for"]) == ("GET", "/echo", "a message")
     wait.until(lambda: the_only(admin.status())["websockets"] == 1, "it is counted")
+    assert the_only(admin.status())["slowest"] == []
 
 
 def test_long_poll_that_is_parked(serve, admin, example):
@@ -347,6 +348,8 @@ def test_state_while_the_server_leaves(serve, admin):
     server.signal(signal.SIGTERM)
     wait.until(lambda: admin.status()["state"] == "leaving", "it says that it leaves")
     assert the_only(admin.status())["state"] == "leaving"
+    answer = admin.ask("/readyz")
+    assert (answer.status, answer.body) == (503, b"0 of 1 workers ready, leaving\n")
     with server.connect() as wire:
         wire.request("GET", "/sleep?seconds=3")
         admin.wait_for(wire, "app")

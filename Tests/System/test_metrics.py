@@ -1,9 +1,13 @@
 """/metrics: what is counted of requests and of clients, each driven from outside as users would."""
 
+from signal import SIGCONT, SIGSTOP, SIGTERM
 from time import time as now
+
+import pytest
 
 from support import frames, wait
 from support.classes import CLASSES
+from support.gateway_wires import PROTOCOLS, uwsgi, variables
 from support.wire import Wire
 
 # What is counted of requests, in each class
@@ -156,6 +160,38 @@ def test_refused_for_fields_that_contradict_each_other(measured):
     metrics.wait_for(1, "evgateway_requests_refused_total", reason="forwarded")
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_refused_of_a_web_server(measured, protocol):
+    server, metrics = measured("fronted:wsgi", "-k", "threads", "--protocol", protocol)
+    malformed = {"uwsgi": uwsgi(variables(REQUEST_METHOD="G T")), "scgi": b"x:", "fastcgi": b"\7" * 8}
+    with server.connect() as front:
+        front.send(malformed[protocol]).read_until_close()
+        metrics.wait_for(1, "evgateway_requests_refused_total", reason="malformed")
+    assert metrics.value("evgateway_requests_total", code="4xx") == 1
+
+
+def test_refused_when_the_time_of_a_worker_is_over(measured, tmp_path):
+    """The master stands still meanwhile: the admin process would end with it, and with what it tells."""
+    server, metrics = measured("both:wsgi", "-k", "threads", "--threads", 1, "--connections", 1,
+                               "--graceful-timeout", 2)
+    held = server.connect().request("GET", f"/hold?file={tmp_path / 'never'}")
+    server.log.wait_for("holding")
+    waiting = [server.connect().request("GET", "/me") for _ in range(3)]
+    server.signal(SIGTERM)
+    metrics.wait_for(1, "evgateway_workers", state="draining")
+    server.signal(SIGSTOP)
+    try:
+        assert [client.read().status for client in [held, *waiting]] == [503] * 4
+        metrics.wait_for(3, "evgateway_requests_refused_total", reason="leaving")
+        # The app was called for the one that it had.
+        assert metrics.value("evgateway_requests_total", code="5xx") == 4
+        assert sum(metrics.labelled("evgateway_requests_refused_total", "reason").values()) == 3
+    finally:
+        server.signal(SIGCONT)
+        for client in [held, *waiting]:
+            client.close()
+
+
 def test_places_and_health(measured):
     server, metrics = measured("contract:app", "-k", "threads", "--threads", 1, "--connections", 2,
                                "--health-path", "/healthz")
@@ -167,8 +203,38 @@ def test_places_and_health(measured):
     # A check of health is no request.
     assert metrics.value("evgateway_requests_total") == metrics.value("evgateway_requests_total", code="5xx") == 1
     metrics.wait_for(2, "evgateway_connections", state="reading")
-    for client in held:
+    # The places beyond are few, and whoever holds them is no request either.
+    spare = [server.connect().send("GET /healthz HTTP/1.1\r\n") for _ in range(4)]
+    metrics.wait_for(6, "evgateway_open_connections")
+    with server.connect() as last:
+        last.request("GET", "/healthz")
+        assert spare[0].send("Host: a\r\n\r\n").read().status == 200
+        spare[0].close()
+        assert last.read().status == 200
+    metrics.wait_for(3, "evgateway_health_checks_total")
+    for client in held + spare[1:]:
         client.close()
+
+
+def test_connections_by_what_they_do(measured, tmp_path):
+    server, metrics = measured("both:asgi", "-k", "asgi", "--keep-alive", 60)
+    assert metrics.labelled("evgateway_connections", "state") == {
+        "reading": 0, "body": 0, "idle": 0, "active": 0, "websocket": 0, "closing": 0}
+    clients = {
+        "reading": server.connect().send("GET / HTTP/1.1\r\nHo"),
+        "body": server.connect().send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx"),
+        "idle": server.connect(), "active": server.connect().request("GET", f"/hold?file={tmp_path / 'never'}")}
+    assert clients["idle"].get("/me").status == 200
+    for state in clients:
+        metrics.wait_for(1, "evgateway_connections", state=state)
+    # What it has announced does not come, so the server waits for a while after its answer.
+    with server.connect() as closing:
+        closing.send("POST /me HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\nx")
+        assert closing.read().closes
+        metrics.wait_for(1, "evgateway_connections", state="closing")
+    for client in clients.values():
+        client.close()
+    metrics.wait_for(0, "evgateway_connections")
 
 
 def test_deadline(measured, tmp_path):

@@ -69,7 +69,9 @@ def test_every_setting_of_gunicorn_has_a_value(package):
         if name not in ("logger_class", "control_socket", "statsd_host"):
             assert value == getattr(theirs, name) == cfg.settings[name].get(), name
     served = ("access_log_format accesslog asgi_lifespan asgi_loop backlog capture_output check_config config daemon "
-              "forwarded_allow_ips forwarder_headers header_map logconfig logconfig_dict logconfig_json "
+              "forwarded_allow_ips forwarder_headers header_map http2_cleartext http2_initial_window_size "
+              "http2_max_concurrent_streams http2_max_frame_size http2_max_header_list_size "
+              "logconfig logconfig_dict logconfig_json "
               "proxy_allow_ips proxy_protocol secure_scheme_headers "
               "enable_stdio_inheritance errorlog graceful_timeout initgroups limit_request_field_size "
               "limit_request_fields limit_request_line loglevel max_requests max_requests_jitter paste pidfile "

@@ -155,7 +155,7 @@ def reasons(title):
 
 
 ASKS = {"cert_reqs": "1",
-        "http2_cleartext": "'on'", "strip_header_spaces": "True", "dirty_apps": "['a:b']",
+        "strip_header_spaces": "True", "dirty_apps": "['a:b']",
         "disable_redirect_access_to_syslog": None, "control_socket_disable": None, "http_parser": None,
         "suppress_ragged_eofs": "False", "sendfile": "False"}
 
@@ -191,9 +191,9 @@ def test_settings_that_are_refused_end_the_start(tmp_path):
 
 
 def test_later_source_takes_a_refused_setting_back(tmp_path):
-    write(tmp_path, "gunicorn.conf.py", "http2_cleartext = 'on'\n")
-    assert "http2_cleartext" in refusal(run("--check-config", *FLAGS, "contract", cwd=tmp_path))
-    assert run("--check-config", "--http2-cleartext", "off", *FLAGS, "contract", cwd=tmp_path).returncode == 0
+    write(tmp_path, "gunicorn.conf.py", "cert_reqs = 1\n")
+    assert "cert_reqs" in refusal(run("--check-config", *FLAGS, "contract", cwd=tmp_path))
+    assert run("--check-config", "--cert-reqs", "0", *FLAGS, "contract", cwd=tmp_path).returncode == 0
 
 
 # Mistakes

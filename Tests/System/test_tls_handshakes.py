@@ -83,6 +83,32 @@ def test_protocols_of_alpn(secured, authority):
         assert wire.socket.selected_alpn_protocol() is None
 
 
+def test_protocols_are_those_of_the_settings(secured, authority):
+    def chosen(server, *offered):
+        context = authority.context()
+        context.set_alpn_protocols(offered)
+        with server.dial(context) as wire:
+            return wire.socket.selected_alpn_protocol()
+    server = secured(*INLINE)
+    assert chosen(server, "http/1.1", "h2") == "h2" and chosen(server, "http/1.1") == "http/1.1"
+    server = secured(*INLINE, "--http-protocols", "h1,h2")
+    assert chosen(server, "h2", "http/1.1") == "http/1.1" and chosen(server, "h2") == "h2"
+    server = secured(*INLINE, "--http-protocols", "h1")
+    assert chosen(server, "h2", "http/1.1") == "http/1.1"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_http2_is_spoken_where_it_is_agreed_upon(secured, authority, tmp_path, name):
+    server = secured(*CLASSES[name])
+    (tmp_path / "body").write_bytes(body := random.Random(17).randbytes(3_000_000))
+    common = ["curl", "-sS", "--http2", "--cacert", authority.certificate, "-w", "%{stderr}%{http_version}"]
+    for target, more, expected in (("/x?id=5", [], b"me 5"), ("/stream?count=100&size=20000", [], b"x" * 2_000_000),
+                                   ("/echo", ["--data-binary", f"@{tmp_path}/body"], body)):
+        done = subprocess.run([*common, *more, f"https://localhost:{server.port}{target}"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=30)
+        assert (done.returncode, done.stderr, done.stdout == expected) == (0, b"2", True)
+
+
 def test_there_is_no_renegotiation(secured):
     server = secured(*INLINE)
     code, text = s_client(server, "-tls1_2", data=b"R\nGET /x?id=1 HTTP/1.1\r\n")

@@ -1,11 +1,11 @@
 """Compares evgateway with its peers side by side: interleaved rounds, the median of the ratios, CPU time first.
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
-of tables (speed, browser, post-1k, post-256k, download, flask, fastapi; memory, preload, sleepers, latency, admin;
-websocket-echo, websocket-idle, websocket-broadcast, which are `websocket` together), separated by commas: `--only
-evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`. `--instructions` counts the
-instructions of a hello in place of all that, also of the contestants that `--only` names, or of each request of the
-tables that it names (the first seven, and of an echo by websocket-echo).
+of tables (speed, browser, post-1k, post-256k, download, flask, fastapi, tls, http2; memory, preload, sleepers, latency,
+admin, handshakes, idle-wires; websocket-echo, websocket-idle, websocket-broadcast, which are `websocket` together),
+separated by commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`.
+`--instructions` counts the instructions of a hello in place of all that, also of the contestants that `--only` names,
+or of each request of the tables that it names (the first seven, and of an echo by websocket-echo).
 """
 
 import argparse
@@ -14,7 +14,6 @@ import pathlib
 import platform
 import shlex
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +22,8 @@ import types
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d"))
 
 import contestants  # noqa: E402
+import handshakes  # noqa: E402
+import idle_wires  # noqa: E402
 import instructions  # noqa: E402
 import limits  # noqa: E402
 import plot  # noqa: E402
@@ -37,7 +38,10 @@ from side_by_side import SideBySide  # noqa: E402
 from tables import Table, judged  # noqa: E402
 from workloads import WORKLOADS  # noqa: E402
 
-TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", "admin", *websocket_tables.TABLES]
+# Of other wires: what counts instructions speaks HTTP/1.1.
+WIRES = {"tls", "http2"}
+TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", "admin", "handshakes", "idle-wires",
+          *websocket_tables.TABLES]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -109,6 +113,14 @@ class Bench:
                 f"{datetime.date.today()}; less is better")
         pathlib.Path(self.options.plot).write_text(plot.svg("CPU time per request in microseconds", note, rows))
 
+    def handshakes(self, rows):
+        for table in handshakes.tables([name for name, in rows], self.options.rounds, self.options.duration):
+            if table.rows:
+                self.show(table)
+
+    def idle_wires(self, rows):
+        self.show(idle_wires.table([name for name, _ in rows], self.count))
+
     def memory(self, rows):
         table = Table(f"PSS per connection, {self.count} of them", "bytes", "target")
         for name, path, limit in rows:
@@ -154,11 +166,7 @@ class Bench:
             finally:
                 for server in servers:
                     server.stop()
-            ratios = sorted(beside / alone for alone, beside in pairs)
-            middle = statistics.median(ratios)
-            alone, beside = (statistics.median(times) for times in zip(*pairs))
-            table.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, "{:.0f}"),
-                      f"{beside:.0f} : {alone:.0f}")
+            table.add_pairs(name, pairs, limit, "{:.0f}")
         self.show(table)
 
     def latencies(self, empty, full, rounds):
@@ -192,11 +200,7 @@ class Bench:
                 pairs = self.beside_scrapers(server, 5 * self.options.rounds)
             finally:
                 server.stop()
-            ratios = sorted(beside / alone for alone, beside in pairs)
-            middle = statistics.median(ratios)
-            alone, beside = (statistics.median(times) for times in zip(*pairs))
-            table.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, "{:.2f}"),
-                      f"{beside:.0f} : {alone:.0f}")
+            table.add_pairs(name, pairs, limit, "{:.2f}")
         self.show(table)
 
     def beside_scrapers(self, server, rounds):
@@ -258,7 +262,7 @@ def main():
                      + ", ".join([*TABLES, *contestants.CONTESTANTS]))
     tables = [table for table in TABLES if table in only]
     if options.instructions:
-        if others := set(tables) - set(WORKLOADS) - {"websocket-echo"}:
+        if others := set(tables) - (set(WORKLOADS) - WIRES) - {"websocket-echo"}:
             parser.error(f"--instructions counts no {', '.join(sorted(others))}")
         count_instructions(options, named, tables)
     else:
@@ -268,7 +272,8 @@ def main():
 def measure(options, named, tables):
     rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
             "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY,
-            "admin": ADMIN,
+            "admin": ADMIN, "handshakes": [(name,) for name in handshakes.NAMES],
+            "idle-wires": idle_wires.ROWS,
             **{name: [(one,) for one in table.names] for name, table in websocket_tables.TABLES.items()}}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}
@@ -280,7 +285,7 @@ def measure(options, named, tables):
         elif found and table in websocket_tables.TABLES:
             bench.websocket(table, [name for name, in found])
         elif found:
-            getattr(bench, table)(found)
+            getattr(bench, table.replace("-", "_"))(found)
 
 
 def app_of(table):

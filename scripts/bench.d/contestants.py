@@ -1,6 +1,7 @@
 """The servers that are compared: the name of each row, and the server and flags that scripts/loadtest starts for it."""
 
 import os
+import ssl
 import tempfile
 import types
 
@@ -14,6 +15,8 @@ ADMIN_SOCKET = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}.sock"
 ADMIN = ["--admin-bind", f"unix:{ADMIN_SOCKET}"]
 WEBSOCKET_APP = "websocket_app"
 SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
+
+GUNICORN_TLS = ["--certfile", kinds.CERTIFICATE, "--keyfile", kinds.KEY]
 
 CONTESTANTS = {
     "evgateway-inline": ("evgateway:class=inline,app=hello:app", []),
@@ -43,6 +46,19 @@ CONTESTANTS = {
         ("gevent", "gevent,app=hello:app", []),
         ("asgi", "asgi,app=hello:asgi", ASGI_LOOP),
         ("swift", f"swift,app={kinds.shown(kinds.RELEASE / 'example-hello')}", []))},
+    "evgateway-inline-tls": ("evgateway:class=inline,app=hello:app", GUNICORN_TLS),
+    "evgateway-asgi-tls": ("evgateway:class=asgi,app=hello:asgi", [*ASGI_LOOP, *GUNICORN_TLS]),
+    "evgateway-swift-tls": (f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-hello')}", GUNICORN_TLS),
+    "uvicorn-tls": ("uvicorn:app=hello:asgi", ["--ssl-certfile", kinds.CERTIFICATE, "--ssl-keyfile", kinds.KEY]),
+    "granian-asgi-tls": ("granian:class=asgi,app=hello:asgi", ["--ssl-certificate", kinds.CERTIFICATE, "--ssl-keyfile",
+                                                               kinds.KEY]),
+    "nginx-tls": ("nginx", []),
+    "evgateway-asgi-http2": ("evgateway:class=asgi,app=hello:asgi", [*ASGI_LOOP, "--http2-cleartext"]),
+    "evgateway-swift-http2": (f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-hello')}",
+                              ["--http2-cleartext"]),
+    "granian-asgi-http2": ("granian:class=asgi,app=hello:asgi", ["--http", "2"]),
+    "hypercorn-http2": ("hypercorn:app=hello:asgi", []),
+    "hummingbird-http2": ("hummingbird", ["--http2"]),
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),
     "evgateway-asgi-held": ("evgateway:class=asgi", ASGI_LOOP),
@@ -60,6 +76,11 @@ def spec(name, app="hello"):
                                     python=None, flags=flags)
     made = Spec(text.replace("app=hello:", f"app={app}:"), options)
     made.websocket = app == WEBSOCKET_APP
+    if name.endswith("-tls"):
+        kinds.make_certificate()
+        made.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.tls.check_hostname, made.tls.verify_mode = False, ssl.CERT_NONE
+    made.http2 = name.endswith("-http2")
     return made
 
 

@@ -1,9 +1,11 @@
 """Clients of an admin port, the worst of them at once: scrapers at a rate, clients that read slowly, that never end
-their head, and that send what is no HTTP. Runs until it is ended; whoever measures stops and continues it.
+their head, and that send what is no HTTP. Runs until it is ended; whoever measures stops and continues it. It gives way
+to every other process, as if it were on another machine.
 
     scrapers.py SOCKET SCRAPES_PER_SECOND
 """
 
+import os
 import selectors
 import socket
 import sys
@@ -71,6 +73,7 @@ class Nasty:
 
 def main():
     path, rate = sys.argv[1], float(sys.argv[2])
+    os.nice(19)
     selector, idle, nasty = selectors.DefaultSelector(), [Scraper(path) for _ in range(CONNECTIONS)], Nasty(path)
     for scraper in idle:
         selector.register(scraper.socket, selectors.EVENT_READ, scraper)

@@ -1,14 +1,14 @@
-"""Loads contestants with wrk in interleaved rounds: CPU time per request, and the median of its ratios."""
+"""Loads contestants with wrk or h2load in interleaved rounds: CPU time per request, and the median of its ratios."""
 
 import http.client
 import os
 import pathlib
 import statistics
+import subprocess
 import tempfile
 
 import contestants
 from run import Context
-from scenarios import throughput
 from scenarios.measurement import Measurement
 from servers import Refused
 from tables import Table, judged
@@ -53,7 +53,13 @@ class SideBySide:
     def check(self, server, body):
         """Sends one request and checks its answer, so that all contestants do the same work."""
         fields = dict(field.split(": ", 1) for field in self.workload.fields)
+        if server.spec.http2:
+            done = subprocess.run(["curl", "-fsS", "--http2-prior-knowledge", server.url], capture_output=True)
+            if done.stdout != self.workload.answer:
+                raise Refused(f"{server.name}: {self.workload.title}: {done.stdout[:100]!r} {done.stderr[:100]!r}")
+            return
         connection = http.client.HTTPConnection(*server.target[1], timeout=30)
+        connection.sock = server.connected(server.target[1], 30)
         with open(body, "rb") as file:
             connection.request(*("GET", "/") if self.workload.post is None else ("POST", "/", file.read()),
                                headers=fields)
@@ -69,7 +75,7 @@ class SideBySide:
         measurement = Measurement(self.context, server, "throughput", {})
         script = () if self.workload.post is None else (POST, body)
         try:
-            found = throughput.wrk(measurement, {
+            found = self.workload.load(measurement, {
                 "seconds": seconds, "connections": self.workload.connections, "threads": 1}, script)
         finally:
             measurement.abandon()
@@ -78,7 +84,7 @@ class SideBySide:
         return found
 
     def figures(self, cpu, rate, size):
-        table = Table(f"{self.workload.title} ({self.workload.app}), wrk -c{self.workload.connections}",
+        table = Table(f"{self.workload.title} ({self.workload.app}), {self.workload.client}",
                       "CPU us/request", "requests/s", "bytes on the wire")
         for name in self.names:
             table.add(name, f"{statistics.median(cpu[name]):.2f}", f"{statistics.median(rate[name]):.0f}",

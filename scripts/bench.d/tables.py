@@ -1,5 +1,7 @@
 """A table of figures as text for a terminal, or as Markdown for README."""
 
+import statistics
+
 
 class Table:
     """`heads` are the columns' names. The first column is left-aligned, the others right-aligned. Rows are texts."""
@@ -9,6 +11,15 @@ class Table:
 
     def add(self, *row):
         self.rows.append([str(cell) for cell in row])
+
+    def add_pairs(self, name, pairs, limit, form):
+        """A row of what was measured alone and beside something else: the median of the ratios, their range, what is
+        asked, and both medians."""
+        ratios = sorted(beside / alone for alone, beside in pairs)
+        middle = statistics.median(ratios)
+        alone, beside = (statistics.median(values) for values in zip(*pairs))
+        self.add(name, f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}", judged(middle, limit, form),
+                 f"{beside:.0f} : {alone:.0f}")
 
     def text(self):
         widths = [max(len(row[at]) for row in [self.heads, *self.rows]) for at in range(len(self.heads))]

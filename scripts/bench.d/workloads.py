@@ -1,16 +1,20 @@
 """The workloads: the request, the app that answers it, and the pairs of servers whose CPU time is compared."""
 
 import browser
+import h2load
+from scenarios import throughput
 
 
 class Workload:
     """`pairs`: ours, the peer, and the ratio of CPU time per request that must not be exceeded, or None. `app`: the
     module that is served instead of hello. `post`: the bytes of a POST's body, or None for a GET. `answer`: the body of
-    the answer. `connections`: those of wrk."""
+    the answer. `connections`: those of the client, which `load` runs."""
 
-    def __init__(self, title, pairs, app="hello", fields=(), post=None, answer=b"Hello, World!", connections=64):
+    def __init__(self, title, pairs, app="hello", fields=(), post=None, answer=b"Hello, World!", connections=64,
+                 load=throughput.wrk):
         self.title, self.pairs, self.app, self.fields, self.post = title, pairs, app, list(fields), post
         self.answer, self.connections = answer, connections
+        self.load, self.client = load, f"{load.__name__} -c{connections}"
         # Each peer is next to ours, in the order of the pairs.
         self.names = list(dict.fromkeys(name for ours, peer, _ in pairs for name in (peer, ours)))
 
@@ -59,4 +63,16 @@ WORKLOADS = {
         ("evgateway-asgi", "uvicorn", None),
         ("evgateway-asgi", "granian-asgi", None),
     ], app="hello_fastapi", answer=b'{"hello":"world"}'),
+    "tls": Workload("hello over TLS", [
+        ("evgateway-inline-tls", "evgateway-inline", 1.60),
+        ("evgateway-asgi-tls", "evgateway-asgi", 1.60),
+        ("evgateway-swift-tls", "evgateway-swift", 1.60),
+        ("evgateway-asgi-tls", "uvicorn-tls", 0.60),
+        ("evgateway-asgi-tls", "granian-asgi-tls", 0.60),
+    ]),
+    "http2": Workload("hello over HTTP/2", [
+        ("evgateway-asgi-http2", "granian-asgi-http2", 0.60),
+        ("evgateway-asgi-http2", "hypercorn-http2", 0.10),
+        ("evgateway-swift-http2", "hummingbird-http2", 0.40),
+    ], connections=10, load=h2load.h2load),
 }

@@ -23,6 +23,10 @@ CC = "cc" if shutil.which("cc") else "clang"
 BARE = ROOT / ".build" / "bench-bare"
 BARE_WEBSOCKET = ROOT / ".build" / "bench-bare-websocket"
 HUMMINGBIRD = APPS / "hummingbird-hello"
+# Debian has it in a folder that is not on everybody's PATH.
+NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
+NGINX = ROOT / ".build" / "bench-nginx" / "nginx.conf"
+CERTIFICATE, KEY = (ROOT / ".build" / "bench-tls" / f"{name}.pem" for name in ("certificate", "key"))
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
          "upload": "/upload", "download": "/download?bytes={bytes}", "echo": "/echo", "broadcast": "/broadcast"}
@@ -55,7 +59,7 @@ class Kind:
             return {"example-longpoll-chat": CHAT_PATHS, "example-websocket-echo": SOCKET_PATHS}.get(own, PATHS)
         if self is KINDS["bare-c-websocket"]:
             return SOCKET_PATHS
-        if self is KINDS["bare-c"]:
+        if self in (KINDS["bare-c"], KINDS["nginx"]):
             return {**dict.fromkeys(PATHS), "fast": "/"}
         return PATHS if spec.worker_class in ASGI or spec.app else {**PATHS, **NO_WEBSOCKET}
 
@@ -76,6 +80,13 @@ def make(program, sources, command):
         raise Refused(f"{shown(program)} could not be made")
     # If nothing had to be compiled, the file still has its old time.
     os.utime(program)
+
+
+def make_certificate():
+    """ECDSA with P-256, as public certificates have it."""
+    make(CERTIFICATE, [], [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", KEY,
+        "-out", CERTIFICATE, "-days", "3650", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
 
 
 def shown(path):
@@ -161,6 +172,28 @@ def _hypercorn(spec):
             "uvloop", "--keep-alive", "75", "--backlog", "2048", *spec.flags, _app(spec)]
 
 
+def _nginx(spec):
+    """A hello, over TLS."""
+    NGINX.parent.mkdir(parents=True, exist_ok=True)
+    NGINX.write_text(f"""
+daemon off;
+worker_processes {spec.workers};
+pid {NGINX.parent / "pid"};
+events {{ worker_connections {spec.connections}; }}
+http {{
+    access_log off;
+    server {{
+        listen {spec.bind} ssl;
+        ssl_certificate {CERTIFICATE};
+        ssl_certificate_key {KEY};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        location / {{ return 200 "Hello, World!"; }}
+    }}
+}}
+""")
+    return [NGINX_PROGRAM, "-p", NGINX.parent, "-e", "stderr", "-c", NGINX, *spec.flags]
+
+
 KINDS = {
     "evgateway": Kind(_evgateway, ("gevent", "inline", "threads", "asgi", "swift"), ("gevent", "asgi", "swift"),
                       hup=True, leave=signal.SIGINT, made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
@@ -179,6 +212,7 @@ KINDS = {
                         made=(HUMMINGBIRD / ".build" / "release" / "hello", [
                             HUMMINGBIRD / "Package.swift", HUMMINGBIRD / "Sources" / "hello" / "main.swift"],
                             ["swift", "build", "-c", "release", "--package-path", HUMMINGBIRD, "--product", "hello"])),
+    "nginx": Kind(_nginx, ("c",), package="nginx", needs_port=True),
     "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False, made=(
         BARE, [APPS / "bare.c"], [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
     "bare-c-websocket": Kind(lambda spec: [BARE_WEBSOCKET, *spec.flags], ("c",), workers=False, made=(
@@ -203,6 +237,8 @@ def version(spec):
         return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
     if spec.name.startswith("bare-c"):
         return "libev " + _output("dpkg-query", "-W", "-f=${Version}", "libev-dev")
+    if spec.name == "nginx":
+        return _output("dpkg-query", "-W", "-f=${Version}", "nginx-common")
     if spec.name == "evgateway":
         found = _output(RELEASE / "evgateway", "--version").split()[-1]
     else:

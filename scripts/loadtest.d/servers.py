@@ -16,8 +16,11 @@ from clients.crew import die_with_parent
 from kinds import Refused
 from process_tree import Tree
 
-READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
+READY = re.compile(r"(?:Listening at|running on|Serving on|Listening on)[: ]+https?://127\.0\.0\.1:(\d+)",
+                   re.IGNORECASE)
 START_SECONDS = 60
+# With an empty SETTINGS frame (RFC 9113 section 3.4); the server's first frame is one too.
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
 
 
 class Spec:
@@ -42,8 +45,10 @@ class Spec:
         # The link is not resolved: Python finds its virtualenv by the path that it is started with.
         self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))
         self.flags, self.host, self.port = list(options.flags), "127.0.0.1", 0
-        # Whether it is to speak WebSocket, with the app for that.
-        self.websocket = False
+        # Whether it is to speak WebSocket, with the app for that; and the context of clients, if it speaks TLS.
+        self.websocket, self.tls = False, None
+        # Whether nothing else is spoken than HTTP/2, without TLS.
+        self.http2 = False
         if settings:
             raise Refused(f"'{text}': there is no setting '{next(iter(settings))}'; "
                           "there are class, workers, threads, connections, app, python")
@@ -188,7 +193,7 @@ class Server:
                 port = next(iter([port for port in found if port] + listening), 0)
             if port in listening and self._answers(port):
                 self.target, self.host_field = (socket.AF_INET, ("127.0.0.1", port)), f"127.0.0.1:{port}"
-                self.url = f"http://127.0.0.1:{port}/"
+                self.url = f"{'https' if self.spec.tls else 'http'}://127.0.0.1:{port}/"
                 self.settle(5)
                 return
             time.sleep(0.05)
@@ -197,12 +202,20 @@ class Server:
 
     def _answers(self, port):
         try:
-            with socket.create_connection(("127.0.0.1", port), 5) as client:
+            with self.connected(("127.0.0.1", port), 5) as client:
+                if self.spec.http2:
+                    client.sendall(HTTP2_PREFACE)
+                    return client.recv(9)[3:4] == b"\x04"
                 client.sendall(f"GET {self.paths['fast']} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                                "Connection: close\r\n\r\n".encode())
                 return client.recv(16).startswith(b"HTTP/1.")
         except OSError:
             return False
+
+    def connected(self, address, timeout):
+        """A socket of the caller's, whose handshake is over where the server speaks TLS."""
+        client = socket.create_connection(address, timeout)
+        return client if self.spec.tls is None else self.spec.tls.wrap_socket(client, server_hostname=address[0])
 
     def settle(self, seconds=10):
         """Waits until the processes have used no clock tick of CPU time for half a second, for `seconds` at most."""

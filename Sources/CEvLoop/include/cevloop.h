@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "evg_board.h"
 #include "evg_fork.h"
@@ -49,16 +50,27 @@ void evg_loop_measure_polls(evg_loop *loop);
 double evg_loop_polled(void);
 /* From here on the process notes when each turn of this loop begins, at the cost of a reading of the clock per poll. */
 void evg_loop_measure_turns(evg_loop *loop, int is_guest);
+static inline double evg_seconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 /* What is known of the turns; monotonic seconds. */
 typedef struct { double began, latest, longest; int is_guest; } evg_turns;
 extern evg_turns evg_turn;
 static inline double evg_turn_began(void) { return evg_turn.began; }
 /* Reads the clock, and takes note of it. */
-double evg_turn_now(void);
+static inline double evg_turn_now(void) { return evg_turn.latest = evg_seconds(CLOCK_MONOTONIC); }
 /* A moment at which an app is entered. A guest's apps run between the turns of the loop, and nobody has read the
  * clock; else they run in them, and the latest reading was that of the end of the request before, or of the turn's
  * beginning. */
 static inline double evg_turn_entered(void) { return evg_turn.is_guest ? evg_turn_now() : evg_turn.latest; }
+/* Adds how long an app that is entered now was waited for to a histogram. The first one of a turn has not waited. */
+static inline void evg_turn_record_entry(size_t histogram, double since) {
+    double waited = evg_turn_entered() - since;
+    if (waited > 0) evg_record(histogram, waited);
+    else evg_count(histogram, 1);
+}
 /* The longest turn since this was asked last; only where polls are measured. */
 double evg_turn_take_longest(void);
 /* CLOCK_MONOTONIC in seconds; the coarse one costs no more than a memory read and lags by up to 4 ms. */

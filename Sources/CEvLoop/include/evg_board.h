@@ -56,35 +56,21 @@ typedef struct evg_text {
 /// Writes the text, cut to `capacity` bytes, which is a multiple of 8.
 static inline void evg_text_set(evg_text *text, size_t capacity, const void *bytes, size_t count) {
     if (count > capacity) count = capacity;
-    // A writer killed in the middle leaves an odd number behind; `| 1` starts the next write from either parity.
-    uint32_t sequence = evg_load32(&text->sequence) | 1u;
-    evg_store32(&text->sequence, sequence);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    uint32_t sequence = evg_write_begin(&text->sequence);
     evg_store32(&text->length, (uint32_t)count);
-    for (size_t word = 0; word * 8 < count; word++) {
-        uint64_t value = 0;
-        size_t rest = count - word * 8;
-        memcpy(&value, (const char *)bytes + word * 8, rest < 8 ? rest : 8);
-        evg_store64(&text->words[word], value);
-    }
-    __atomic_store_n(&text->sequence, sequence + 1u, __ATOMIC_RELEASE);
+    evg_words_set(text->words, bytes, count);
+    evg_write_end(&text->sequence, sequence);
 }
 
 /// Copies the text into `bytes` (room for `capacity`). Returns its length; 0 when there is none, or when the writer
 /// never stood still (it may have been killed in the middle of a write).
 static inline size_t evg_text_get(const evg_text *text, size_t capacity, void *bytes) {
     for (int attempt = 0; attempt < 100; attempt++) {
-        uint32_t before = __atomic_load_n(&text->sequence, __ATOMIC_ACQUIRE);
-        if (before & 1u) continue;
+        uint32_t sequence = evg_read_begin(&text->sequence);
         size_t count = evg_load32(&text->length);
         if (count > capacity) continue;
-        for (size_t word = 0; word * 8 < count; word++) {
-            uint64_t value = evg_load64(&text->words[word]);
-            size_t rest = count - word * 8;
-            memcpy((char *)bytes + word * 8, &value, rest < 8 ? rest : 8);
-        }
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (evg_load32(&text->sequence) == before) return count;
+        evg_words_get(text->words, bytes, count);
+        if (evg_read_end(&text->sequence, sequence)) return count;
     }
     return 0;
 }

@@ -28,6 +28,10 @@ int evg_processors(int *numbers, int count);
 /// Limits the calling thread, and those that it starts, to one processor. Returns 0 or -errno.
 int evg_use_processor(int number);
 
+/// From now on the calling thread, when it wakes up, takes no processor away from another one that runs, but waits for
+/// its turn (SCHED_BATCH). Returns 0 or -errno.
+int evg_interrupt_nobody(void);
+
 /// Fills memory with random bytes of the kernel's, which nobody can foretell and no other process gets: getrandom(2).
 /// Returns 0, or -errno before Linux 3.17.
 int evg_random(void *bytes, size_t count);

@@ -31,8 +31,7 @@ typedef struct evg_slot {
     uint32_t age;
     uint32_t dropped;
     uint32_t load;
-    uint32_t index;
-    uint32_t reserved[2];
+    uint32_t reserved[3];
     evg_line current;
     evg_line longest;
     uint64_t started_at;
@@ -77,8 +76,6 @@ static inline uint32_t evg_slot_dropped(const evg_slot *s) { return evg_load32(&
 static inline void evg_slot_set_dropped(evg_slot *s, uint32_t v) { evg_store32(&s->dropped, v); }
 static inline uint32_t evg_slot_load(const evg_slot *s) { return evg_load32(&s->load); }
 static inline void evg_slot_set_load(evg_slot *s, uint32_t v) { evg_store32(&s->load, v); }
-static inline uint32_t evg_slot_index(const evg_slot *s) { return evg_load32(&s->index); }
-static inline void evg_slot_set_index(evg_slot *s, uint32_t v) { evg_store32(&s->index, v); }
 static inline double evg_slot_started_at(const evg_slot *s) { return evg_load_double(&s->started_at); }
 static inline void evg_slot_set_started_at(evg_slot *s, double v) { evg_store_double(&s->started_at, v); }
 static inline uint32_t evg_slot_age(const evg_slot *s) { return evg_load32(&s->age); }
@@ -88,22 +85,48 @@ static inline void evg_slot_set_pid(evg_slot *s, int32_t v) { __atomic_store_n(&
 static inline evg_line *evg_slot_current(evg_slot *s) { return &s->current; }
 static inline evg_line *evg_slot_longest(evg_slot *s) { return &s->longest; }
 
+/// Begins to write what a sequence counter guards: it is odd until evg_write_end, which takes what this returns. A
+/// writer that is killed between the two leaves an odd number behind; `| 1` starts the next write from either parity.
+static inline uint32_t evg_write_begin(uint32_t *sequence) {
+    uint32_t odd = evg_load32(sequence) | 1u;
+    evg_store32(sequence, odd);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    return odd;
+}
+static inline void evg_write_end(uint32_t *sequence, uint32_t odd) {
+    __atomic_store_n(sequence, odd + 1u, __ATOMIC_RELEASE);
+}
+
+/// Begins to read. What was read counts if evg_read_end returns true for the number that this returns.
+static inline uint32_t evg_read_begin(const uint32_t *sequence) { return __atomic_load_n(sequence, __ATOMIC_ACQUIRE); }
+static inline int evg_read_end(const uint32_t *sequence, uint32_t begun) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return !(begun & 1u) && evg_load32(sequence) == begun;
+}
+
+/// Copies bytes to words and back, each word at once; a last one that is not full is filled with zeros.
+static inline void evg_words_set(uint64_t *words, const void *bytes, size_t count) {
+    for (size_t at = 0; at < count; at += 8) {
+        uint64_t value = 0;
+        memcpy(&value, (const char *)bytes + at, count - at < 8 ? count - at : 8);
+        evg_store64(&words[at / 8], value);
+    }
+}
+static inline void evg_words_get(const uint64_t *words, void *bytes, size_t count) {
+    for (size_t at = 0; at < count; at += 8) {
+        uint64_t value = evg_load64(&words[at / 8]);
+        memcpy((char *)bytes + at, &value, count - at < 8 ? count - at : 8);
+    }
+}
+
 /// Writes a line, cut to EVG_LINE_BYTES. One writer at a time: the worker that owns the slot.
 static inline void evg_line_set(evg_line *line, const void *bytes, size_t count, double started_at) {
     if (count > EVG_LINE_BYTES) count = EVG_LINE_BYTES;
-    // A worker killed in the middle leaves an odd number behind; `| 1` starts the next write from either parity.
-    uint32_t sequence = evg_load32(&line->sequence) | 1u;
-    evg_store32(&line->sequence, sequence);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    uint32_t sequence = evg_write_begin(&line->sequence);
     evg_store32(&line->length, (uint32_t)count);
     evg_store_double(&line->started_at, started_at);
-    for (size_t word = 0; word * 8 < count; word++) {
-        uint64_t value = 0;
-        size_t rest = count - word * 8;
-        memcpy(&value, (const char *)bytes + word * 8, rest < 8 ? rest : 8);
-        evg_store64(&line->text[word], value);
-    }
-    __atomic_store_n(&line->sequence, sequence + 1u, __ATOMIC_RELEASE);
+    evg_words_set(line->text, bytes, count);
+    evg_write_end(&line->sequence, sequence);
 }
 
 /// Forgets the line.
@@ -113,17 +136,12 @@ static inline void evg_line_clear(evg_line *line) { evg_line_set(line, "", 0, 0)
 /// writer never stood still (it may have been killed in the middle of a write).
 static inline size_t evg_line_get(const evg_line *line, void *bytes, double *started_at) {
     for (int attempt = 0; attempt < 1000; attempt++) {
-        uint32_t before = __atomic_load_n(&line->sequence, __ATOMIC_ACQUIRE);
-        if (before & 1u) continue;
+        uint32_t sequence = evg_read_begin(&line->sequence);
         size_t count = evg_load32(&line->length);
         if (count > EVG_LINE_BYTES) continue;
         *started_at = evg_load_double(&line->started_at);
-        uint64_t words[EVG_LINE_WORDS];
-        for (size_t word = 0; word * 8 < count; word++) words[word] = evg_load64(&line->text[word]);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (evg_load32(&line->sequence) != before) continue;
-        memcpy(bytes, words, count);
-        return count;
+        evg_words_get(line->text, bytes, count);
+        if (evg_read_end(&line->sequence, sequence)) return count;
     }
     return 0;
 }
@@ -134,7 +152,6 @@ static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_accepting(s, 0);
     evg_slot_set_pid(s, 0);
     evg_slot_set_age(s, 0);
-    evg_slot_set_index(s, 0);
     evg_slot_set_started_at(s, 0);
     evg_slot_set_open(s, 0);
     evg_slot_set_active(s, 0);

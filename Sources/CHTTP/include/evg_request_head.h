@@ -8,6 +8,9 @@
 /// How the end of a request body is known (RFC 9112 6.3).
 enum evg_body_framing { EVG_BODY_NONE = 0, EVG_BODY_LENGTH, EVG_BODY_CHUNKED };
 
+/// What the request was made with. 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5).
+enum evg_http_version { EVG_HTTP_11 = 0, EVG_HTTP_10, EVG_HTTP_2 };
+
 typedef struct evg_request_head {
     const uint8_t *bytes;               // the head as it was received; what the slices point into
     const struct evg_field *fields;     // field lines in the order of arrival, values without blanks around them
@@ -23,7 +26,7 @@ typedef struct evg_request_head {
     struct evg_slice authority;         // of an absolute-form target, else Host's value (RFC 9112 3.2.2, 3.3)
     uint64_t content_length;            // bytes; 0 unless framing is EVG_BODY_LENGTH
     uint8_t framing;                    // enum evg_body_framing
-    bool is_http10;                     // 1.2 to 1.9 are read as 1.1 (RFC 9110 2.5)
+    uint8_t version;                    // enum evg_http_version
     bool has_query;
     bool expects_continue;              // a 100 is due before the client sends its body (RFC 9110 10.1.1)
     bool keeps_alive;                   // the client allows another request on the connection
@@ -41,6 +44,10 @@ size_t evg_request_head_size(const struct evg_head *scan);
 /// HTTP/1.0 left out (RFC 9112 3.2.2): nobody behind this decides that again.
 evg_request_head *evg_request_head_make(void *memory, const struct evg_head *scan, const uint8_t *bytes, size_t count,
                                         const struct evg_field *fields);
+
+/// Makes a head that was read as HTTP/1.1, and that nobody else has yet, one of HTTP/2. `has_open_body`: it has a body
+/// of which no field says how long it is; its framing is then EVG_BODY_CHUNKED.
+void evg_request_head_become_http2(evg_request_head *head, bool has_open_body);
 
 /// Bytes of memory that evg_request_head_copy needs.
 size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_count);

@@ -10,7 +10,7 @@
 static struct {
     PyObject *type, *asgi, *http_version, *method, *scheme, *path, *raw_path, *query_string, *root_path, *headers;
     PyObject *client, *server, *extensions, *state;
-    PyObject *deadline, *http, *http10, *http11, *slash, *empty_text;
+    PyObject *deadline, *http, *http10, *http11, *http2, *slash, *empty_text;
     PyObject *no_bytes, *slash_bytes, *asgi_value, *extensions_value, *socket_extensions;
     PyObject *websocket, *ws, *wss, *subprotocols, *tls;
 } name;
@@ -182,7 +182,9 @@ static PyObject *extensions(const evg_py_request *described, evg_asgi_request *r
 static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_request *request) {
     const evg_request_head *head = described->head;
     const uint8_t *bytes = head->bytes;
-    if (head->is_http10 && PyDict_SetItem(scope, name.http_version, name.http10)) return -1;
+    if (head->version != EVG_HTTP_11
+        && PyDict_SetItem(scope, name.http_version,
+                          head->version == EVG_HTTP_2 ? name.http2 : name.http10)) return -1;
     PyObject *method = evg_py_method_text(bytes + head->method.start, head->method.count);
     if (method != evg_py_method.get ? evg_py_set(scope, name.method, method) : (Py_DECREF(method), 0)) return -1;
     if (set_path(scope, described)) return -1;
@@ -284,8 +286,8 @@ int evg_asgi_scope_init(void) {
         {&name.query_string, "query_string"}, {&name.root_path, "root_path"}, {&name.headers, "headers"},
         {&name.client, "client"}, {&name.server, "server"}, {&name.extensions, "extensions"}, {&name.state, "state"},
         {&name.deadline, "evgateway.deadline"}, {&name.http, "http"}, {&name.http10, "1.0"}, {&name.http11, "1.1"},
-        {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"}, {&name.ws, "ws"},
-        {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"}, {&name.tls, "tls"},
+        {&name.http2, "2"}, {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"},
+        {&name.ws, "ws"}, {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"}, {&name.tls, "tls"},
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
     name.no_bytes = bytes_of(NULL, 0);

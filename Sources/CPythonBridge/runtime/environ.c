@@ -20,6 +20,7 @@ static int init_names(void) {
         {&evg_py_name.content_length, "CONTENT_LENGTH"}, {&evg_py_name.http_cookie, "HTTP_COOKIE"},
         {&evg_py_name.url_scheme, "wsgi.url_scheme"}, {&evg_py_name.wsgi_input, "wsgi.input"},
         {&evg_py_name.empty, ""}, {&evg_py_name.slash, "/"}, {&evg_py_name.http10, "HTTP/1.0"},
+        {&evg_py_name.http2, "HTTP/2"},
         {&evg_py_name.close, "close"}, {&evg_py_name.proxy_protocol, "PROXY_PROTOCOL"},
         {&evg_py_name.proxy_addr, "PROXY_ADDR"}, {&evg_py_name.proxy_port, "PROXY_PORT"},
         {&evg_py_name.tcp4, "TCP4"}, {&evg_py_name.tcp6, "TCP6"},
@@ -206,7 +207,9 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
                      || set_path(environ, request, call->line.target))) return -1;
     if (head->query.count && evg_py_set(environ, evg_py_name.query_string,
                                         evg_py_latin1(bytes + head->query.start, head->query.count))) return -1;
-    if (head->is_http10 && PyDict_SetItem(environ, evg_py_name.server_protocol, evg_py_name.http10)) return -1;
+    if (head->version != EVG_HTTP_11
+        && PyDict_SetItem(environ, evg_py_name.server_protocol,
+                          head->version == EVG_HTTP_2 ? evg_py_name.http2 : evg_py_name.http10)) return -1;
     if (set_scheme(environ, request) || set_client(environ, request) || set_server(environ, request)
         || set_destination(environ, request)) return -1;
     if (request->tls && evg_py_tls_dress(environ, request->tls)) return -1;

@@ -95,7 +95,7 @@ static PyObject *request_of(const evg_py_log_entry *entry) {
         bytes_of(entry->lines), entry->seconds, text_of(entry->address), (int)entry->port, text_of(entry->scheme),
         utf8_of(entry->formatted), (unsigned long long)(uintptr_t)head, text_of(part(head, head->method)),
         text_of(part(head, head->target)), text_of(part(head, head->path)), text_of(part(head, head->query)),
-        head->is_http10 ? 0 : 1, fields_of(head));
+        head->version == EVG_HTTP_2 ? 2 : head->version == EVG_HTTP_11, fields_of(head));
 }
 
 /* log_next() -> what was left, as evgateway.logqueue.take takes it, or None */

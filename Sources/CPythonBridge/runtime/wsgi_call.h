@@ -69,7 +69,7 @@ typedef struct evg_py_names {
     PyObject *server_name, *server_port;
     PyObject *server_protocol, *content_length, *http_cookie, *url_scheme, *wsgi_input;
     PyObject *proxy_protocol, *proxy_addr, *proxy_port, *tcp4, *tcp6;
-    PyObject *empty, *slash, *http10, *close;
+    PyObject *empty, *slash, *http10, *http2, *close;
 } evg_py_names;
 
 extern evg_py_names evg_py_name;

@@ -106,13 +106,9 @@ package final class ClientCall {
         try attempt(target)
     }
 
-    private func attempt(_ target: ClientAddress.Target) throws(ClientError) {
+    private func attempt(_ target: SocketAddress) throws(ClientError) {
         retry = nil
-        let result = target.bytes.withUnsafeBytes { bytes in
-            bytes.baseAddress.map {
-                Glibc.connect(descriptor, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
-            } ?? -1
-        }
+        let result = target.withBytes { Glibc.connect(descriptor, $0, $1) }
         if result == 0 { return connected() }
         switch errno {
         case EINPROGRESS, EINTR: break

@@ -31,7 +31,6 @@ package enum JSONValue: Equatable, Sendable {
         guard let number, number == number.rounded(), abs(number) <= 9_007_199_254_740_992 else { return nil }
         return Int(number)
     }
-    var isNull: Bool { self == .null }
 }
 
 /// Reads from left to right. A function returns nil when what it expects does not stand there.

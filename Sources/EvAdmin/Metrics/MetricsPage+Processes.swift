@@ -18,7 +18,6 @@ extension MetricsPage {
 
     func writeProcesses(_ reading: MetricsReading, to text: inout MetricsText) {
         let admin = getpid()
-        processes.keep(only: Set(reading.workers.map(\.worker.identity.pid) + [admin, link.master]))
         var all = [
             Process(kind: "master", worker: nil, figures: [processes.figures(of: link.master)]),
             Process(kind: "admin", worker: nil, figures: [processes.figures(of: admin)]),

@@ -9,22 +9,22 @@ import HTTPCore
 final class MetricsPage {
     let link: ServerLink
     let settings: AdminSettings
-    let processes = ProcessTable()
+    let processes: ProcessTable
     private var pages: [MetricsForm: (bytes: [UInt8], madeAt: Double)] = [:]
 
     /// Seconds. Who asks more often gets the same page, so that scrapers cannot keep a processor busy.
     private static let age = 0.05
 
-    init(_ link: ServerLink, _ settings: AdminSettings) {
+    init(_ link: ServerLink, _ settings: AdminSettings, _ processes: ProcessTable) {
         self.link = link
         self.settings = settings
+        self.processes = processes
     }
 
     func answer(_ exchange: Exchange) {
         let head = exchange.head
         let form = MetricsForm(accept: head.values(of: "Accept").map { head.string($0) })
-        exchange.respond(page(form), type: form.contentType)
-        exchange.taskEnded()
+        exchange.answer(page(form), type: form.contentType)
     }
 
     private func page(_ form: MetricsForm) -> [UInt8] {

@@ -23,7 +23,7 @@ extension Settings {
         material.password = configuration.keyPassword
         material.ciphers = configuration.ciphers
         material.minimumVersion = configuration.minimumTLSVersion
-        material.protocols = TLSMaterial.offeredProtocols
+        material.protocols = configuration.httpProtocols.map(\.applicationProtocol)
         material.clients = configuration.clientCertificates.asked
         if let name = configuration.authoritiesFile { material.authorities = try file(name, "ca_certs") }
         return material

@@ -38,6 +38,10 @@ extension GatewayConfiguration {
         server.webSocket.pingTimeout = webSocketPingTimeout
         server.webSocket.isCompressed = webSocketIsCompressed
         server.webSocket.keepsContext = webSocketKeepsContext
+        server.http2.allowsCleartext = http2Cleartext != .off
+        server.http2.limit(
+            streams: http2MaxConcurrentStreams, window: http2InitialWindowSize,
+            connectionWindow: http2ConnectionWindowSize, frame: http2MaxFrameSize, headerList: http2MaxHeaderListSize)
         server.forwarding = forwarding
         server.tracing = tracing
         server.acceptProxyHeaders(

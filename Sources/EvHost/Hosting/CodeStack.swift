@@ -2,6 +2,7 @@
 // serves. Law: bounded, and what was cut is said.
 
 package import EvServer
+import EvSupervisor
 
 /// One piece of code that runs or waits.
 package struct CodeStack: Sendable {
@@ -58,7 +59,7 @@ extension RequestSummary {
     /// `"GET /report" of 192.0.2.1, for 12.3 s, in the app`.
     package var text: String {
         let who = client.isEmpty ? "a Unix socket" : escapingText(client)
-        return "\"\(escapingText(method)) \(escapingText(path))\" of \(who), for \(tenths(age)) s, \(state.rawValue)"
+        return "\"\(escapingText(method)) \(escapingText(path))\" of \(who), for \(tenths(age)) s, \(state.phrase)"
     }
 
     private func tenths(_ seconds: Double) -> String {
@@ -67,24 +68,7 @@ extension RequestSummary {
     }
 }
 
-/// Escapes what could end a line, control a terminal, or end a quoted text.
-private func escapingText(_ text: String) -> String { escaping(text, quotes: true) }
-private func escapingLine(_ text: Substring) -> String { escaping(String(text), quotes: false) }
-
-private func escaping(_ text: String, quotes: Bool) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-        // Beside C0 and C1, what other programs take for the end of a line.
-        let isControl =
-            scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) || scalar == "\u{2028}"
-            || scalar == "\u{2029}"
-        if isControl || (quotes && (scalar == "\"" || scalar == "\\")) {
-            let digits = String(scalar.value, radix: 16)
-            let width = scalar.value < 0x100 ? 2 : 4
-            result += (width == 2 ? "\\x" : "\\u") + String(repeating: "0", count: width - digits.utf8.count) + digits
-        } else {
-            result.unicodeScalars.append(scalar)
-        }
-    }
-    return result
+private func escapingText(_ text: String) -> String { escapingControls(text, separators: true) }
+private func escapingLine(_ text: Substring) -> String {
+    escapingControls(String(text), quotes: false, separators: true)
 }

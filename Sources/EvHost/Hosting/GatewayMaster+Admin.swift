@@ -38,7 +38,6 @@ extension GatewayMaster {
         admin.application = applicationName ?? ""
         admin.workerClass = configuration.workerClass.rawValue
         admin.connections = configuration.connections
-        admin.timeout = configuration.timeout
         return admin
     }
 }

@@ -166,7 +166,7 @@ final class GatewayMaster {
         let workers = supervisor.workers.count
         if workers != measuredWorkers { metrics.gauge("gunicorn.workers", workers) }
         measuredWorkers = workers
-        if isTick, configuration.measuresBacklog, let waiting = supervisor.waitingConnections {
+        if isTick, configuration.measuresBacklog, let waiting = supervisor.acceptQueue?.waiting {
             metrics.histogram("gunicorn.backlog", waiting)
         }
         metrics.flush()

@@ -34,6 +34,7 @@ extension WorkerProcess {
     private func countLostLines() {
         var all = accessLog?.takeLost() ?? []
         all.append(("the error log in syslog", logs.errorLog.takeLostToSyslog()))
+        all.append(("statsd", logs.errorLog.takeLostToStatsd()))
         for (name, lost) in all where lost.count > 0 {
             unreportedLosses[name, default: LostLines()].add(lost.count, lost.reason)
             lostLines += lost.count

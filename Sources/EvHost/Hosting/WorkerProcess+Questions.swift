@@ -83,7 +83,7 @@ extension CodeStack {
                 json.member("target", request.path)
                 json.member("client", request.client)
                 json.member("age", request.age)
-                json.member("state", request.state.rawValue)
+                json.member("state", word: request.state.phrase)
             }
         } else {
             json.member("request", nil as String?)

@@ -269,6 +269,8 @@ final class WorkerProcess {
         guard !isLeaving else { return }
         isLeaving = true
         forgetListeners()
-        if let worker { worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue) } else { leave(0) }
+        guard let worker else { return leave(0) }
+        worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue)
+        tellMaster(.closed)
     }
 }

@@ -48,13 +48,16 @@ package final class ErrorLog: Sendable {
         state.withLock { state in
             let isDone = state.file.retry()
             state.noteLost()
-            return state.syslog?.retry() ?? true && isDone
+            let hasSent = [state.syslog?.retry(), state.statsd?.retry()]
+            return isDone && !hasSent.contains(false)
         }
     }
 
     /// What is to become writable before that; nil if nothing waits.
     package var waitingDescriptor: Int32? {
-        state.withLock { $0.file.waitingDescriptor ?? $0.syslog?.waitingDescriptor }
+        state.withLock {
+            $0.file.waitingDescriptor ?? $0.syslog?.waitingDescriptor ?? $0.statsd?.waitingDescriptor
+        }
     }
 
     /// Waits a moment for what has not been taken yet; the rest is lost. For the end of the process.
@@ -63,11 +66,15 @@ package final class ErrorLog: Sendable {
             state.file.finish(seconds: 0.5)
             state.noteLost()
             state.syslog?.finish(seconds: 0.5)
+            state.statsd?.finish(seconds: 0.5)
         }
     }
 
     /// Returns how many lines syslog did not get since the last call. The log tells by itself how many it lost.
     package func takeLostToSyslog() -> LostLines { state.withLock { $0.syslog?.takeLost() ?? LostLines() } }
+
+    /// The same for what is counted of its lines.
+    package func takeLostToStatsd() -> LostLines { state.withLock { $0.statsd?.takeLost() ?? LostLines() } }
 
     /// How many lines its file has lost since this process began.
     package var lostEver: Int { state.withLock { $0.file.lostEver } }

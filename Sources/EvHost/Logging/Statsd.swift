@@ -78,7 +78,10 @@ package final class Statsd {
         sendDatagram()
     }
 
-    package func retry() { socket.retry() }
+    /// Tries again what could not be sent at once. Returns true if nothing waits any more.
+    @discardableResult
+    package func retry() -> Bool { socket.retry() }
+    package var waitingDescriptor: Int32? { socket.waitingDescriptor }
     package func finish(seconds: Double) { socket.finish(seconds: seconds) }
     package func takeLost() -> LostLines { socket.takeLost() }
 

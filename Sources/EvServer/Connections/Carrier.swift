@@ -41,12 +41,32 @@ package protocol ResponseCarrier: AnyObject, Sendable {
     func bodyWasTaken()
     /// Somebody waits for the body from now on: it has to make progress.
     func bodyIsAwaited()
+
+    // MARK: back-pressure, where it is not that of the connection
+
+    /// What the request waits for.
+    var wait: Wait? { get }
+    /// Whether the next bytes find room in memory, or in a spool.
+    func hasRoom(spools: Bool) -> Bool
+    var isDrained: Bool { get }
+    /// Bytes go to a spool from now on, if those in memory are many.
+    func spoolIfFull()
+    /// Waits, and blocks, until no more than `count` bytes wait.
+    func flushBlocking(to count: Int, seconds: Double)
 }
 
 extension ResponseCarrier {
     package var sendsFiles: Bool { true }
     /// A wire without interim responses.
     package func sendEarlyHints(_ lines: UnsafeRawBufferPointer) {}
+
+    package var wait: Wait? { connection.wait }
+    package func hasRoom(spools: Bool) -> Bool { connection.hasRoom(spools: spools) }
+    package var isDrained: Bool { connection.isDrained }
+    package func spoolIfFull() { connection.spoolIfFull() }
+    package func flushBlocking(to count: Int, seconds: Double) {
+        _ = connection.flushBlocking(to: count, seconds: seconds)
+    }
 }
 
 /// What a wire is told of a response beside its head.
@@ -163,6 +183,43 @@ extension Carrier {
         switch self {
         case .http1(let connection): connection.bodyIsAwaited()
         case .other(let carrier): carrier.bodyIsAwaited()
+        }
+    }
+
+    // MARK: back-pressure
+
+    @LoopActor var wait: Wait? {
+        switch self {
+        case .http1(let connection): connection.wait
+        case .other(let carrier): carrier.wait
+        }
+    }
+
+    @LoopActor func hasRoom(spools: Bool) -> Bool {
+        switch self {
+        case .http1(let connection): connection.hasRoom(spools: spools)
+        case .other(let carrier): carrier.hasRoom(spools: spools)
+        }
+    }
+
+    @LoopActor var isDrained: Bool {
+        switch self {
+        case .http1(let connection): connection.isDrained
+        case .other(let carrier): carrier.isDrained
+        }
+    }
+
+    @LoopActor func spoolIfFull() {
+        switch self {
+        case .http1(let connection): connection.spoolIfFull()
+        case .other(let carrier): carrier.spoolIfFull()
+        }
+    }
+
+    @LoopActor func flushBlocking(to count: Int, seconds: Double) {
+        switch self {
+        case .http1(let connection): _ = connection.flushBlocking(to: count, seconds: seconds)
+        case .other(let carrier): carrier.flushBlocking(to: count, seconds: seconds)
         }
     }
 }

@@ -16,10 +16,12 @@ package class Connection: Waiter {
     /// What the peer's fields say of its clients is believed.
     final let trustsPeer: Bool
     final let listener: Listener
-    // Only the stage that begins TLS changes it.
-    @exclusivity(unchecked) final private(set) var transport: Transport
+    // Only the stage that begins TLS changes it, and nobody has it when the connection goes.
+    @exclusivity(unchecked) final private(set) nonisolated(unsafe) var transport: Transport
     /// Nil without TLS.
-    package final var stream: TLSStream? { if case .tls(let stream) = transport { stream } else { nil } }
+    package final var stream: TLSStream? {
+        if case .tls(let stream) = transport { stream.takeUnretainedValue() } else { nil }
+    }
     /// The other end speaks TLS, as the transport or a PROXY header says.
     final var isSecure: Bool { transport.isSecure }
     // Nothing calls back into the connection while one of those without checks is being changed.
@@ -42,6 +44,7 @@ package class Connection: Waiter {
 
     init(_ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker) {
         self.transport = transport
+        transport.retain()
         self.peer = peer
         trustsPeer = worker.forwarding.trusts(peer)
         self.listener = listener
@@ -54,6 +57,8 @@ package class Connection: Waiter {
             LoopActor.assumeIsolated { connection.takeUnretainedValue().ready(events) }
         }
     }
+
+    deinit { transport.release() }
 
     /// Begins to serve. The connection keeps itself alive until it closes.
     /// - Parameter leftOver: bytes that an earlier stage has read and that are not its own.
@@ -73,7 +78,7 @@ package class Connection: Waiter {
         guard !isClosed else { return nil }
         leaveLoop()
         // What was due was to be read by this stage.
-        if case .tls(let stream) = transport { stream.isReadDue = false }
+        stream?.isReadDue = false
         let next = make(transport, peer, listener, worker)
         next.isSpare = isSpare
         next.output = output
@@ -85,7 +90,7 @@ package class Connection: Waiter {
     }
 
     /// From now on the bytes of this stage, and of those that follow, come over TLS.
-    final func secure(_ stream: TLSStream) { transport = .tls(stream) }
+    final func secure(_ stream: TLSStream) { transport = .tls(.passRetained(stream)) }
 
     // MARK: what a stage decides
 
@@ -107,12 +112,11 @@ package class Connection: Waiter {
     var isIdle: Bool { true }
     /// Whether the response that is being sent has no other end than that of the connection.
     var endsWithClose: Bool { false }
-    /// No byte of a request has come yet.
-    var isSilent: Bool { false }
     /// Where it is, if its peer leaves now; nil where that is no loss.
     var lossPhase: DisconnectPhase? { .idle }
-    /// The request that runs, for the worker's report.
-    var exchange: Exchange? { nil }
+    override final func record(_ options: RecordOptions) -> ConnectionRecord? { ownRecord(options) }
+    /// What is said before an idle connection is closed.
+    func sayGoodbye() {}
 
     // MARK: readiness
 
@@ -123,7 +127,7 @@ package class Connection: Waiter {
         // The last reference may go with a close inside these calls.
         defer { extendLifetime(self) }
         let events = IOEvents(rawValue: events)
-        if case .tls(let stream) = transport { return ready(events, stream) }
+        if let stream { return ready(events, stream) }
         if events.contains(.write), output.isWaiting || waitsForTransport { writable() }
         if events.contains(.read), !isClosed { readable() }
     }
@@ -162,7 +166,7 @@ package class Connection: Waiter {
         let reading: IOEvents = isHalfClosed || isFull ? .none : .read
         let writing: IOEvents = output.isWaiting || waitsForTransport ? .write : .none
         watcher?.wait(for: reading.union(writing).union(transport.wants))
-        if case .tls(let stream) = transport, stream.hasMore, !reading.isEmpty { readLater(stream) }
+        if let stream, stream.hasMore, !reading.isEmpty { readLater(stream) }
     }
 
     // MARK: output
@@ -234,16 +238,16 @@ package class Connection: Waiter {
     }
 
     /// Prepares for bytes behind a full queue: they go to a spool, if there can be one.
-    final func spoolIfFull() {
+    package final func spoolIfFull() {
         guard !isClosed, output.spool == nil, output.isFull(above: worker.highWaterMark) else { return }
         if let spool = worker.outputSpools.open() { output.begin(spool) }
     }
 
     /// The peer has taken enough of what was written, so that a writer need not wait.
-    final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
+    package final var isDrained: Bool { output.isDrained(below: worker.highWaterMark / 2) }
 
     /// Whether the next bytes find room in memory or in a spool. Reports a spool that takes no more.
-    final func hasRoom(spools: Bool) -> Bool {
+    package final func hasRoom(spools: Bool) -> Bool {
         guard output.isFull(above: worker.highWaterMark) else { return true }
         guard let spool = output.spool else { return spools && worker.outputSpools.areUsable }
         if let failure = spool.failure { worker.outputSpools.failed(failure) }
@@ -307,7 +311,7 @@ package class Connection: Waiter {
 
     /// The time of a worker that leaves is over: whoever has asked is answered with 503, and so is a request that has
     /// just arrived.
-    final func endOfDrain() {
+    override func endOfDrain() {
         if let exchange { exchange.giveUp() } else if !isEnding { _ = closeIfStillIdle() }
     }
 
@@ -319,7 +323,7 @@ package class Connection: Waiter {
     }
 
     /// Ends everything at once.
-    final func abort() { giveUp(reset: endsWithClose || output.isWaiting) }
+    override final func abort() { giveUp(reset: endsWithClose || output.isWaiting) }
 
     private final func giveUp(reset: Bool) {
         guard !isClosed else { return }
@@ -356,6 +360,7 @@ package class Connection: Waiter {
             take(count, worker.readBuffer)
             return isClosed
         }
+        sayGoodbye()
         closeNow()
         return true
     }

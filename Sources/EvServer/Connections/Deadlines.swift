@@ -14,18 +14,33 @@ package enum Wait: Int, CaseIterable {
     case write
     /// A WebSocket from which nothing may have come for too long; and one that was asked for a sign of life.
     case ping, pong
+    /// Requests run on streams of the connection, which stand in lists of their own.
+    case streams
 }
 
-/// Whoever stands in one of the lists: a connection, later a stream of one. It leaves the lists before it goes.
+/// Whoever stands in one of the lists: a connection, or a stream of one. It leaves the lists before it goes.
 @LoopActor
 package class Waiter {
-    fileprivate(set) final var wait: Wait?
+    package fileprivate(set) final var wait: Wait?
     fileprivate final var deadline = Double.infinity
     fileprivate unowned(unsafe) final var previous: Waiter?
     fileprivate unowned(unsafe) final var next: Waiter?
 
     /// A wait has lasted as long as it may; the waiter is in no list now.
     func expired(_ wait: Wait) {}
+
+    /// The request that runs, for the worker's report.
+    var exchange: Exchange? { nil }
+    /// No byte of a request has come yet.
+    var isSilent: Bool { false }
+    /// The worker leaves, and lets what runs finish.
+    func workerLeaves() {}
+    /// The time of a worker that leaves is over.
+    func endOfDrain() {}
+    /// Ends everything at once.
+    func abort() {}
+    /// Nil for one that is closed.
+    func record(_ options: RecordOptions) -> ConnectionRecord? { nil }
 }
 
 @LoopActor
@@ -58,7 +73,7 @@ final class Deadlines {
                 case .halfClose: configuration.halfCloseGrace
                 case .linger: configuration.lingerTimeout
                 case .handshake: configuration.handshakeTimeout
-                case .active: 0.0
+                case .active, .streams: 0.0
                 case .write: configuration.writeTimeout
                 case .ping: configuration.webSocket.pingInterval
                 case .pong: configuration.webSocket.pingTimeout

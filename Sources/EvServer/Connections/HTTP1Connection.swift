@@ -19,6 +19,8 @@ package final class HTTP1Connection: Connection {
     private var unreadAllowance = 0
     private var running: Exchange?
     private var isParsing = false
+    /// A request has come already.
+    private var hasServed = false
     /// The next stage, after an upgrade inside of `parseRequests`.
     private var successor: Connection?
 
@@ -99,6 +101,7 @@ package final class HTTP1Connection: Connection {
                 if begun == nil { worker.deadlines.begin(.head, self) }
             case .failure(let error):
                 isParsing = false
+                if !hasServed, becomesHTTP2(bytes) { return }
                 return refuse(error, bytes, since: begun?.since)
             }
         }
@@ -116,6 +119,7 @@ package final class HTTP1Connection: Connection {
     private func begin(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         let exchange = Exchange(head, .http1(self), on: self)
         running = exchange
+        hasServed = true
         var bytes = bytes
         if let rest = exchange.borrowBody(bytes) {
             bytes = rest
@@ -254,6 +258,14 @@ package final class HTTP1Connection: Connection {
         return next
     }
 
+    /// What HTTP/1.1 cannot read may be the preface of HTTP/2, from those who may speak it without TLS. It is seen here
+    /// at its first line, and the next stage reads it again.
+    private func becomesHTTP2(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard worker.configuration.http2.allowsCleartext, trustsPeer else { return false }
+        guard HTTP2Connection.isPreface(bytes) else { return false }
+        return become({ HTTP2Connection($0, $1, $2, $3) }, leftOver: bytes) != nil
+    }
+
     // MARK: refusing
 
     /// Answers a head that cannot be served and closes; its bytes are never looked at again.
@@ -359,7 +371,7 @@ package final class HTTP1Connection: Connection {
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .handshake, .active, .write, .ping, .pong:
+        case .handshake, .active, .write, .ping, .pong, .streams:
             break
         }
     }

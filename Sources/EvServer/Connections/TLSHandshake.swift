@@ -19,7 +19,7 @@ final class TLSHandshake: Connection {
 
     override func readable() {
         switch transport {
-        case .tls(let stream): goOn(stream)
+        case .tls(let stream): goOn(stream.takeUnretainedValue())
         case .plain(let socket):
             if isEnding { return super.readable() }
             let count = Socket.peek(socket, into: worker.readBuffer)

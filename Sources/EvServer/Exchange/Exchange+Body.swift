@@ -76,6 +76,19 @@ extension Exchange {
         if incoming.bufferedCount > 0 || incoming.decoder.isComplete { wakeBodyReader() }
     }
 
+    /// A body of no announced length is complete.
+    func endBody() {
+        guard let incoming, !incoming.decoder.isComplete else { return }
+        incoming.decoder.finish()
+        bodyArrived()
+    }
+
+    /// Bytes that have come and that nobody has taken, where somebody may still do so.
+    var heldBody: Int {
+        guard let incoming, incoming.collector == nil, incoming.error == nil, !isGone else { return 0 }
+        return incoming.bufferedCount
+    }
+
     /// The client sends no more.
     func inputEnded() {
         guard !isBodyComplete else { return }

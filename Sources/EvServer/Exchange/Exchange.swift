@@ -3,9 +3,9 @@
 
 package import EvLoop
 import Glibc
-package import HTTP1
+import HTTP1
 package import HTTPCore
-package import Logging
+import Logging
 import WebSocketCodec
 
 @LoopActor
@@ -91,7 +91,7 @@ package final class Exchange {
         forwarded = reading.forwarded
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = connection.worker.requestTime
-        incoming = head.framing.isEmpty ? nil : IncomingBody(head.framing, connection.worker.configuration.limits)
+        incoming = head.framing.isEmpty ? nil : IncomingBody(head, connection.worker.configuration.limits)
         if worker.tracesRequests { ownHead = stamped }
     }
 
@@ -103,7 +103,7 @@ package final class Exchange {
         (ownHead, forwarded) = (reading.head, announced.facts(in: reading))
         isSecure = forwarded.facts?.isSecure ?? announced.isSecure
         startedAt = worker.requestTime
-        incoming = ownHead.framing.isEmpty ? nil : IncomingBody(ownHead.framing, worker.configuration.limits)
+        incoming = ownHead.framing.isEmpty ? nil : IncomingBody(ownHead, worker.configuration.limits)
         if worker.tracesRequests { ownHead = stamped }
     }
 
@@ -289,13 +289,13 @@ package final class Exchange {
         guard response == .begun else { return .gone }
         let count = take(bytes.count)
         guard count > 0 else { return .ok }
-        if spoolsOutput { connection.spoolIfFull() }
+        if spoolsOutput { carrier.spoolIfFull() }
         carrier.write(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         return writeResult
     }
 
     private var writeResult: WriteResult {
-        isGone ? .gone : connection.hasRoom(spools: spoolsOutput) ? .ok : .full
+        isGone ? .gone : carrier.hasRoom(spools: spoolsOutput) ? .ok : .full
     }
 
     /// How many of these bytes are to be sent.
@@ -354,7 +354,7 @@ package final class Exchange {
 
     /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
     package var isDrained: Bool {
-        isGone || connection.isDrained
+        isGone || carrier.isDrained
     }
 
     /// Waits until the client has taken enough of what was written.
@@ -369,7 +369,7 @@ package final class Exchange {
     package func flushBlocking() {
         guard !isGone else { return }
         let limit = worker.configuration.writeTimeout > 0 ? worker.configuration.writeTimeout : 3600
-        _ = connection.flushBlocking(to: worker.highWaterMark / 2, seconds: limit)
+        carrier.flushBlocking(to: worker.highWaterMark / 2, seconds: limit)
     }
 
     func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {

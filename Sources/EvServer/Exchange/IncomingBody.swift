@@ -78,8 +78,8 @@ final class IncomingBody {
     @exclusivity(unchecked) var isRead = false
     var hasSentContinue = false
 
-    init(_ framing: BodyFraming, _ limits: HTTPLimits) {
-        decoder = BodyDecoder(framing: framing, limits: limits)
+    init(_ head: RequestHead, _ limits: HTTPLimits) {
+        decoder = BodyDecoder(framing: head.framing, limits: limits, isOpen: head.hasOpenBody)
     }
 
     var bufferedCount: Int { buffer?.count ?? borrowed?.count ?? 0 }

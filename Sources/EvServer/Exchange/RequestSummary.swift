@@ -5,19 +5,6 @@ package import EvLoop
 import HTTPCore
 
 package struct RequestSummary: Sendable, Equatable {
-    /// What it waits for.
-    package enum State: String, Sendable, CaseIterable {
-        case readingBody = "reading its body"
-        case queued = "waiting for its turn"
-        case inApp = "in the app"
-        /// Of a Swift app: no task runs for it.
-        case parked = "parked"
-        case writing = "writing to a slow client"
-        case webSocket = "a WebSocket"
-        case answered = "answered, and the app goes on"
-        case clientLeft = "its client has left, and the app goes on"
-    }
-
     /// As received, repaired where they are not UTF-8; they may hold control characters. The path has no query.
     package let method: String
     package let path: String
@@ -25,9 +12,9 @@ package struct RequestSummary: Sendable, Equatable {
     package let client: String
     /// Seconds since its head was complete.
     package let age: Double
-    package let state: State
+    package let state: RequestState
 
-    package init(method: String, path: String, client: String, age: Double, state: State) {
+    package init(method: String, path: String, client: String, age: Double, state: RequestState) {
         self.method = method
         self.path = path
         self.client = client
@@ -40,27 +27,27 @@ package struct RequestSummary: Sendable, Equatable {
         let head = exchange.head
         self.init(
             method: head.string(head.method), path: head.string(head.path), client: exchange.client.address,
-            age: max(0, EventLoop.monotonicNow() - exchange.startedAt), state: State(exchange, runs: runs))
+            age: max(0, EventLoop.monotonicNow() - exchange.startedAt), state: RequestState(exchange, runs: runs))
     }
 }
 
-extension RequestSummary.State {
+extension RequestState {
     @LoopActor fileprivate init(_ exchange: Exchange, runs: Bool) {
         if exchange.clientHasLeft {
             self = .clientLeft
         } else if exchange.isGone {
             self = .answered
         } else if exchange.hasUpgraded {
-            self = .webSocket
+            self = .websocket
         } else if exchange.headWasSent, !exchange.isDrained {
             self = .writing
-        } else if !exchange.isBodyComplete, (exchange.app == .waiting && !runs) || exchange.connection.wait == .body {
-            self = .readingBody
+        } else if !exchange.isBodyComplete, (exchange.app == .waiting && !runs) || exchange.carrier.wait == .body {
+            self = .reading
         } else {
             switch exchange.app {
-            case .none, .waiting: self = runs ? .inApp : .queued
+            case .none, .waiting: self = runs ? .app : .queued
             case .parked: self = .parked
-            case .called, .ended: self = .inApp
+            case .called, .ended: self = .app
             }
         }
     }
@@ -81,7 +68,7 @@ extension Worker {
         var found: [Exchange] = []
         for wait in waits {
             deadlines.forEach(wait) { waiter in
-                if let exchange = (waiter as? Connection)?.exchange { found.append(exchange) }
+                if let exchange = waiter.exchange { found.append(exchange) }
             }
         }
         return found

@@ -87,6 +87,21 @@ final class OutputSpool {
         }
     }
 
+    /// Takes bytes to send them in another way, as many as `buffer` has room for and are there; 0 where they cannot be
+    /// read, which `failure` says.
+    func take(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        guard sent < written else {
+            let count = min(buffer.count, rest.count)
+            rest[..<count].withUnsafeBytes { buffer.copyMemory(from: $0) }
+            rest.removeFirst(count)
+            return count
+        }
+        let count = max(0, read(into: buffer))
+        sent += count
+        free()
+        return count
+    }
+
     private func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         while true {
             let count = pread(file, buffer.baseAddress, min(buffer.count, written - sent), off_t(sent))

@@ -87,7 +87,7 @@ package final class AccessLog {
             record.method = slice(head.method)
             record.path = slice(head.path)
             record.query = slice(head.query)
-            record.version = head.version == .http11 ? "HTTP/1.1" : "HTTP/1.0"
+            record.version = Self.name(of: head.version)
             record.status = status
             record.bodyBytes = bodyBytes
             if let tracing = exchange.worker.tracing {
@@ -103,6 +103,14 @@ package final class AccessLog {
                         use(slice(field.value))
                     })
             }
+        }
+    }
+
+    private static func name(of version: HTTPVersion) -> StaticString {
+        switch version {
+        case .http11: "HTTP/1.1"
+        case .http10: "HTTP/1.0"
+        case .http2: "HTTP/2"
         }
     }
 

@@ -12,8 +12,7 @@ struct RecordOptions {
 }
 
 extension Connection {
-    /// Nil for one that is closed.
-    func record(_ options: RecordOptions) -> ConnectionRecord? {
+    func ownRecord(_ options: RecordOptions) -> ConnectionRecord? {
         guard !isClosed else { return nil }
         var record = ConnectionRecord(id: transport.fileDescriptor, peer: peer)
         if !listener.socket.isUnix, let bytes = Socket.tcpBytes(transport.fileDescriptor) {
@@ -36,13 +35,14 @@ extension Connection {
     private func show(in record: inout ConnectionRecord, _ options: RecordOptions) {
         if isEnding {
             record.state = .closing
-            return output.isWaiting ? record.waitForReader(output) : (record.awaited = .close)
+            return output.isWaiting ? record.waitForReader(output.count) : (record.awaited = .close)
         }
         switch self {
         case let connection as HTTP1Connection: connection.showStage(in: &record, options)
         case let connection as GatewayConnection: connection.showStage(in: &record, options)
         case let socket as WebSocketConnection: socket.showStage(in: &record)
         case is TakenConnection: (record.state, record.awaited) = (.app, .takenByApp)
+        case let connection as HTTP2Connection: connection.showStage(in: &record)
         case is ProxyPreface where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
         case is ProxyPreface: (record.state, record.awaited) = (.reading, .proxyHeader)
         case is TLSHandshake where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
@@ -57,7 +57,7 @@ extension HTTP1Connection {
         if let exchange { return show(exchange, in: &record, options) }
         if output.isWaiting {
             record.state = .writing
-            record.waitForReader(output)
+            record.waitForReader(output.count)
         } else if isSwallowing {
             (record.state, record.awaited) = (.reading, .unwantedBody)
         } else if let headSince {
@@ -73,7 +73,7 @@ extension GatewayConnection {
         if let exchange { return show(exchange, in: &record, options) }
         if output.isWaiting {
             record.state = .writing
-            record.waitForReader(output)
+            record.waitForReader(output.count)
         } else if isSwallowing {
             (record.state, record.awaited) = (.reading, .unwantedBody)
         } else if let headSince {
@@ -95,10 +95,40 @@ extension Connection {
             (record.state, record.awaited) = (.queued, .turn)
         } else if output.isWaiting || exchange.waitsForTransport {
             record.state = .writing
-            record.waitForReader(output)
+            record.waitForReader(output.count)
         } else {
             (record.state, record.awaited) = (.app, .app)
         }
+    }
+}
+
+extension HTTP2Connection {
+    fileprivate func showStage(in record: inout ConnectionRecord) {
+        if output.isWaiting {
+            record.state = .writing
+            record.waitForReader(output.count)
+        } else if wait == .head {
+            (record.state, record.awaited) = isSilent ? (.idle, .firstRequest) : (.reading, .head)
+        } else {
+            (record.state, record.awaited) = (.idle, .nextRequest)
+        }
+    }
+}
+
+extension HTTP2Stream {
+    func ownRecord(_ options: RecordOptions) -> ConnectionRecord? {
+        guard !connection.isClosed, let exchange else { return nil }
+        var record = ConnectionRecord(id: connection.transport.fileDescriptor, peer: connection.peer)
+        record.since = exchange.startedAt
+        record.show(exchange.head, options, connection.worker.tracing)
+        if connection.trustsPeer { record.client = exchange.tellsClient(beside: connection.peer) }
+        if waitingCount > 0 {
+            record.state = .writing
+            record.waitForReader(waitingCount)
+        } else {
+            connection.show(exchange, in: &record, options)
+        }
+        return record
     }
 }
 
@@ -108,7 +138,7 @@ extension WebSocketConnection {
         if phase == .closing {
             (record.state, record.awaited) = (.closing, .closeFrame)
         } else if output.isWaiting {
-            record.waitForReader(output)
+            record.waitForReader(output.count)
         } else {
             record.awaited = isPaused ? .room : wait == .pong ? .sign : .message
         }
@@ -146,8 +176,8 @@ extension ConnectionRecord {
         self.target = head.withBytes(of: target) { Array($0.prefix(options.targetLimit)) }
     }
 
-    fileprivate mutating func waitForReader(_ output: OutputQueue) {
+    fileprivate mutating func waitForReader(_ count: Int) {
         awaited = .reader
-        amount = UInt64(output.count)
+        amount = UInt64(count)
     }
 }

@@ -5,19 +5,6 @@
 package import EvLoop
 
 package struct ConnectionRecord: Equatable, Sendable {
-    package enum State: UInt8, Sendable {
-        /// Nothing of a request has come.
-        case idle
-        /// The head, or a body that somebody waits for, comes.
-        case reading
-        /// The app has not been called yet.
-        case queued
-        case app
-        /// The client is slow to take what was written.
-        case writing
-        case parked, websocket, closing
-    }
-
     package enum Awaited: UInt8, Sendable {
         case firstRequest, nextRequest, proxyHeader, head, body, unwantedBody
         case turn, app, news, takenByApp
@@ -33,7 +20,7 @@ package struct ConnectionRecord: Equatable, Sendable {
     package var peer: PeerAddress
     /// As trusted proxies say, where that is not the peer.
     package var client: PeerAddress?
-    package var state = State.idle
+    package var state = RequestState.idle
     package var awaited = Awaited.firstRequest
     /// Monotonic seconds: of a request when it began, else when this wait did; nil where that is not known.
     package var since: Double?
@@ -84,9 +71,9 @@ extension ConnectionRecord {
 
     /// Takes one from the front of these bytes. Nil if they are not one.
     package init?(taking bytes: inout ArraySlice<UInt8>) {
-        guard let state = bytes.takeByte().flatMap(State.init), let awaited = bytes.takeByte().flatMap(Awaited.init),
-            let flags = bytes.takeByte(), let id = bytes.takeInteger(Int32.self),
-            let peer = PeerAddress(taking: &bytes)
+        guard let state = bytes.takeByte().flatMap(RequestState.init),
+            let awaited = bytes.takeByte().flatMap(Awaited.init), let flags = bytes.takeByte(),
+            let id = bytes.takeInteger(Int32.self), let peer = PeerAddress(taking: &bytes)
         else { return nil }
         self.init(id: id, peer: peer)
         (self.state, self.awaited, isCut) = (state, awaited, flags & 8 != 0)

@@ -14,17 +14,17 @@ package final class ConnectionTable {
     private static let longest = 12 << 20
 
     private let worker: Worker
-    private var rest: ArraySlice<Connection>
+    private var rest: ArraySlice<Waiter>
     private var sent = 0
     private var options: RecordOptions?
 
     package init(of worker: Worker) {
         self.worker = worker
-        var connections: [Connection] = []
+        var connections: [Waiter] = []
         connections.reserveCapacity(worker.openConnections)
         // Everyone is in one of the lists, and in that of slow readers besides.
         for wait in Wait.allCases where wait != .write {
-            worker.deadlines.forEach(wait) { if let connection = $0 as? Connection { connections.append(connection) } }
+            worker.deadlines.forEach(wait) { connections.append($0) }
         }
         rest = connections[...]
     }
@@ -87,7 +87,7 @@ extension Worker {
         var records: [ConnectionRecord] = []
         for wait in [Wait.active, .body, .halfClose, .handshake, .head, .linger] {
             for waiter in deadlines.ends(of: wait, most: most) {
-                if let record = (waiter as? Connection)?.record(options) { records.append(record) }
+                if let record = waiter.record(options) { records.append(record) }
             }
         }
         // What waits for its first byte has nothing to do.

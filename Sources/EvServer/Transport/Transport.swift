@@ -5,13 +5,18 @@ import EvLoop
 package enum Transport {
     /// A connected socket.
     case plain(Int32)
-    case tls(TLSStream)
+    /// Whoever keeps the transport keeps the stream, by `retain` and `release`: the others need not count it at each
+    /// of these calls, and then a plain socket pays nothing for it.
+    case tls(Unmanaged<TLSStream>)
+
+    func retain() { if case .tls(let stream) = self { _ = stream.retain() } }
+    func release() { if case .tls(let stream) = self { stream.release() } }
 
     /// The descriptor to watch.
     package var fileDescriptor: Int32 {
         switch self {
         case .plain(let socket): socket
-        case .tls(let stream): stream.fileDescriptor
+        case .tls(let stream): stream.takeUnretainedValue().fileDescriptor
         }
     }
 
@@ -27,7 +32,7 @@ package enum Transport {
     var wants: IOEvents {
         switch self {
         case .plain: .none
-        case .tls(let stream): stream.wants
+        case .tls(let stream): stream.takeUnretainedValue().wants
         }
     }
 
@@ -35,7 +40,7 @@ package enum Transport {
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.read(socket, into: buffer)
-        case .tls(let stream): stream.read(into: buffer)
+        case .tls(let stream): stream.takeUnretainedValue().read(into: buffer)
         }
     }
 
@@ -43,7 +48,7 @@ package enum Transport {
     func readNow(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.receiveNow(socket, into: buffer)
-        case .tls(let stream): stream.read(into: buffer)
+        case .tls(let stream): stream.takeUnretainedValue().read(into: buffer)
         }
     }
 
@@ -62,7 +67,7 @@ package enum Transport {
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.send(socket, bytes)
-        case .tls(let stream): stream.send(bytes)
+        case .tls(let stream): stream.takeUnretainedValue().send(bytes)
         }
     }
 
@@ -70,7 +75,7 @@ package enum Transport {
     func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.send(socket, first, second)
-        case .tls(let stream): stream.send(first, second)
+        case .tls(let stream): stream.takeUnretainedValue().send(first, second)
         }
     }
 
@@ -78,7 +83,7 @@ package enum Transport {
     func sendFile(_ file: Int32, offset: inout Int64, count: Int) -> Int {
         switch self {
         case .plain(let socket): Socket.sendFile(socket, from: file, offset: &offset, count: count)
-        case .tls(let stream): stream.sendFile(file, offset: &offset, count: count)
+        case .tls(let stream): stream.takeUnretainedValue().sendFile(file, offset: &offset, count: count)
         }
     }
 
@@ -94,7 +99,7 @@ package enum Transport {
     func sayGoodbye() -> Bool {
         switch self {
         case .plain: true
-        case .tls(let stream): stream.sayGoodbye()
+        case .tls(let stream): stream.takeUnretainedValue().sayGoodbye()
         }
     }
 
@@ -102,7 +107,7 @@ package enum Transport {
     func shutdownWriting() {
         switch self {
         case .plain(let socket): Socket.shutdownWriting(socket)
-        case .tls(let stream): stream.shutdownWriting()
+        case .tls(let stream): stream.takeUnretainedValue().shutdownWriting()
         }
     }
 
@@ -113,7 +118,7 @@ package enum Transport {
     func close(reset: Bool) {
         switch self {
         case .plain(let socket): reset ? Socket.closeWithReset(socket) : Socket.closeConnection(socket)
-        case .tls(let stream): stream.close(reset: reset)
+        case .tls(let stream): stream.takeUnretainedValue().close(reset: reset)
         }
     }
 }

@@ -18,14 +18,6 @@ package enum ServerCommand: String, CaseIterable, Sendable {
         }
     }
 
-    /// Whether the command changes something.
-    package var isOrder: Bool {
-        switch self {
-        case .status, .connections, .stack: false
-        default: true
-        }
-    }
-
     /// What stands for the word that must follow; nil for none.
     package var argument: String? { self == .scale ? "N" : nil }
 

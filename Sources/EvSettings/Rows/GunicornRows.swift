@@ -15,17 +15,6 @@ extension Setting {
         accepted(
             "do_handshake_on_connect", "--do-handshake-on-connect", "",
             "a handshake begins with the client's first byte"),
-        accepted("http_protocols", "--http-protocols", "names", harmless: ["h1"], "HTTP/1.1 is spoken, and 1.0"),
-        accepted(
-            "http2_max_concurrent_streams", "--http2-max-concurrent-streams", "int", harmless: ["100"],
-            "see http_protocols"),
-        accepted(
-            "http2_initial_window_size", "--http2-initial-window-size", "int", harmless: ["65535"],
-            "see http_protocols"),
-        accepted("http2_max_frame_size", "--http2-max-frame-size", "int", harmless: ["16384"], "see http_protocols"),
-        accepted(
-            "http2_max_header_list_size", "--http2-max-header-list-size", "int", harmless: ["65536"],
-            "see http_protocols"),
         accepted("http_parser", "--http-parser", "name", harmless: ["auto", "fast", "python"], "there is one parser"),
         accepted(
             "permit_obsolete_folding", "--permit-obsolete-folding", "",
@@ -49,9 +38,6 @@ extension Setting {
             "control_socket_mode", "--control-socket-mode", "mode", harmless: ["384", "0o600", "0600"],
             noControl),
         accepted("control_socket_disable", "--no-control-socket", "", harmless: ["true", "false"], noControl),
-        refused(
-            "http2_cleartext", "--http2-cleartext", "mode", harmless: ["off"],
-            "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         refused(
             "strip_header_spaces", "--strip-header-spaces", "",
             "a space before the colon of a field is how requests are smuggled, and is answered with 400"),

@@ -40,7 +40,24 @@ extension Setting {
         Setting(
             "ocsp_file", "--ocsp-file", .tls, .text(\.stapleFile, .file), value: "file",
             "A response of OCSP for --certfile, in DER, which clients that ask for it get with the certificate."),
+        Setting(
+            "http_protocols", "--http-protocols", .tls, .httpProtocols, value: "names",
+            "What is offered to clients over TLS, the best first: h2 and h1, with commas between.",
+            details: "A client that says nothing by ALPN is served by HTTP/1.1. Without TLS, see http2_cleartext."),
     ]
+}
+
+/// `--http-protocols`.
+package enum HTTPProtocol: String, CaseIterable, Sendable {
+    case h1, h2
+
+    /// The name in ALPN.
+    package var applicationProtocol: String {
+        switch self {
+        case .h1: "http/1.1"
+        case .h2: "h2"
+        }
+    }
 }
 
 /// `--cert-reqs`.
@@ -61,6 +78,20 @@ extension Kind {
             "0": .none, "1": .optional, "2": .required, "cert_none": .none, "cert_optional": .optional,
             "cert_required": .required,
         ])
+
+    fileprivate static let httpProtocols = Kind(
+        .value, reset: { $0.httpProtocols = GatewayConfiguration().httpProtocols },
+        show: { .list($0.httpProtocols.map { .text($0.rawValue) }) }
+    ) { configuration, value throws(ValueError) in
+        var chosen: [HTTPProtocol] = []
+        for text in try Kind.parts(of: value) {
+            guard let word = HTTPProtocol(rawValue: text.lowercased()) else {
+                throw ValueError("'\(text)' is unknown: choose h1 or h2, or both with a comma between")
+            }
+            if !chosen.contains(word) { chosen.append(word) }
+        }
+        configuration.httpProtocols = chosen
+    }
 
     fileprivate static let minimumVersion = Kind(
         .value, words: ["1.2", "1.3"], reset: { $0.minimumTLSVersion = GatewayConfiguration().minimumTLSVersion },

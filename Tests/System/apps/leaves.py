@@ -61,6 +61,7 @@ def wsgi(environ, start_response):
 
 
 def stream(leaving):
+    yield b"tick\n"
     sys.stderr.write("holding\n")
     while not leaving.is_set():
         yield b"tick\n"
@@ -75,6 +76,7 @@ async def asgi(scope, receive, send):
     leaving, path = scope["extensions"]["evgateway.leaving"], scope["path"]
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     if path == "/stream":
+        await send({"type": "http.response.body", "body": b"tick\n", "more_body": True})
         sys.stderr.write("holding\n")
         while not leaving.is_set():
             await send({"type": "http.response.body", "body": b"tick\n", "more_body": True})

@@ -60,3 +60,8 @@ class Metrics:
 
     def wait_for_more(self, name, than=0, **labels):
         return self.wait_for(lambda value: value > than, name, **labels)
+
+    def assert_restarts_only(self, cause):
+        """Workers have ended for this cause, and for no other."""
+        restarts = self.labelled("evgateway_worker_restarts_total", "cause")
+        assert {name for name, count in restarts.items() if count} == {cause}, restarts

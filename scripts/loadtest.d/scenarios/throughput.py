@@ -64,9 +64,10 @@ def wrk(measurement, parameters, script=()):
     path = measurement.server.paths["fast"]
     fields = [word for field in measurement.context.fields for word in ("-H", field)]
     host, port = measurement.server.target[1][:2]
+    url = f"{'https' if measurement.server.spec.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
     command = ["wrk", f"-t{parameters['threads']}", f"-c{max(parameters['connections'], parameters['threads'])}",
                f"-d{duration}s", "--latency", "--timeout", f"{max(1, round(measurement.context.timeout))}s", *fields,
-               *(["-s", script[0]] if script else []), f"http://{f'[{host}]' if ':' in host else host}:{port}{path}",
+               *(["-s", script[0]] if script else []), url,
                *(["--", *script[1:]] if script else [])]
     with tempfile.TemporaryFile("w+") as output:
         measurement.begin()

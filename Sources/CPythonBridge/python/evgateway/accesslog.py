@@ -54,7 +54,8 @@ def objects(status, sent, lines, seconds, address, port, scheme, line, head, met
     """Returns (resp, req, environ, request_time). lines: the field lines of the response; line: that of the log, if its
     form is no format; head: the address of the request's; fields: [(name, value)], in bytes."""
     environ = environs.pop(head, None)
-    request = Received((method, target, query, (1, minor), (address, port) if address else "", scheme, fields))
+    version = (2, 0) if minor == 2 else (1, minor)
+    request = Received((method, target, query, version, (address, port) if address else "", scheme, fields))
     if environ is None:
         environ = rebuilt(request, path, address, port)
     return answered(Sent(request, status, lines, sent), request, environ, seconds, line)

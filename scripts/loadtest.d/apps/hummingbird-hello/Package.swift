@@ -9,6 +9,10 @@ let package = Package(
     ],
     targets: [
         .executableTarget(
-            name: "hello", dependencies: [.product(name: "Hummingbird", package: "hummingbird")])
+            name: "hello",
+            dependencies: [
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdHTTP2", package: "hummingbird"),
+            ])
     ]
 )

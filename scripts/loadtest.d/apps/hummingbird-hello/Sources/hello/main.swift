@@ -1,11 +1,14 @@
 // The peer of Examples/hello, with the routes of waiting.py: the same bytes, served by Hummingbird on one event loop
 // thread.
+//   hello [--http2] PORT
 import Glibc
 import Hummingbird
+import HummingbirdHTTP2
 import Logging
 import NIOPosix
 
-let port = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 0 : 0
+let port = CommandLine.arguments.last.flatMap { Int($0) } ?? 0
+let isHTTP2 = CommandLine.arguments.contains("--http2")
 
 var logger = Logger(label: "hello")
 logger.logLevel = .notice
@@ -76,6 +79,7 @@ router.get("/download") { request, _ in
 
 let app = Application(
     router: router,
+    server: isHTTP2 ? .plaintextHTTP2() : .http1(),
     configuration: .init(address: .hostname("127.0.0.1", port: port), serverName: "evgateway"),
     onServerRunning: { channel in
         let line = "Listening at: http://127.0.0.1:\(channel.localAddress?.port ?? 0)\n"

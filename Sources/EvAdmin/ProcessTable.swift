@@ -1,5 +1,5 @@
-// What the kernel tells of a process, and of the network. Law: read when somebody asks, and not more often than it can
-// change; what cannot be read is not shown.
+// What the kernel tells of processes. Law: read when somebody asks, and not more often than it can be of use; what
+// cannot be read is not shown.
 
 import EvLoop
 import Glibc
@@ -71,36 +71,19 @@ final class ProcessTable {
     private var entries: [Int32: Entry] = [:]
 
     /// Seconds. The proportional size costs the process a look at each of its pages, with its memory map locked.
-    private static let age = 1.0
+    private static let age = 0.2
     private static let ageOfProportional = 5.0
 
     func figures(of pid: Int32) -> ProcessFigures {
         let now = EventLoop.monotonicNow()
         if let entry = entries[pid], now - entry.readAt < Self.age { return entry.figures }
-        let isFresh = entries[pid].map { now - $0.proportionalAt < Self.ageOfProportional } ?? false
-        let proportional = isFresh ? entries[pid]?.figures.proportional : ProcessFigures.proportional(of: pid)
+        // Nobody has asked for those for a while; most have ended.
+        entries = entries.filter { now - $1.readAt < Self.ageOfProportional }
+        let known = entries[pid].flatMap { now - $0.proportionalAt < Self.ageOfProportional ? $0 : nil }
+        let proportional = known.map(\.figures.proportional) ?? ProcessFigures.proportional(of: pid)
         let figures = ProcessFigures(of: pid, proportional: proportional)
-        let proportionalAt = isFresh ? entries[pid]?.proportionalAt ?? now : now
-        entries[pid] = Entry(figures: figures, readAt: now, proportionalAt: proportionalAt)
+        entries[pid] = Entry(figures: figures, readAt: now, proportionalAt: known?.proportionalAt ?? now)
         return figures
-    }
-
-    /// Forgets processes that have ended.
-    func keep(only pids: Set<Int32>) { entries = entries.filter { pids.contains($0.key) } }
-}
-
-enum NetworkFigures {
-    /// Of the whole network namespace: connections that found an accept queue full, and those that were not accepted
-    /// for any reason. Nil where it cannot be told.
-    static func listenFailures() -> (overflows: UInt64, drops: UInt64)? {
-        let lines = ProcFile.text(of: "/proc/net/netstat")?.split(separator: "\n").filter { $0.hasPrefix("TcpExt:") }
-        guard let lines, lines.count == 2 else { return nil }
-        let (names, values) = (lines[0].split(separator: " "), lines[1].split(separator: " "))
-        func value(_ name: String) -> UInt64? {
-            names.firstIndex { $0 == name }.flatMap { $0 < values.count ? UInt64(values[$0]) : nil }
-        }
-        guard let overflows = value("ListenOverflows"), let drops = value("ListenDrops") else { return nil }
-        return (overflows, drops)
     }
 }
 
