@@ -92,7 +92,7 @@ def test_committed_page_is_the_one_of_this_table():
 def test_help_names_every_group():
     text = run("--help").stdout
     names = re.search(r"--help GROUP +All about a group: (.*)\.", text)[1].split(", ")
-    titles = re.findall(r"^(\w[\w ]+):$", text, re.M)
+    titles = re.findall(r"^(\w[\w /]+):$", text, re.M)
     assert len(names) > 8 and len(set(names)) == len(names)
     for name in names:
         answer = run("--help", name).stdout

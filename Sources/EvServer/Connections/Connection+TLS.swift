@@ -4,7 +4,8 @@ import EvLoop
 
 extension Connection {
     /// OpenSSL may have to read before it can write, and the other way round.
-    func ready(_ events: IOEvents, _ stream: TLSStream) {
+    @inline(never) func readySecurely(_ events: IOEvents) {
+        guard let stream else { return }
         if stream.goodbyeWaits, events.contains(.write) { stream.shutdownWriting() }
         let (reading, writing) = (stream.readWaitsForWriting, stream.writeWaitsForReading)
         if events.contains(writing ? .read : .write), output.isWaiting || waitsForTransport { writable() }

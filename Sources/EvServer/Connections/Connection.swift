@@ -127,7 +127,7 @@ package class Connection: Waiter {
         // The last reference may go with a close inside these calls.
         defer { extendLifetime(self) }
         let events = IOEvents(rawValue: events)
-        if let stream { return ready(events, stream) }
+        guard case .plain = transport else { return readySecurely(events) }
         if events.contains(.write), output.isWaiting || waitsForTransport { writable() }
         if events.contains(.read), !isClosed { readable() }
     }
@@ -165,8 +165,15 @@ package class Connection: Waiter {
         guard !isClosed else { return }
         let reading: IOEvents = isHalfClosed || isFull ? .none : .read
         let writing: IOEvents = output.isWaiting || waitsForTransport ? .write : .none
-        watcher?.wait(for: reading.union(writing).union(transport.wants))
-        if let stream, stream.hasMore, !reading.isEmpty { readLater(stream) }
+        guard case .plain = transport else { return updateSecureInterest(reading, writing) }
+        watcher?.wait(for: reading.union(writing))
+    }
+
+    /// OpenSSL has wishes of its own.
+    @inline(never) private final func updateSecureInterest(_ reading: IOEvents, _ writing: IOEvents) {
+        guard let stream else { return }
+        watcher?.wait(for: reading.union(writing).union(stream.wants))
+        if stream.hasMore, !reading.isEmpty { readLater(stream) }
     }
 
     // MARK: output

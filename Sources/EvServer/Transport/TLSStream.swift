@@ -68,14 +68,14 @@ package final class TLSStream {
 
     // MARK: bytes
 
-    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    @inline(never) func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         guard let session, !isBroken else { return Socket.read(fileDescriptor, into: buffer) }
         let count = evg_tls_read(session, buffer.baseAddress, buffer.count, &hasMore)
         readWaitsForWriting = count == EVG_TLS_WANTS_WRITE
         return result(count)
     }
 
-    func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    @inline(never) func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard let session, !isBroken else { return -Int(EPIPE) }
         let count = evg_tls_write(session, bytes.baseAddress, bytes.count)
         writeWaitsForReading = count == EVG_TLS_WANTS_READ
@@ -83,7 +83,7 @@ package final class TLSStream {
     }
 
     /// The beginning of both shares a record, for a head and a small body are often all that there is.
-    func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
+    @inline(never) func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
         guard first.count < Self.record else {
             let sent = send(first)
             guard sent == first.count else { return sent }
@@ -103,7 +103,7 @@ package final class TLSStream {
     private func sum(_ sent: Int, _ next: Int) -> Int { sent + max(next, 0) }
 
     /// By the kernel, where it encrypts; else read and sent piece by piece.
-    func sendFile(_ file: Int32, offset: inout Int64, count: Int) -> Int {
+    @inline(never) func sendFile(_ file: Int32, offset: inout Int64, count: Int) -> Int {
         guard let session, !isBroken else { return -Int(EPIPE) }
         if kernelSendsFiles {
             let sent = result(evg_tls_send_file(session, file, off_t(offset), count))
@@ -136,7 +136,7 @@ package final class TLSStream {
     // MARK: the end
 
     /// Tells the peer that nothing more is sent. False when the socket takes no bytes now; `wants` then asks for that.
-    func sayGoodbye() -> Bool {
+    @inline(never) func sayGoodbye() -> Bool {
         guard let session, !isBroken else { return true }
         let result = Int(evg_tls_goodbye(session))
         goodbyeWaits = result == EVG_TLS_WANTS_WRITE
@@ -144,11 +144,11 @@ package final class TLSStream {
         return !goodbyeWaits
     }
 
-    func shutdownWriting() {
+    @inline(never) func shutdownWriting() {
         if sayGoodbye() { Socket.shutdownWriting(fileDescriptor) }
     }
 
-    func close(reset: Bool) {
+    @inline(never) func close(reset: Bool) {
         if !reset { _ = sayGoodbye() }
         evg_tls_free(session)
         session = nil

@@ -16,7 +16,7 @@ package enum Transport {
     package var fileDescriptor: Int32 {
         switch self {
         case .plain(let socket): socket
-        case .tls(let stream): stream.takeUnretainedValue().fileDescriptor
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.fileDescriptor }
         }
     }
 
@@ -28,19 +28,11 @@ package enum Transport {
         }
     }
 
-    /// What the transport itself waits for before it can go on, beside what its user waits for.
-    var wants: IOEvents {
-        switch self {
-        case .plain: .none
-        case .tls(let stream): stream.takeUnretainedValue().wants
-        }
-    }
-
     /// Bytes read; 0 at the end of input.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.read(socket, into: buffer)
-        case .tls(let stream): stream.takeUnretainedValue().read(into: buffer)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.read(into: buffer) }
         }
     }
 
@@ -48,7 +40,7 @@ package enum Transport {
     func readNow(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.receiveNow(socket, into: buffer)
-        case .tls(let stream): stream.takeUnretainedValue().read(into: buffer)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.read(into: buffer) }
         }
     }
 
@@ -67,7 +59,7 @@ package enum Transport {
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.send(socket, bytes)
-        case .tls(let stream): stream.takeUnretainedValue().send(bytes)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.send(bytes) }
         }
     }
 
@@ -75,7 +67,7 @@ package enum Transport {
     func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.send(socket, first, second)
-        case .tls(let stream): stream.takeUnretainedValue().send(first, second)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.send(first, second) }
         }
     }
 
@@ -83,7 +75,7 @@ package enum Transport {
     func sendFile(_ file: Int32, offset: inout Int64, count: Int) -> Int {
         switch self {
         case .plain(let socket): Socket.sendFile(socket, from: file, offset: &offset, count: count)
-        case .tls(let stream): stream.takeUnretainedValue().sendFile(file, offset: &offset, count: count)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.sendFile(file, offset: &offset, count: count) }
         }
     }
 
@@ -99,7 +91,7 @@ package enum Transport {
     func sayGoodbye() -> Bool {
         switch self {
         case .plain: true
-        case .tls(let stream): stream.takeUnretainedValue().sayGoodbye()
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.sayGoodbye() }
         }
     }
 
@@ -107,7 +99,7 @@ package enum Transport {
     func shutdownWriting() {
         switch self {
         case .plain(let socket): Socket.shutdownWriting(socket)
-        case .tls(let stream): stream.takeUnretainedValue().shutdownWriting()
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.shutdownWriting() }
         }
     }
 
@@ -118,7 +110,7 @@ package enum Transport {
     func close(reset: Bool) {
         switch self {
         case .plain(let socket): reset ? Socket.closeWithReset(socket) : Socket.closeConnection(socket)
-        case .tls(let stream): stream.takeUnretainedValue().close(reset: reset)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.close(reset: reset) }
         }
     }
 }
