@@ -43,6 +43,7 @@ let package = Package(
         // C is used only where Swift cannot be: libev's macros, fork, Python's macros, the byte scanner of the head.
         .target(name: "CEvLoop", linkerSettings: [.linkedLibrary("ev")]),
         .target(name: "CHTTP"),
+        .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
         .target(name: "CNGHTTP2", linkerSettings: [.linkedLibrary("nghttp2")]),
         .target(name: "CThreadPool"),
@@ -57,7 +58,8 @@ let package = Package(
         library("GatewayProtocols", []),
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
         library(
-            "EvServer", ["EvLoop", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging]),
+            "EvServer",
+            ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
         library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", logging]),
@@ -96,8 +98,8 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "EvTestSupport",
-                httpTypes, logging,
+                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),

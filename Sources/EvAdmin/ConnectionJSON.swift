@@ -40,6 +40,7 @@ extension ConnectionRecord {
         case .sign: timed("a sign of life", now)
         case .room: "the app to take messages"
         case .closeFrame: timed("the client's close frame", now)
+        case .handshake: timed("the end of a TLS handshake", now)
         case .close: timed("the client to close", now)
         }
     }

@@ -13,11 +13,13 @@ public struct Request: Sendable {
     let head: RequestHead
     let exchange: Exchange
     let offer: WebSocketOffer?
+    let secureFacts: TLSFacts?
 
-    init(_ exchange: Exchange, head: RequestHead, offer: WebSocketOffer?) {
+    @LoopActor init(_ exchange: Exchange, head: RequestHead, offer: WebSocketOffer?) {
         self.exchange = exchange
         self.head = head
         self.offer = offer
+        secureFacts = exchange.isSecure ? exchange.connection.stream?.facts : nil
     }
 
     /// The request method. One that is not registered, e.g. `PURGE`, comes as it was received.

@@ -82,6 +82,11 @@ package enum Socket {
     package static func receiveNow(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
         evg_receive_now(fd, buffer.baseAddress, buffer.count)
     }
+    /// As `read`, of bytes that stay where they are.
+    package static func peek(_ fd: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count = recv(fd, buffer.baseAddress, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
+        return count < 0 ? -Int(errno) : count
+    }
     package static func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Int {
         evg_send(fd, bytes.baseAddress, bytes.count, more ? 1 : 0)
     }

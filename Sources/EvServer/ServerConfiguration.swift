@@ -18,6 +18,8 @@ package struct ServerConfiguration: Sendable {
     package var headTimeout = 15.0
     /// The window in which a body that somebody waits for must make progress.
     package var bodyTimeout = 15.0
+    /// From accept to the end of a TLS handshake.
+    package var handshakeTimeout = 10.0
     /// Bytes per second that a body must make over each window.
     package var bodyMinimumRate = 500.0
     /// How long an idle keep-alive connection stays open; 0 closes each connection after its first answer.
@@ -69,6 +71,9 @@ package struct ServerConfiguration: Sendable {
     package var gatewayProtocols: [String: GatewayProtocol] = [:]
     /// Who may speak it.
     package var gatewaySenders = AddressSet()
+    /// The addresses where HTTP is spoken over TLS, by their text, and what that is spoken with.
+    package var secureAddresses: Set<String> = []
+    package var tls: TLSServer?
     package var webSocket = WebSocketConfiguration()
     package var http2 = HTTP2Configuration()
 

@@ -57,6 +57,8 @@ package final class Worker {
     /// Nil where connections do not begin with a PROXY header.
     let proxyHeaders: ProxyHeaders?
     let gatewayNotes = GatewayNotes()
+    /// For handshakes that begin from now on; nil where TLS is not spoken.
+    package var tls: TLSServer?
     /// For the answers of all connections of HTTP/2.
     let fieldEncoder = FieldEncoder()
     private var acceptor: Acceptor!
@@ -125,6 +127,7 @@ package final class Worker {
         parser = RequestParser(limits: configuration.limits)
         health = HealthPaths(configuration.healthPaths)
         proxyHeaders = ProxyHeaders(configuration)
+        tls = configuration.tls
         let jitter = configuration.maxRequestsJitter > 0 ? Int.random(in: 0...configuration.maxRequestsJitter) : 0
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
         keepsConnections = configuration.keepAliveTimeout > 0
@@ -195,8 +198,8 @@ package final class Worker {
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
         // So may one that has connected and said nothing yet.
-        deadlines.forEach(.head) { waiter in
-            if waiter.isSilent { deadlines.begin(.keepAlive, waiter) }
+        for wait in [Wait.head, .handshake] {
+            deadlines.forEach(wait) { if $0.isSilent { deadlines.begin(.keepAlive, $0) } }
         }
         for wait in [Wait.streams, .keepAlive, .head] { deadlines.forEach(wait) { $0.workerLeaves() } }
         farewell = Farewell(self, window: min(configuration.drainWindow, timeout * 0.75))
@@ -220,7 +223,7 @@ package final class Worker {
         drainDeadline = -.infinity
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
-        for wait in [Wait.active, .body, .halfClose, .head, .keepAlive] {
+        for wait in [Wait.active, .body, .halfClose, .head, .handshake, .keepAlive] {
             deadlines.forEach(wait) { $0.endOfDrain() }
         }
         acceptor.refuseWaiting()
@@ -341,7 +344,9 @@ package final class Worker {
     }
 
     /// Prepares a plain-text error response in `responseHead`, and returns its body.
-    func prepareError(_ status: Int) -> UnsafeRawBufferPointer {
+    ///
+    /// - Parameter explanation: the body; nil for the words of the status.
+    func prepareError(_ status: Int, _ explanation: StaticString? = nil) -> UnsafeRawBufferPointer {
         do throws(ResponseHeadError) {
             try responseHead.pointee.begin(status: status)
             try responseHead.pointee.append("Content-Type", "text/plain; charset=utf-8")
@@ -351,7 +356,7 @@ package final class Worker {
             logger.error("An error response cannot be made", metadata: ["error": "\(error)"])
         }
         errorBody.removeAll(keepingCapacity: true)
-        errorBody.append(StatusPhrase.reason(for: status))
+        if let explanation { errorBody.append(explanation) } else { errorBody.append(StatusPhrase.reason(for: status)) }
         errorBody.append("\n")
         return errorBody.withUnsafeBytes { $0 }
     }

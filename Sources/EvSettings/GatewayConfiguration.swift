@@ -47,6 +47,21 @@ package struct GatewayConfiguration: Sendable {
     package var proxyProtocol = ProxyProtocol.off
     package var proxySenders = AddressSet.loopback
 
+    package var certificateFile: String?
+    /// Nil: in the certificate's file.
+    package var keyFile: String?
+    package var keyPassword: String?
+    package var certificateFolder: String?
+    package var stapleFile: String?
+    package var authoritiesFile: String?
+    package var clientCertificates = ClientCertificates.none
+    /// Nil for good ones.
+    package var ciphers: String?
+    /// Offered over TLS, in the order of preference.
+    package var httpProtocols = [HTTPProtocol.h2, .h1]
+    /// As in the protocol: TLS 1.2.
+    package var minimumTLSVersion = 0x0303
+
     package var workers = 1
     package var workerClass = WorkerClass.auto
     /// The name asks for one request at a time, as gunicorn's `sync` does.
@@ -73,6 +88,7 @@ package struct GatewayConfiguration: Sendable {
     package var keepAliveTimeout = 75.0
     package var headerTimeout = 15.0
     package var bodyTimeout = 15.0
+    package var handshakeTimeout = 10.0
     /// Bytes per second.
     package var bodyMinimumRate = 500
     package var writeTimeout = 60.0

@@ -29,7 +29,8 @@ package struct Hook: Sendable {
         served("on_exit", "server", "In the master that ends."),
         Hook(
             name: "ssl_context", parameters: "config, default_ssl_context_factory",
-            verdict: .accepted("there is no TLS"), help: "Without effect: there is no TLS."),
+            verdict: .accepted("TLS is OpenSSL's, and what the settings of TLS say"),
+            help: "Without effect: TLS is OpenSSL's, and what the settings of TLS say."),
         dirty("on_dirty_starting", "arbiter"), dirty("dirty_post_fork", "arbiter, worker"),
         dirty("dirty_worker_init", "worker"), dirty("dirty_worker_exit", "arbiter, worker"),
     ]

@@ -24,12 +24,13 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, workers, times, sizes, proxies, health, tracing, webSocket, http2
+        case binding, tls, workers, times, sizes, proxies, health, tracing, webSocket, http2
         case application, python, logging, process, development, gunicorn
 
         package var title: String {
             switch self {
             case .binding: "Binding"
+            case .tls: "TLS"
             case .workers: "Workers"
             case .times: "Time limits"
             case .sizes: "Size limits"

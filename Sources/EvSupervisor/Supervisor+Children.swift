@@ -107,6 +107,7 @@ extension Supervisor {
     /// - Parameter keepsQuestions: true for the admin process, whose ends of the channels to the workers these are.
     func leaveMaster(keepsQuestions: Bool) {
         stopWatching()
+        hooks.inChild()
         admin.child?.socket.close()
         admin.child = nil
         masters.close()
@@ -186,6 +187,11 @@ extension Supervisor {
         var byte = command.rawValue
         let wasSent = send(child.control, &byte, 1, Int32(MSG_NOSIGNAL)) == 1
         if let number = command.signal, command != .reopenLogs || !wasSent { kill(pid, number) }
+    }
+
+    /// The same to all that there are.
+    package func tellWorkers(_ command: ControlCommand) {
+        for pid in children.keys { tell(pid, command) }
     }
 
     private func readControl(of pid: Int32) {

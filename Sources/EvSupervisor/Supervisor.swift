@@ -33,7 +33,7 @@ package final class Supervisor {
     /// What is spoken at the addresses that have been shown in the log, by their text; none for HTTP.
     var protocols: [String: String] = [:]
     var pidFile: PIDFile?
-    var loop: EventLoop?
+    package internal(set) var loop: EventLoop?
     private var watchers: [SignalWatcher] = []
     private var timer: TimerWatcher?
     private var lastTick = 0.0

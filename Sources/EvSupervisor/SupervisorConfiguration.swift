@@ -131,11 +131,13 @@ package enum ControlCommand: UInt8, Sendable {
     /// Exit with 0 at once.
     case quit = 0x51  // Q
     case reopenLogs = 0x4c  // L
+    /// There are others than before.
+    case certificates = 0x4b  // K
 
     /// The signal that means the same, if there is one.
     package var signal: Int32? {
         switch self {
-        case .announce: nil
+        case .announce, .certificates: nil
         case .stop, .retire: SIGTERM
         case .quit: SIGQUIT
         case .reopenLogs: SIGUSR1

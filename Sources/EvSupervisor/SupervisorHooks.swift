@@ -16,6 +16,8 @@ package struct SupervisorHooks {
     package var onReload: () -> Void
     /// Before a worker is forked; its `pid` is 0.
     package var preFork: (WorkerIdentity) -> Void
+    /// In a child, before it leaves the master's loop: watchers of the embedder's own must stop here.
+    package var inChild: () -> Void = {}
     /// A worker has ended.
     package var childExit: (WorkerIdentity) -> Void
     /// The wanted number of workers has changed. At the start, and only then, there is no old number.

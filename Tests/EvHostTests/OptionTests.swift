@@ -141,7 +141,7 @@ import Testing
         (["--zzz"], "unknown option '--zzz'"),
         (["-x"], "unknown option '-x': of uWSGI's files, those that end with .ini are read: write --ini FILE"),
         (["-w", "mod:app"], "-w: 'mod:app' is no number of workers: uWSGI's -w is APP here, so write mod:app alone"),
-        (["--certfile", "a.pem"], "--certfile: TLS is not spoken: let the proxy in front do it"),
+        (["--keyfile", "a.pem"], "--keyfile: needs --certfile"),
     ])
     func wrongOptionIsAnsweredWithWhatToWrite(_ words: [String], _ expected: String) {
         #expect(failure(words + ["app"]) == expected)

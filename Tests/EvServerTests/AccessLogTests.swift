@@ -50,7 +50,7 @@ import Testing
 
     /// The line of a refused head has the peer's address, the first line of the head, and the answer.
     @Test(arguments: [
-        ("\u{16}\u{03}\r\n", #"\x16\x03"#, 400), ("GET /a?b HTTP/1.1\nHost: t\r\n\r\n", "GET /a?b HTTP/1.1", 400),
+        ("\u{16}\u{02}\r\n", #"\x16\x02"#, 400), ("GET /a?b HTTP/1.1\nHost: t\r\n\r\n", "GET /a?b HTTP/1.1", 400),
         ("\r\n\r\nGET / HTTP/1.1\r\nHost : t\r\n\r\n", "GET / HTTP/1.1", 400),
         ("GET /\(String(repeating: "x", count: 9000))", "GET /\(String(repeating: "x", count: 1019))", 414),
         ("GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 9000))", "GET / HTTP/1.1", 431),

@@ -55,7 +55,7 @@ import Testing
         #expect(ids(in: answer) == ["own"] && answer.hasSuffix("[a]") && line == "a own\n")
     }
 
-    @Test(arguments: ["GET / HTTP/1.1\r\nX-Request-ID: evil\r\nHost : t\r\n\r\n", "\u{16}\u{3}\r\n", "GET / HTT"])
+    @Test(arguments: ["GET / HTTP/1.1\r\nX-Request-ID: evil\r\nHost : t\r\n\r\n", "\u{16}\u{2}\r\n", "GET / HTT"])
     func headThatIsNotReadGetsOne(_ request: String) async throws {
         let (answer, line) = try await answer(request, "%({x-request-id}i)s %({x-request-id}o)s")
         let id = try #require(ids(in: answer).first)

@@ -44,9 +44,9 @@ private func settings(_ words: [String], file: [FileSetting] = []) throws -> Gat
     @Test(arguments: [
         (["-b", "uwsgi://:80,:80"], "'0.0.0.0:80' cannot have two protocols"),
         (["-b", "uwsgi://:80", "-b", "scgi://0.0.0.0:80"], "'0.0.0.0:80' cannot have two protocols"),
-        (["-b", "uwsgi://"], "the address is empty"), (["-b", "https://:80"], "expected HOST:PORT"),
+        (["-b", "uwsgi://"], "the address is empty"), (["-b", "ftp://:80"], "expected HOST:PORT"),
         (["-b", "uwsgi://scgi://:80"], "expected HOST:PORT"),
-        (["--protocol", "gopher"], "'gopher' is unknown: choose http, uwsgi, fastcgi or scgi"),
+        (["--protocol", "gopher"], "'gopher' is unknown: choose http, https, uwsgi, fastcgi or scgi"),
         (["--uwsgi-allow-from", "nginx"], "nginx"),
     ])
     func whatCannotBeIsRefused(words: [String], reason: String) {

@@ -182,7 +182,7 @@ private func failure(_ words: [String] = [], file: [FileSetting] = [], environme
             (FileSetting("wrokers", .integer(2), line: 9), ":9: no setting 'wrokers'; did you mean 'workers'?"),
             (FileSetting("access-logfile", .text("-")), ": no setting 'access_logfile': it is called 'accesslog'"),
             (FileSetting("harakiri", .integer(5)), ": no setting 'harakiri': it is called 'request_timeout'"),
-            (FileSetting("certfile", .text("a.pem")), ": certfile: TLS is not spoken: let the proxy in front do it"),
+            (FileSetting("keyfile", .text("a.pem")), ": keyfile: needs --certfile"),
             (FileSetting("raw_env", .list([.text("A")])), ": raw_env: 'A' is not of the form NAME=value"),
         ])
     func errorNamesFileLineAndSetting(_ setting: FileSetting, _ end: String) {

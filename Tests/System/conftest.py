@@ -14,6 +14,7 @@ import websocket
 
 from support import elsewhere, pylogs, wait
 from support.admin import APP, Admin
+from support.certificates import Authority, SecureWire
 from support.classes import CLASSES
 from support.gateway import APPS, BUILD, LAUNCHER, ROOT, Gateway
 from support.gateway_wires import Front
@@ -195,6 +196,28 @@ def served(gateway, short_path):
         server = gateway("service:app", "-k", "threads", "--admin-bind", f"unix:{short_path}/a",
                          "--pythonpath", short_path, "--chdir", short_path, *flags, **more)
         return server, Admin(server, short_path / "a")
+    return start
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """An authority with a certificate for localhost, `server.pem` and `server.key`."""
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    authority.issue("server")
+    return authority
+
+
+@pytest.fixture
+def secured(gateway, authority):
+    """Factory: `secured(app, *flags)` is a server over TLS; its `dial(**more)` is a `SecureWire` that trusts it."""
+    def start(app="contract:app", *flags, **more):
+        server = gateway(app, "--certfile", authority.folder / "server.pem", "--keyfile",
+                         authority.folder / "server.key", *flags, **more)
+
+        def dial(context=None, **options):
+            return SecureWire(server.address, context or authority.context(), **options)
+        server.dial = dial
+        return server
     return start
 
 

@@ -92,7 +92,6 @@ REFUSED = {
     "version of two digits": ((400, 505), head(b"GET / HTTP/1.10", b"Host: test")),
     "CONNECT": ((400, 405, 501), head(b"CONNECT test:80 HTTP/1.1", b"Host: test:80")),
     "HTTP/2 preface": ((400, 505), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    "TLS hello": (400, bytes.fromhex("16030100f0010000ec0303") + b"\x00" * 64 + b"\r\n\r\n"),
     # Limits
     "request line too long": (414, head(b"GET /" + LONG[:5000] + b" HTTP/1.1", b"Host: test")),
     "field too long": (431, head(b"GET / HTTP/1.1", b"Host: test", b"X: " + LONG[:9000])),

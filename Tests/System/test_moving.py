@@ -23,6 +23,7 @@ import pytest
 
 from conftest import PYTHON
 from support import accounts, procfs, wait
+from support.certificates import Authority, SecureWire
 from support.gateway import LAUNCHER, ROOT, Gateway, environment
 from support.gateway_wires import Front
 from support.program import PACKAGE
@@ -142,6 +143,7 @@ class Run:
             self.folder.chmod(0o755)  # a proxy may run as another user
             if self.command in PROXIES:
                 return PROXIES[self.command](self)
+            self.context = self.certificates()
             for file in self.files:
                 if file in self.command:
                     (self.folder / file).write_text(f"# {file}\n{self.translated(self.files[file])}")
@@ -152,6 +154,16 @@ class Run:
             if "daemon" in self.command:
                 return self.serve_in_the_background(self.arguments())
             return self.serve(self.arguments())
+
+    def certificates(self):
+        """Makes the files that the command names for TLS; returns the context of a client."""
+        found = re.search(r"certfile (\S+)", self.command)
+        if not found:
+            return None
+        authority = Authority(self.folder / "authority")
+        for made, name in zip(authority.issue("server"), (found[1], re.search(r"keyfile (\S+)", self.command)[1])):
+            shutil.copy(made, self.folder / name)
+        return authority.context()
 
     def serve_in_the_background(self, arguments):
         """The command ends when the server is ready; its output goes to a file that the server may keep open."""
@@ -206,7 +218,7 @@ class Run:
                 assert server.error_log().splitlines()[-1] == f"evgateway: {self.refused[1]}"
                 return
             server.wait_until_ready(self.workers())
-            assert status(server.address, spoken(server.error_log())) == 200, server.error_log()
+            assert status(server.address, spoken(server.error_log()), self.context) == 200, server.error_log()
             for text in self.says:
                 assert text in server.error_log(), server.error_log()
             assert server.stop(SIGTERM) == 0, server.error_log()
@@ -272,7 +284,10 @@ def spoken(log):
     return found[1] if found else "http"
 
 
-def status(address, protocol="http"):
+def status(address, protocol="http", context=None):
+    if context:
+        with SecureWire(address, context) as wire:
+            return wire.get("/").status
     if protocol != "http":
         with Front(address, protocol) as front:
             return front.ask("GET", "/", HTTP_HOST="localhost").read().status

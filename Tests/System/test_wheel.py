@@ -305,8 +305,8 @@ def test_metadata(installed):
     assert requires == ["gevent>=22.10.1; extra == 'gevent'", "uvloop; extra == 'uvloop'"]
     assert points == {"console_scripts:evgateway": "console", "paste.server_runner:main": "server_runner"}
     assert notices == [
-        "libev/copyright.txt", "nghttp2/copyright.txt", "swift-log/LICENSE.txt", "swift-log/NOTICE.txt",
-        "zlib/copyright.txt"]
+        "libev/copyright.txt", "nghttp2/copyright.txt", "openssl/copyright.txt", "swift-log/LICENSE.txt",
+        "swift-log/NOTICE.txt", "zlib/copyright.txt"]
 
 
 RIGHT = """

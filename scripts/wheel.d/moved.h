@@ -1,7 +1,7 @@
 /* What the extension calls of libpthread, libdl and librt, which are part of libc since glibc 2.34: the library that
  * had it before, its version there, its names. For a macro `moved` in assembly.
  */
-    moved libdl, 2.2.5, dladdr, dlerror, dlopen, dlsym
+    moved libdl, 2.2.5, dladdr, dlclose, dlerror, dlopen, dlsym
     moved libpthread, 2.2.5, pthread_attr_getstack, pthread_create, pthread_detach, pthread_getattr_np
     moved libpthread, 2.2.5, pthread_key_create, pthread_key_delete, pthread_kill, pthread_mutexattr_destroy
     moved libpthread, 2.2.5, pthread_mutexattr_init, pthread_mutexattr_settype, pthread_once, pthread_rwlock_destroy

@@ -81,6 +81,22 @@ memfd_create:
     jmp old_syscall@PLT
     .size memfd_create, . - memfd_create
 
+/* Another one, since 2.25, which OpenSSL asks for random bytes. */
+    .globl getentropy
+    .hidden getentropy
+    .type getentropy, @function
+getentropy:
+    xorl %ecx, %ecx
+    movq %rsi, %rdx
+    movq %rdi, %rsi
+    movl $318, %edi
+    subq $8, %rsp
+    call old_syscall@PLT
+    addq $8, %rsp
+    sarq $63, %rax
+    ret
+    .size getentropy, . - getentropy
+
 #endif
 
     .section .note.GNU-stack, "", @progbits

@@ -51,6 +51,8 @@ void evg_asgi_end(evg_asgi_request *request, bool failed);
 
 int evg_asgi_scope_init(void);
 int evg_asgi_scope_ready(PyObject *module);
+/* The extension `tls` of a request that has come over it; a new reference (tls.c). */
+PyObject *evg_asgi_tls(const evg_py_request *described);
 /* NULL with an exception. */
 PyObject *evg_asgi_scope_build(const evg_asgi_scope *scope, const evg_py_request *described,
                                evg_asgi_request *request);

@@ -12,7 +12,7 @@ static struct {
     PyObject *client, *server, *extensions, *state;
     PyObject *deadline, *http, *http10, *http11, *http2, *slash, *empty_text;
     PyObject *no_bytes, *slash_bytes, *asgi_value, *extensions_value, *socket_extensions;
-    PyObject *websocket, *ws, *wss, *subprotocols;
+    PyObject *websocket, *ws, *wss, *subprotocols, *tls;
 } name;
 
 static PyObject *state;     /* of the lifespan, or NULL */
@@ -172,9 +172,10 @@ static int set_scheme(PyObject *scope, const evg_asgi_scope *template, evg_py_te
 }
 
 /* Of its own for each request, because the deadline in it is. */
-static PyObject *extensions(evg_asgi_request *request) {
+static PyObject *extensions(const evg_py_request *described, evg_asgi_request *request) {
     PyObject *dict = PyDict_Copy(request->is_socket ? name.socket_extensions : name.extensions_value);
     if (dict && PyDict_SetItem(dict, name.deadline, (PyObject *)request)) Py_CLEAR(dict);
+    if (dict && described->tls && evg_py_set(dict, name.tls, evg_asgi_tls(described))) Py_CLEAR(dict);
     return dict;
 }
 
@@ -192,7 +193,7 @@ static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_reque
     if (evg_py_set(scope, name.headers, headers(head))) return -1;
     if (set_client(scope, described) || set_server(scope, described)) return -1;
     if (state && evg_py_set(scope, name.state, PyDict_Copy(state))) return -1;
-    return evg_py_set(scope, name.extensions, extensions(request));
+    return evg_py_set(scope, name.extensions, extensions(described, request));
 }
 
 /* A WebSocket's scope has no method, and a scheme of its own (ASGI, "WebSocket Connection Scope"). */
@@ -286,8 +287,7 @@ int evg_asgi_scope_init(void) {
         {&name.client, "client"}, {&name.server, "server"}, {&name.extensions, "extensions"}, {&name.state, "state"},
         {&name.deadline, "evgateway.deadline"}, {&name.http, "http"}, {&name.http10, "1.0"}, {&name.http11, "1.1"},
         {&name.http2, "2"}, {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"},
-        {&name.ws, "ws"},
-        {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"},
+        {&name.ws, "ws"}, {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"}, {&name.tls, "tls"},
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
     name.no_bytes = bytes_of(NULL, 0);

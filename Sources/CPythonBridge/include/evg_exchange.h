@@ -17,6 +17,19 @@ typedef struct evg_exchange evg_exchange;
 /* A WSGI environ's part that is the same for all requests of one listening socket (wsgi/environ.c). */
 typedef struct evg_py_environ evg_py_environ;
 
+/* What is told of a connection over TLS. */
+enum {
+    EVG_PY_TLS_HTTPS, EVG_PY_TLS_PROTOCOL, EVG_PY_TLS_CIPHER, EVG_PY_TLS_NAME, EVG_PY_TLS_VERIFY, EVG_PY_TLS_SUBJECT,
+    EVG_PY_TLS_ISSUER, EVG_PY_TLS_SERIAL, EVG_PY_TLS_START, EVG_PY_TLS_END, EVG_PY_TLS_PEM,
+    EVG_PY_TLS_VALUES
+};
+typedef struct evg_py_tls {
+    evg_py_text values[EVG_PY_TLS_VALUES];  /* base is NULL for what there is not */
+    const evg_py_text *chain;               /* of the client, in PEM, its own certificate first */
+    size_t chain_count;
+    int32_t version, cipher;                /* as in the protocol */
+} evg_py_tls;
+
 /* What an environ or a scope is made of. */
 typedef struct evg_py_request {
     evg_exchange *exchange;
@@ -33,6 +46,8 @@ typedef struct evg_py_request {
     evg_py_text destination_address;
     uint16_t destination_port;
     evg_py_text request_id;             /* for log lines; empty without --request-id. Valid like the head */
+    const evg_py_tls *tls;              /* NULL where the connection is without TLS. Valid like the head */
+    const char *tls_certificate;        /* the server's, in PEM; lent for the call, NULL where it is not known */
     bool is_socket;                     /* a WebSocket is asked for, and may be made of it */
     const evg_py_environ *environ;      /* WSGI only */
     /* The body, where it has been read before the app is called (WSGI). */

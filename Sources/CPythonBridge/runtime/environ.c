@@ -29,7 +29,7 @@ static int init_names(void) {
 }
 
 int evg_wsgi_ready(PyObject *module) {
-    return init_names() || evg_py_input_init() || evg_py_start_response_init()
+    return init_names() || evg_py_tls_init() || evg_py_input_init() || evg_py_start_response_init()
         || evg_py_early_hints_init() || evg_py_socket_ready(module) ? -1 : 0;
 }
 
@@ -212,6 +212,7 @@ static int fill(PyObject *environ, const evg_py_request *request, evg_py_call *c
                           head->version == EVG_HTTP_2 ? evg_py_name.http2 : evg_py_name.http10)) return -1;
     if (set_scheme(environ, request) || set_client(environ, request) || set_server(environ, request)
         || set_destination(environ, request)) return -1;
+    if (request->tls && evg_py_tls_dress(environ, request->tls)) return -1;
     return !request->length_from_body ? 0
         : evg_py_set(environ, evg_py_name.content_length, PyUnicode_FromFormat("%zu", request->body_count));
 }

@@ -120,6 +120,9 @@ static inline evg_response_head *evg_py_call_take_head(evg_py_call *call) {
 
 /* Takes input over, on failure too. */
 PyObject *evg_py_environ_build(const evg_py_request *request, PyObject *input, evg_py_call *call);
+/* What is told of TLS (tls_variables.c). */
+int evg_py_tls_init(void);
+int evg_py_tls_dress(PyObject *environ, const evg_py_tls *tls);
 /* A new dict with the constants and the fields of a request; NULL with an exception. */
 PyObject *evg_py_fields_dict(const evg_py_environ *environ, const evg_request_head *head);
 int evg_py_fields_prepare(void);

@@ -7,8 +7,10 @@ import EvSupervisor
 import Logging
 
 extension GatewayConfiguration {
-    /// - Parameter spool: where large request bodies go.
-    func server(spool: SpoolConfiguration) -> ServerConfiguration {
+    /// - Parameters:
+    ///   - spool: where large request bodies go.
+    ///   - tls: nil where it is not spoken.
+    func server(spool: SpoolConfiguration, tls: TLSServer? = nil) -> ServerConfiguration {
         var server = ServerConfiguration()
         server.connections = connections
         server.limitHead(
@@ -47,6 +49,9 @@ extension GatewayConfiguration {
             v1: [.v1, .auto].contains(proxyProtocol), v2: [.v2, .auto].contains(proxyProtocol), from: proxySenders)
         server.gatewayProtocols = gatewayProtocols.compactMapValues { GatewayProtocol(rawValue: $0.rawValue) }
         server.gatewaySenders = gatewaySenders
+        server.tls = tls
+        server.handshakeTimeout = handshakeTimeout
+        if tls != nil { server.secureAddresses = Set(secureAddresses.map(\.text)) }
         return server
     }
 

@@ -11,6 +11,7 @@ extension GatewayMaster {
     /// The body of the admin process.
     func runAdmin(_ context: AdminContext, _ logs: ProcessLogs) -> Int32 {
         logs.forget()
+        certificates.forget()
         // The log of the app's language is Python's, and nothing of Python's runs here.
         logs.errorLog.relay = nil
         daemon?.leaveToMaster()

@@ -2,6 +2,7 @@
 // be used, nothing changes and the old workers go on.
 
 import EvLoop
+import EvServer
 import EvSettings
 import EvSupervisor
 import Logging
@@ -25,11 +26,13 @@ extension GatewayMaster {
         defer { try? settings.enterFolder(reader) }
         let fresh: Settings
         let complete: GatewayConfiguration
+        let loaded: (material: TLSMaterial, server: TLSServer)?
         do throws(ConfigurationError) {
             fresh = try host.readSettings(reader)
             complete = try fresh.completed(activation)
             _ = try AppEnvironment.variables(fresh.configuration, reader)
             try fresh.enterFolder(reader)
+            loaded = try loadCertificates(fresh)
             try logs.check(fresh)
             try host.checkLog(fresh)
         } catch {
@@ -38,13 +41,13 @@ extension GatewayMaster {
             return .refused(reason: "\(error)" + (error.details.isEmpty ? "" : "\n\(error.details)"))
         }
         guard fresh.values != settings.values else {
-            take(fresh, complete, logs)
+            take(fresh, complete, loaded, logs)
             return .keep
         }
         var wanted = supervisorConfiguration(complete)
         // Of this, the log speaks below.
         wanted.reusePort = hasReusePort
-        return .changed(wanted) { [self] in take(fresh, complete, logs) }
+        return .changed(wanted) { [self] in take(fresh, complete, loaded, logs) }
     }
 
     /// What was checked may still fail, such as a handler that reaches no server: then the log is as before.
@@ -62,7 +65,10 @@ extension GatewayMaster {
         zip(settings.values, fresh.values).filter { $0 != $1 }.map(\.0.name)
     }
 
-    private func take(_ fresh: Settings, _ complete: GatewayConfiguration, _ logs: ProcessLogs) {
+    private func take(
+        _ fresh: Settings, _ complete: GatewayConfiguration, _ loaded: (material: TLSMaterial, server: TLSServer)?,
+        _ logs: ProcessLogs
+    ) {
         let changes = changes(to: fresh)
         if !changes.isEmpty { logs.logger.info("Changed settings: \(changes.joined(separator: ", "))") }
         for name in changes where fixed.contains(name) {
@@ -74,6 +80,7 @@ extension GatewayMaster {
         }
         let chosen = configuration.workerClass
         (settings, configuration) = (fresh, complete)
+        certificates.take(loaded)
         setTitle()
         do throws(ConfigurationError) {
             try applyToProcess(fresh)
@@ -83,6 +90,7 @@ extension GatewayMaster {
             // All of it has been tried before, so only a race with somebody else comes here.
             logs.logger.error("\(error)")
         }
+        watchCertificates(logs)
         spool = configuration.spool(environment: reader.environment)
         tellHost(logs)
         openLog(fresh, logs)

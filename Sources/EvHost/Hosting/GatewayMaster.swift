@@ -17,7 +17,8 @@ final class GatewayMaster {
     var configuration: GatewayConfiguration
     var spool: SpoolConfiguration
     private(set) var isClassCertain = true
-    private var supervisor: Supervisor?
+    private(set) var supervisor: Supervisor?
+    let certificates = CertificateKeeper()
     /// As statsd was told last.
     private var measuredWorkers: Int?
     /// The variables that the configuration has set.
@@ -58,6 +59,7 @@ final class GatewayMaster {
             print(ConfigurationText.text(settings), terminator: "")
             return 0
         }
+        let loaded = try loadCertificates(settings)
         if configuration.checkOnly {
             try host.checkLog(settings)
             // As the workers will load it.
@@ -66,6 +68,7 @@ final class GatewayMaster {
             print("evgateway: configuration OK")
             return 0
         }
+        certificates.take(loaded)
         // The next master is a child of a daemon already.
         guard configuration.isDaemon, image?.handover == nil else { return try serve() }
         guard host.givenSettings == nil else {
@@ -133,12 +136,20 @@ final class GatewayMaster {
                 begin(context.index, logs.logger)
                 return WorkerProcess.run(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
+                    certificates: WorkerCertificates(
+                        server: certificates.server, descriptor: certificates.descriptor),
                     reload: ReloadPlan(settings, reader), onServing: daemon.map { $0.detach })
             })
     }
 
     private func hooks(_ logs: ProcessLogs) -> SupervisorHooks {
         var hooks = SupervisorHooks(host) { [weak self] in self?.tellHost(logs) }
+        hooks.inChild = { [certificates] in certificates.stopWatching() }
+        let whenReady = hooks.whenReady
+        hooks.whenReady = { [unowned self] in
+            watchCertificates(logs)
+            try whenReady()
+        }
         hooks.serving = { [daemon] in
             guard let daemon else { return }
             daemon.isServing()

@@ -22,8 +22,8 @@ package func runGateway(host: any ApplicationHost, arguments: [String]) -> Int32
         // Not for the app, nor for programs that it starts.
         if getenv(Handover.variable) != nil { host.setEnvironment([(Handover.variable, nil)]) }
         // The reader has it, and a reload reads it from there again.
-        if let token = Setting.named("admin_token")?.variable, getenv(token) != nil {
-            host.setEnvironment([(token, nil)])
+        for secret in Setting.all.filter(\.isSecret).map(\.variable) where getenv(secret) != nil {
+            host.setEnvironment([(secret, nil)])
         }
         image?.handover?.closeOnExec()
         return try GatewayMaster(host, reader, image).run()

@@ -66,6 +66,20 @@ extension WorkerProcess {
         case .retire: drain(takesQueue: false)
         case .quit: quit()
         case .reopenLogs: reopenLogs()
+        case .certificates: takeCertificates()
+        }
+    }
+
+    private func takeCertificates() {
+        guard certificates.descriptor >= 0, let material = CertificateKeeper.read(certificates.descriptor) else {
+            return
+        }
+        do throws(TLSError) {
+            tls = try TLSServer(material)
+            worker?.tls = tls
+        } catch {
+            // The master has tried them out, so only a change while they were read comes here, and is told again.
+            logger.warning("Certificates cannot be used: \(error.reason) (pid: \(getpid()))")
         }
     }
 

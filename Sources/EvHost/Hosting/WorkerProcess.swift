@@ -17,6 +17,9 @@ final class WorkerProcess {
     let spool: SpoolConfiguration
     let context: WorkerContext
     let logs: ProcessLogs
+    let certificates: WorkerCertificates
+    /// What TLS is spoken with now.
+    var tls: TLSServer?
     private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
@@ -56,7 +59,8 @@ final class WorkerProcess {
     /// - Parameter onServing: called when it accepts connections. It may change the standard streams.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, onServing: (() -> Void)? = nil
+        context: WorkerContext, logs: ProcessLogs, certificates: WorkerCertificates, reload: ReloadPlan?,
+        onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
         if let descriptor = context.stackDescriptor { StackSignal.open(descriptor) }
@@ -78,7 +82,7 @@ final class WorkerProcess {
             return LoopActor.assumeIsolated {
                 WorkerProcess(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    reload: reload, loop: loop, onServing: onServing
+                    certificates: certificates, reload: reload, loop: loop, onServing: onServing
                 ).run()
             }
         } catch {
@@ -89,7 +93,8 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, reload: ReloadPlan?, loop: EventLoop,
+        context: WorkerContext, logs: ProcessLogs, certificates: WorkerCertificates, reload: ReloadPlan?,
+        loop: EventLoop,
         onServing: (() -> Void)?
     ) {
         self.host = host
@@ -97,6 +102,8 @@ final class WorkerProcess {
         self.spool = spool
         self.context = context
         self.logs = logs
+        self.certificates = certificates
+        tls = certificates.server
         self.reload = reload
         self.loop = loop
         self.onServing = onServing
@@ -193,7 +200,7 @@ final class WorkerProcess {
         accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
         if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
-            loop: loop, configuration: configuration.server(spool: spool), listeners: context.listeners,
+            loop: loop, configuration: configuration.server(spool: spool, tls: tls), listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings,
             report: context.report, accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }

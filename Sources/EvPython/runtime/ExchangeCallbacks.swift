@@ -63,6 +63,10 @@ extension Exchange {
         let destination = destination
         request.pointee.destination_address = destination.map { evg_py_text($0.text) } ?? .none
         request.pointee.destination_port = destination?.port ?? 0
+        request.pointee.tls = nil
+        request.pointee.tls_certificate = nil
+        // Where it is plain and no proxy says otherwise, nothing is looked for.
+        if isSecure { describeTLS(request) }
         if let facts { describe(facts, request) }
     }
 

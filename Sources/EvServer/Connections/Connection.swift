@@ -16,7 +16,12 @@ package class Connection: Waiter {
     /// What the peer's fields say of its clients is believed.
     final let trustsPeer: Bool
     final let listener: Listener
-    final private(set) var transport: Transport
+    // Only the stage that begins TLS changes it, and nobody has it when the connection goes.
+    @exclusivity(unchecked) final private(set) nonisolated(unsafe) var transport: Transport
+    /// Nil without TLS.
+    package final var stream: TLSStream? {
+        if case .tls(let stream) = transport { stream.takeUnretainedValue() } else { nil }
+    }
     /// The other end speaks TLS, as the transport or a PROXY header says.
     final var isSecure: Bool { transport.isSecure }
     // Nothing calls back into the connection while one of those without checks is being changed.
@@ -39,6 +44,7 @@ package class Connection: Waiter {
 
     init(_ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker) {
         self.transport = transport
+        transport.retain()
         self.peer = peer
         trustsPeer = worker.forwarding.trusts(peer)
         self.listener = listener
@@ -51,6 +57,8 @@ package class Connection: Waiter {
             LoopActor.assumeIsolated { connection.takeUnretainedValue().ready(events) }
         }
     }
+
+    deinit { transport.release() }
 
     /// Begins to serve. The connection keeps itself alive until it closes.
     /// - Parameter leftOver: bytes that an earlier stage has read and that are not its own.
@@ -69,6 +77,8 @@ package class Connection: Waiter {
     ) -> Next? {
         guard !isClosed else { return nil }
         leaveLoop()
+        // What was due was to be read by this stage.
+        stream?.isReadDue = false
         let next = make(transport, peer, listener, worker)
         next.isSpare = isSpare
         next.output = output
@@ -78,6 +88,9 @@ package class Connection: Waiter {
         Unmanaged.passUnretained(self).release()
         return next
     }
+
+    /// From now on the bytes of this stage, and of those that follow, come over TLS.
+    final func secure(_ stream: TLSStream) { transport = .tls(.passRetained(stream)) }
 
     // MARK: what a stage decides
 
@@ -114,6 +127,7 @@ package class Connection: Waiter {
         // The last reference may go with a close inside these calls.
         defer { extendLifetime(self) }
         let events = IOEvents(rawValue: events)
+        guard case .plain = transport else { return readySecurely(events) }
         if events.contains(.write), output.isWaiting || waitsForTransport { writable() }
         if events.contains(.read), !isClosed { readable() }
     }
@@ -151,7 +165,15 @@ package class Connection: Waiter {
         guard !isClosed else { return }
         let reading: IOEvents = isHalfClosed || isFull ? .none : .read
         let writing: IOEvents = output.isWaiting || waitsForTransport ? .write : .none
-        watcher?.wait(for: reading.union(writing).union(transport.wants))
+        guard case .plain = transport else { return updateSecureInterest(reading, writing) }
+        watcher?.wait(for: reading.union(writing))
+    }
+
+    /// OpenSSL has wishes of its own.
+    @inline(never) private final func updateSecureInterest(_ reading: IOEvents, _ writing: IOEvents) {
+        guard let stream else { return }
+        watcher?.wait(for: reading.union(writing).union(stream.wants))
+        if stream.hasMore, !reading.isEmpty { readLater(stream) }
     }
 
     // MARK: output
@@ -285,7 +307,8 @@ package class Connection: Waiter {
     func willClose() {}
 
     private final func endOutput(linger: Bool) {
-        guard linger, !isHalfClosed else { return closeNow() }
+        // What TLS says at the end may have to wait for the socket, as other bytes do.
+        guard linger || !transport.sayGoodbye(), !isHalfClosed else { return closeNow() }
         ending = .lingering
         transport.shutdownWriting()
         worker.deadlines.begin(.linger, self)
@@ -336,7 +359,7 @@ package class Connection: Waiter {
     }
 
     /// Closes an idle connection unless its next request has just arrived; that one is served instead.
-    final func closeIfStillIdle() -> Bool {
+    func closeIfStillIdle() -> Bool {
         guard isIdle, !isClosed else { return false }
         let count = transport.read(into: worker.readBuffer)
         if count > 0 {

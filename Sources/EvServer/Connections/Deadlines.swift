@@ -6,6 +6,8 @@ package import EvLoop
 /// What is waited for. A connection is in exactly one of these lists, and may be in `write` besides.
 package enum Wait: Int, CaseIterable {
     case head, body, keepAlive, halfClose, linger
+    /// The end of a TLS handshake, from accept on.
+    case handshake
     /// A request runs and nothing limits it here.
     case active
     /// The peer takes no bytes.
@@ -70,6 +72,7 @@ final class Deadlines {
                 case .keepAlive: configuration.keepAliveTimeout
                 case .halfClose: configuration.halfCloseGrace
                 case .linger: configuration.lingerTimeout
+                case .handshake: configuration.handshakeTimeout
                 case .active, .streams: 0.0
                 case .write: configuration.writeTimeout
                 case .ping: configuration.webSocket.pingInterval

@@ -311,7 +311,7 @@ final class GatewayConnection: Connection {
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .active, .write, .ping, .pong, .streams: break
+        case .handshake, .active, .write, .ping, .pong, .streams: break
         }
     }
 }

@@ -270,15 +270,25 @@ package final class HTTP1Connection: Connection {
 
     /// Answers a head that cannot be served and closes; its bytes are never looked at again.
     private func refuse(_ error: HTTP1Error, _ received: UnsafeRawBufferPointer, since: Double?) {
+        if TLSRecord.isHello(received) { return refuseHello() }
         refuse(status: Int(error.statusHint), received, since: since, reason: error.detail)
+    }
+
+    /// Whoever begins TLS here understands no answer.
+    private func refuseHello() {
+        Counted.add(at: Counter.refusals + Refusal.malformed.rawValue)
+        worker.logger.debug(
+            "Closed a connection that begins TLS where plain HTTP is spoken", metadata: ["peer": "\(peer.host)"])
+        closeNow()
     }
 
     /// - Parameters:
     ///   - reason: for the log, where it is not obvious.
     ///   - refusal: nil for what the status says.
+    ///   - explanation: the body, where the status does not say enough.
     func refuse(
         status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil,
-        as refusal: Refusal? = nil
+        as refusal: Refusal? = nil, explanation: StaticString? = nil
     ) {
         worker.noteRefusal(refusal ?? Refusal(status: status), status: status)
         // What the head says of an id is not known.
@@ -288,7 +298,7 @@ package final class HTTP1Connection: Connection {
             if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }
             worker.logger.debug("Refused a request", metadata: metadata)
         }
-        let body = worker.prepareError(status)
+        let body = worker.prepareError(status, explanation)
         let (length, announced) = ResponseLength.of(
             worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
         let own = identifier.flatMap { $0.withUnsafeBytes { worker.tracing?.line(for: $0) } }
@@ -361,7 +371,7 @@ package final class HTTP1Connection: Connection {
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .active, .write, .ping, .pong, .streams:
+        case .handshake, .active, .write, .ping, .pong, .streams:
             break
         }
     }

@@ -34,7 +34,7 @@ final class ProxyPreface: Connection {
     private func read(_ all: UnsafeRawBufferPointer) {
         switch ProxyHeader.parse(all, headers.versions) {
         case .absent:
-            become({ HTTP1Connection($0, $1, $2, $3) }, leftOver: all)
+            become(next, leftOver: all)
         case .needMoreData(let isHeader):
             if isHeader, !isFromSender(all) { return }
             if bytes.isEmpty { bytes = Array(all) }
@@ -43,12 +43,18 @@ final class ProxyPreface: Connection {
         case .header(let header, let count):
             guard isFromSender(all) else { return }
             let (peer, listener) = headers.ends(of: self, header)
+            let next = next
             become(
-                { transport, _, _, worker in HTTP1Connection(transport, peer, listener, worker) },
+                { transport, _, _, worker in next(transport, peer, listener, worker) },
                 leftOver: UnsafeRawBufferPointer(rebasing: all[count...]))
         case .failure(let error):
             if isFromSender(all) { refuse(status: 400, error.detail, all) }
         }
+    }
+
+    /// The stage of what stands behind a header.
+    private var next: Worker.Stage {
+        listener.isSecure ? TLSHandshake.stage : ApplicationProtocols.http1
     }
 
     /// Whether the peer may send a header. One that may not is refused, as gunicorn does it, and as there whoever may
@@ -61,6 +67,11 @@ final class ProxyPreface: Connection {
     }
 
     private func refuse(status: Int, _ reason: StaticString, _ all: UnsafeRawBufferPointer) {
+        // Where TLS is spoken, an answer in plain HTTP would not be understood.
+        guard !listener.isSecure else {
+            worker.logger.debug("Refused a connection", metadata: ["reason": "\(reason)", "peer": "\(peer.host)"])
+            return closeNow()
+        }
         become({ HTTP1Connection($0, $1, $2, $3) }, leftOver: UnsafeRawBufferPointer(start: nil, count: 0))?
             .refuse(status: status, all, since: since, reason: reason, as: .proxyHeader)
     }
@@ -111,7 +122,7 @@ final class ProxyHeaders {
         {
             return (PeerAddress(announced.source), last)
         }
-        let listener = Listener(socket, destination: destination)
+        let listener = Listener(socket, isSecure: connection.listener.isSecure, destination: destination)
         lastListener = listener
         return (PeerAddress(announced.source), listener)
     }

@@ -44,7 +44,7 @@ extension Worker {
     func writeGauges() {
         let counters = Counted.counters
         let states: KeyValuePairs<ConnectionState, [Wait]> = [
-            .reading: [.head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
+            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
             .webSocket: [.ping, .pong], .closing: [.linger],
         ]
         for (state, waits) in states {

@@ -46,6 +46,8 @@ extension Connection {
         case let connection as HTTP2Connection: connection.showStage(in: &record)
         case is ProxyPreface where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
         case is ProxyPreface: (record.state, record.awaited) = (.reading, .proxyHeader)
+        case is TLSHandshake where isSilent: (record.state, record.awaited) = (.idle, .firstRequest)
+        case is TLSHandshake: (record.state, record.awaited) = (.reading, .handshake)
         default: (record.state, record.awaited) = (.app, .app)
         }
     }

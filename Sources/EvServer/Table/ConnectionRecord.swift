@@ -11,6 +11,8 @@ package struct ConnectionRecord: Equatable, Sendable {
         /// The client is to read what was written.
         case reader
         case message, sign, room, closeFrame, close
+        /// The end of a TLS handshake.
+        case handshake
     }
 
     /// The number of its descriptor, which is another connection's when this one has ended.

@@ -85,7 +85,7 @@ extension Worker {
         let most = 20
         let options = RecordOptions(targetLimit: 160, waiting: application.waiting(atMost: 256))
         var records: [ConnectionRecord] = []
-        for wait in [Wait.active, .body, .halfClose, .head, .linger] {
+        for wait in [Wait.active, .body, .halfClose, .handshake, .head, .linger] {
             for waiter in deadlines.ends(of: wait, most: most) {
                 if let record = waiter.record(options) { records.append(record) }
             }

@@ -47,16 +47,21 @@ final class Acceptor {
 
     init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot]) {
         self.worker = worker
-        self.listeners = listeners.map { Listener($0, stage: Self.stage(of: $0, worker)) }
+        self.listeners = listeners.map {
+            let isSecure = worker.configuration.secureAddresses.contains($0.address.text)
+            return Listener($0, stage: Self.stage(of: $0, isSecure, worker), isSecure: isSecure)
+        }
         self.siblings = siblings
     }
 
     /// What is spoken on the connections of a socket at first.
-    private static func stage(of socket: ListeningSocket, _ worker: Worker) -> Worker.Stage {
-        guard let spoken = worker.configuration.gatewayProtocols[socket.address.text] else {
-            return ProxyHeaders.stage(worker)
+    private static func stage(of socket: ListeningSocket, _ isSecure: Bool, _ worker: Worker) -> Worker.Stage {
+        if let spoken = worker.configuration.gatewayProtocols[socket.address.text] {
+            return { GatewayConnection($0, $1, $2, $3, spoken) }
         }
-        return { GatewayConnection($0, $1, $2, $3, spoken) }
+        // A PROXY header comes before the handshake.
+        guard isSecure, worker.proxyHeaders == nil else { return ProxyHeaders.stage(worker) }
+        return TLSHandshake.stage
     }
 
     func start() {

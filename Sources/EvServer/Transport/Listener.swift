@@ -4,6 +4,8 @@ package import EvLoop
 package final class Listener: Sendable {
     let socket: ListeningSocket
     let stage: Worker.Stage
+    /// HTTP is spoken over TLS.
+    let isSecure: Bool
     /// Where a proxy's client has connected to, when the proxy says so; nil where it is the socket.
     package let destination: Destination?
 
@@ -24,10 +26,11 @@ package final class Listener: Sendable {
 
     package init(
         _ socket: ListeningSocket, stage: @escaping Worker.Stage = { HTTP1Connection($0, $1, $2, $3) },
-        destination: PeerAddress? = nil
+        isSecure: Bool = false, destination: PeerAddress? = nil
     ) {
         self.socket = socket
         self.stage = stage
+        self.isSecure = isSecure
         self.destination = destination.map(Destination.init)
     }
 

@@ -5,11 +5,18 @@ import EvLoop
 package enum Transport {
     /// A connected socket.
     case plain(Int32)
+    /// Whoever keeps the transport keeps the stream, by `retain` and `release`: the others need not count it at each
+    /// of these calls, and then a plain socket pays nothing for it.
+    case tls(Unmanaged<TLSStream>)
+
+    func retain() { if case .tls(let stream) = self { _ = stream.retain() } }
+    func release() { if case .tls(let stream) = self { stream.release() } }
 
     /// The descriptor to watch.
     package var fileDescriptor: Int32 {
         switch self {
         case .plain(let socket): socket
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.fileDescriptor }
         }
     }
 
@@ -17,13 +24,7 @@ package enum Transport {
     package var isSecure: Bool {
         switch self {
         case .plain: false
-        }
-    }
-
-    /// What the transport itself waits for before it can go on, beside what its user waits for.
-    var wants: IOEvents {
-        switch self {
-        case .plain: .none
+        case .tls: true
         }
     }
 
@@ -31,6 +32,7 @@ package enum Transport {
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.read(socket, into: buffer)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.read(into: buffer) }
         }
     }
 
@@ -38,15 +40,18 @@ package enum Transport {
     func readNow(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.receiveNow(socket, into: buffer)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.read(into: buffer) }
         }
     }
 
-    /// A descriptor of the caller's own for the same bytes; nil when there can be none.
-    func duplicate() -> Int32? {
+    /// A descriptor for an app that reads and writes by itself; nil without a free one. `own` is the other end of it,
+    /// where the app's is not the connection itself.
+    func openForApp() -> (app: Int32, own: Int32?)? {
         switch self {
         case .plain(let socket):
             let copy = Socket.duplicate(socket)
-            return copy < 0 ? nil : copy
+            return copy < 0 ? nil : (copy, nil)
+        case .tls: return Socket.pair().map { ($0, $1) }
         }
     }
 
@@ -54,6 +59,7 @@ package enum Transport {
     func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.send(socket, bytes)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.send(bytes) }
         }
     }
 
@@ -61,6 +67,7 @@ package enum Transport {
     func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .plain(let socket): Socket.send(socket, first, second)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.send(first, second) }
         }
     }
 
@@ -68,20 +75,23 @@ package enum Transport {
     func sendFile(_ file: Int32, offset: inout Int64, count: Int) -> Int {
         switch self {
         case .plain(let socket): Socket.sendFile(socket, from: file, offset: &offset, count: count)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.sendFile(file, offset: &offset, count: count) }
         }
     }
 
     /// Blocks until bytes can be sent. Whether that was so within `seconds`.
     func waitUntilWritable(seconds: Double) -> Bool {
-        switch self {
-        case .plain(let socket): Socket.waitBlocking(socket, for: .write, seconds: seconds)
-        }
+        Socket.waitBlocking(fileDescriptor, for: .write, seconds: seconds)
     }
 
     /// The end of the connection follows what is sent next, and may arrive with it.
-    func holdUntilEnd() {
+    func holdUntilEnd() { Socket.holdUntilEnd(fileDescriptor) }
+
+    /// Whether all has been said that comes before the end; else `wants` tells what that waits for.
+    func sayGoodbye() -> Bool {
         switch self {
-        case .plain(let socket): Socket.holdUntilEnd(socket)
+        case .plain: true
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.sayGoodbye() }
         }
     }
 
@@ -89,20 +99,18 @@ package enum Transport {
     func shutdownWriting() {
         switch self {
         case .plain(let socket): Socket.shutdownWriting(socket)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.shutdownWriting() }
         }
     }
 
     /// Ends both directions, for those too who have a duplicate.
-    func shutdown() {
-        switch self {
-        case .plain(let socket): Socket.shutdownBoth(socket)
-        }
-    }
+    func shutdown() { Socket.shutdownBoth(fileDescriptor) }
 
     /// - Parameter reset: so that the peer cannot take what it got for a complete answer.
     func close(reset: Bool) {
         switch self {
         case .plain(let socket): reset ? Socket.closeWithReset(socket) : Socket.closeConnection(socket)
+        case .tls(let stream): stream._withUnsafeGuaranteedRef { $0.close(reset: reset) }
         }
     }
 }

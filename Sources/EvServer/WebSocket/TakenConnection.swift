@@ -9,24 +9,42 @@ package final class TakenConnection: Connection {
     private var request: Exchange?
     /// Bytes that the server had read already; they are the first that the app is to read.
     private var leftOver: [UInt8] = []
+    /// Over TLS, the app does not have the connection itself.
+    private var pipe: ClearPipe?
+    private let ownEnd: Int32?
 
+    /// - Parameter ownEnd: of the pair whose other end the app has; nil where it has the connection itself.
     init(
-        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange
+        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, request: Exchange,
+        ownEnd: Int32?
     ) {
         self.request = request
+        self.ownEnd = ownEnd
         super.init(transport, peer, listener, worker)
     }
 
     override var exchange: Exchange? { request }
     override var isIdle: Bool { false }
-    override var isFull: Bool { !isEnding }
+    override var isFull: Bool { !isEnding && pipe?.isFull ?? true }
 
     override func begun() {
-        worker.loop.forget(transport.fileDescriptor)
+        if let ownEnd { pipe = ClearPipe(ownEnd, self) } else { worker.loop.forget(transport.fileDescriptor) }
         worker.deadlines.begin(.active, self)
     }
 
-    override func received(_ bytes: UnsafeRawBufferPointer) { leftOver.append(contentsOf: bytes) }
+    override func received(_ bytes: UnsafeRawBufferPointer) {
+        guard let pipe else { return leftOver.append(contentsOf: bytes) }
+        pipe.send(bytes)
+        updateInterest()
+    }
+
+    override func inputEnded() {
+        guard let pipe else { return close(linger: false) }
+        pipe.endInput()
+        updateInterest()
+    }
+
+    override func outputTaken() { pipe?.updateInterest() }
 
     /// To be called once.
     func takeLeftOver() -> [UInt8] {
@@ -39,6 +57,8 @@ package final class TakenConnection: Connection {
         guard let request else { return }
         self.request = nil
         request.socketEnded()
+        pipe?.drain()
+        pipe?.close()
         close(linger: true)
     }
 
@@ -49,6 +69,7 @@ package final class TakenConnection: Connection {
         // At the end of the app the client is to read what was sent.
         guard request != nil || isEnding else { return }
         // Threads and greenlets of the app that still wait are to wake.
+        if let pipe { return pipe.close() }
         transport.shutdown()
         worker.loop.forget(transport.fileDescriptor)
     }
@@ -70,17 +91,18 @@ extension Exchange {
     ///   client has left, has been answered, or has not read its earlier answers; and without a free descriptor.
     package func takeConnection() -> (descriptor: Int32, leftOver: [UInt8])? {
         guard offer != nil, case .http1(let connection) = carrier, connection.output.isEmpty else { return nil }
-        guard response == .awaited, let descriptor = connection.transport.duplicate() else { return nil }
+        guard response == .awaited, let ends = connection.transport.openForApp() else { return nil }
         let next = connection.upgrade(self, with: UnsafeRawBufferPointer(start: nil, count: 0)) {
-            TakenConnection($0, $1, $2, $3, request: self)
+            TakenConnection($0, $1, $2, $3, request: self, ownEnd: ends.own)
         }
         guard let next = next as? TakenConnection, beginUpgrade() else {
-            Socket.close(descriptor)
+            Socket.close(ends.app)
+            if next == nil, let own = ends.own { Socket.close(own) }
             return nil
         }
         // Whether it still goes on is for the app to find out.
         deadline = .infinity
         upgrade = .taken(next)
-        return (descriptor, next.takeLeftOver())
+        return (ends.app, next.takeLeftOver())
     }
 }

@@ -120,7 +120,7 @@ package enum UWSGISettings {
         ("puwsgi-socket", .not("a connection of uwsgi has one request: use socket")),
         ("fastcgi-*", .not("of FastCGI, only fastcgi-socket is known")),
         ("scgi-*", .not("of SCGI, only scgi-socket is known")),
-        ("https* http-to-https ssl-* suwsgi-socket sni*", .not("TLS is not spoken: let the proxy in front speak it")),
+        ("https* http-to-https ssl-* suwsgi-socket sni*", .not("TLS has other settings: --certfile and --keyfile")),
         ("shared-socket undeferred-shared-socket", .not("sockets have no numbers: give the address to http-socket")),
         ("static-* static check-static* mimefile mime-file fileserve-mode file-serve-mode", .not(noStatic)),
         ("route* final-route* error-route* response-route*", .not("requests are not routed: let the proxy do it")),

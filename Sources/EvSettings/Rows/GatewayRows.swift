@@ -7,8 +7,9 @@ extension Setting {
         Setting(
             "protocol", "--protocol", .binding,
             .choice(\.addressProtocol, also: ["http11": .http, "fcgi": .fastcgi]), value: "name",
-            "What is spoken at the addresses of --bind that do not say it: http, uwsgi, fastcgi or scgi.",
-            details: "An address says it as uwsgi://HOST:PORT, scgi://unix:PATH or http://fd://N."),
+            "What is spoken at the addresses of --bind that do not say it: http, https, uwsgi, fastcgi or scgi.",
+            details: "An address says it as https://HOST:PORT, scgi://unix:PATH or http://fd://N. With --certfile, "
+                + "https is what http is without."),
         Setting(
             "uwsgi_allow_ips", "--uwsgi-allow-from", .binding, .addressSet(\.gatewaySenders), value: "addresses",
             "Who may speak uwsgi, FastCGI and SCGI: addresses and networks, with commas between, or * for all.",
@@ -19,12 +20,12 @@ extension Setting {
 
 /// What is spoken at an address.
 package enum AddressProtocol: String, CaseIterable, Sendable {
-    case http, uwsgi, fastcgi, scgi
+    case http, https, uwsgi, fastcgi, scgi
 }
 
 extension GatewayConfiguration {
     package func spoken(at address: BindAddress) -> AddressProtocol {
-        bindProtocols[address.text] ?? addressProtocol
+        bindProtocols[address.text] ?? (addressProtocol == .http && certificateFile != nil ? .https : addressProtocol)
     }
 
     /// `binds` as `--bind` takes them.
@@ -34,7 +35,7 @@ extension GatewayConfiguration {
         bindProtocols[bind.text].map { "\($0)://\(bind.text)" } ?? bind.text
     }
 
-    /// What is spoken at the addresses that do not speak HTTP, by `BindAddress.text`.
+    /// What is spoken at the addresses that do not speak plain HTTP, by `BindAddress.text`.
     package var gatewayProtocols: [String: AddressProtocol] {
         var spoken: [String: AddressProtocol] = [:]
         for bind in binds where self.spoken(at: bind) != .http { spoken[bind.text] = self.spoken(at: bind) }

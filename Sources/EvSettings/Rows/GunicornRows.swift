@@ -9,12 +9,12 @@ extension Setting {
         accepted("default_proc_name", "", "", harmless: ["gunicorn"], "the default of proc_name is APP"),
         // 2 is ssl.PROTOCOL_TLS, the default.
         accepted("ssl_version", "--ssl-version", "name", harmless: ["2"], "gunicorn itself ignores it"),
-        accepted("suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"], "there is no TLS"),
-        accepted("do_handshake_on_connect", "--do-handshake-on-connect", "", "there is no TLS"),
-        accepted("ciphers", "--ciphers", "names", "there is no TLS"),
         accepted(
-            "http_protocols", "--http-protocols", "names", harmless: ["h1"],
-            "it is about TLS; without TLS, http2_cleartext says whether HTTP/2 is spoken"),
+            "suppress_ragged_eofs", "--suppress-ragged-eofs", "", harmless: ["true"],
+            "a client that leaves without a word is one that has left"),
+        accepted(
+            "do_handshake_on_connect", "--do-handshake-on-connect", "",
+            "a handshake begins with the client's first byte"),
         accepted("http_parser", "--http-parser", "name", harmless: ["auto", "fast", "python"], "there is one parser"),
         accepted(
             "permit_obsolete_folding", "--permit-obsolete-folding", "",
@@ -38,10 +38,6 @@ extension Setting {
             "control_socket_mode", "--control-socket-mode", "mode", harmless: ["384", "0o600", "0600"],
             noControl),
         accepted("control_socket_disable", "--no-control-socket", "", harmless: ["true", "false"], noControl),
-        refused("certfile", "--certfile", "file", noTLS),
-        refused("keyfile", "--keyfile", "file", noTLS),
-        refused("ca_certs", "--ca-certs", "file", noTLS),
-        refused("cert_reqs", "--cert-reqs", "int", harmless: ["0"], noTLS),
         refused(
             "strip_header_spaces", "--strip-header-spaces", "",
             "a space before the colon of a field is how requests are smuggled, and is answered with 400"),
@@ -50,7 +46,6 @@ extension Setting {
             "there are no dirty workers: run long work in a task queue or in a process of its own"),
     ]
 
-    private static let noTLS = "TLS is not spoken: let the proxy in front do it"
     private static let noControl = "there is no control socket: the master obeys signals"
 
     /// - Parameter value: what stands for it in the help; empty for a switch, ending with `...` for what is repeatable.

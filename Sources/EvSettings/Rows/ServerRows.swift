@@ -6,9 +6,9 @@ extension Setting {
             "bind", "-b --bind", .binding, .binds, value: "address",
             variables: [Variable("PORT", allAddresses)],
             "HOST:PORT, [::1]:PORT, :PORT, unix:PATH, unix:@NAME or fd://N; repeatable.",
-            details: "http://, uwsgi://, fastcgi:// or scgi:// before it says what is spoken there. With PORT in the "
-                + "environment and no address: 0.0.0.0:$PORT. Sockets that systemd passes on are used in place of all "
-                + "this, unless fd://N or fd://NAME chooses among them."),
+            details: "http://, https://, uwsgi://, fastcgi:// or scgi:// before it says what is spoken there. With "
+                + "PORT in the environment and no address: 0.0.0.0:$PORT. Sockets that systemd passes on are used in "
+                + "place of all this, unless fd://N or fd://NAME chooses among them."),
         Setting(
             "host", "--host", .binding, .text(\.host), value: "host",
             "With --port: the address to bind, as uvicorn and waitress spell it."),
@@ -69,6 +69,9 @@ extension Setting {
         Setting(
             "header_timeout", "--header-timeout", .times, .seconds(\.headerTimeout), value: "seconds",
             "Time for a request's head to arrive whole; 0: no limit."),
+        Setting(
+            "handshake_timeout", "--handshake-timeout", .times, .seconds(\.handshakeTimeout), value: "seconds",
+            "Time for a TLS handshake, from accept to its end; 0: no limit."),
         Setting(
             "body_timeout", "--body-timeout", .times, .seconds(\.bodyTimeout), value: "seconds",
             "Longest pause within a request body; 0: no limit."),

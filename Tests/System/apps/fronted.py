@@ -61,6 +61,7 @@ async def asgi(scope, receive, send):
             await send({"type": "http.response.body", "body": message["body"], "more_body": more})
         return
     told = {name: scope[name] for name in ("client", "server", "scheme", "path", "root_path", "http_version")}
+    told["tls"] = scope["extensions"].get("tls")
     told["headers"] = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]]
     body = json.dumps(told).encode()
     await begin((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))

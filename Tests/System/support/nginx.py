@@ -23,7 +23,7 @@ http {{
     server {{
         listen unix:{directory}/front;
         location / {{
-            proxy_pass http://app;
+            proxy_pass {scheme}://app;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
@@ -42,11 +42,12 @@ http {{
 class Nginx(Foreground):
     """Listens on a unix socket, `address`, because nginx cannot use a port that the kernel chooses."""
 
-    def __init__(self, directory, upstream, buffering="on", request_buffering="on", ignore_abort="off", fields=""):
+    def __init__(self, directory, upstream, buffering="on", request_buffering="on", ignore_abort="off", fields="",
+                 scheme="http"):
         self.directory, self.address = directory, str(directory / "front")
         (directory / "nginx.conf").write_text(CONFIGURATION.format(
             directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering,
-            ignore_abort=ignore_abort, fields=fields))
+            ignore_abort=ignore_abort, fields=fields, scheme=scheme))
         self.command = [
             binary("nginx"), "-p", str(directory), "-e", str(directory / "error.log"),
             "-c", str(directory / "nginx.conf")]

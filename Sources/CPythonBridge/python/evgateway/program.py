@@ -16,20 +16,19 @@ RENAMED = {
     "timeout_graceful_shutdown": "graceful_timeout", "backlog": "backlog", "factory": "factory", "reload": "reload",
     "server_header": "server_header", "env_file": "env_file", "reload_excludes": "reload_excludes",
     "forwarded_allow_ips": "forwarded_allow_ips", "proxy_headers": "proxy_headers", "app_dir": "pythonpath",
-    "ssl_keyfile": "keyfile", "ssl_certfile": "certfile", "ws_per_message_deflate": "ws_per_message_deflate",
+    "ssl_keyfile": "keyfile", "ssl_certfile": "certfile", "ssl_keyfile_password": "keyfile_password",
+    "ssl_ca_certs": "ca_certs", "ssl_cert_reqs": "cert_reqs", "ws_per_message_deflate": "ws_per_message_deflate",
     "ws_max_size": "websocket_max_message_size", "ws_max_queue": "ws_max_queue",
     "ws_ping_interval": "ws_ping_interval", "ws_ping_timeout": "ws_ping_timeout",
 }
 # Those for which None is not the default, but never.
 NEVER = {"ws_ping_interval", "ws_ping_timeout"}
-# Those of uvicorn's own parts, and those that mean nothing without reload and ssl_certfile, which say what becomes of
-# them.
+# Those of uvicorn's own parts, and those that mean nothing without reload, which says what becomes of them.
 OF_UVICORN = {
     "http", "use_colors", "interface", "h11_max_incomplete_event_size", "date_header", "reload_delay",
-    "timeout_worker_healthcheck", "timeout_notify", "ssl_version", "ssl_keyfile_password",
-    "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
+    "timeout_worker_healthcheck", "timeout_notify", "ssl_version",
 }
-OTHERS = {"ws", "uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes"}
+OTHERS = {"ws", "ssl_ciphers", "uds", "fd", "log_level", "access_log", "log_config", "reload_dirs", "reload_includes"}
 # Those without which the app would not be served as the program means it.
 REFUSED = {
     "headers": "the server adds no headers to responses: let a middleware of the app do it",
@@ -56,6 +55,10 @@ def run(app, **arguments):
             settings[RENAMED[name]] = value
         elif name == "ws":      # an implementation by its name, or a class; here there is one
             settings["ws"] = "none" if value == "none" else "auto"
+        elif name == "ssl_ciphers":
+            # uvicorn's default names ciphers that are weak.
+            if value != "TLSv1":
+                settings["ciphers"] = value
         elif name == "uds":
             addresses.append(f"unix:{os.fspath(value)}")
         elif name == "fd":

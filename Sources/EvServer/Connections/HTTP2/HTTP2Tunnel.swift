@@ -7,36 +7,36 @@ import HTTP2
 
 final class HTTP2Tunnel: Connection {
     /// Nil when it is over.
-    private var stream: HTTP2Stream?
+    private var http2Stream: HTTP2Stream?
     /// The client has ended its side, and the socket is to be told behind what waits for it.
     private var inputIsOver = false
 
     init(
-        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, _ stream: HTTP2Stream
+        _ transport: Transport, _ peer: PeerAddress, _ listener: Listener, _ worker: Worker, _ http2Stream: HTTP2Stream
     ) {
-        self.stream = stream
+        self.http2Stream = http2Stream
         super.init(transport, peer, listener, worker)
     }
 
     override var isIdle: Bool { false }
     override var lossPhase: DisconnectPhase? { nil }
-    override var isFull: Bool { stream.map { !$0.hasRoom(spools: false) } ?? false }
+    override var isFull: Bool { http2Stream.map { !$0.hasRoom(spools: false) } ?? false }
 
     override func begun() { worker.deadlines.begin(.streams, self) }
 
     // MARK: from the socket to the client
 
     override func received(_ bytes: UnsafeRawBufferPointer) {
-        stream?.write(bytes)
+        http2Stream?.write(bytes)
         updateInterest()
     }
 
     /// The socket has said all. The client has its time to do so too.
     override func inputEnded() {
-        guard let stream else { return closeNow() }
+        guard let http2Stream else { return closeNow() }
         worker.deadlines.begin(.linger, self)
-        stream.sendEnd()
-        stream.endIfSent()
+        http2Stream.sendEnd()
+        http2Stream.endIfSent()
         updateInterest()
     }
 
@@ -49,31 +49,31 @@ final class HTTP2Tunnel: Connection {
     }
 
     override func outputTaken() {
-        stream?.creditTaken()
-        stream?.carrier.sendFrames()
+        http2Stream?.creditTaken()
+        http2Stream?.carrier.sendFrames()
         guard inputIsOver, output.isEmpty, !isClosed else { return }
         transport.shutdownWriting()
-        stream?.endIfSent()
+        http2Stream?.endIfSent()
     }
 
     // MARK: the end
 
     override func peerLeft() {
-        let stream = stream
-        self.stream = nil
-        stream?.abandon(.cancel)
+        let http2Stream = http2Stream
+        self.http2Stream = nil
+        http2Stream?.abandon(.cancel)
     }
 
     func streamIsOver() {
-        stream = nil
+        http2Stream = nil
         closeNow()
     }
 
     override func expired(_ wait: Wait) {
         guard wait == .linger else { return }
-        let stream = stream
-        self.stream = nil
+        let http2Stream = http2Stream
+        self.http2Stream = nil
         closeNow()
-        stream?.abandon(.none)
+        http2Stream?.abandon(.none)
     }
 }
