@@ -22,7 +22,7 @@ TEXT = "text/plain; charset=utf-8"
 
 # The bytes sent, and the request line and status that are logged. An incomplete request line is shown as it came.
 UNREAD = {
-    "TLS": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", r"\x16\x03\x01\x02\x00\x01", 400),
+    "no text": (b"\x17\x03\x01\x02\x00\x01\r\n\r\n", r"\x17\x03\x01\x02\x00\x01", 400),
     "no version": (b"GET /\r\n\r\n", "GET /", 400),
     "quotes": (b'GET "\\ HTTP/1.1\r\n\r\n', r'GET \"\\ HTTP/1.1', 400),
     "escape sequence": (b"GET \x1b[2J HTTP/1.1\r\n\r\n", r"GET \x1b[2J HTTP/1.1", 400),
