@@ -62,8 +62,9 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
     return head;
 }
 
-void evg_request_head_become_http2(evg_request_head *head, bool has_open_body)
+void evg_request_head_become_http2(evg_request_head *head, bool has_open_body, bool is_connect)
 {
+    static const char connect[7] = { 'C', 'O', 'N', 'N', 'E', 'C', 'T' };
     static const char other[2] = { '1', '.' };
     uint8_t *version = (uint8_t *)head->bytes + head->request_line_count - 3;
     if (head->request_line_count < 3 || memcmp(version, other, sizeof other))
@@ -72,6 +73,8 @@ void evg_request_head_become_http2(evg_request_head *head, bool has_open_body)
     version[0] = '2';
     head->request_line_count -= 2;
     head->version = EVG_HTTP_2;
+    if (is_connect && head->method.count == sizeof connect)
+        memcpy((uint8_t *)head->bytes + head->method.start, connect, sizeof connect);
     if (!has_open_body || head->framing != EVG_BODY_NONE)
         return;
     head->framing = EVG_BODY_CHUNKED;

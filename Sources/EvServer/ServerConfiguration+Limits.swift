@@ -5,12 +5,17 @@ import HTTP2
 
 extension HTTP2Configuration {
     /// Sets what operators may choose: streams at once, and bytes; see `HTTP2Settings`.
-    package mutating func limit(streams: Int, window: Int, connectionWindow: Int, frame: Int, headerList: Int) {
+    ///
+    /// - Parameter webSockets: a stream may become one.
+    package mutating func limit(
+        streams: Int, window: Int, connectionWindow: Int, frame: Int, headerList: Int, webSockets: Bool
+    ) {
         settings.maxConcurrentStreams = streams
         settings.initialWindowSize = window
         settings.connectionWindowSize = connectionWindow
         settings.maxFrameSize = frame
         settings.maxHeaderListSize = headerList
+        settings.allowsConnectProtocol = webSockets
     }
 }
 

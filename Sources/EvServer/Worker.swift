@@ -286,6 +286,13 @@ package final class Worker {
         connection.start()
     }
 
+    /// Begins to serve a connection that was not accepted: one end of a pair of sockets, for a stream.
+    func begin(_ connection: Connection) {
+        openConnections += 1
+        slot.open = UInt32(clamping: openConnections)
+        connection.start()
+    }
+
     /// More connections are open than `--connections` allows.
     var isOverfull: Bool { openConnections > configuration.connections }
 
@@ -336,9 +343,7 @@ package final class Worker {
         finishIfDone()
     }
 
-    /// Prepares a plain-text error response in `responseHead`, and returns its body.
-    ///
-    /// - Parameter explanation: the body; nil for the words of the status.
+    /// Prepares a plain-text error in `responseHead`, and returns its body: the words of the status, if no other.
     func prepareError(_ status: Int, _ explanation: StaticString? = nil) -> UnsafeRawBufferPointer {
         do throws(ResponseHeadError) {
             try responseHead.pointee.begin(status: status)
@@ -349,9 +354,8 @@ package final class Worker {
             logger.error("An error response cannot be made", metadata: ["error": "\(error)"])
         }
         errorBody.removeAll(keepingCapacity: true)
-        if let explanation {
-            errorBody.append(explanation)
-        } else {
+        if let explanation { errorBody.append(explanation) }
+        if explanation == nil {
             errorBody.append(StatusPhrase.reason(for: status))
             errorBody.append("\n")
         }

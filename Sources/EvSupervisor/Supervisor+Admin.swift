@@ -80,6 +80,10 @@ extension Supervisor {
         let master = getpid()
         let pid: Int32?
         let ends: (Int32, Int32)
+        // Before the fork: the child may be asked before this process runs again.
+        var counted = state.tally
+        counted.count(.adminStarts)
+        counted.publish(to: board.master)
         do throws(SystemError) {
             ends = try PacketSocket.pair()
             do throws(SystemError) {
@@ -114,7 +118,7 @@ extension Supervisor {
         }
         Socket.close(ends.1)
         admin.keeper.started(at: now)
-        state.tally.count(.adminStarts)
+        state.tally = counted
         let socket = PacketSocket(loop, fileDescriptor: ends.0) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }
             if let request = AdminRequest(bytes) { return enqueue(request) }

@@ -6,7 +6,7 @@ internal import CNGHTTP2
 
 /// The head of a request, as text.
 package struct RequestSection: Equatable, Sendable {
-    /// Request line of HTTP/1.1, fields and the empty line.
+    /// Request line of HTTP/1.1, fields and the empty line. A CONNECT for a protocol has the method OPTIONS there.
     package var text: [UInt8] = []
     package var priority = Priority()
     /// The protocol that a CONNECT asks for (RFC 8441); empty for an ordinary request.
@@ -27,8 +27,11 @@ final class FieldDecoder {
 
     private let inflater: OpaquePointer?
     private var composer = HeadComposer()
+    private let allowsConnect: Bool
 
-    init() {
+    /// - Parameter allowsConnect: a CONNECT may ask for a protocol.
+    init(allowsConnect: Bool) {
+        self.allowsConnect = allowsConnect
         var made: OpaquePointer?
         inflater = nghttp2_hd_inflate_new(&made) == 0 ? made : nil
     }
@@ -40,7 +43,7 @@ final class FieldDecoder {
     ///   - isTrailer: a section behind the body, which is checked and dropped.
     func decode(_ block: UnsafeRawBufferPointer, limit: Int, isTrailer: Bool) -> Outcome {
         guard let inflater else { return .failure(HTTP2Error(.internalError, "out of memory")) }
-        composer.begin(isTrailer: isTrailer)
+        composer.begin(isTrailer: isTrailer, allowsConnect: allowsConnect)
         var rest = block
         var size = 0
         while true {
@@ -64,7 +67,11 @@ final class FieldDecoder {
             if used == 0, flags & Int32(NGHTTP2_HD_INFLATE_EMIT.rawValue) == 0 { break }
         }
         nghttp2_hd_inflate_end_headers(inflater)
-        return size > limit ? .tooLarge : composer.end()
+        guard size <= limit else {
+            composer = HeadComposer()
+            return .tooLarge
+        }
+        return composer.end()
     }
 }
 
@@ -78,6 +85,7 @@ private struct HeadComposer {
     private var seen: Pseudo = []
     private var problem: StaticString?
     private var isTrailer = false
+    private var allowsConnect = false
     private var hasFields = false
     private var hasHost = false
 
@@ -90,9 +98,10 @@ private struct HeadComposer {
         static let `protocol` = Pseudo(rawValue: 16)
     }
 
-    mutating func begin(isTrailer: Bool) {
+    mutating func begin(isTrailer: Bool, allowsConnect: Bool) {
         self = HeadComposer()
         self.isTrailer = isTrailer
+        self.allowsConnect = allowsConnect
         section.text.reserveCapacity(512)
     }
 
@@ -136,7 +145,7 @@ private struct HeadComposer {
             pseudo = .authority
             authority = Array(value)
             guard authority.allSatisfy(Self.isVisible) else { return "a malformed authority" }
-        } else if name.elementsEqual(":protocol".utf8) {
+        } else if name.elementsEqual(":protocol".utf8), allowsConnect {
             pseudo = .protocol
             section.connectProtocol = Array(value)
             guard !value.isEmpty, value.allSatisfy(Self.isVisible) else { return "a malformed protocol" }
@@ -187,7 +196,8 @@ private struct HeadComposer {
     }
 
     private mutating func writeRequestLine() {
-        section.text.append(contentsOf: method)
+        // HTTP/1.1 has no CONNECT with a path; whoever reads the text knows what it stands for.
+        section.text.append(contentsOf: seen.contains(.protocol) ? Array("OPTIONS".utf8) : method)
         section.text.append(UInt8(ascii: " "))
         // CONNECT has an authority in its place.
         section.text.append(contentsOf: seen.contains(.path) ? path : authority)
@@ -224,6 +234,9 @@ private struct HeadComposer {
         if isConnect, !seen.contains(.protocol) {
             return seen.contains(.path) || seen.contains(.scheme) || !seen.contains(.authority)
                 ? "a CONNECT with a path, or without an authority" : nil
+        }
+        if seen.contains(.protocol), path == [UInt8(ascii: "*")] || !seen.contains(.authority) {
+            return "a CONNECT for a protocol without a path or an authority"
         }
         return seen.contains(.path) && seen.contains(.scheme) ? nil : "no path or no scheme"
     }

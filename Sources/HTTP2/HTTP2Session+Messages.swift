@@ -81,7 +81,7 @@ extension HTTP2Session {
         _ section: OpenSection, _ block: UnsafeRawBufferPointer
     ) throws(HTTP2Error) -> Event? {
         let use = try use(of: section)
-        let decoder = decoder ?? FieldDecoder()
+        let decoder = decoder ?? FieldDecoder(allowsConnect: settings.allowsConnectProtocol)
         self.decoder = decoder
         var isTrailer = false
         if case .trailer = use { isTrailer = true }

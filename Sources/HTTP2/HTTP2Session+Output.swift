@@ -29,6 +29,14 @@ extension HTTP2Session {
         return .reset(id, state.owner, code)
     }
 
+    /// Refuses a request that has just come; it may be sent again.
+    ///
+    /// - Returns: an error when the peer goes on and on.
+    package mutating func refuse(_ id: UInt32) -> HTTP2Error? {
+        do throws(HTTP2Error) { _ = try streamError(id, .refusedStream) } catch { return error }
+        return nil
+    }
+
     /// Ends a stream. What still comes for it is ignored.
     package mutating func reset(_ id: UInt32, _ code: ErrorCode) {
         guard let index = streams.index(of: id) else { return }

@@ -68,6 +68,8 @@ package struct HTTP2Session {
     var forgotten: [UInt32] = []
     /// Priorities that came before their requests.
     var foretold: [(stream: UInt32, priority: Priority)] = []
+    /// Frames that have come whole, DATA apart, modulo 2^32.
+    package private(set) var frames: UInt32 = 0
     /// The first field section says that there is no table.
     package var resetsTable = true
 
@@ -163,6 +165,7 @@ package struct HTTP2Session {
                 if bytes.count - offset >= needed {
                     let payload = UnsafeRawBufferPointer(rebasing: bytes[offset + size..<offset + needed])
                     offset += needed
+                    frames &+= 1
                     return try handle(header, payload)
                 }
             }
@@ -179,6 +182,7 @@ package struct HTTP2Session {
         guard partial.count >= needed else { return .needMoreData }
         let frame = partial
         partial = []
+        frames &+= 1
         return try frame.withUnsafeBytes { frame in
             Result { () throws(HTTP2Error) in try handle(header, UnsafeRawBufferPointer(rebasing: frame[size...])) }
         }.get()

@@ -61,9 +61,11 @@ public import CHTTP
     /// Makes a head that was read as HTTP/1.1 one of HTTP/2. Only for whoever has just made it, before anybody else
     /// knows it.
     ///
-    /// - Parameter hasOpenBody: there is a body of which no field says how long it is.
-    package func becomeHTTP2(hasOpenBody: Bool) {
-        evg_request_head_become_http2(UnsafeMutablePointer(mutating: record), hasOpenBody)
+    /// - Parameters:
+    ///   - hasOpenBody: there is a body of which no field says how long it is.
+    ///   - isConnect: it was read as OPTIONS, and is a CONNECT that has a path (RFC 8441).
+    package func becomeHTTP2(hasOpenBody: Bool, isConnect: Bool = false) {
+        evg_request_head_become_http2(UnsafeMutablePointer(mutating: record), hasOpenBody, isConnect)
     }
 
     /// Where the head's parts are.

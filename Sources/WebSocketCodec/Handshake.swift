@@ -44,6 +44,19 @@ public import HTTPCore
         return .asked(accept: head.withBytes(of: keys[0], acceptValue), subprotocols: subprotocols)
     }
 
+    /// What a CONNECT for a WebSocket asks, where the stream is the connection (RFC 8441 section 5).
+    package static func readConnect(_ head: RequestHead) -> Handshake {
+        let versions = head.values(of: "Sec-WebSocket-Version")
+        guard versions.count == 1, head.string(versions[0]) == "13" else {
+            return .refused(Refusal(status: 400, reason: "only version 13 of WebSocket is spoken"))
+        }
+        guard let subprotocols = tokens(of: "Sec-WebSocket-Protocol", in: head) else {
+            return .refused(
+                Refusal(status: 400, reason: "Sec-WebSocket-Protocol is not a list of different tokens"))
+        }
+        return .asked(accept: [], subprotocols: subprotocols)
+    }
+
     @usableFromInline package static let keyName = FieldNameFilter([Array("sec-websocket-key".utf8)])
 
     /// Section 4.2.2, step 5.4.

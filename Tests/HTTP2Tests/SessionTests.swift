@@ -155,6 +155,25 @@ struct FrameCase: Sendable, CustomStringConvertible {
         #expect(reader.sent() == "settings ack; reset 3 1")
     }
 
+    @Test func connectAsksForAProtocol() {
+        let asking = [
+            (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "a"),
+            (":path", "/x"),
+        ]
+        var own = HTTP2Settings()
+        own.allowsConnectProtocol = true
+        var reader = Reader(own)
+        reader.read(preface + noSettings + request(1, asking, Flag.whole))
+        #expect(reader.text == "request 1 [OPTIONS /x HTTP/1.1|host: a]")
+        var other = Reader()
+        other.read(preface + noSettings + request(1, asking, Flag.whole))
+        #expect(other.sent() == "settings ack; reset 1 1")
+        reader.read(request(3, Array(asking.dropFirst()) + [(":method", "GET")], Flag.whole))
+        reader.read(request(5, [(":method", "CONNECT"), (":authority", "a:1")], Flag.whole))
+        #expect(reader.sent() == "settings ack; reset 3 1")
+        #expect(reader.text.hasSuffix("request 5 [CONNECT a:1 HTTP/1.1|host: a:1]"))
+    }
+
     @Test func streamsAreBounded() {
         var own = HTTP2Settings()
         own.maxConcurrentStreams = 2

@@ -239,7 +239,9 @@ def spinning(admin):
 
 def test_one_worker_can_be_asked_for_and_mistakes_are_told(serve, admin):
     server = serve("contract:app", "-w", 2)
-    assert [table["worker"] for table in admin.tables(1)] == [1] and admin.tables(7) == []
+    assert [[table["worker"] for table in admin.tables(number)] for number in (0, 1, 7)] == [[0], [1], []]
+    stacks = admin.json("/stacks?worker=0")["workers"]
+    assert [one["worker"] for one in stacks] == [0] and stacks[0]["source"] == "live"
     assert admin.tables(1)[0]["pid"] in server.worker_pids()
     for target in ("/connections?worker=x", "/connections?worker=", "/connections?worker=-1", "/connections?name=1",
                    "/connections?worker=1&worker=2", "/connections?worker=99999999999999999999", "/status?x=1"):

@@ -44,7 +44,7 @@ def watch(admin):
 
 def test_view_is_drawn_and_keys_move_in_it(admin, terminal):
     screen = terminal(watch(admin))
-    frame = screen.wait_for(r"^evgateway 0\.1\.0  app:app")
+    frame = screen.wait_for(r"\Aevgateway 0\.1\.0  app:app(.*\n)+q leave")
     assert len(frame) == 24 and max(map(len, frame)) <= 80
     assert any("Longest requests" in line for line in frame)
     # The picked worker is reversed.
@@ -53,7 +53,7 @@ def test_view_is_drawn_and_keys_move_in_it(admin, terminal):
     screen.wait_for_bytes(b"\x1b[7m      1  4002")
     start = len(screen.written)
     screen.press(b"<<")
-    frame = screen.wait_for(r"RSSv", start)
+    frame = screen.wait_for(r"RSSv(.*\n)+q leave", start)
     assert [line.split()[0] for line in frame if re.match(r" +[01] +400", line)] == ["1", "0"]
     screen.press(b"c")
     screen.wait_for(r"^Worker 1 \(pid 4002\): 30 connections(.*\n)+.*:5000 ")
@@ -74,7 +74,7 @@ def test_view_is_drawn_and_keys_move_in_it(admin, terminal):
 
 def test_size_may_change_and_be_small(admin, terminal):
     screen = terminal(watch(admin), rows=5, columns=20)
-    frame = screen.wait_for(r"^WORKER")
+    frame = screen.wait_for(r"\A(.*\n)*WORKER(.*\n)+q leave")
     assert len(frame) == 5 and max(map(len, frame)) <= 20
     for rows, columns in ((1, 1), (3, 10), (40, 150), (2, 300)):
         start = len(screen.written)
@@ -130,7 +130,7 @@ def test_server_that_goes_away_is_awaited(admin, terminal, tmp_path):
     frame = screen.wait_for(r"^trying again: cannot connect to unix:")
     assert any(line.startswith("WORKER") for line in frame), "what was known last"
     again = FakeAdmin(str(tmp_path / "admin.sock"), {"/status": status(application="back:again")})
-    frame = screen.wait_for(r"back:again")
+    frame = screen.wait_for(r"back:again(.*\n)+q leave")
     assert "trying" not in frame[-1]
     screen.press(b"q")
     assert screen.wait() == 0

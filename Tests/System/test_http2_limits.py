@@ -59,6 +59,14 @@ def test_what_does_not_come_in_time(gateway):
         assert client.goaways == [(0, 1)]
 
 
+def test_answer_is_the_last_where_connections_are_not_kept(gateway):
+    server = gateway("contract:app", FLAG, "--keep-alive", "0")
+    with Client(server) as client:
+        assert client.get("/").body == b"Hello, World!"
+        client.read_to_end()
+        assert client.goaways[-1] == (0, 1)
+
+
 def test_body_that_does_not_come_is_given_up(gateway, worker_class):
     server = gateway("contract:app", FLAG, "-k", worker_class, "--body-timeout", "0.3")
     with Client(server) as client:
@@ -249,6 +257,32 @@ def test_most_streams_with_held_windows_are_bounded(gateway):
         raw.send(PingFrame(0, opaque_data=b"12345678"))
         raw.next(PingFrame)
         assert procfs.resident_bytes(worker) - memory < 60 << 20
+
+
+def test_answers_that_nobody_takes_are_made_no_further(gateway):
+    server = gateway("contract:app", FLAG, "-k", "gevent")
+    (worker,) = server.worker_pids()
+    server.get("/")
+    memory = procfs.resident_bytes(worker)
+    with Client(server) as client:
+        client.takes = False
+        streams = []
+        for _ in range(30):
+            streams.append(client.ask("/lengths?announced=2000000&given=2000000"))
+            answer = client.answers[streams[-1]]
+            client.read_until(lambda: answer.fields or answer.reset is not None)
+        refused = [stream for stream in streams if client.answers[stream].reset is not None]
+        assert {client.answers[stream].reset for stream in refused} == {h2.errors.ErrorCodes.REFUSED_STREAM}
+        assert 20 < len(refused) < 30
+        assert procfs.resident_bytes(worker) - memory < 40 << 20
+        # Those that were made are whole, and then there is room again.
+        client.takes = True
+        client.h2.increment_flow_control_window(200_000_000)
+        for stream in set(streams) - set(refused):
+            client.h2.increment_flow_control_window(10_000_000, stream)
+        client.flush()
+        assert all(len(client.finish(stream).body) == 2_000_000 for stream in set(streams) - set(refused))
+        assert client.get("/").status == 200
 
 
 def test_urgent_answers_come_first(gateway):

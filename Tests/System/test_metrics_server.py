@@ -117,13 +117,18 @@ def test_states_of_workers(measured, tmp_path):
         wait.until(lambda: metrics.labelled("evgateway_workers", "state") == expected,
                    lambda: f"{metrics.labelled('evgateway_workers', 'state')} are {expected}")
 
+    def labels():
+        return set(metrics.labelled("evgateway_requests_in_flight", "worker"))
+
     are(ready=1)
+    assert labels() == {"0"}
     closed = tmp_path / "closed"
     closed.touch()
     held = server.connect().request("GET", f"/hold?file={tmp_path / 'gate'}")
     server.log.wait_for("holding")
     server.signal(signal.SIGHUP)
     are(ready=1, booting=1)
+    assert labels() == {"0", "other"} and metrics.value("evgateway_requests_in_flight", worker="0") == 1
     closed.unlink()
     are(ready=1, draining=1)
     server.signal(signal.SIGTERM)
@@ -132,6 +137,7 @@ def test_states_of_workers(measured, tmp_path):
     assert held.read().status == 200
     held.close()
     are(leaving=1)
+    assert labels() == {"0"}
 
 
 def test_worker_that_cannot_be_forked(gateway, short_path):

@@ -46,8 +46,9 @@ evg_request_head *evg_request_head_make(void *memory, const struct evg_head *sca
                                         const struct evg_field *fields);
 
 /// Makes a head that was read as HTTP/1.1, and that nobody else has yet, one of HTTP/2. `has_open_body`: it has a body
-/// of which no field says how long it is; its framing is then EVG_BODY_CHUNKED.
-void evg_request_head_become_http2(evg_request_head *head, bool has_open_body);
+/// of which no field says how long it is; its framing is then EVG_BODY_CHUNKED. `is_connect`: its method is CONNECT,
+/// with a path, which HTTP/1.1 does not have (RFC 8441); it was read as OPTIONS.
+void evg_request_head_become_http2(evg_request_head *head, bool has_open_body, bool is_connect);
 
 /// Bytes of memory that evg_request_head_copy needs.
 size_t evg_request_head_copy_size(const evg_request_head *head, size_t host_count);

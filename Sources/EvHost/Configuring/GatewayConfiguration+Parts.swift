@@ -41,7 +41,8 @@ extension GatewayConfiguration {
         server.http2.allowsCleartext = http2Cleartext != .off
         server.http2.limit(
             streams: http2MaxConcurrentStreams, window: http2InitialWindowSize,
-            connectionWindow: http2ConnectionWindowSize, frame: http2MaxFrameSize, headerList: http2MaxHeaderListSize)
+            connectionWindow: http2ConnectionWindowSize, frame: http2MaxFrameSize, headerList: http2MaxHeaderListSize,
+            webSockets: webSocket != .none)
         server.forwarding = forwarding
         server.tracing = tracing
         server.acceptProxyHeaders(

@@ -83,6 +83,12 @@ extension Exchange {
         bodyArrived()
     }
 
+    /// So many further bytes may belong to the body. What comes behind an error is dropped.
+    func hasRoomForBody(_ count: Int) -> Bool {
+        guard let incoming else { return false }
+        return incoming.error != nil || (incoming.decoder.remaining ?? .max) >= UInt64(count)
+    }
+
     /// Bytes that have come and that nobody has taken, where somebody may still do so.
     var heldBody: Int {
         guard let incoming, incoming.collector == nil, incoming.error == nil, !isGone else { return 0 }

@@ -140,12 +140,14 @@ struct OutputSpools {
     var areUsable: Bool { limit > 0 && EventLoop.coarseNow() >= pausedUntil }
 
     /// A spool in the first folder that can be used; nil when there is none.
-    mutating func open() -> OutputSpool? {
+    ///
+    /// - Parameter share: the part of the limit that it may take, one in so many.
+    mutating func open(share: Int = 1) -> OutputSpool? {
         guard areUsable else { return nil }
         var failure = SystemError("no folder", errno: ENOENT)
         for folder in folders {
             do throws(SystemError) {
-                return OutputSpool(file: try TemporaryFile.open(in: folder), limit: limit)
+                return OutputSpool(file: try TemporaryFile.open(in: folder), limit: limit / max(share, 1))
             } catch { failure = error }
         }
         failed(failure)

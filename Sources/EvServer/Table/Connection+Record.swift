@@ -13,7 +13,8 @@ struct RecordOptions {
 
 extension Connection {
     func ownRecord(_ options: RecordOptions) -> ConnectionRecord? {
-        guard !isClosed else { return nil }
+        // What a tunnel leads to is shown, and not the tunnel.
+        guard !isClosed, !(self is HTTP2Tunnel) else { return nil }
         var record = ConnectionRecord(id: transport.fileDescriptor, peer: peer)
         if !listener.socket.isUnix, let bytes = Socket.tcpBytes(transport.fileDescriptor) {
             (record.bytesIn, record.bytesOut) = (bytes.received, bytes.acknowledged)

@@ -236,15 +236,17 @@ final class Acceptor {
         }
     }
 
-    /// Whether a request would have to wait here, and not with a sibling.
+    /// Whether a request would have to wait here, and behind more than at a sibling. One whose thread is just getting
+    /// free still counts its last request: the client has its answer before that.
     ///
     /// - Parameter taken: connections that have just been accepted, and will soon have a request each.
     private func isBusier(after taken: Int) -> Bool {
         let parallelism = worker.application.parallelism
-        guard parallelism < .max, worker.runningTasks + taken >= parallelism else { return false }
+        let mine = worker.runningTasks + taken
+        guard parallelism < .max, mine >= parallelism else { return false }
         let now = EventLoop.coarseNow()
         return siblings.contains {
-            $0.isAccepting && $0.active < parallelism && now - $0.heartbeat < Self.staleness
+            $0.isAccepting && $0.active < mine && now - $0.heartbeat < Self.staleness
         }
     }
 

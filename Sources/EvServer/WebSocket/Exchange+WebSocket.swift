@@ -39,6 +39,9 @@ extension Exchange {
         switch Handshake.read(head) {
         case .none:
             break
+        case _ where offer != nil:
+            // Of a stream, whatever its other fields say.
+            break
         case _ where !worker.configuration.webSocket.isServed:
             break
         case .asked(let accept, let subprotocols):
@@ -59,6 +62,9 @@ extension Exchange {
     package func acceptWebSocket(
         subprotocol: String?, _ head: borrowing ResponseHead
     ) -> WebSocketConnection? {
+        if case .other(let carrier) = carrier, let stream = carrier as? HTTP2Stream {
+            return acceptWebSocket(on: stream, subprotocol, head)
+        }
         guard let offer, case .http1(let connection) = carrier, beginUpgrade() else { return nil }
         // Its own times are those of the pings.
         deadline = .infinity
@@ -91,6 +97,32 @@ extension Exchange {
         guard let socket = socket as? WebSocketConnection else { return nil }
         becomes(socket)
         return socket
+    }
+
+    /// The stream of a CONNECT that was accepted (RFC 8441 section 5).
+    private func acceptWebSocket(
+        on stream: HTTP2Stream, _ subprotocol: String?, _ head: borrowing ResponseHead
+    ) -> WebSocketConnection? {
+        guard offer != nil, response == .awaited, let ends = Socket.pair() else { return nil }
+        guard beginUpgrade() else { return nil }
+        deadline = .infinity
+        let deflate = negotiateDeflate()
+        var lines = subprotocol.map { "sec-websocket-protocol: \($0)\r\n" } ?? ""
+        if let deflate { lines += "sec-websocket-extensions: \(deflate.answer)\r\n" }
+        stream.becomeTunnel(ends.0, head, Array(lines.utf8))
+        let (peer, listener) = (stream.connection.peer, stream.connection.listener)
+        let socket = WebSocketConnection(
+            .plain(ends.1), peer, listener, worker, request: self, deflate: deflate?.agreement)
+        becomes(socket)
+        worker.begin(socket)
+        return socket
+    }
+
+    /// Takes note of what a CONNECT asks for. False where that cannot be.
+    func offerSocket() -> Bool {
+        guard case .asked(let accept, let subprotocols) = Handshake.readConnect(head) else { return false }
+        upgrade = .offered(WebSocketOffer(accept, subprotocols))
+        return true
     }
 
     private func negotiateDeflate() -> (agreement: DeflateAgreement, answer: String)? {

@@ -130,7 +130,7 @@ struct ForeignFlag: Sendable {
 
     /// uWSGI has an address there, uvicorn the name of a parser and granian a version of HTTP.
     private static func http(_ text: String) throws(ValueError) -> String {
-        if text == "2" { throw ValueError("HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server") }
+        if text == "2" { throw ValueError("write --http2-cleartext, which is for trusted proxies") }
         if ["auto", "1", "h11", "httptools"].contains(text) { return "" }
         return text
     }
@@ -215,7 +215,8 @@ struct ForeignFlag: Sendable {
         ),
         ("--no-log", "write --error-logfile FILE or --log-level critical"),
         ("--expose-tracebacks", "tracebacks go to the error log"),
-        ("--http2 --quic", "HTTP/2 is not spoken: let the proxy speak HTTP/1.1 to this server"),
+        ("--http2", "write --http2-cleartext, which is for trusted proxies"),
+        ("--quic", "HTTP/3 is not spoken: let the proxy speak HTTP/1.1 to this server"),
         ("--metrics --server-metrics --server-status --stats-http", "there are no metrics"),
     ]
 

@@ -63,7 +63,7 @@ class Terminal:
                 raise AssertionError(f"{data!r} has not come:\n{self.written[-3000:]!r}")
 
     def frames(self, start=0):
-        """Each frame that is drawn whole: another one, or the end, follows it."""
+        """Each frame that has begun. The rest of the last one may not have come yet."""
         parts = re.split(rb"\x1b\[H", self.written[start:])[1:]
         return [[re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", line).decode() for line in re.split(rb"\r+\n", part)]
                 for part in parts]

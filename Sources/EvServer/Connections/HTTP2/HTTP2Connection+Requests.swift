@@ -19,11 +19,21 @@ extension HTTP2Connection {
     }
 
     private func begin(_ id: UInt32, _ head: RequestHead, _ section: RequestSection) {
-        head.becomeHTTP2(hasOpenBody: !section.endsStream)
+        guard hasRoomForRequests else {
+            if let error = session.refuse(id) { fail(error) }
+            return
+        }
+        let isConnect = !section.connectProtocol.isEmpty
+        if isConnect, section.endsStream || String(decoding: section.connectProtocol, as: UTF8.self) != "websocket" {
+            return refuse(id, HTTP1Error(.connectUnsupported), section.text, hasBody: !section.endsStream)
+        }
+        // The bytes of a WebSocket are no body.
+        head.becomeHTTP2(hasOpenBody: !section.endsStream && !isConnect, isConnect: isConnect)
         // RFC 9113 section 8.1.1: no DATA follows, and some was announced.
         guard !section.endsStream || head.framing.isEmpty else { return session.reset(id, .protocolError) }
         let stream = HTTP2Stream(id, self, hasBody: !section.endsStream)
         let exchange = Exchange(head, .other(stream), on: self)
+        guard !isConnect || exchange.offerSocket() else { return session.reset(id, .protocolError) }
         stream.begin(exchange)
         session.setOwner(stream, of: id)
         worker.deadlines.begin(.active, stream)

@@ -16,6 +16,8 @@ package final class HTTP2Connection: Connection {
     var isPumping = false
     /// The session's frames are sent when all that has come has been read.
     private var isReceiving = false
+    /// When the time of the present frame began.
+    private var framesBefore: UInt32 = 0
     /// How far the connection has been told to end.
     private enum Goodbye { case none, announced, said }
     private var goodbye = Goodbye.none
@@ -93,7 +95,9 @@ package final class HTTP2Connection: Connection {
             sendFrames()
             close(linger: true)
         } else if session.isMidFrame {
-            if wait != .head { worker.deadlines.begin(.head, self) }
+            // Each frame has its time: where many come, nearly every read ends within one.
+            if wait != .head || session.frames != framesBefore { worker.deadlines.begin(.head, self) }
+            framesBefore = session.frames
         } else if session.streamCount > 0 {
             if wait != .streams { worker.deadlines.begin(.streams, self) }
         } else if wait != .keepAlive {
@@ -102,7 +106,11 @@ package final class HTTP2Connection: Connection {
     }
 
     private func becameIdle() {
-        if !worker.keepsConnections || isSpare { announceEnd() }
+        // A worker that leaves gives an idle client a moment; without that, an answer is the last.
+        if session.lastStream > 0, isSpare || !worker.keepsConnections && !worker.isDraining {
+            sayGoodbye()
+            return close(linger: true)
+        }
         worker.deadlines.begin(.keepAlive, self)
     }
 
@@ -118,7 +126,7 @@ package final class HTTP2Connection: Connection {
 
     /// Sends what the session has to say, with what else leaves in this turn.
     func sendFrames() {
-        guard !session.output.isEmpty, !isReceiving else { return }
+        guard !session.output.isEmpty, !isReceiving, !isEnding else { return }
         let frames = session.output
         session.output = []
         frames.withUnsafeBytes { deferBytes($0) }
@@ -138,6 +146,15 @@ package final class HTTP2Connection: Connection {
     private static let largePiece = 16_384
 
     override func outputTaken() { pump() }
+
+    /// Bytes of answers that wait in memory.
+    private var waitingBytes: Int { blocked.reduce(0) { $0 + $1.pending.count - $1.pendingStart } }
+
+    /// A peer that asks and does not take the answers gets no further ones made. Nothing else can hold it back: the
+    /// windows that it is to open come by the same way as its requests.
+    var hasRoomForRequests: Bool { blocked.isEmpty || waitingBytes < Self.mostWaiting }
+
+    private static let mostWaiting = 4 << 20
 
     // MARK: the end
 

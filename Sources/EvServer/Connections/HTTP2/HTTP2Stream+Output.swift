@@ -80,8 +80,11 @@ extension HTTP2Stream {
 
     func spoolIfFull() {
         guard !isOver, spool == nil, pending.count - pendingStart >= worker.highWaterMark else { return }
-        spool = worker.outputSpools.open()
+        spool = worker.outputSpools.open(share: Self.spoolShare)
     }
+
+    /// Many streams of one connection may have a spool at a time.
+    private static let spoolShare = 16
 
     /// Windows open only by what is read, and while this app is waited for nothing can be: other requests would begin
     /// inside of it. So the rest goes to a spool, and where there is none, the stream ends.
@@ -122,7 +125,10 @@ extension HTTP2Connection {
         if !writer.isEmpty { send(writer.bytes) }
         for stream in moved {
             stream.endIfSent()
-            if stream.isDrained { stream.exchange?.outputDrained() }
+            if stream.isDrained {
+                stream.exchange?.outputDrained()
+                stream.tunnel?.updateInterest()
+            }
         }
         pumpLater()
     }

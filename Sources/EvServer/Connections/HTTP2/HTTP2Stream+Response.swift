@@ -97,6 +97,18 @@ extension HTTP2Stream: ResponseCarrier {
         response.exchange.sentLines = sent + lines.more
     }
 
+    /// The answer to a CONNECT.
+    func sendAcceptance(_ head: borrowing ResponseHead, _ more: UnsafeRawBufferPointer) {
+        let lines = worker.clock.lines()
+        write(
+            status: 200,
+            FieldEncoder.Blocks(
+                head.lines, length: Self.nothing, date: head.hasDate ? Self.nothing : lines.date,
+                server: head.hasServer ? Self.nothing : lines.server, more: more),
+            ends: false)
+        carrier.send(worker.writer.bytes)
+    }
+
     func sendContinue() { sendInterim(status: 100, Self.nothing) }
     func sendEarlyHints(_ lines: UnsafeRawBufferPointer) { sendInterim(status: 103, lines) }
 

@@ -35,6 +35,8 @@ final class HTTP2Stream: Waiter {
     /// The stream is reset, or the connection gone.
     private(set) var isOver = false
     private var stall: Stall?
+    /// Where the bytes go, and come from, when it has become a WebSocket.
+    private(set) var tunnel: HTTP2Tunnel?
 
     init(_ id: UInt32, _ connection: HTTP2Connection, hasBody: Bool) {
         self.id = id
@@ -53,11 +55,12 @@ final class HTTP2Stream: Waiter {
     func received(_ bytes: UnsafeRawBufferPointer, ends: Bool) {
         receivedCount += bytes.count
         if ends { hasEnded = true }
+        if let tunnel { return tunnel.pass(bytes, ends: ends) }
         guard let running else { return creditTaken() }
         if !bytes.isEmpty {
-            let rest = running.receiveBody(bytes)
-            // RFC 9113 section 8.1.1: more than was announced.
-            guard rest.isEmpty || running.incoming?.error != nil else { return abandon(.protocolError) }
+            // RFC 9113 section 8.1.1: more than was announced. To be seen before the app is given a whole body.
+            guard running.hasRoomForBody(bytes.count) else { return abandon(.protocolError) }
+            _ = running.receiveBody(bytes)
         }
         if ends, !running.isBodyComplete {
             guard running.head.hasOpenBody else { return abandon(.protocolError) }
@@ -68,7 +71,7 @@ final class HTTP2Stream: Waiter {
 
     /// Tells the peer of bytes that somebody has taken, or that nobody will.
     func creditTaken() {
-        let held = running?.heldBody ?? 0
+        let held = tunnel?.output.count ?? running?.heldBody ?? 0
         let taken = receivedCount - held - creditedCount
         guard taken > 0 else { return }
         creditedCount += taken
@@ -107,7 +110,20 @@ final class HTTP2Stream: Waiter {
         carrier.blocked.removeAll { $0 === self }
         worker.deadlines.remove(self)
         if let stall { worker.deadlines.remove(stall) }
+        let tunnel = tunnel
+        self.tunnel = nil
+        tunnel?.streamIsOver()
         creditTaken()
+    }
+
+    /// The request has been accepted as a WebSocket, whose connection is the other end of `socket`.
+    func becomeTunnel(_ socket: Int32, _ head: borrowing ResponseHead, _ lines: [UInt8]) {
+        lines.withUnsafeBytes { sendAcceptance(head, $0) }
+        running = nil
+        worker.deadlines.remove(self)
+        let tunnel = HTTP2Tunnel(.plain(socket), connection.peer, connection.listener, worker, self)
+        self.tunnel = tunnel
+        worker.begin(tunnel)
     }
 
     // MARK: the end of the answer
@@ -135,7 +151,7 @@ final class HTTP2Stream: Waiter {
 
     /// After the last frame of the answer: a body that is still on its way is not wanted any more (section 8.1).
     func endIfSent() {
-        guard hasSentEnd, !isOver, running == nil else { return }
+        guard hasSentEnd, !isOver, running == nil, tunnel == nil || hasEnded else { return }
         if !hasEnded { carrier.session.reset(id, .none) }
         leave()
         carrier.streamEnded()
