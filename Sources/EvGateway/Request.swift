@@ -19,7 +19,7 @@ public struct Request: Sendable {
         self.exchange = exchange
         self.head = head
         self.offer = offer
-        secureFacts = exchange.isSecure ? exchange.connection.stream?.facts : nil
+        secureFacts = exchange.isSecure ? exchange.connection.secureStream?.facts : nil
     }
 
     /// The request method. One that is not registered, e.g. `PURGE`, comes as it was received.

@@ -343,9 +343,7 @@ package final class Worker {
         finishIfDone()
     }
 
-    /// Prepares a plain-text error response in `responseHead`, and returns its body.
-    ///
-    /// - Parameter explanation: the body; nil for the words of the status.
+    /// Prepares a plain-text error in `responseHead`, and returns its body: the words of the status, if no other.
     func prepareError(_ status: Int, _ explanation: StaticString? = nil) -> UnsafeRawBufferPointer {
         do throws(ResponseHeadError) {
             try responseHead.pointee.begin(status: status)

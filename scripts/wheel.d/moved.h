@@ -3,6 +3,7 @@
  */
     moved libdl, 2.2.5, dladdr, dlclose, dlerror, dlopen, dlsym
     moved libpthread, 2.2.5, pthread_attr_getstack, pthread_create, pthread_detach, pthread_getattr_np
+    moved libpthread, 2.2.5, pthread_getspecific
     moved libpthread, 2.2.5, pthread_key_create, pthread_key_delete, pthread_kill, pthread_mutexattr_destroy
     moved libpthread, 2.2.5, pthread_mutexattr_init, pthread_mutexattr_settype, pthread_once, pthread_rwlock_destroy
     moved libpthread, 2.2.5, pthread_rwlock_init, pthread_rwlock_rdlock, pthread_rwlock_unlock, pthread_rwlock_wrlock

@@ -22,7 +22,7 @@ import zipfile
 SYSTEM = {"libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libgcc_s.so.1", "libc.so.6",
           "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 ALIASES = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
-MOST_BYTES = 6_000_000
+MOST_BYTES = 7_000_000
 
 
 def main(root, extension, licenses, output):

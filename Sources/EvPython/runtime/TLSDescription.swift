@@ -52,7 +52,7 @@ final class TLSDescription {
 extension Exchange {
     /// Says nothing where a proxy alone has spoken over TLS.
     func describeTLS(_ request: UnsafeMutablePointer<evg_py_request>) {
-        guard let stream = connection.stream, let facts = stream.facts else { return }
+        guard let stream = connection.secureStream, let facts = stream.facts else { return }
         let known = facts.attachment as? TLSDescription
         let description = known ?? TLSDescription(facts)
         if known == nil { facts.attachment = description }

@@ -5,7 +5,7 @@ import EvLoop
 extension Connection {
     /// OpenSSL may have to read before it can write, and the other way round.
     @inline(never) func readySecurely(_ events: IOEvents) {
-        guard let stream else { return }
+        guard let stream = secureStream else { return }
         if stream.goodbyeWaits, events.contains(.write) { stream.shutdownWriting() }
         let (reading, writing) = (stream.readWaitsForWriting, stream.writeWaitsForReading)
         if events.contains(writing ? .read : .write), output.isWaiting || waitsForTransport { writable() }

@@ -19,7 +19,7 @@ package class Connection: Waiter {
     // Only the stage that begins TLS changes it, and nobody has it when the connection goes.
     @exclusivity(unchecked) final private(set) nonisolated(unsafe) var transport: Transport
     /// Nil without TLS.
-    package final var stream: TLSStream? {
+    package final var secureStream: TLSStream? {
         if case .tls(let stream) = transport { stream.takeUnretainedValue() } else { nil }
     }
     /// The other end speaks TLS, as the transport or a PROXY header says.
@@ -78,7 +78,7 @@ package class Connection: Waiter {
         guard !isClosed else { return nil }
         leaveLoop()
         // What was due was to be read by this stage.
-        stream?.isReadDue = false
+        secureStream?.isReadDue = false
         let next = make(transport, peer, listener, worker)
         next.isSpare = isSpare
         next.output = output
@@ -171,7 +171,7 @@ package class Connection: Waiter {
 
     /// OpenSSL has wishes of its own.
     @inline(never) private final func updateSecureInterest(_ reading: IOEvents, _ writing: IOEvents) {
-        guard let stream else { return }
+        guard let stream = secureStream else { return }
         watcher?.wait(for: reading.union(writing).union(stream.wants))
         if stream.hasMore, !reading.isEmpty { readLater(stream) }
     }
