@@ -58,6 +58,7 @@ void evg_tls_context_free(evg_tls_context *context) {
     free(own->staple);
     free(own->protocols);
     memset(own->secret, 0, sizeof own->secret);
+    memset(own->keys, 0, sizeof own->keys);
     free(own);
 }
 

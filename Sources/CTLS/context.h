@@ -12,6 +12,8 @@ typedef struct context_extras {
     size_t staple_count, protocols_count;
     uint8_t secret[32];
     long period;
+    /* Of the last two periods that were asked for: to derive a key costs more than to encrypt a ticket. */
+    struct { uint64_t number; bool is_known; evg_tls_ticket_key key; } keys[2];
     evg_tls_context *(*choose)(void *owner, const char *name);
     void *owner;
 } context_extras;

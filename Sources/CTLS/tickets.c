@@ -26,14 +26,24 @@ bool evg_tls_ticket_key_at(const uint8_t secret[32], uint64_t number, evg_tls_ti
     return true;
 }
 
-static bool set_mac(EVP_MAC_CTX *mac, evg_tls_ticket_key *key) {
+static bool set_mac(EVP_MAC_CTX *mac, const evg_tls_ticket_key *key) {
     static char digest[] = "SHA256";
     OSSL_PARAM parameters[] = {
-        OSSL_PARAM_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
+        OSSL_PARAM_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac, sizeof key->mac),
         OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, sizeof digest - 1),
         OSSL_PARAM_END,
     };
     return EVP_MAC_CTX_set_params(mac, parameters) == 1;
+}
+
+/* The key of a period; NULL if it cannot be had. */
+static const evg_tls_ticket_key *key_at(context_extras *own, uint64_t number) {
+    size_t place = number % 2;
+    if (!own->keys[place].is_known || own->keys[place].number != number) {
+        own->keys[place].is_known = evg_tls_ticket_key_at(own->secret, number, &own->keys[place].key);
+        own->keys[place].number = number;
+    }
+    return own->keys[place].is_known ? &own->keys[place].key : NULL;
 }
 
 /* SSL_CTX_set_tlsext_ticket_key_evp_cb(3): 0 for a ticket that is not known, 2 for one that is to be made anew. */
@@ -42,21 +52,19 @@ int evg_tls_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_
     context_extras *own = extras(SSL_get_SSL_CTX(ssl));
     if (!own || own->period <= 0) return 0;
     uint64_t now = (uint64_t)time(NULL) / (uint64_t)own->period;
-    evg_tls_ticket_key key;
+    const evg_tls_ticket_key *key;
     int result = 0;
     if (is_new) {
-        if (!evg_tls_ticket_key_at(own->secret, now, &key)
-            || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
-        memcpy(name, key.name, sizeof key.name);
-        result = EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.cipher, iv) && set_mac(mac, &key) ? 1 : -1;
+        if (!(key = key_at(own, now)) || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
+        memcpy(name, key->name, sizeof key->name);
+        result = EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) && set_mac(mac, key) ? 1 : -1;
     } else {
         for (uint64_t age = 0; age < 2 && !result && now >= age; age++) {
-            if (!evg_tls_ticket_key_at(own->secret, now - age, &key)) return -1;
-            if (CRYPTO_memcmp(name, key.name, sizeof key.name)) continue;
-            bool is_set = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.cipher, iv) && set_mac(mac, &key);
+            if (!(key = key_at(own, now - age))) return -1;
+            if (CRYPTO_memcmp(name, key->name, sizeof key->name)) continue;
+            bool is_set = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) && set_mac(mac, key);
             result = !is_set ? -1 : age ? 2 : 1;
         }
     }
-    OPENSSL_cleanse(&key, sizeof key);
     return result;
 }
