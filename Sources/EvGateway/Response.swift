@@ -117,6 +117,14 @@ public struct ResponseWriter: Sendable {
     public nonisolated(nonsending) func write(_ string: String) async throws {
         try await write(Array(string.utf8))
     }
+
+    /// Ends the body, with fields behind it (RFC 9110 section 6.5): a checksum, or how it has ended. They reach clients
+    /// that ask for them by `TE: trailers`, over HTTP/2 and in bodies without a Content-Length. Nothing can be written
+    /// afterwards.
+    /// - Throws: `CancellationError` when the client has left, or the body has ended already.
+    public nonisolated(nonsending) func finish(trailers: HTTPFields) async throws {
+        try await exchange.finishBody(trailers)
+    }
 }
 
 extension [UInt8] {

@@ -179,7 +179,12 @@ extension Exchange {
             try head.pointee.begin(status: code, reason: reason.isEmpty ? nil : reason)
         }
         if response.isPlainText { return try head.pointee.append("Content-Type", "text/plain; charset=utf-8") }
-        for field in response.headerFields {
+        try add(response.headerFields)
+    }
+
+    private func add(_ fields: HTTPFields) throws(ResponseHeadError) {
+        let head = responseHead
+        for field in fields {
             var name = field.name.rawName
             var value = field.value
             try name.withContiguousBytes { name throws(ResponseHeadError) in
@@ -201,6 +206,14 @@ extension Exchange {
         if let failure = error as? RequestBodyFailure { return fail(status: failure.reason.statusHint) }
         logger.error("The app threw an error", metadata: requestMetadata.merging(["error": "\(error)"]) { $1 })
         fail()
+    }
+
+    /// Ends the body, with these fields behind it.
+    func finishBody(_ trailers: HTTPFields) async throws {
+        guard !isGone else { throw CancellationError() }
+        try responseHead.pointee.begin(status: 200)
+        try add(trailers)
+        finish(trailers: responseHead.pointee.lines)
     }
 
     func writeAndDrain(_ bytes: ArraySlice<UInt8>) async throws {

@@ -101,8 +101,13 @@ package struct ResponseEncoder: Sendable, Equatable {
     }
 
     /// The end of a body that is whole. Not for one that broke off: then nothing must look like an end (RFC 9112 8).
-    package func end(into output: ByteWriter) {
-        if framing == .chunked { output.append("0\r\n\r\n") }
+    ///
+    /// - Parameter trailers: field lines (RFC 9112 7.1.2), each with its CRLF, for which only chunks have room.
+    package func end(_ trailers: UnsafeRawBufferPointer, into output: ByteWriter) {
+        guard framing == .chunked else { return }
+        output.append("0\r\n")
+        output.append(trailers)
+        output.append("\r\n")
     }
 }
 

@@ -165,6 +165,11 @@ let testApp: RequestHandler = { request in
         return Response { writer in
             for part in ["one", "two", "three"] { try await writer.write(part) }
         }
+    case "/trailers":
+        return Response { writer in
+            try await writer.write("one")
+            try await writer.finish(trailers: [HTTPField.Name("X-Sum") ?? .eTag: "1"])
+        }
     case "/broken-stream":
         return Response { writer in
             try await writer.write("begun")

@@ -124,7 +124,7 @@ private final class LineConnection: Connection, ResponseCarrier {
     func write(_ bytes: UnsafeRawBufferPointer) { transmit(bytes) }
     func beginFile(count: Int) {}
     func endFile() {}
-    func sendEnd() {}
+    func sendEnd(trailers: UnsafeRawBufferPointer) {}
     func finished(isShort: Bool) {
         running = nil
         if isShort || endsWithConnection { return close(linger: false) }

@@ -112,6 +112,15 @@ import Testing
         #expect(answer.hasSuffix("\r\n\r\nonetwothree"))
     }
 
+    @Test func sendsFieldsBehindTheBodyToWhoAsksForThem() async throws {
+        let server = try await TestServer(testApp)
+        for (field, end) in [("TE: trailers\r\n", "0\r\nX-Sum: 1\r\n\r\n"), ("", "0\r\n\r\n")] {
+            let client = await server.connect()
+            client.send("GET /trailers HTTP/1.1\r\nHost: test\r\n\(field)Connection: close\r\n\r\n")
+            #expect(client.receiveToEnd().hasSuffix("\r\n\r\n3\r\none\r\n\(end)"))
+        }
+    }
+
     @Test func neverReadsTheBytesOfARefusedRequestAsTheNext() async throws {
         let client = try await TestServer(testApp).connect()
         client.send(

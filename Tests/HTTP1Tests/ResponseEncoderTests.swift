@@ -250,7 +250,7 @@ private struct Run: ~Copyable {
 
     mutating func end() {
         length.end()
-        if !length.isShort { encoder.end(into: output) }
+        if !length.isShort { encoder.end(UnsafeRawBufferPointer(start: nil, count: 0), into: output) }
     }
 }
 

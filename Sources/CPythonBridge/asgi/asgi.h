@@ -24,6 +24,7 @@ typedef struct evg_asgi_request {
     uint32_t burst;                     /* bytes sent since the loop had its last turn */
     int32_t file_error;
     bool started, head_sent, complete, body_read, file_pending, event_pending, overdue;
+    bool has_trailers, body_over, trailers_begun;       /* trailers were announced; body_over: they are due */
     bool is_starting;                   /* its first step runs, and nothing else of it has run */
     bool is_socket, connect_told, accepted, closed;     /* of a WebSocket; closed: by the app */
 } evg_asgi_request;
@@ -74,6 +75,21 @@ int evg_asgi_bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary,
 int evg_asgi_build_head(evg_response_head *head, int32_t status, PyObject *event);
 PyObject *evg_asgi_start(evg_asgi_request *request, PyObject *event);
 PyObject *evg_asgi_send_body(evg_asgi_request *request, PyObject *event);
+/* The headers as a list, which is the app's own when it gave one; NULL without an exception when there are none. */
+PyObject *evg_asgi_headers_of(PyObject *event);
+/* -1 with an exception. */
+int evg_asgi_add_headers(evg_response_head *head, PyObject *headers);
+/* Whether the event has a true value under this key; -1 with an exception. */
+int evg_asgi_is_set(PyObject *event, PyObject *key);
+/* False with an exception. */
+bool evg_asgi_may_send_body(evg_asgi_request *request);
+
+/* extensions.c */
+int evg_asgi_extensions_init(void);
+PyObject *evg_asgi_send_hint(evg_asgi_request *request, PyObject *event);
+PyObject *evg_asgi_send_trailers(evg_asgi_request *request, PyObject *event);
+PyObject *evg_asgi_send_path(evg_asgi_request *request, PyObject *event);
+
 /* What is to be awaited after bytes were given away. */
 PyObject *evg_asgi_sent(evg_asgi_request *request, evg_sent outcome, size_t count);
 

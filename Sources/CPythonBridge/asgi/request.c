@@ -304,6 +304,7 @@ void evg_asgi_request_release(evg_asgi_request *self) {
     self->burst = 0;
     self->file_error = 0;
     self->started = self->head_sent = self->complete = self->body_read = self->file_pending = false;
+    self->has_trailers = self->body_over = self->trailers_begun = false;
     self->event_pending = self->overdue = false;
     self->is_socket = self->connect_told = self->accepted = self->closed = false;
     spares[spare_count++] = self;

@@ -293,8 +293,8 @@ int evg_asgi_scope_init(void) {
     name.no_bytes = bytes_of(NULL, 0);
     name.slash_bytes = bytes_of((const uint8_t *)"/", 1);
     name.asgi_value = Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.4");
-    name.extensions_value = Py_BuildValue("{s{}s{}sO}", "http.response.pathsend", "http.response.early_hint",
-                                          "evgateway.leaving", evg_py_leaving);
+    name.extensions_value = Py_BuildValue("{s{}s{}s{}sO}", "http.response.pathsend", "http.response.early_hint",
+                                          "http.response.trailers", "evgateway.leaving", evg_py_leaving);
     name.socket_extensions = Py_BuildValue("{s{}sO}", "websocket.http.response", "evgateway.leaving", evg_py_leaving);
     if (!name.no_bytes || !name.slash_bytes || !name.asgi_value || !name.extensions_value || !name.socket_extensions)
         return -1;

@@ -5,15 +5,11 @@
 
 #include "../runtime/repeated_head.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 /* Bytes that one request may send, each message counting at least so many, before the loop has a turn. */
 enum { turn_bytes = 1 << 20, message_bytes = 1 << 14 };
 
 static struct {
-    PyObject *type, *body, *more_body, *status, *headers, *path, *links;
+    PyObject *type, *body, *more_body, *status, *headers, *trailers;
 } name;
 
 /* Lends the bytes of an object. Those of other types than bytes are copied into *temporary, which is the caller's to
@@ -93,7 +89,7 @@ static int status_of(PyObject *event, int32_t *code) {
 }
 
 /* The headers as a list, which is the app's own when it gave one; NULL without an exception when there are none. */
-static PyObject *headers_of(PyObject *event) {
+PyObject *evg_asgi_headers_of(PyObject *event) {
     PyObject *headers = PyDict_GetItemWithError(event, name.headers);
     if (!headers || headers == Py_None) return NULL;
     if (PyList_CheckExact(headers)) {
@@ -113,7 +109,7 @@ static PyObject *headers_of(PyObject *event) {
 }
 
 /* A pair may be an object of the app's, whose code may change the list, or send. */
-static int add_headers(evg_response_head *head, PyObject *headers) {
+int evg_asgi_add_headers(evg_response_head *head, PyObject *headers) {
     for (Py_ssize_t i = 0; headers && i < PyList_Size(headers); i++) {
         PyObject *pair = PyList_GetItem(headers, i);
         Py_INCREF(pair);
@@ -125,14 +121,14 @@ static int add_headers(evg_response_head *head, PyObject *headers) {
 }
 
 int evg_asgi_build_head(evg_response_head *head, int32_t status, PyObject *event) {
-    PyObject *headers = headers_of(event);
+    PyObject *headers = evg_asgi_headers_of(event);
     if (!headers && PyErr_Occurred()) return -1;
     evg_head_refusal refusal = evg_response_head_begin(head, status, NULL, 0);
     int result = -1;
     if (refusal != EVG_HEAD_ACCEPTED)
         PyErr_Format(PyExc_ValueError, "refused response head: %s", evg_head_refusal_text(refusal));
     else
-        result = add_headers(head, headers);
+        result = evg_asgi_add_headers(head, headers);
     Py_XDECREF(headers);
     return result;
 }
@@ -160,10 +156,19 @@ static PyObject *started(evg_asgi_request *self) {
     return evg_asgi_done;
 }
 
+/* Whether the event has a true value under this key; -1 with an exception. */
+int evg_asgi_is_set(PyObject *event, PyObject *key) {
+    PyObject *value = PyDict_GetItemWithError(event, key);
+    return value ? PyObject_IsTrue(value) : PyErr_Occurred() ? -1 : 0;
+}
+
 PyObject *evg_asgi_start(evg_asgi_request *self, PyObject *event) {
     int32_t status;
     if (status_of(event, &status)) return NULL;
-    PyObject *headers = headers_of(event);
+    int has_trailers = evg_asgi_is_set(event, name.trailers);
+    if (has_trailers < 0) return NULL;
+    if (!self->started) self->has_trailers = has_trailers;
+    PyObject *headers = evg_asgi_headers_of(event);
     if (!headers && PyErr_Occurred()) return NULL;
     evg_head_objects objects;
     collect(&objects, event, headers);
@@ -178,7 +183,7 @@ PyObject *evg_asgi_start(evg_asgi_request *self, PyObject *event) {
     int result = -1;
     if (refusal != EVG_HEAD_ACCEPTED)
         PyErr_Format(PyExc_ValueError, "refused response head: %s", evg_head_refusal_text(refusal));
-    else if (!add_headers(&head, headers) && self->started)
+    else if (!evg_asgi_add_headers(&head, headers) && self->started)
         PyErr_SetString(PyExc_RuntimeError, "http.response.start was sent before");
     else if (!PyErr_Occurred())
         result = 0;
@@ -189,32 +194,6 @@ PyObject *evg_asgi_start(evg_asgi_request *self, PyObject *event) {
     Py_XDECREF(headers);
     evg_response_head_free(&head);
     return result ? NULL : started(self);
-}
-
-/* "Early Hints" of the ASGI extensions: each link becomes a field of its own. */
-static PyObject *send_hint(evg_asgi_request *self, PyObject *event) {
-    PyObject *links = PyDict_GetItemWithError(event, name.links);
-    if (!links && !PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.early_hint lacks 'links'");
-    PyObject *list = links ? PySequence_List(links) : NULL;
-    evg_response_head head = {0};
-    evg_head_refusal refusal = evg_response_head_begin(&head, 103, NULL, 0);
-    for (Py_ssize_t i = 0; list && refusal == EVG_HEAD_ACCEPTED && i < PyList_Size(list); i++) {
-        PyObject *link = PyList_GetItem(list, i);
-        char *value = PyBytes_AsString(link);
-        if (!value) break;
-        refusal = evg_response_head_add(&head, (const uint8_t *)"Link", 4, (const uint8_t *)value,
-                                        (size_t)PyBytes_Size(link));
-    }
-    if (list && refusal != EVG_HEAD_ACCEPTED)
-        PyErr_Format(PyExc_ValueError, "refused early hints: %s", evg_head_refusal_text(refusal));
-    bool is_well = list && !PyErr_Occurred();
-    evg_py_text lines = {head.bytes ? head.bytes + head.reason_count : NULL, head.count - head.reason_count};
-    if (is_well && !self->head_sent && lines.count) evg_swift_exchange_hint(self->exchange, lines);
-    evg_response_head_free(&head);
-    Py_XDECREF(list);
-    if (!is_well) return NULL;
-    Py_INCREF(evg_asgi_done);
-    return evg_asgi_done;
 }
 
 PyObject *evg_asgi_sent(evg_asgi_request *self, evg_sent outcome, size_t count) {
@@ -236,8 +215,12 @@ PyObject *evg_asgi_sent(evg_asgi_request *self, evg_sent outcome, size_t count) 
     return evg_asgi_done;
 }
 
-static bool may_send_body(evg_asgi_request *self) {
-    if (self->started && !self->file_pending) return true;
+bool evg_asgi_may_send_body(evg_asgi_request *self) {
+    if (self->started && !self->file_pending && !self->body_over) return true;
+    if (self->body_over) {
+        PyErr_SetString(PyExc_RuntimeError, "only http.response.trailers may follow the end of the body");
+        return false;
+    }
     PyErr_SetString(PyExc_RuntimeError, self->started ? "http.response.pathsend was the whole body"
                                                       : "a body was sent before http.response.start");
     return false;
@@ -254,64 +237,19 @@ static evg_sent send_bytes(evg_asgi_request *self, evg_py_text text, bool follow
 }
 
 PyObject *evg_asgi_send_body(evg_asgi_request *self, PyObject *event) {
-    if (!may_send_body(self)) return NULL;
+    if (!evg_asgi_may_send_body(self)) return NULL;
     PyObject *body = PyDict_GetItemWithError(event, name.body);
-    PyObject *more = body || !PyErr_Occurred() ? PyDict_GetItemWithError(event, name.more_body) : NULL;
-    if (PyErr_Occurred()) return NULL;
-    int follows = more ? PyObject_IsTrue(more) : 0;
+    if (!body && PyErr_Occurred()) return NULL;
+    int follows = evg_asgi_is_set(event, name.more_body);
     if (follows < 0) return NULL;
     evg_py_text text = {NULL, 0};
     PyObject *kept = NULL;
     if (body && body != Py_None && evg_asgi_bytes_of(body, &text, &kept, "a body")) return NULL;
-    evg_sent outcome = send_bytes(self, text, follows);
+    evg_sent outcome = send_bytes(self, text, follows || self->has_trailers);
     Py_XDECREF(kept);
-    if (!follows) self->complete = true;
+    if (!follows) self->body_over = true;
+    if (self->body_over && !self->has_trailers) self->complete = true;
     return evg_asgi_sent(self, outcome, text.count);
-}
-
-/* Opens the regular file that path names. */
-static int open_file(PyObject *path, int64_t *size) {
-    PyObject *encoded = NULL;
-    if (!PyUnicode_FSConverter(path, &encoded)) return -1;
-    const char *text = PyBytes_AsString(encoded);
-    struct stat status;
-    int file = -1;
-    if (*text != '/') PyErr_SetString(PyExc_ValueError, "http.response.pathsend wants an absolute path");
-    else if ((file = open(text, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0)
-        PyErr_SetFromErrnoWithFilename(PyExc_OSError, text);
-    else if (fstat(file, &status) || !S_ISREG(status.st_mode)) {
-        PyErr_Format(PyExc_ValueError, "%R is no regular file", path);
-        close(file);
-        file = -1;
-    } else *size = status.st_size;
-    Py_DECREF(encoded);
-    return file;
-}
-
-static PyObject *send_path(evg_asgi_request *self, PyObject *event) {
-    if (!may_send_body(self)) return NULL;
-    PyObject *path = PyDict_GetItemWithError(event, name.path);
-    if (!path) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "http.response.pathsend lacks 'path'");
-        return NULL;
-    }
-    int64_t size = 0;
-    int file = open_file(path, &size);
-    if (file < 0) return NULL;
-    if (self->head_sent) {      /* maybe by the path itself, which may be an object of the app's */
-        close(file);
-        PyErr_SetString(PyExc_RuntimeError, "http.response.pathsend after a part of the body");
-        return NULL;
-    }
-    self->head_sent = true;
-    if (evg_swift_exchange_begin(self->exchange, &self->head, size, (evg_py_text){NULL, 0}) == EVG_SENT_GONE) {
-        close(file);
-        return evg_asgi_say_disconnected();
-    }
-    Py_INCREF((PyObject *)self);    /* until evg_asgi_file_sent */
-    self->file_pending = true;
-    evg_swift_exchange_send_file(self->exchange, file, 0, size, evg_asgi_file_sent, self);
-    return evg_asgi_waiting(self, evg_asgi_wait_file, NULL);
 }
 
 PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
@@ -331,10 +269,16 @@ PyObject *evg_asgi_send(evg_asgi_request *request, PyObject *event) {
         return NULL;
     }
     if (evg_asgi_is_gone(request)) return evg_asgi_say_disconnected();
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) return evg_asgi_send_body(request, event);
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0) return evg_asgi_start(request, event);
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.pathsend") == 0) return send_path(request, event);
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.early_hint") == 0) return send_hint(request, event);
+    static const struct {
+        const char *type;
+        PyObject *(*send)(evg_asgi_request *request, PyObject *event);
+    } messages[] = {
+        {"http.response.body", evg_asgi_send_body}, {"http.response.start", evg_asgi_start},
+        {"http.response.pathsend", evg_asgi_send_path}, {"http.response.early_hint", evg_asgi_send_hint},
+        {"http.response.trailers", evg_asgi_send_trailers},
+    };
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (PyUnicode_CompareWithASCIIString(type, messages[i].type) == 0) return messages[i].send(request, event);
     PyErr_Format(PyExc_ValueError, "unexpected message %R", type);
     return NULL;
 }
@@ -353,7 +297,7 @@ PyObject *evg_asgi_make_send(evg_asgi_request *request) { return PyCFunction_New
 int evg_asgi_send_init(void) {
     const evg_py_interned texts[] = {
         {&name.type, "type"}, {&name.body, "body"}, {&name.more_body, "more_body"}, {&name.status, "status"},
-        {&name.headers, "headers"}, {&name.path, "path"}, {&name.links, "links"},
+        {&name.headers, "headers"}, {&name.trailers, "trailers"},
     };
     return evg_py_intern(texts, sizeof texts / sizeof *texts);
 }

@@ -153,8 +153,11 @@ void evg_asgi_file_sent(void *context, int32_t error) {
     evg_asgi_request *request = context;
     request->file_pending = false;
     request->file_error = error;
-    if (!error) request->complete = true;
-    if (!error && request->exchange) evg_swift_exchange_finish(request->exchange);
+    if (!error) request->body_over = true;
+    if (!error && !request->has_trailers) {
+        request->complete = true;
+        if (request->exchange) evg_swift_exchange_finish(request->exchange);
+    }
     evg_asgi_happened(request, EVG_DRAINED);
     Py_DECREF((PyObject *)request);
 }
@@ -287,7 +290,8 @@ static int init(void) {
     if (capture) return 0;
     const evg_py_interned texts[] = {{&name_cancel, "cancel"}, {&name_call_soon, "call_soon"}};
     if (evg_py_intern(texts, sizeof texts / sizeof *texts) || evg_asgi_request_init()) return -1;
-    if (evg_asgi_scope_init() || evg_asgi_channel_init() || evg_asgi_send_init() || evg_asgi_socket_init()) return -1;
+    if (evg_asgi_scope_init() || evg_asgi_channel_init() || evg_asgi_send_init() || evg_asgi_extensions_init()
+        || evg_asgi_socket_init()) return -1;
     capture = PyCFunction_New(&capture_method, NULL);
     return capture ? 0 : -1;
 }

@@ -83,6 +83,8 @@ extern evg_sent evg_swift_exchange_begin(evg_exchange *exchange, const evg_respo
                                          evg_py_text first);
 extern evg_sent evg_swift_exchange_write(evg_exchange *exchange, evg_py_text bytes);
 extern void evg_swift_exchange_finish(evg_exchange *exchange);
+/* The same with field lines behind the body, which are dropped where the client does not ask for them. */
+extern void evg_swift_exchange_finish_with(evg_exchange *exchange, evg_py_text trailers);
 
 /* An error response when nothing was sent, else an end that nobody takes for a complete body. */
 extern void evg_swift_exchange_fail(evg_exchange *exchange, int32_t status);

@@ -138,6 +138,12 @@ public func exchangeFinish(_ pointer: OpaquePointer) {
     LoopActor.assumeIsolated { exchange(pointer).finish() }
 }
 
+@_cdecl("evg_swift_exchange_finish_with")
+public func exchangeFinish(_ pointer: OpaquePointer, trailers: evg_py_text) {
+    nonisolated(unsafe) let (pointer, trailers) = (pointer, trailers)
+    LoopActor.assumeIsolated { exchange(pointer).finish(trailers: UnsafeRawBufferPointer(trailers)) }
+}
+
 @_cdecl("evg_swift_exchange_fail")
 public func exchangeFail(_ pointer: OpaquePointer, _ status: Int32) {
     nonisolated(unsafe) let pointer = pointer

@@ -27,8 +27,9 @@ package protocol ResponseCarrier: AnyObject, Sendable {
     func endFile()
     /// False where the bytes of a file need frames of their own, and go by `write`.
     var sendsFiles: Bool { get }
-    /// The end of a body that was written in pieces and is whole.
-    func sendEnd()
+    /// The end of a body that was written in pieces and is whole, and the field lines behind it, each with its CRLF, or
+    /// none. A wire without trailers leaves them out.
+    func sendEnd(trailers: UnsafeRawBufferPointer)
     /// The response is over. `isShort`: its body is shorter than announced, and the client must see that.
     func finished(isShort: Bool)
     /// A response that cannot be completed: the client must not take it for whole.
@@ -137,10 +138,10 @@ extension Carrier {
         }
     }
 
-    @LoopActor func sendEnd() {
+    @LoopActor func sendEnd(trailers: UnsafeRawBufferPointer) {
         switch self {
-        case .http1(let connection): connection.sendEnd()
-        case .other(let carrier): carrier.sendEnd()
+        case .http1(let connection): connection.sendEnd(trailers: trailers)
+        case .other(let carrier): carrier.sendEnd(trailers: trailers)
         }
     }
 

@@ -94,7 +94,7 @@ extension GatewayConnection: ResponseCarrier {
     /// The head goes before the file.
     func beginFile(count: Int) { transmit(UnsafeRawBufferPointer(start: nil, count: 0)) }
     func endFile() {}
-    func sendEnd() {}
+    func sendEnd(trailers: UnsafeRawBufferPointer) {}
     func finished(isShort: Bool) { responseFinished(isShort: isShort) }
     /// The web server has told the client already.
     func sendContinue() {}

@@ -85,10 +85,10 @@ extension HTTP1Connection {
         if !writer.isEmpty { deferBytes(writer.bytes) }
     }
 
-    func sendEnd() {
+    func sendEnd(trailers: UnsafeRawBufferPointer) {
         let writer = worker.writer
         writer.removeAll(keepingCapacity: true)
-        encoder.end(into: writer)
+        encoder.end(trailers, into: writer)
         transmit(writer.bytes)
     }
 

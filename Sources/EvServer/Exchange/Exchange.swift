@@ -315,10 +315,17 @@ package final class Exchange {
     }
 
     /// Ends the response. A body that is shorter than announced closes the connection. Idempotent.
-    package func finish() {
+    ///
+    /// - Parameter trailers: field lines behind the body, each with its CRLF; dropped where the client does not ask for
+    ///   them (RFC 9110 6.5.1).
+    package func finish(trailers: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
         guard response == .begun else { return }
         length.end()
-        if !length.isShort { carrier.sendEnd() }
+        if !length.isShort {
+            carrier.sendEnd(
+                trailers: trailers.isEmpty || head.takesTrailers
+                    ? trailers : UnsafeRawBufferPointer(start: nil, count: 0))
+        }
         end()
     }
 
@@ -350,27 +357,7 @@ package final class Exchange {
         }
     }
 
-    // MARK: back-pressure
-
-    /// Whether the client has taken enough of what was written, or has left, so that a writer need not wait.
-    package var isDrained: Bool {
-        isGone || carrier.isDrained
-    }
-
-    /// Waits until the client has taken enough of what was written.
-    /// - Throws: `CancellationError` when the task is cancelled or the client has left.
-    package func drained() async throws {
-        while !isDrained { try await waitToWrite { .drained($0) } }
-        guard !isGone, !Task.isCancelled else { throw CancellationError() }
-    }
-
-    /// Waits in poll(2), and blocks the loop, until the client has taken enough or its time is up. Only for a
-    /// synchronous app on the loop's own thread, which has no other way to wait.
-    package func flushBlocking() {
-        guard !isGone else { return }
-        let limit = worker.configuration.writeTimeout > 0 ? worker.configuration.writeTimeout : 3600
-        carrier.flushBlocking(to: worker.highWaterMark / 2, seconds: limit)
-    }
+    // MARK: waiting
 
     func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {
         guard !isGone, !Task.isCancelled else { throw CancellationError() }

@@ -13,7 +13,7 @@ extension WebSocketConnection: ResponseCarrier {
     package func write(_ bytes: UnsafeRawBufferPointer) {}
     package func beginFile(count: Int) {}
     package func endFile() {}
-    package func sendEnd() {}
+    package func sendEnd(trailers: UnsafeRawBufferPointer) {}
     package func finished(isShort: Bool) {}
     package func breakOff() {}
     package func sendContinue() {}

@@ -115,6 +115,8 @@ extension HTTP2Connection {
             } else {
                 if !moved.contains(where: { $0 === stream }) { moved.append(stream) }
                 if stream.waitingCount == 0 {
+                    stream.trailers?.withUnsafeBytes { stream.write(trailers: $0) }
+                    stream.trailers = nil
                     blocked.remove(at: place)
                 } else if session.priority(of: stream.id).isIncremental {
                     blocked.append(blocked.remove(at: place))

@@ -130,15 +130,28 @@ extension HTTP2Stream: ResponseCarrier {
         sendBody(bytes, isLast: false)
     }
 
-    func sendEnd() {
+    func sendEnd(trailers: UnsafeRawBufferPointer) {
         guard !isOver, !hasSentEnd, !endsWithPending else { return }
         if waitingCount > 0 {
-            endsWithPending = true
+            if trailers.isEmpty { endsWithPending = true } else { self.trailers = Array(trailers) }
             return
         }
         worker.writer.removeAll(keepingCapacity: true)
-        sendFrame(Self.nothing, isCut: false, ends: true)
+        if trailers.isEmpty { sendFrame(Self.nothing, isCut: false, ends: true) } else { write(trailers: trailers) }
         carrier.send(worker.writer.bytes)
+    }
+
+    /// Writes the section behind the body (RFC 9113 8.1) to the worker's writer, behind what is there.
+    func write(trailers lines: UnsafeRawBufferPointer) {
+        let blocks = FieldEncoder.Blocks(
+            lines, length: Self.nothing, date: Self.nothing, server: Self.nothing, more: Self.nothing)
+        let frames = withUnsafeTemporaryAllocation(byteCount: FieldEncoder.bound(blocks), alignment: 16) { room in
+            let count = worker.fieldEncoder.encode(status: 0, blocks, resetsTable: false, to: room)
+            return carrier.session.headers(id, UnsafeRawBufferPointer(rebasing: room[..<count]), ends: true)
+        }
+        frames.withUnsafeBytes { worker.writer.append($0) }
+        hasSentEnd = true
+        carrier.session.sentEnd(id)
     }
 
     /// Sends bytes of the body behind what is in the writer, as far as the windows and the transport take them.

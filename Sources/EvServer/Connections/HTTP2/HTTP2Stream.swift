@@ -30,6 +30,8 @@ final class HTTP2Stream: Waiter {
     @exclusivity(unchecked) var due: UInt64?
     /// What waits is the last of the answer.
     @exclusivity(unchecked) var endsWithPending = false
+    /// Field lines that follow what waits.
+    var trailers: [UInt8]?
     /// The end of the answer was sent.
     @exclusivity(unchecked) var hasSentEnd = false
     /// The stream is reset, or the connection gone.
@@ -106,7 +108,7 @@ final class HTTP2Stream: Waiter {
     private func leave() {
         running = nil
         isOver = true
-        (pending, pendingStart, spool, endsWithPending) = ([], 0, nil, false)
+        (pending, pendingStart, spool, endsWithPending, trailers) = ([], 0, nil, false, nil)
         carrier.blocked.removeAll { $0 === self }
         worker.deadlines.remove(self)
         if let stall { worker.deadlines.remove(stall) }

@@ -35,7 +35,7 @@ final class HTTP2Tunnel: Connection {
     override func inputEnded() {
         guard let http2Stream else { return closeNow() }
         worker.deadlines.begin(.linger, self)
-        http2Stream.sendEnd()
+        http2Stream.sendEnd(trailers: UnsafeRawBufferPointer(start: nil, count: 0))
         http2Stream.endIfSent()
         updateInterest()
     }
