@@ -1,11 +1,13 @@
 import EvLoop
+import EvTestSupport
 import Testing
 
-@Suite(.serialized) struct SharedHistogramTests {
+/// On the loop, where others count too, each to its end.
+@Suite(.serialized, .prefersLoop) struct SharedHistogramTests {
     /// Kept, because counting goes on in the memory that was named last.
     private static let board = Result { try Board(capacity: 1) }
 
-    private func buckets(_ seconds: Double...) throws -> [UInt64] {
+    @LoopActor private func buckets(_ seconds: Double...) throws -> [UInt64] {
         let board = try Self.board.get()
         board[0].counters.add(1, at: 0)
         board.collect(0)
@@ -17,7 +19,7 @@ import Testing
         return Array(all[3..<(3 + SharedHistogram.count)])
     }
 
-    @Test func valueIsCountedInTheFirstBucketThatHoldsIt() throws {
+    @LoopActor @Test func valueIsCountedInTheFirstBucketThatHoldsIt() async throws {
         for (index, bound) in SharedHistogram.bounds.enumerated() {
             let counts = try buckets(bound, bound.nextUp)
             #expect(counts[index] == 1 && counts[index + 1] == 1)
@@ -30,11 +32,11 @@ import Testing
         #expect(SharedHistogram.bounds.count + 2 == SharedHistogram.count)
     }
 
-    @Test func sumIsInNanoseconds() throws {
+    @LoopActor @Test func sumIsInNanoseconds() async throws {
         #expect(try buckets(0.25, 1.5, 100).last == 101_750_000_000)
     }
 
-    @Test func whatIsNoDurationDoesNotSpoilTheSum() throws {
+    @LoopActor @Test func whatIsNoDurationDoesNotSpoilTheSum() async throws {
         let counts = try buckets(-1, .nan, .infinity, 1e18)
         #expect(counts.last == 0)
         #expect((counts[0], counts[SharedHistogram.bounds.count]) == (2, 2))
