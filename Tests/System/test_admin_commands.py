@@ -285,6 +285,8 @@ def test_upgrade_goes_on_when_its_client_and_the_admin_process_are_gone(served, 
     os.kill(desk.pid(), signal.SIGKILL)
     (short_path / "go").touch()
     assert held.read().status == 200 and server.wait() == 0
+    # Between the two masters there is a moment without the file.
+    wait.until((short_path / "pid").exists, "the next one has the pid file")
     master = int((short_path / "pid").read_text())
     wait.until(lambda: json.loads(desk.ask("GET", "/status").body)["master"] == master, "the next one answers")
     assert desk.command("/stop")[0]

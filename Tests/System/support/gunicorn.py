@@ -32,6 +32,7 @@ DIFFERENCES = [
     ("*", "*/environ/waitress.client_disconnected", ABSENT, "<object>", "an addition"),
     ("*", "*/scope/extensions/evgateway.*", ABSENT, "<object>", "an addition"),
     ("*", "*/environ/gunicorn.socket", "<object>", ABSENT, "the loop owns the socket, and what it has buffered"),
+    ("life", "cfg/http_protocols", ["list", "h1"], ["list", "h2", "h1"], "HTTP/2 is offered over TLS"),
     # Requests and responses
     ("*", "*/fields/connection", ["keep-alive"], ABSENT, "to keep a connection is the default of HTTP/1.1"),
     ("usual requests", "/short/fields/server", ["gunicorn"], ["mine"], "the app's own field wins"),

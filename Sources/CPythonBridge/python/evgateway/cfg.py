@@ -26,6 +26,8 @@ DEFAULTS = {
 THREADS = {"gthread", "ThreadWorker", "threads"}
 # Numbers that gunicorn has as int and this server as float.
 SECONDS = {"timeout", "graceful_timeout", "keepalive"}
+# The numbers of the module ssl, which gunicorn has.
+CERT_REQS = {"none": 0, "optional": 1, "required": 2}
 
 
 class Setting:
@@ -79,6 +81,7 @@ class Config:
             settings["chdir"] = os.getcwd()
         if isinstance(settings.get("pythonpath"), list):
             settings["pythonpath"] = ",".join(settings["pythonpath"]) or None
+        settings["cert_reqs"] = CERT_REQS.get(settings["cert_reqs"], settings["cert_reqs"])
         settings["proc_name"] = self.proc_name
         settings["user"], settings["group"] = self.uid, self.gid
         for name in SECONDS:
