@@ -53,23 +53,19 @@ extension Connection {
     }
 }
 
-extension HTTP1Connection {
-    fileprivate func showStage(in record: inout ConnectionRecord, _ options: RecordOptions) {
-        if let exchange { return show(exchange, in: &record, options) }
-        if output.isWaiting {
-            record.state = .writing
-            record.waitForReader(output.count)
-        } else if isSwallowing {
-            (record.state, record.awaited) = (.reading, .unwantedBody)
-        } else if let headSince {
-            (record.state, record.awaited, record.since) = (.reading, .head, headSince)
-        } else {
-            (record.state, record.awaited) = (.idle, wait == .head ? .firstRequest : .nextRequest)
-        }
-    }
+/// A connection with one request at a time.
+@LoopActor
+private protocol SerialStage: Connection {
+    /// The rest of a body that nobody wants is read.
+    var isSwallowing: Bool { get }
+    /// When the head began that is not whole; nil where there is none.
+    var headSince: Double? { get }
 }
 
-extension GatewayConnection {
+extension HTTP1Connection: SerialStage {}
+extension GatewayConnection: SerialStage {}
+
+extension SerialStage {
     fileprivate func showStage(in record: inout ConnectionRecord, _ options: RecordOptions) {
         if let exchange { return show(exchange, in: &record, options) }
         if output.isWaiting {
