@@ -1,10 +1,8 @@
 """Load by h2load: streams of HTTP/2, as many at a time on each connection as are asked for."""
 
 import re
-import subprocess
-import tempfile
 
-from clients.crew import die_with_parent
+from scenarios import throughput
 
 STREAMS = 10
 
@@ -15,20 +13,7 @@ def h2load(measurement, parameters, script=()):
     fields = [word for field in measurement.context.fields for word in ("-H", field)]
     command = ["h2load", "-t1", f"-c{parameters['connections']}", f"-m{STREAMS}", f"-D{duration}", *fields,
                measurement.server.url]
-    with tempfile.TemporaryFile("w+") as output:
-        measurement.begin()
-        measurement.others_open = parameters["connections"]
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                   preexec_fn=die_with_parent, start_new_session=True)
-        try:
-            measurement.watch(lambda: process.poll() is not None, duration + 10)
-            measurement.end()
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        output.seek(0)
-        return parsed(measurement, output.read())
+    return parsed(measurement, throughput.said(measurement, command, duration, parameters["connections"]))
 
 
 def parsed(measurement, text):

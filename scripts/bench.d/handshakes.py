@@ -6,7 +6,7 @@ import subprocess
 
 import contestants
 from servers import Refused
-from tables import Table, judged
+from tables import Table, names, ratios
 
 # Ours, the peer, the ratio that must not be exceeded: 0.95 times as many handshakes per CPU second.
 PAIRS = [
@@ -14,33 +14,26 @@ PAIRS = [
     ("evgateway-asgi-tls", "uvicorn-tls", None),
     ("evgateway-asgi-tls", "granian-asgi-tls", None),
 ]
-NAMES = list(dict.fromkeys(name for ours, peer, _ in PAIRS for name in (peer, ours)))
+NAMES = names(PAIRS)
 
 
-def tables(names, rounds, seconds):
+def tables(chosen, rounds, seconds):
     """CPU time per handshake, and its ratios."""
-    servers, cost = {}, {name: [] for name in names}
+    servers, cost = {}, {name: [] for name in chosen}
     try:
-        for name in names:
+        for name in chosen:
             servers[name] = contestants.started(name)
             measured(servers[name], 1)
         for number in range(rounds):
-            for name in names if number % 2 == 0 else reversed(names):
+            for name in chosen if number % 2 == 0 else reversed(chosen):
                 cost[name].append(measured(servers[name], seconds))
     finally:
         for server in servers.values():
             server.stop()
     figures = Table("full handshakes, TLS 1.3, ECDSA P-256", "CPU us/handshake")
-    for name in names:
+    for name in chosen:
         figures.add(name, f"{statistics.median(cost[name]):.0f}")
-    ratios = Table("CPU time per handshake", "ratio", "range", "target")
-    for ours, peer, target in PAIRS:
-        if ours in cost and peer in cost:
-            each = sorted(a / b for a, b in zip(cost[ours], cost[peer]))
-            middle = statistics.median(each)
-            ratios.add(f"{ours} : {peer}", f"{middle:.2f}", f"{each[0]:.2f}-{each[-1]:.2f}",
-                       judged(middle, target, "{:.2f}"))
-    return figures, ratios
+    return figures, ratios("CPU time per handshake", PAIRS, cost)
 
 
 def measured(server, seconds):

@@ -11,7 +11,7 @@ import contestants
 from run import Context
 from scenarios.measurement import Measurement
 from servers import Refused
-from tables import Table, judged
+from tables import Table, ratios
 
 POST = pathlib.Path(__file__).with_name("post.lua")
 
@@ -48,7 +48,8 @@ class SideBySide:
             finally:
                 for server in servers.values():
                     server.stop()
-        return self.figures(cpu, rate, size), self.ratios(cpu)
+        return (self.figures(cpu, rate, size),
+                ratios(f"CPU time per request, {self.workload.title}", self.workload.pairs, cpu))
 
     def check(self, server, body):
         """Sends one request and checks its answer, so that all contestants do the same work."""
@@ -89,14 +90,4 @@ class SideBySide:
         for name in self.names:
             table.add(name, f"{statistics.median(cpu[name]):.2f}", f"{statistics.median(rate[name]):.0f}",
                       f"{statistics.median(size[name]):.0f}")
-        return table
-
-    def ratios(self, cpu):
-        table = Table(f"CPU time per request, {self.workload.title}", "ratio", "range", "target")
-        for ours, peer, target in self.workload.pairs:
-            if ours in cpu and peer in cpu:
-                ratios = sorted(a / b for a, b in zip(cpu[ours], cpu[peer]))
-                middle = statistics.median(ratios)
-                table.add(f"{ours} : {peer}", f"{middle:.2f}", f"{ratios[0]:.2f}-{ratios[-1]:.2f}",
-                          judged(middle, target, "{:.2f}"))
         return table

@@ -40,3 +40,20 @@ def judged(value, target, form):
     if target is None:
         return "-"
     return f"<= {form.format(target)} {'met' if value <= target else 'MISSED'}"
+
+
+def names(pairs):
+    """The contestants of pairs (ours, peer, the most that the ratio may be), each peer next to ours."""
+    return list(dict.fromkeys(name for ours, peer, _ in pairs for name in (peer, ours)))
+
+
+def ratios(title, pairs, found):
+    """`found`: by contestant, what each round has measured."""
+    table = Table(title, "ratio", "range", "target")
+    for ours, peer, target in pairs:
+        if ours in found and peer in found:
+            each = sorted(a / b for a, b in zip(found[ours], found[peer]))
+            middle = statistics.median(each)
+            table.add(f"{ours} : {peer}", f"{middle:.2f}", f"{each[0]:.2f}-{each[-1]:.2f}",
+                      judged(middle, target, "{:.2f}"))
+    return table

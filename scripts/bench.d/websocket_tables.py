@@ -15,7 +15,7 @@ import instructions
 from callgrind import Counted
 from clients.websocket import WebSockets
 from servers import Refused
-from tables import Table, judged
+from tables import Table, judged, names, ratios
 
 APP = contestants.WEBSOCKET_APP
 BYTES = 125
@@ -55,11 +55,6 @@ IDLE = [
     ("granian-asgi", None, None),
     ("bare-c-websocket", None, None),
 ]
-
-
-def names(pairs):
-    """The contestants, each peer next to ours."""
-    return list(dict.fromkeys(name for ours, peer, _ in pairs for name in (peer, ours)))
 
 
 class Contest:
@@ -151,17 +146,6 @@ def broadcast_tables(chosen, options, count):
         figures.add(name, f"{statistics.median(times[name]):.1f}", f"{middle:.1f}", f"{middle * 1e3 / count:.2f}")
     return (figures, ratios("time until all have it, broadcast", BROADCAST, times),
             ratios("CPU time, broadcast", BROADCAST, cost))
-
-
-def ratios(title, pairs, found):
-    table = Table(title, "ratio", "range", "target")
-    for ours, peer, target in pairs:
-        if ours in found and peer in found:
-            each = sorted(a / b for a, b in zip(found[ours], found[peer]))
-            middle = statistics.median(each)
-            table.add(f"{ours} : {peer}", f"{middle:.2f}", f"{each[0]:.2f}-{each[-1]:.2f}",
-                      judged(middle, target, "{:.2f}"))
-    return table
 
 
 def idle_tables(chosen, options, count):

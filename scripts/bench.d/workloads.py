@@ -3,6 +3,7 @@
 import browser
 import h2load
 from scenarios import throughput
+from tables import names
 
 
 class Workload:
@@ -16,7 +17,7 @@ class Workload:
         self.answer, self.connections = answer, connections
         self.load, self.client = load, f"{load.__name__} -c{connections}"
         # Each peer is next to ours, in the order of the pairs.
-        self.names = list(dict.fromkeys(name for ours, peer, _ in pairs for name in (peer, ours)))
+        self.names = names(pairs)
 
 
 HELLO = [

@@ -69,9 +69,14 @@ def wrk(measurement, parameters, script=()):
                f"-d{duration}s", "--latency", "--timeout", f"{max(1, round(measurement.context.timeout))}s", *fields,
                *(["-s", script[0]] if script else []), url,
                *(["--", *script[1:]] if script else [])]
+    return parsed(measurement, said(measurement, command, duration, parameters["connections"]))
+
+
+def said(measurement, command, duration, connections):
+    """Runs a client for its `duration` in seconds; returns what it prints."""
     with tempfile.TemporaryFile("w+") as output:
         measurement.begin()
-        measurement.others_open = parameters["connections"]
+        measurement.others_open = connections
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    preexec_fn=die_with_parent, start_new_session=True)
         try:
@@ -84,8 +89,7 @@ def wrk(measurement, parameters, script=()):
                 process.kill()
             process.wait()
         output.seek(0)
-        text = output.read()
-    return parsed(measurement, text)
+        return output.read()
 
 
 def parsed(measurement, text):
