@@ -2,14 +2,6 @@ import EvLoop
 import EvSettings
 import Testing
 
-private func settings(_ words: [String], file: [FileSetting] = []) throws -> GatewayConfiguration {
-    var settings = Settings()
-    try settings.apply(Assignment.all(of: file, in: "f"), from: .file("f"))
-    try settings.apply(CommandLine(words).assignments, from: .commandLine)
-    try settings.finish()
-    return settings.configuration
-}
-
 @Suite struct GatewayRowsTests {
     @Test(
         arguments: [
@@ -31,14 +23,14 @@ private func settings(_ words: [String], file: [FileSetting] = []) throws -> Gat
             ),
         ] as [([String], [String: AddressProtocol])])
     func addressesHaveTheirProtocol(words: [String], expected: [String: AddressProtocol]) throws {
-        #expect(try settings(words).gatewayProtocols == expected)
+        #expect(try configured(words).gatewayProtocols == expected)
     }
 
     @Test func theLastSourceOfAddressesCounts() throws {
         let file = [FileSetting("bind", .list([.text("uwsgi://:80")])), FileSetting("protocol", .text("scgi"))]
-        #expect(try settings([], file: file).bindTexts == ["uwsgi://0.0.0.0:80"])
-        #expect(try settings(["-b", ":80"], file: file).gatewayProtocols == ["0.0.0.0:80": .scgi])
-        #expect(try settings(["-b", "http://:80"], file: file).bindTexts == ["http://0.0.0.0:80"])
+        #expect(try configured([], file: file).bindTexts == ["uwsgi://0.0.0.0:80"])
+        #expect(try configured(["-b", ":80"], file: file).gatewayProtocols == ["0.0.0.0:80": .scgi])
+        #expect(try configured(["-b", "http://:80"], file: file).bindTexts == ["http://0.0.0.0:80"])
     }
 
     @Test(arguments: [
@@ -50,14 +42,14 @@ private func settings(_ words: [String], file: [FileSetting] = []) throws -> Gat
         (["--uwsgi-allow-from", "nginx"], "nginx"),
     ])
     func whatCannotBeIsRefused(words: [String], reason: String) {
-        let error = #expect(throws: (any Error).self) { try settings(words) }
+        let error = #expect(throws: (any Error).self) { try configured(words) }
         #expect("\(error.map { "\($0)" } ?? "")".contains(reason))
     }
 
     @Test func sendersAreOfThisMachine() throws {
-        #expect(try settings([]).gatewaySenders == .loopback)
-        #expect(try settings(["--uwsgi-allow-from", "10.0.0.0/8"]).gatewaySenders == AddressSet(["10.0.0.0/8"]))
+        #expect(try configured([]).gatewaySenders == .loopback)
+        #expect(try configured(["--uwsgi-allow-from", "10.0.0.0/8"]).gatewaySenders == AddressSet(["10.0.0.0/8"]))
         let file = [FileSetting("uwsgi_allow_ips", .text("*"))]
-        #expect(try settings([], file: file).gatewaySenders.isEverybody)
+        #expect(try configured([], file: file).gatewaySenders.isEverybody)
     }
 }

@@ -2,14 +2,6 @@ import EvLoop
 import EvSettings
 import Testing
 
-private func settings(_ words: [String], file: [FileSetting] = []) throws -> GatewayConfiguration {
-    var settings = Settings()
-    try settings.apply(Assignment.all(of: file, in: "f"), from: .file("f"))
-    try settings.apply(CommandLine(words).assignments, from: .commandLine)
-    try settings.finish()
-    return settings.configuration
-}
-
 @Suite struct PrefaceRowsTests {
     @Test(
         arguments: [
@@ -20,7 +12,7 @@ private func settings(_ words: [String], file: [FileSetting] = []) throws -> Gat
             (["--enable-proxy-protocol"], .v1), (["--http-enable-proxy-protocol"], .v1),
         ] as [([String], ProxyProtocol)])
     func modeIsAsGunicornTakesIt(words: [String], expected: ProxyProtocol) throws {
-        #expect(try settings(words).proxyProtocol == expected)
+        #expect(try configured(words).proxyProtocol == expected)
     }
 
     @Test func aWordThatIsNoModeIsTheApp() throws {
@@ -35,13 +27,13 @@ private func settings(_ words: [String], file: [FileSetting] = []) throws -> Gat
         (.none, .off), (.text("False"), .off),
     ])
     func aFileMayHaveASwitch(value: SettingValue, expected: ProxyProtocol) throws {
-        #expect(try settings([], file: [FileSetting("proxy_protocol", value)]).proxyProtocol == expected)
+        #expect(try configured([], file: [FileSetting("proxy_protocol", value)]).proxyProtocol == expected)
     }
 
     @Test func anotherModeIsRefused() {
-        #expect(throws: ConfigurationError.self) { try settings(["--proxy-protocol=v3"]) }
+        #expect(throws: ConfigurationError.self) { try configured(["--proxy-protocol=v3"]) }
         #expect(throws: ConfigurationError.self) {
-            try settings([], file: [FileSetting("proxy_protocol", .list([.text("v1")]))])
+            try configured([], file: [FileSetting("proxy_protocol", .list([.text("v1")]))])
         }
     }
 
@@ -51,18 +43,18 @@ private func settings(_ words: [String], file: [FileSetting] = []) throws -> Gat
             (["--proxy-allow-from", "*"], ["*"]), (["--proxy-allow-from="], []),
         ] as [([String], [String])])
     func sendersAreAddressesAndNetworks(words: [String], expected: [String]) throws {
-        #expect(try settings(words).proxySenders.texts == expected)
+        #expect(try configured(words).proxySenders.texts == expected)
     }
 
     @Test(arguments: ["localhost", "10.0.0.1/8", "127.0.0.1,x", "unix:"])
     func whatIsNoAddressIsRefused(text: String) {
-        #expect(throws: ConfigurationError.self) { try settings(["--proxy-allow-from", text]) }
+        #expect(throws: ConfigurationError.self) { try configured(["--proxy-allow-from", text]) }
     }
 
     @Test func aListOfAFileIsTaken() throws {
         let list = SettingValue.list([.text("192.0.2.1"), .text("fd00::/8")])
         #expect(
-            try settings([], file: [FileSetting("proxy_allow_ips", list)]).proxySenders.texts
+            try configured([], file: [FileSetting("proxy_allow_ips", list)]).proxySenders.texts
                 == ["192.0.2.1", "fd00::/8"])
     }
 }

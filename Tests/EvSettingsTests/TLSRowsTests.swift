@@ -2,13 +2,6 @@ import EvLoop
 import EvSettings
 import Testing
 
-private func settings(_ words: [String]) throws -> GatewayConfiguration {
-    var settings = Settings()
-    try settings.apply(CommandLine(words).assignments, from: .commandLine)
-    try settings.finish()
-    return settings.configuration
-}
-
 @Suite struct TLSRowsTests {
     @Test(
         arguments: [
@@ -18,7 +11,7 @@ private func settings(_ words: [String]) throws -> GatewayConfiguration {
             (["--certfile", "c", "--protocol", "https", "-b", "unix:/a,http://:1"], ["unix:/a"]),
         ] as [([String], [String])])
     func httpIsSpokenOverTLSWhereThereIsACertificate(words: [String], expected: [String]) throws {
-        #expect(try settings(words).secureAddresses.map(\.text) == expected)
+        #expect(try configured(words).secureAddresses.map(\.text) == expected)
     }
 
     @Test(arguments: [
@@ -33,7 +26,7 @@ private func settings(_ words: [String]) throws -> GatewayConfiguration {
         (["--ssl"], "unknown option '--ssl': write --certfile FILE and --keyfile FILE"),
     ])
     func whatIsMissingIsNamed(words: [String], reason: String) {
-        let error = #expect(throws: ConfigurationError.self) { try settings(words) }
+        let error = #expect(throws: ConfigurationError.self) { try configured(words) }
         #expect(error?.description == reason)
     }
 
@@ -41,7 +34,7 @@ private func settings(_ words: [String]) throws -> GatewayConfiguration {
         ("1.2", 0x0303), ("TLSv1.3", 0x0304), ("TLSv1_2", 0x0303), ("tls1.3", 0x0304), ("13", 0x0304),
     ])
     func versionsHaveSeveralNames(text: String, version: Int) throws {
-        #expect(try settings(["--ssl-min-version", text]).minimumTLSVersion == version)
+        #expect(try configured(["--ssl-min-version", text]).minimumTLSVersion == version)
     }
 
     @Test(arguments: [
@@ -49,11 +42,12 @@ private func settings(_ words: [String]) throws -> GatewayConfiguration {
         ("optional", .optional),
     ])
     func pythonsNumbersAreKnown(text: String, asked: ClientCertificates) throws {
-        #expect(try settings(["--certfile", "c", "--ca-certs", "a", "--cert-reqs", text]).clientCertificates == asked)
+        #expect(
+            try configured(["--certfile", "c", "--ca-certs", "a", "--cert-reqs", text]).clientCertificates == asked)
     }
 
     @Test func namesOfOtherServersMeanTheSame() throws {
-        let found = try settings([
+        let found = try configured([
             "--ssl-certfile", "c", "--ssl-keyfile", "k", "--ssl-keyfile-password", "p", "--ssl-ca-certs", "a",
             "--verify-mode", "CERT_OPTIONAL", "--ssl-ciphers", "x", "--ssl-protocol-min", "tls1.3",
         ])

@@ -2,7 +2,6 @@
 over the unix socket, and with the line for TCP in its place."""
 
 import hashlib
-import http.client
 import json
 import os
 import pathlib
@@ -14,11 +13,10 @@ import pytest
 
 from conftest import PYTHON, end
 from support import wait
-from support.fronts import FOLDER, FRONTS, binary
+from support.fronts import CLIENT, FOLDER, FRONTS, asking, binary
 from support.gateway import Gateway
 from support.load import Load
 
-CLIENT = "127.0.0.2"  # an address that no proxy has
 CLAIMED = "203.0.113.9"
 
 
@@ -54,16 +52,9 @@ def front(request, folder, server):
 
 @pytest.fixture
 def asks(front):
-    """Factory: `asks(method, path)` is the response to a request on a connection of its own, not yet read."""
-    connections = []
-
-    def ask(method, path, **more):
-        connections.append(http.client.HTTPConnection(*front.address, timeout=30, source_address=(CLIENT, 0)))
-        connections[-1].request(method, path, **more)
-        return connections[-1].getresponse()
-    yield ask
-    for connection in connections:
-        connection.close()
+    """Factory: see `asking`."""
+    with asking(front) as ask:
+        yield ask
 
 
 def test_proxy_finds_nothing_to_complain_of(front):

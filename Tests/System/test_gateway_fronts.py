@@ -14,12 +14,12 @@ import pytest
 
 from conftest import APPS, PYTHON, end
 from support import wait
+from support.fronts import CLIENT, asking
 from support.gateway import Gateway
 from support.load import Load
 from support.passing import FRONTS, UNBUFFERED, Nginx
 from support.wire import Wire
 
-CLIENT = "127.0.0.2"  # an address that no web server has
 # Addresses of their own, since the kernel chooses the ports.
 HOSTS = {"uwsgi": "127.0.0.1", "fastcgi": "127.0.0.3", "scgi": "127.0.0.4"}
 
@@ -67,16 +67,9 @@ def front(request, folder, server):
 
 @pytest.fixture
 def asks(front):
-    """Factory: `asks(method, path)` is the response to a request on a connection of its own, not yet read."""
-    connections = []
-
-    def ask(method, path, **more):
-        connections.append(http.client.HTTPConnection(*front.address, timeout=30, source_address=(CLIENT, 0)))
-        connections[-1].request(method, path, **more)
-        return connections[-1].getresponse()
-    yield ask
-    for connection in connections:
-        connection.close()
+    """Factory: see `asking`."""
+    with asking(front) as ask:
+        yield ask
 
 
 def test_request_passes(asks, front):

@@ -14,6 +14,7 @@ import pytest
 
 from support import wait, wire
 from support.foreground import Foreground, binary
+from support.nginx import FILES
 
 SERVER, PROXY = 0.6, 0.4    # seconds for which an idle connection is kept
 CLIENTS, ROUNDS = 16, 6
@@ -24,12 +25,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log;
 events {{ worker_connections 512; }}
 http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+""" + FILES + """\
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     {upstreams}

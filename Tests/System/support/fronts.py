@@ -1,7 +1,9 @@
 """The proxies of Examples/deploy, each with its file from there. Paths and addresses are replaced; the rest is what
 people copy."""
 
+import contextlib
 import grp
+import http.client
 import os
 import pwd
 import socket
@@ -14,6 +16,22 @@ FOLDER = ROOT / "Examples" / "deploy"
 SOCKET, TCP = "/run/hello/app.sock", "127.0.0.1:8000"
 # Of no other address does the kernel give a port away meanwhile.
 HOST = "127.0.0.9"
+# An address that no proxy has.
+CLIENT = "127.0.0.2"
+
+
+@contextlib.contextmanager
+def asking(front):
+    """`asks(method, path)` is the response to a request on a connection of its own, not yet read."""
+    connections = []
+
+    def ask(method, path, **more):
+        connections.append(http.client.HTTPConnection(*front.address, timeout=30, source_address=(CLIENT, 0)))
+        connections[-1].request(method, path, **more)
+        return connections[-1].getresponse()
+    yield ask
+    for connection in connections:
+        connection.close()
 
 
 def replaced(text, old, new):

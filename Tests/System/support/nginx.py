@@ -2,6 +2,15 @@
 
 from .foreground import Foreground, binary
 
+# Of the block http: its files are where the test wants them.
+FILES = """\
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+"""
 CONFIGURATION = """
 daemon off;
 worker_processes 1;
@@ -9,12 +18,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log info;
 events {{ worker_connections 512; }}
 http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+""" + FILES + """\
     client_max_body_size 200m;
     upstream app {{
         server {upstream};
@@ -39,6 +43,11 @@ http {{
 """
 
 
+def command(directory):
+    return [binary("nginx"), "-p", str(directory), "-e", str(directory / "error.log"),
+            "-c", str(directory / "nginx.conf")]
+
+
 class Nginx(Foreground):
     """Listens on a unix socket, `address`, because nginx cannot use a port that the kernel chooses."""
 
@@ -48,9 +57,7 @@ class Nginx(Foreground):
         (directory / "nginx.conf").write_text(CONFIGURATION.format(
             directory=directory, upstream=upstream, buffering=buffering, request_buffering=request_buffering,
             ignore_abort=ignore_abort, fields=fields, scheme=scheme))
-        self.command = [
-            binary("nginx"), "-p", str(directory), "-e", str(directory / "error.log"),
-            "-c", str(directory / "nginx.conf")]
+        self.command = command(directory)
         self.output = directory / "nginx.out"
 
     def error_log(self):

@@ -5,6 +5,7 @@ import socket
 
 from .foreground import Foreground, binary
 from .fronts import HOST
+from .nginx import FILES, command
 
 NGINX = """
 daemon off;
@@ -13,12 +14,7 @@ pid {directory}/nginx.pid;
 error_log {directory}/error.log info;
 events {{ worker_connections 512; }}
 http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+""" + FILES + """\
     client_max_body_size 200m;
     upstream app {{
         server {upstream} max_fails=0;
@@ -90,8 +86,7 @@ class Nginx(Passing):
             directory=self.directory, host=self.address[0], port=self.address[1], protocol=self.protocol,
             upstream=upstream, keepalive="keepalive 8;" if self.kept else "",
             more=self.more + (KEPT if self.kept else ""), locations=self.locations))
-        self.command = [binary("nginx"), "-p", str(self.directory), "-e", str(self.directory / "error.log"),
-                        "-c", str(self.directory / "nginx.conf")]
+        self.command = command(self.directory)
 
 
 class Apache(Passing):
