@@ -111,6 +111,9 @@ package final class EventLoop {
         if backend >= 0 { evg_epoll_remove(backend, fileDescriptor) }
     }
 
+    /// Whether ``forget(_:)`` can do that.
+    package var canForget: Bool { backend >= 0 }
+
     /// From here on ``polled`` counts, at the cost of two readings of the clock per poll.
     package func measurePolls() { evg_loop_measure_polls(handle) }
     /// How long the loop has waited for events, in seconds. Another loop that drives this one waits in its place.

@@ -54,6 +54,13 @@ final class Acceptor {
         self.siblings = siblings
     }
 
+    /// That of an address in another process.
+    func listener(named name: [UInt8], _ destination: PeerAddress?) -> Listener? {
+        guard let listener = listeners.first(where: { $0.name == name }) else { return nil }
+        guard let destination else { return listener }
+        return worker.proxyHeaders?.listener(like: listener, destination) ?? listener
+    }
+
     /// What is spoken on the connections of a socket at first.
     private static func stage(of socket: ListeningSocket, _ isSecure: Bool, _ worker: Worker) -> Worker.Stage {
         if let spoken = worker.configuration.gatewayProtocols[socket.address.text] {
