@@ -77,6 +77,13 @@ package final class EventLoop {
         isRunning = false
     }
 
+    /// Calls as from a turn of the loop: what changes in it does not wake whoever pumps the loop.
+    func run(_ body: () -> Void) {
+        isRunning = true
+        body()
+        isRunning = false
+    }
+
     /// Makes `run()` return after the current turn, and tells whoever pumps the loop to end.
     package func stop() {
         isStopRequested = true

@@ -151,6 +151,8 @@ package struct ScoreboardSlot: Sendable {
 /// The mapping with all slots; made by the master before it forks.
 package final class Scoreboard: Sendable {
     package let count: Int
+    /// An eventfd for workers that leave connections to their siblings (`ExclusiveWatch`); negative if there is none.
+    package let passing: Int32
     nonisolated(unsafe) private let records: UnsafeMutablePointer<evg_slot>
 
     /// Maps `capacity` empty slots, at least one. Pages that no worker writes to cost nothing.
@@ -160,9 +162,11 @@ package final class Scoreboard: Sendable {
         let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
         guard let memory, memory != MAP_FAILED else { throw SystemError("mmap") }
         records = memory.bindMemory(to: evg_slot.self, capacity: count)
+        passing = evg_eventfd()
     }
 
     deinit {
+        if passing >= 0 { close(passing) }
         munmap(records, count * MemoryLayout<evg_slot>.stride)
     }
 

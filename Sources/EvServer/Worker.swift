@@ -100,12 +100,13 @@ package final class Worker {
 
     /// - Parameters:
     ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
+    ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
+        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
     ) {
         self.loop = loop
         self.configuration = configuration
@@ -135,7 +136,7 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
-        acceptor = Acceptor(self, listeners: listeners, siblings: siblings)
+        acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
@@ -366,6 +367,7 @@ package final class Worker {
 
     private func beat() {
         loop.onCheck?()
+        acceptor.beat()
         accessLog?.retry(on: loop)
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)
