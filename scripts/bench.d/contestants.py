@@ -9,6 +9,8 @@ import kinds
 from servers import Server, Spec
 
 CONNECTIONS = 6000
+# Of those that are asked to hold more.
+HELD = 19000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
 # Somebody reads what is counted.
 ADMIN_SOCKET = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}.sock"
@@ -59,6 +61,10 @@ CONTESTANTS = {
     "granian-asgi-http2": ("granian:class=asgi,app=hello:asgi", ["--http", "2"]),
     "hypercorn-http2": ("hypercorn:app=hello:asgi", []),
     "hummingbird-http2": ("hummingbird", ["--http2"]),
+    **{f"evgateway-grip-{name}": (f"evgateway-grip:class={name},threads=8,connections={HELD}", []) for name in (
+        "inline", "threads", "gevent", "asgi")},
+    "pushpin": (f"pushpin:connections={HELD}", []),
+    "bare-c-holds": ("bare-c-holds", []),
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),
     "evgateway-asgi-held": ("evgateway:class=asgi", ASGI_LOOP),
