@@ -56,14 +56,18 @@ let package = Package(
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("HTTP2", ["CNGHTTP2"]),
         library("GatewayProtocols", []),
+        library("JSONText", []),
+        library("GRIP", ["JSONText"]),
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
         library(
             "EvServer",
             ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
-        library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", logging]),
-        library("EvHost", ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", logging]),
+        library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
+        library(
+            "EvHost",
+            ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "GRIP", "JSONText", logging]),
         // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
         library(
             "EvGateway",
@@ -94,6 +98,8 @@ let package = Package(
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
         tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
+        tests("JSONTextTests", ["JSONText"]),
+        tests("GRIPTests", ["GRIP", "JSONText", "CTLS", "EvTestSupport"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "CZlib", "EvTestSupport"]),
         tests(
             "EvServerTests",
@@ -104,7 +110,7 @@ let package = Package(
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
-        tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop"]),
+        tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop", "JSONText"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )
