@@ -15,6 +15,8 @@ ASGI_LOOP = ["--asgi-loop", "uvloop"]
 # Somebody reads what is counted.
 ADMIN_SOCKET = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}.sock"
 ADMIN = ["--admin-bind", f"unix:{ADMIN_SOCKET}"]
+# Not the same, because both servers may run at once.
+STICKY_ADMIN = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}-sticky.sock"
 WEBSOCKET_APP = "websocket_app"
 SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
 
@@ -63,6 +65,9 @@ CONTESTANTS = {
     "hummingbird-http2": ("hummingbird", ["--http2"]),
     **{f"evgateway-grip-{name}": (f"evgateway-grip:class={name},threads=8,connections={HELD}", []) for name in (
         "inline", "threads", "gevent", "asgi")},
+    "evgateway-inline-4": ("evgateway:class=inline,workers=4,app=hello:app", []),
+    "evgateway-inline-4-sticky": ("evgateway:class=inline,workers=4,app=hello:app",
+                                  ["--sticky", "query:s", "--admin-bind", f"unix:{STICKY_ADMIN}"]),
     "pushpin": (f"pushpin:connections={HELD}", []),
     "bare-c-holds": ("bare-c-holds", []),
     "evgateway-chat": ("evgateway:class=swift", []),
