@@ -1,8 +1,8 @@
 """An app that holds requests and publishes to them, as `wsgi` and as `asgi`.
 
 /hold?channel= is a stream that begins with "open" on a line; /poll?channel= a long poll. /publish?how=&text= publishes
-on the channel `room` in the way that is named, and answers with "published", or the error. /import answers what has come
-of publishing while the app was imported.
+on the channel `room` in the way that is named, and answers with "published", or the error. /import answers what has
+come of publishing while the app was imported.
 """
 import asyncio
 import os
