@@ -57,6 +57,8 @@ let package = Package(
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("HTTP2", ["CNGHTTP2"]),
         library("GatewayProtocols", []),
+        library("JSONText", []),
+        library("GRIP", ["JSONText"]),
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
         library(
             "EvServer",
@@ -65,20 +67,26 @@ let package = Package(
             ]),
         library("EvSupervisor", ["EvLoop", "EvBus", logging]),
         library("EvSettings", ["EvLoop"]),
-        library("EvAdmin", ["EvSupervisor", "EvServer", "EvBus", "EvLoop", "HTTPCore", logging]),
-        library("EvHost", ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvBus", "EvLoop", logging]),
+        library(
+            "EvAdmin",
+            ["EvSupervisor", "EvServer", "EvBus", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
+        library(
+            "EvHost",
+            [
+                "EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvBus", "EvLoop", "GRIP", "JSONText", logging,
+            ]),
         // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
         library(
             "EvGateway",
             [
-                "EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes, logging,
+                "EvHost", "EvSettings", "EvServer", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes,
+                logging,
             ]),
         .target(
             name: "EvPython",
             dependencies: [
-                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "WebSocketCodec", "CHTTP",
-                "CPythonBridge",
-                "CThreadPool", logging,
+                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "GRIP", "HTTPCore", "WebSocketCodec",
+                "CHTTP", "CPythonBridge", "CThreadPool", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evgateway", dependencies: ["EvHost"], swiftSettings: strict),
@@ -97,6 +105,8 @@ let package = Package(
         tests("HTTP1Tests", ["HTTP1", "HTTPCore", "CHTTP", "EvTestSupport"]),
         tests("HTTP2Tests", ["HTTP2", "CNGHTTP2", "EvTestSupport"]),
         tests("GatewayProtocolsTests", ["GatewayProtocols", "EvTestSupport"]),
+        tests("JSONTextTests", ["JSONText"]),
+        tests("GRIPTests", ["GRIP", "JSONText", "CTLS", "EvTestSupport"]),
         tests("WebSocketCodecTests", ["WebSocketCodec", "HTTP1", "HTTPCore", "CZlib", "EvTestSupport"]),
         tests(
             "EvServerTests",
@@ -108,7 +118,7 @@ let package = Package(
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
         tests("EvBusTests", ["EvBus", "EvLoop", "EvTestSupport"]),
         tests("EvSupervisorTests", ["EvSupervisor", "EvBus", "EvLoop", logging]),
-        tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop"]),
+        tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop", "JSONText"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]
 )

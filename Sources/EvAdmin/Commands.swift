@@ -5,6 +5,7 @@ import EvLoop
 import EvServer
 import EvSupervisor
 import HTTPCore
+import JSONText
 
 @LoopActor
 final class Commands {

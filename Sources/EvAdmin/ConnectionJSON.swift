@@ -2,6 +2,7 @@
 
 import EvLoop
 import EvServer
+import JSONText
 
 extension JSONWriter {
     /// - Parameter now: monotonic seconds.

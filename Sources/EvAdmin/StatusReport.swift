@@ -3,6 +3,7 @@
 import EvLoop
 import EvServer
 import EvSupervisor
+import JSONText
 
 @LoopActor
 struct StatusReport {

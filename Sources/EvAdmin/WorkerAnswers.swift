@@ -3,6 +3,7 @@
 
 import EvLoop
 import EvSupervisor
+import JSONText
 
 @LoopActor
 final class WorkerAnswers<Answer: Sendable> {

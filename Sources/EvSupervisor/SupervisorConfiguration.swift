@@ -26,8 +26,12 @@ package struct SupervisorConfiguration: Sendable {
     package var listening: ListeningOptions
     /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
     package var slowRequest = 0.0
-    /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
+    /// Where the admin process answers for the server. A reload cannot change it.
     package var adminBinds: [BindAddress] = []
+    /// Where the admin process takes messages. A reload cannot change it.
+    package var publishBinds: [BindAddress] = []
+    /// Whether there is an admin process.
+    package var hasAdmin: Bool { !adminBinds.isEmpty || !publishBinds.isEmpty }
     /// What is spoken at the addresses that do not speak HTTP, by `BindAddress.text`: for the log.
     package var protocols: [String: String] = [:]
     package var adminListening = ListeningOptions()
@@ -86,6 +90,9 @@ package struct WorkerContext: Sendable {
     package let slot: ScoreboardSlot
     /// The slots of all others; those in use have a state other than `.empty`.
     package let siblings: [ScoreboardSlot]
+    /// The eventfd that wakes one of them for connections that this worker leaves to others; negative if there is
+    /// none.
+    package let passing: Int32
     /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
     /// the master has ended.
     package let controlFileDescriptor: Int32

@@ -2,6 +2,7 @@
 
 import EvLoop
 import Glibc
+package import JSONText
 
 package struct AdminClient: Sendable {
     package let address: ClientAddress

@@ -2,6 +2,7 @@
 
 import EvLoop
 import Glibc
+import JSONText
 
 package struct ClientCommands {
     /// Where the server answers now. It may be somewhere else when it has been started again.

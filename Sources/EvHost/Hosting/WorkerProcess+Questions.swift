@@ -4,6 +4,7 @@ import EvAdmin
 import EvLoop
 import EvServer
 import EvSupervisor
+import JSONText
 
 extension WorkerProcess {
     func watchQuestions() {

@@ -10,9 +10,9 @@ import Logging
 package final class HTTP1Connection: Connection {
     // MARK: the present message
     /// A head that has begun and not ended.
-    private var partial: PartialHead?
+    private(set) var partial: PartialHead?
     /// Later requests, waiting for the present one to be answered.
-    @exclusivity(unchecked) private var pending: [UInt8] = []
+    @exclusivity(unchecked) private(set) var pending: [UInt8] = []
     /// The rest of a body that nobody read and that is short enough to swallow.
     @exclusivity(unchecked) private var unread: BodyDecoder?
     /// Bytes of it that may still be swallowed, where its length is not known.
@@ -20,7 +20,9 @@ package final class HTTP1Connection: Connection {
     private var running: Exchange?
     private var isParsing = false
     /// A request has come already.
-    private var hasServed = false
+    var hasServed = false
+    /// How often its present request has been moved.
+    @exclusivity(unchecked) var hops: UInt8 = 0
     /// The next stage, after an upgrade inside of `parseRequests`.
     private var successor: Connection?
 
@@ -31,6 +33,7 @@ package final class HTTP1Connection: Connection {
 
     override var exchange: Exchange? { running }
     override var isIdle: Bool { running == nil }
+    override var parcel: Parcel? { isParsing ? nil : ownParcel }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
     /// When the head began that has not ended; nil where none has begun.
@@ -187,7 +190,10 @@ package final class HTTP1Connection: Connection {
     }
 
     /// The time for a next request counts from when the client has taken the answer; until then it has the write limit.
-    private func becameIdle() { worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self) }
+    private func becameIdle() {
+        worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self)
+        if worker.isDraining { worker.moves.becameIdle(self) }
+    }
 
     // MARK: the end of a response
 
@@ -230,7 +236,8 @@ package final class HTTP1Connection: Connection {
 
     /// Another request may follow, as far as this one and the worker's state go.
     func mayKeepAlive(_ exchange: Exchange) -> Bool {
-        guard exchange.head.keepAlive, !isHalfClosed, worker.keepsConnections, !isSpare else { return false }
+        guard exchange.head.keepAlive, !isHalfClosed, !isSpare, worker.keepsConnections || worker.moves.keeps(self)
+        else { return false }
         guard let incoming = exchange.incoming else { return true }
         if incoming.error != nil { return false }
         if incoming.decoder.isComplete || incoming.isRead { return true }
@@ -264,58 +271,6 @@ package final class HTTP1Connection: Connection {
         guard worker.configuration.http2.allowsCleartext, trustsPeer else { return false }
         guard HTTP2Connection.isPreface(bytes) else { return false }
         return become({ HTTP2Connection($0, $1, $2, $3) }, leftOver: bytes) != nil
-    }
-
-    // MARK: refusing
-
-    /// Answers a head that cannot be served and closes; its bytes are never looked at again.
-    private func refuse(_ error: HTTP1Error, _ received: UnsafeRawBufferPointer, since: Double?) {
-        if TLSRecord.isHello(received) { return refuseHello() }
-        refuse(status: Int(error.statusHint), received, since: since, reason: error.detail)
-    }
-
-    /// Whoever begins TLS here understands no answer.
-    private func refuseHello() {
-        Counted.add(at: Counter.refusals + Refusal.malformed.rawValue)
-        worker.logger.debug(
-            "Closed a connection that begins TLS where plain HTTP is spoken", metadata: ["peer": "\(peer.host)"])
-        closeNow()
-    }
-
-    /// - Parameters:
-    ///   - reason: for the log, where it is not obvious.
-    ///   - refusal: nil for what the status says.
-    ///   - explanation: the body, where the status does not say enough.
-    func refuse(
-        status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil,
-        as refusal: Refusal? = nil, explanation: StaticString? = nil
-    ) {
-        worker.noteRefusal(refusal ?? Refusal(status: status), status: status)
-        // What the head says of an id is not known.
-        let identifier = worker.tracing?.freshID()
-        if let reason {
-            var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"]
-            if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }
-            worker.logger.debug("Refused a request", metadata: metadata)
-        }
-        let body = worker.prepareError(status, explanation)
-        let (length, announced) = ResponseLength.of(
-            worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
-        let own = identifier.flatMap { $0.withUnsafeBytes { worker.tracing?.line(for: $0) } }
-        let lines = write(
-            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false,
-            adding: own ?? UnsafeRawBufferPointer(start: nil, count: 0))
-        worker.writer.append(body)
-        if let log = worker.accessLog {
-            worker.writer.withUnsafeBytes { bytes in
-                log.append(
-                    refused: received, of: self, since: since ?? EventLoop.monotonicNow(), status: status,
-                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]),
-                    identifier: identifier)
-            }
-        }
-        transmit(worker.writer.bytes)
-        close(linger: true)
     }
 
     // MARK: closing
@@ -362,7 +317,7 @@ package final class HTTP1Connection: Connection {
             guard let running else { return closeNow() }
             worker.deadlines.begin(running.bodyWindowExpired() ? .body : .active, self)
         case .keepAlive:
-            _ = closeIfStillIdle()
+            idleTooLong()
         case .halfClose:
             guard let running else { return closeNow() }
             // A streamed answer whose reader takes bytes proves that somebody is there.
@@ -383,7 +338,7 @@ package final class HTTP1Connection: Connection {
 }
 
 /// A head of which the end is still missing: its bytes so far, and the parser that knows how far it has looked.
-private final class PartialHead {
+final class PartialHead {
     var bytes: [UInt8]
     let parser: RequestParser
     /// Monotonic seconds at which the first of the bytes came.

@@ -39,6 +39,9 @@ package enum Counter {
     package static var lostLines: Int { 119 }
     /// Nanoseconds in which the loop did not wait.
     package static var busy: Int { 120 }
+    /// Connections that have been given to another process, and that have come from one.
+    package static var movedOut: Int { 121 }
+    package static var movedIn: Int { 122 }
 
     // MARK: gauges, as of the last sign of life but for `parked`
 

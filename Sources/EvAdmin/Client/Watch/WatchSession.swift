@@ -2,6 +2,7 @@
 
 import EvLoop
 import Glibc
+import JSONText
 
 final class WatchSession {
     private let find: ClientCommands.Finder

@@ -1,4 +1,4 @@
-import EvAdmin
+import JSONText
 import Testing
 
 @Suite struct JSONTests {

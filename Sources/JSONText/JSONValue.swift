@@ -1,5 +1,5 @@
-// JSON as it is read (RFC 8259), of whoever answers on an admin address. Law: strict, and bounded in depth, so that no
-// answer is read in two ways or exhausts the stack.
+// JSON as it is read (RFC 8259), whoever has written it. Law: strict, and bounded in depth, so that no text is read in
+// two ways or exhausts the stack.
 
 package enum JSONValue: Equatable, Sendable {
     case null

@@ -1,6 +1,5 @@
+import JSONText
 import Testing
-
-@testable import EvAdmin
 
 @Suite struct JSONValueTests {
     @Test(
