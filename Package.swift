@@ -61,7 +61,10 @@ let package = Package(
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
         library(
             "EvServer",
-            ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging]),
+            [
+                "EvLoop", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", "GRIP",
+                "JSONText", logging,
+            ]),
         library("EvSupervisor", ["EvLoop", logging]),
         library("EvSettings", ["EvLoop"]),
         library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
@@ -104,7 +107,7 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS", "GRIP",
                 "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),

@@ -203,6 +203,10 @@ package struct GatewayConfiguration: Sendable {
     package var adminBinds: [BindAddress] = []
     /// What whoever comes over TCP must know.
     package var adminToken: String?
+    /// Apps have their requests held, and are told so with a token that this key signs.
+    package var grip = false
+    package var gripKey: String?
+    package var gripIssuer = "evgateway"
     package var webSocket = WebSocketChoice.auto
     package var webSocketMaxSize = 16_777_216
     package var webSocketMaxQueue = 32

@@ -17,7 +17,7 @@ package final class HTTP1Connection: Connection {
     @exclusivity(unchecked) private var unread: BodyDecoder?
     /// Bytes of it that may still be swallowed, where its length is not known.
     private var unreadAllowance = 0
-    private var running: Exchange?
+    @exclusivity(unchecked) private var present = Present.nothing
     private var isParsing = false
     /// A request has come already.
     private var hasServed = false
@@ -29,8 +29,18 @@ package final class HTTP1Connection: Connection {
     /// What had been sent of the response when the client's half-close was looked at last.
     private var sentBeforeGrace: UInt64 = 0
 
+    /// What the connection is for now, in the room of one reference.
+    private enum Present { case nothing, running(Exchange), held(Hold) }
+    private var running: Exchange? {
+        get { if case .running(let exchange) = present { exchange } else { nil } }
+        set { present = newValue.map { .running($0) } ?? .nothing }
+    }
+    /// A held request, whose exchange is gone.
+    private var kept: Hold? { if case .held(let hold) = present { hold } else { nil } }
+    override var hold: Hold? { kept ?? running?.hold }
+
     override var exchange: Exchange? { running }
-    override var isIdle: Bool { running == nil }
+    override var isIdle: Bool { if case .nothing = present { true } else { false } }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
     /// When the head began that has not ended; nil where none has begun.
@@ -60,7 +70,11 @@ package final class HTTP1Connection: Connection {
             bytes = running.receiveBody(bytes)
             if !isEnding, !bytes.isEmpty { pending.append(contentsOf: bytes) }
             // The end of its body may have brought the answer, before these bytes could be seen to wait.
-            return self.running == nil && !pending.isEmpty ? parseLater() : updateInterest()
+            return isIdle && !pending.isEmpty ? parseLater() : updateInterest()
+        }
+        if kept != nil {
+            if !isEnding { pending.append(contentsOf: bytes) }
+            return updateInterest()
         }
         if unread != nil {
             bytes = swallow(bytes)
@@ -81,7 +95,7 @@ package final class HTTP1Connection: Connection {
         var begun = begun
         var bytes = received
         isParsing = true
-        while running == nil, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
+        while isIdle, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
             switch parser.parse(bytes) {
             case .head(let head, let consumed):
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
@@ -108,7 +122,7 @@ package final class HTTP1Connection: Connection {
         isParsing = false
         if isEnding { return }
         if !bytes.isEmpty { pending.append(contentsOf: bytes) }
-        if running == nil, partial == nil, unread == nil { becameIdle() }
+        if isIdle, partial == nil, unread == nil { becameIdle() }
         updateInterest()
     }
 
@@ -131,7 +145,7 @@ package final class HTTP1Connection: Connection {
         }
         exchange.run()
         exchange.keepBorrowedBody()
-        if running === exchange, wait != .body { worker.deadlines.begin(.active, self) }
+        if running === exchange, wait != .body, wait != .held { worker.deadlines.begin(.active, self) }
         return bytes
     }
 
@@ -168,20 +182,23 @@ package final class HTTP1Connection: Connection {
 
     /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
     override func inputEnded() {
-        guard let running else {
+        guard !isIdle else {
             if !output.isWaiting { worker.noteDisconnect(lossPhase) }
             return output.isWaiting ? close(linger: false) : closeNow()
         }
         updateInterest()
-        sentBeforeGrace = running.bodySent
+        sentBeforeGrace = bodySent
         worker.deadlines.begin(.halfClose, self)
         worker.watchForDeparture(self)
-        running.inputEnded()
+        running?.inputEnded()
     }
 
     override func outputTaken() {
-        if isDrained { running?.outputDrained() }
-        guard running == nil else { return }
+        if isDrained {
+            running?.outputDrained()
+            kept?.drained()
+        }
+        guard isIdle else { return }
         if wait == .active, !output.isWaiting { becameIdle() }
         if !pending.isEmpty { parsePending() }
     }
@@ -222,7 +239,7 @@ package final class HTTP1Connection: Connection {
     }
 
     private func parsePending() {
-        guard running == nil, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
+        guard isIdle, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
         let bytes = pending
         pending = []
         bytes.withUnsafeBytes { received($0) }
@@ -266,56 +283,40 @@ package final class HTTP1Connection: Connection {
         return become({ HTTP2Connection($0, $1, $2, $3) }, leftOver: bytes) != nil
     }
 
-    // MARK: refusing
+    // MARK: held requests
 
-    /// Answers a head that cannot be served and closes; its bytes are never looked at again.
-    private func refuse(_ error: HTTP1Error, _ received: UnsafeRawBufferPointer, since: Double?) {
-        if TLSRecord.isHello(received) { return refuseHello() }
-        refuse(status: Int(error.statusHint), received, since: since, reason: error.detail)
+    /// The exchange that runs has no app any more, and gives way to what is left of it.
+    ///
+    /// - Returns: false where it has been answered.
+    func keep(_ hold: Hold, insteadOf exchange: Exchange) -> Bool {
+        guard running === exchange, !isEnding else { return false }
+        present = .held(hold)
+        return true
     }
 
-    /// Whoever begins TLS here understands no answer.
-    private func refuseHello() {
-        Counted.add(at: Counter.refusals + Refusal.malformed.rawValue)
-        worker.logger.debug(
-            "Closed a connection that begins TLS where plain HTTP is spoken", metadata: ["peer": "\(peer.host)"])
-        closeNow()
+    /// A request that came with the connection from another process is held here.
+    func take(_ hold: Hold) { present = .held(hold) }
+
+    /// The held request is an exchange again.
+    func resume(_ exchange: Exchange, of hold: Hold) {
+        guard kept === hold else { return }
+        present = .running(exchange)
+        if wait == .held { worker.deadlines.begin(.active, self) }
     }
 
-    /// - Parameters:
-    ///   - reason: for the log, where it is not obvious.
-    ///   - refusal: nil for what the status says.
-    ///   - explanation: the body, where the status does not say enough.
-    func refuse(
-        status: Int, _ received: UnsafeRawBufferPointer, since: Double?, reason: StaticString? = nil,
-        as refusal: Refusal? = nil, explanation: StaticString? = nil
-    ) {
-        worker.noteRefusal(refusal ?? Refusal(status: status), status: status)
-        // What the head says of an id is not known.
-        let identifier = worker.tracing?.freshID()
-        if let reason {
-            var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer.host)"]
-            if let identifier { metadata["request_id"] = "\(String(decoding: identifier, as: UTF8.self))" }
-            worker.logger.debug("Refused a request", metadata: metadata)
-        }
-        let body = worker.prepareError(status, explanation)
-        let (length, announced) = ResponseLength.of(
-            worker.responseHead.pointee, given: UInt64(body.count), requestIsHead: false)
-        let own = identifier.flatMap { $0.withUnsafeBytes { worker.tracing?.line(for: $0) } }
-        let lines = write(
-            worker.responseHead.pointee, length, announced, version: .http11, keepAlive: false,
-            adding: own ?? UnsafeRawBufferPointer(start: nil, count: 0))
-        worker.writer.append(body)
-        if let log = worker.accessLog {
-            worker.writer.withUnsafeBytes { bytes in
-                log.append(
-                    refused: received, of: self, since: since ?? EventLoop.monotonicNow(), status: status,
-                    bodyBytes: UInt64(body.count), sentLines: UnsafeRawBufferPointer(rebasing: bytes[lines...]),
-                    identifier: identifier)
-            }
-        }
-        transmit(worker.writer.bytes)
-        close(linger: true)
+    /// The app is called again, with an exchange of its own.
+    func goOn(with exchange: Exchange, after former: Exchange) {
+        guard running === former else { return }
+        running = exchange
+        if wait == .held { worker.deadlines.begin(.active, self) }
+    }
+
+    /// The held request has been answered with bytes that others are answered with, too.
+    func heldResponseFinished(_ hold: Hold) {
+        guard kept === hold else { return }
+        present = .nothing
+        becameIdle()
+        if pending.isEmpty { updateInterest() } else { parseLater() }
     }
 
     // MARK: closing
@@ -327,9 +328,10 @@ package final class HTTP1Connection: Connection {
     }
 
     override func peerLeft() {
-        let exchange = running
-        running = nil
+        let (exchange, hold) = (running, kept)
+        present = .nothing
         exchange?.clientLeft()
+        hold?.clientLeft()
     }
 
     override var lossPhase: DisconnectPhase? {
@@ -338,11 +340,17 @@ package final class HTTP1Connection: Connection {
             // One that has ended its body too early is counted already.
             return running.isBodyComplete ? .app : isHalfClosed ? nil : .body
         }
+        if let kept { return kept.hasBegun ? .response : .app }
         if !isSilent { return .head }
         return output.isWaiting ? .response : isEnding ? nil : .idle
     }
 
-    override var endsWithClose: Bool { running.map { $0.headWasSent && encoder.framing == .untilClose } ?? false }
+    override var endsWithClose: Bool {
+        (running?.headWasSent ?? kept?.hasBegun ?? false) && encoder.framing == .untilClose
+    }
+
+    /// Of the response that is on its way.
+    private var bodySent: UInt64 { running?.bodySent ?? kept?.bodySent ?? 0 }
 
     /// A response that cannot be completed: the connection closes without anything that looks like its end.
     func breakOff() {
@@ -364,14 +372,14 @@ package final class HTTP1Connection: Connection {
         case .keepAlive:
             _ = closeIfStillIdle()
         case .halfClose:
-            guard let running else { return closeNow() }
+            guard !isIdle else { return closeNow() }
             // A streamed answer whose reader takes bytes proves that somebody is there.
-            guard running.bodySent != sentBeforeGrace else { return gone() }
-            sentBeforeGrace = running.bodySent
+            guard bodySent != sentBeforeGrace else { return gone() }
+            sentBeforeGrace = bodySent
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .handshake, .active, .write, .ping, .pong, .streams:
+        case .handshake, .active, .held, .write, .ping, .pong, .streams:
             break
         }
     }
