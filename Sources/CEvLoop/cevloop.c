@@ -171,7 +171,13 @@ double evg_wall(void) { return evg_seconds(CLOCK_REALTIME); }
         self->callback(self->watcher.data, events); \
     }
 
-EVG_TRAMPOLINE(io)
+uint32_t evg_io_calls;
+static void io_fired(evg_loop *loop, ev_io *watcher, int events) {
+    (void)loop;
+    evg_io_calls++;
+    evg_io *self = (evg_io *)watcher;
+    self->callback(self->watcher.data, events);
+}
 EVG_TRAMPOLINE(timer)
 EVG_TRAMPOLINE(signal)
 EVG_TRAMPOLINE(async)
@@ -289,6 +295,28 @@ int evg_epoll(void) {
 int evg_epoll_add(int epoll, int fd) {
     struct epoll_event event = {.events = EPOLLIN};
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int evg_epoll_add_exclusive(int epoll, int fd, uint64_t data, int edge) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE | (edge ? EPOLLET : 0), .data.u64 = data};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+int evg_epoll_data(int epoll, int fd, uint64_t *data) {
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
+    FILE *file = fopen(path, "re");
+    if (!file) return -errno;
+    int result = -ENOENT, member;
+    unsigned events;
+    unsigned long long found;
+    while (result && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "tfd: %d events: %x data: %llx", &member, &events, &found) != 3 || member != fd) continue;
+        *data = found;
+        result = 0;
+    }
+    fclose(file);
+    return result;
 }
 
 int evg_epoll_add_hangup(int epoll, int fd) {

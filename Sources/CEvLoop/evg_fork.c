@@ -69,6 +69,9 @@ static void in_parent(void) { has_forked = 1; }
 
 void evg_watch_forks(void) { pthread_atfork(NULL, in_parent, NULL); }
 
+int evg_has_copies(void) { return has_forked; }
+void evg_note_copies(void) { has_forked = 1; }
+
 void evg_close_connection(int fd) {
     if (has_forked) shutdown(fd, SHUT_RDWR);
     close(fd);

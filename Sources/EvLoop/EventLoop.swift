@@ -77,6 +77,13 @@ package final class EventLoop {
         isRunning = false
     }
 
+    /// Calls as from a turn of the loop: what changes in it does not wake whoever pumps the loop.
+    func run(_ body: () -> Void) {
+        isRunning = true
+        body()
+        isRunning = false
+    }
+
     /// Makes `run()` return after the current turn, and tells whoever pumps the loop to end.
     package func stop() {
         isStopRequested = true
@@ -110,6 +117,9 @@ package final class EventLoop {
     package func forget(_ fileDescriptor: Int32) {
         if backend >= 0 { evg_epoll_remove(backend, fileDescriptor) }
     }
+
+    /// Whether ``forget(_:)`` can do that.
+    package var canForget: Bool { backend >= 0 }
 
     /// From here on ``polled`` counts, at the cost of two readings of the clock per poll.
     package func measurePolls() { evg_loop_measure_polls(handle) }

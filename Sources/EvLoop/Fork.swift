@@ -23,6 +23,11 @@ package enum Fork {
     /// To be called once, in a worker: notices that an app forks.
     package static func watch() { evg_watch_forks() }
 
+    /// Children of this process may have copies of its connections, and so may those of one that has given it some:
+    /// closing them does not tell their peers.
+    package static var hasCopies: Bool { evg_has_copies() != 0 }
+    package static func noteCopies() { evg_note_copies() }
+
     /// To be called in a child: the kernel kills it when the thread of process `parent` that forked it has ended.
     package static func endWithParent(_ parent: Int32) { evg_end_with_parent(parent) }
 

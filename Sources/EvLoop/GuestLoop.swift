@@ -12,7 +12,11 @@ final class GuestSupport {
     private let timer: Int32
     private lazy var members = [EpollMembership(timer), EpollMembership(event)]
     /// The epoll set of the loop that drives this one; -1 when there is none, or it has not been seen to watch us.
-    private var driver: Int32 = -1
+    private(set) var driver: Int32 = -1
+    /// Looks for connections that the driver was woken for: its set holds the listening sockets (`ExclusiveWatch`).
+    var look: (() -> Void)?
+    private var pumps: UInt32 = 0
+    private var calls: UInt32 = 0
     private var timerWatcher: IOWatcher?
     /// Readable from a wake until the next pump.
     let event: Int32
@@ -90,6 +94,13 @@ final class GuestSupport {
     fileprivate func beginPump() {
         isWoken = false
         isDirty = false
+        calls = evg_io_called()
+    }
+
+    /// The pump had nothing to do, and so it may have been called for a connection. Busy pumps look now and then.
+    fileprivate var isToLook: Bool {
+        pumps &+= 1
+        return evg_io_called() == calls || pumps & 3 == 0
     }
 
     func began(_ timer: TimerWatcher) {
@@ -148,10 +159,15 @@ extension EventLoop {
     /// changes only when it runs.
     package func pump() {
         guard let guest else { return runNonBlocking() }
+        var hasLooked = guest.look == nil
         repeat {
             guest.beginPump()
             runNonBlocking()
             guest.follow()
+            if !hasLooked {
+                hasLooked = true
+                if let look = guest.look, guest.isToLook { run(look) }
+            }
         } while guest.isDirty
         guest.arm()
     }

@@ -79,6 +79,12 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_load(record, newValue) }
     }
 
+    /// Connections that have been moved to the worker since it started. It wraps around.
+    package var taken: UInt32 {
+        get { evg_slot_taken(record) }
+        nonmutating set { evg_slot_set_taken(record, newValue) }
+    }
+
     /// Whether the worker takes new connections at the moment.
     package var isAccepting: Bool {
         get { evg_slot_accepting(record) != 0 }
@@ -145,6 +151,8 @@ package struct ScoreboardSlot: Sendable {
 /// The mapping with all slots; made by the master before it forks.
 package final class Scoreboard: Sendable {
     package let count: Int
+    /// An eventfd for workers that leave connections to their siblings (`ExclusiveWatch`); negative if there is none.
+    package let passing: Int32
     nonisolated(unsafe) private let records: UnsafeMutablePointer<evg_slot>
 
     /// Maps `capacity` empty slots, at least one. Pages that no worker writes to cost nothing.
@@ -154,9 +162,11 @@ package final class Scoreboard: Sendable {
         let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
         guard let memory, memory != MAP_FAILED else { throw SystemError("mmap") }
         records = memory.bindMemory(to: evg_slot.self, capacity: count)
+        passing = evg_eventfd()
     }
 
     deinit {
+        if passing >= 0 { close(passing) }
         munmap(records, count * MemoryLayout<evg_slot>.stride)
     }
 

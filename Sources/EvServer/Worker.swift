@@ -66,11 +66,13 @@ package final class Worker {
     package var tls: TLSServer?
     /// For the answers of all connections of HTTP/2.
     let fieldEncoder = FieldEncoder()
-    private var acceptor: Acceptor!
+    private(set) var acceptor: Acceptor!
+    /// Connections that go to other processes, and those that come from there.
+    package private(set) lazy var moves = Moves(self)
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
-    private let errorBody = ByteWriter(capacity: 64)
+    let errorBody = ByteWriter(capacity: 64)
     @exclusivity(unchecked) private var addresses = AddressText()
     /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
     @exclusivity(unchecked) var unflushed: [Connection] = []
@@ -102,12 +104,13 @@ package final class Worker {
 
     /// - Parameters:
     ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
+    ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
+        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
     ) {
         self.loop = loop
         self.configuration = configuration
@@ -139,7 +142,7 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
-        acceptor = Acceptor(self, listeners: listeners, siblings: siblings)
+        acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         if configuration.grip != nil { holds = HoldTable(self, LocalBus()) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
@@ -201,6 +204,7 @@ package final class Worker {
         slot.state = .draining
         application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
         acceptor.drainAndStop(all: takesQueue)
+        if takesQueue { moves.end() } else { moves.begin() }
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
@@ -228,6 +232,7 @@ package final class Worker {
                 "Graceful timeout: requests still running are cancelled", metadata: ["requests": "\(runningTasks)"])
         }
         drainDeadline = -.infinity
+        moves.end()
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
         for wait in [Wait.active, .held, .body, .halfClose, .head, .handshake, .keepAlive] {
@@ -247,6 +252,7 @@ package final class Worker {
         isDraining = true
         keepsConnections = false
         isQuitting = true
+        moves.end()
         slot.state = .draining
         // After a drain all have been told, and have had that time.
         let isTold = drainDeadline == -.infinity
@@ -279,6 +285,11 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
+        if let moved = moves.summary {
+            logger.info(
+                "Moved connections to other workers",
+                metadata: ["connections": "\(moved.connections)", "workers": "\(moved.workers)"])
+        }
         accessLog?.finish()
         onFinished?()
     }
@@ -295,10 +306,12 @@ package final class Worker {
     }
 
     /// Begins to serve a connection that was not accepted: one end of a pair of sockets, for a stream.
-    func begin(_ connection: Connection) {
+    func begin(
+        _ connection: Connection, _ bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
-        connection.start()
+        connection.start(bytes)
     }
 
     /// More connections are open than `--connections` allows.
@@ -351,22 +364,6 @@ package final class Worker {
         finishIfDone()
     }
 
-    /// Prepares a plain-text error in `responseHead`, and returns its body: the words of the status, if no other.
-    func prepareError(_ status: Int, _ explanation: StaticString? = nil) -> UnsafeRawBufferPointer {
-        do throws(ResponseHeadError) {
-            try responseHead.pointee.begin(status: status)
-            try responseHead.pointee.append("Content-Type", "text/plain; charset=utf-8")
-            // Of a server that stops: its successor, or another one, may answer soon.
-            if status == 503, isDraining { try responseHead.pointee.append("Retry-After", "1") }
-        } catch {
-            logger.error("An error response cannot be made", metadata: ["error": "\(error)"])
-        }
-        errorBody.removeAll(keepingCapacity: true)
-        if let explanation { errorBody.append(explanation) } else { errorBody.append(StatusPhrase.reason(for: status)) }
-        errorBody.append("\n")
-        return errorBody.withUnsafeBytes { $0 }
-    }
-
     /// Calls with a peer's address as text.
     func withAddress<Result>(of peer: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         addresses.withText(of: peer, body)
@@ -374,6 +371,7 @@ package final class Worker {
 
     private func beat() {
         loop.onCheck?()
+        acceptor.beat()
         accessLog?.retry(on: loop)
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)

@@ -69,8 +69,8 @@ extension Supervisor {
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
                 index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
-                controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write, questions: channel?.1,
-                report: admin.board?[slotIndex], gracefulTimeout: configuration.gracefulTimeout)
+                passing: scoreboard?.passing ?? -1, controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write,
+                questions: channel?.1, report: admin.board?[slotIndex], gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
         close(workerEnd)

@@ -81,6 +81,9 @@ package struct WorkerContext: Sendable {
     package let slot: ScoreboardSlot
     /// The slots of all others; those in use have a state other than `.empty`.
     package let siblings: [ScoreboardSlot]
+    /// The eventfd that wakes one of them for connections that this worker leaves to others; negative if there is
+    /// none.
+    package let passing: Int32
     /// A socket to the master: write ``ControlMessage`` bytes, read ``ControlCommand`` bytes; end of file means that
     /// the master has ended.
     package let controlFileDescriptor: Int32

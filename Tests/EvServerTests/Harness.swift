@@ -94,8 +94,10 @@ final class TestServer: Sendable {
         var configuration = ServerConfiguration()
         configuration.drainIdleGrace = 0.05
         configure(&configuration)
-        listener = ListeningSocket(
-            fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
+        listener =
+            listeners.first
+            ?? ListeningSocket(
+                fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
         try await make(configuration, application, accessLog, listeners)
     }
 

@@ -1,7 +1,9 @@
 """Long-lived connections spread over the workers: an imbalance at accept would last as long as the connections."""
 
 import os
+import signal
 
+import pytest
 from support import procfs, wait
 
 
@@ -53,3 +55,50 @@ def test_worker_whose_only_thread_is_busy_leaves_new_connections_to_its_sibling(
             with server.connect() as wire:
                 assert wire.get("/").body == b"done"
     assert held.read().body == b"done"
+
+
+def write_hello(folder):
+    (folder / "app.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', '2')])\n"
+        "    return [b'ok']\n"
+        "async def asgi(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'2')]})\n"
+        "    await send({'type': 'http.response.body', 'body': b'ok'})\n")
+
+
+@pytest.mark.parametrize("arguments", [
+    ("app:app", "-k", "inline"), ("app:app", "-k", "gevent"),
+    ("app:asgi", "-k", "asgi", "--lifespan", "off", "--asgi-loop", "asyncio"),
+    ("app:asgi", "-k", "asgi", "--lifespan", "off", "--asgi-loop", "uvloop"),
+])
+def test_a_connection_wakes_one_worker_of_six(gateway, tmp_path, arguments):
+    """One that wakes all of them costs more than six switches."""
+    write_hello(tmp_path)
+    server = gateway(*arguments, "--workers", 6, cwd=tmp_path)
+    workers = server.wait_for_workers(6)
+
+    def switches_per_connection():
+        before = sum(map(procfs.context_switches, workers))
+        for _ in range(200):
+            with server.connect() as wire:
+                assert wire.get("/").body == b"ok"
+        return (sum(map(procfs.context_switches, workers)) - before) / 200
+
+    # A worker changes over in the first second of its life.
+    wait.until(lambda: switches_per_connection() < 4, "a connection wakes one worker", interval=0)
+
+
+def test_a_stopped_worker_keeps_nobody_waiting(gateway, tmp_path):
+    """The kernel may have woken just that one; the others look once a second."""
+    write_hello(tmp_path)
+    server = gateway("app:app", "-k", "inline", "--workers", 2, cwd=tmp_path)
+    workers = server.wait_for_workers(2)
+    wait.until(lambda: all(map(procfs.watches_alone, workers)), "both have changed over")
+    os.kill(workers[0], signal.SIGSTOP)
+    try:
+        for _ in range(10):
+            with server.connect() as wire:
+                assert wire.get("/").body == b"ok"
+    finally:
+        os.kill(workers[0], signal.SIGCONT)

@@ -11,12 +11,14 @@ import socketio
 import websocket
 
 from support import wait
+from support.certificates import SecureWire
 from support.frames import close_of, opening
 from support.gateway import ROOT
 
 APPS = ROOT / "Tests" / "System" / "wsgi_apps"
 # By the connection itself, and by the server.
 BOTH = ["/sock/echo", "/ws/echo"]
+MUCH = 8_000_000
 
 
 @pytest.fixture(params=["gevent", "threads"])
@@ -59,6 +61,18 @@ def test_messages_come_back_as_they_were_sent(serve, dial, path, tmp_path):
     client.close(1000)
     wait.until(lambda: access.exists() and access.read_text() == f"GET {path} 101\n", access.read_text)
     assert "ERROR" not in server.error_log()
+
+
+def test_what_the_connection_takes_at_once_is_sent_to_its_end(serve, authority):
+    """More than any buffer holds, by one call of send."""
+    tls = ["--certfile", authority.folder / "server.pem", "--keyfile", authority.folder / "server.key"]
+    for flags, context in ([], None), (tls, authority.context()):
+        server = serve(*flags)
+        with SecureWire(server.address, context) if context else server.connect() as wire:
+            wire.send(opening("/raw/sends"))
+            assert wire.read_head().status == 101
+            body = wire.read_exactly(MUCH)
+            assert body == bytes(range(250)) * (MUCH // 250) and wire.read_exactly(8) == b"%08d" % MUCH
 
 
 def test_frame_behind_the_opening_in_one_piece_is_the_first_message(server):

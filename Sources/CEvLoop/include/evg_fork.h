@@ -36,3 +36,8 @@ void evg_watch_forks(void);
 /// Closes a connected socket. Once the process has forked it is shut down before, because a child may hold it too, and
 /// the peer would hear of the close only when the last one has closed it.
 void evg_close_connection(int fd);
+
+/// Whether connections of this process are shut down before they are closed. It may be said too, by whoever has got one
+/// from a process where that is so.
+int evg_has_copies(void);
+void evg_note_copies(void);

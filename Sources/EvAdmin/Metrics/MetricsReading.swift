@@ -85,6 +85,10 @@ struct MetricsReading {
         counter(
             &text, "evgateway_write_timeouts", Counter.writeTimeouts,
             "Connections that were closed because their client read nothing.")
+        text.family(
+            "evgateway_moved_connections", .counter, "Connections that went from a worker to another one.")
+        text.sample(["direction": "out"], .count(sums[Counter.movedOut]))
+        text.sample(["direction": "in"], .count(sums[Counter.movedIn]))
         text.family("evgateway_websocket_messages", .counter, "Messages of WebSockets.")
         text.sample(["direction": "received"], .count(sums[Counter.messagesReceived]))
         text.sample(["direction": "sent"], .count(sums[Counter.messagesSent]))

@@ -13,6 +13,7 @@ extension WorkerProcess {
     func watchDescriptors() {
         descriptors.remember(context.controlFileDescriptor, as: "the control socket")
         if let questions = context.questions { descriptors.remember(questions, as: "the admin process's socket") }
+        if context.passing >= 0 { descriptors.remember(context.passing, as: "the workers' common wake") }
         for listener in context.listeners {
             descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
         }

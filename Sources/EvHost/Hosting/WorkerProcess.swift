@@ -201,7 +201,7 @@ final class WorkerProcess {
         if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool, tls: tls), listeners: context.listeners,
-            application: application, slot: context.slot, siblings: context.siblings,
+            application: application, slot: context.slot, siblings: context.siblings, passing: context.passing,
             report: context.report, accessLog: accessLog, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         self.worker = worker

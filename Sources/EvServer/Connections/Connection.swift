@@ -117,6 +117,8 @@ package class Connection: Waiter {
     override final func record(_ options: RecordOptions) -> ConnectionRecord? { ownRecord(options) }
     /// What is said before an idle connection is closed.
     func sayGoodbye() {}
+    /// What goes to another process with the transport; nil where this stage cannot go now.
+    var parcel: Parcel? { nil }
 
     // MARK: readiness
 
@@ -349,7 +351,7 @@ package class Connection: Waiter {
         Unmanaged.passUnretained(self).release()
     }
 
-    private final func leaveLoop() {
+    final func leaveLoop() {
         watcher?.close()
         watcher = nil
         worker.deadlines.remove(self)

@@ -10,17 +10,19 @@ import Logging
 package final class HTTP1Connection: Connection {
     // MARK: the present message
     /// A head that has begun and not ended.
-    private var partial: PartialHead?
+    private(set) var partial: PartialHead?
     /// Later requests, waiting for the present one to be answered.
-    @exclusivity(unchecked) private var pending: [UInt8] = []
+    @exclusivity(unchecked) private(set) var pending: [UInt8] = []
     /// The rest of a body that nobody read and that is short enough to swallow.
     @exclusivity(unchecked) private var unread: BodyDecoder?
     /// Bytes of it that may still be swallowed, where its length is not known.
     private var unreadAllowance = 0
-    @exclusivity(unchecked) private var present = Present.nothing
+    @exclusivity(unchecked) var present = Present.nothing
     private var isParsing = false
     /// A request has come already.
-    private var hasServed = false
+    var hasServed = false
+    /// How often its present request has been moved.
+    @exclusivity(unchecked) var hops: UInt8 = 0
     /// The next stage, after an upgrade inside of `parseRequests`.
     private var successor: Connection?
 
@@ -29,18 +31,11 @@ package final class HTTP1Connection: Connection {
     /// What had been sent of the response when the client's half-close was looked at last.
     private var sentBeforeGrace: UInt64 = 0
 
-    /// What the connection is for now, in the room of one reference.
-    private enum Present { case nothing, running(Exchange), held(Hold) }
-    private var running: Exchange? {
-        get { if case .running(let exchange) = present { exchange } else { nil } }
-        set { present = newValue.map { .running($0) } ?? .nothing }
-    }
-    /// A held request, whose exchange is gone.
-    private var kept: Hold? { if case .held(let hold) = present { hold } else { nil } }
     override var hold: Hold? { kept ?? running?.hold }
 
     override var exchange: Exchange? { running }
     override var isIdle: Bool { if case .nothing = present { true } else { false } }
+    override var parcel: Parcel? { isParsing ? nil : ownParcel }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
     /// When the head began that has not ended; nil where none has begun.
@@ -204,7 +199,10 @@ package final class HTTP1Connection: Connection {
     }
 
     /// The time for a next request counts from when the client has taken the answer; until then it has the write limit.
-    private func becameIdle() { worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self) }
+    func becameIdle() {
+        worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self)
+        if worker.isDraining { worker.moves.becameIdle(self) }
+    }
 
     // MARK: the end of a response
 
@@ -231,7 +229,7 @@ package final class HTTP1Connection: Connection {
     }
 
     /// The next request must not run inside the task of this one.
-    private func parseLater() { LoopExecutor.shared.later { [self] in self.parsePending() } }
+    func parseLater() { LoopExecutor.shared.later { [self] in self.parsePending() } }
 
     /// A body without an announced length may turn out to be short enough.
     private func mayBeSwallowed(_ decoder: BodyDecoder) -> Bool {
@@ -247,7 +245,8 @@ package final class HTTP1Connection: Connection {
 
     /// Another request may follow, as far as this one and the worker's state go.
     func mayKeepAlive(_ exchange: Exchange) -> Bool {
-        guard exchange.head.keepAlive, !isHalfClosed, worker.keepsConnections, !isSpare else { return false }
+        guard exchange.head.keepAlive, !isHalfClosed, !isSpare, worker.keepsConnections || worker.moves.keeps(self)
+        else { return false }
         guard let incoming = exchange.incoming else { return true }
         if incoming.error != nil { return false }
         if incoming.decoder.isComplete || incoming.isRead { return true }
@@ -281,42 +280,6 @@ package final class HTTP1Connection: Connection {
         guard worker.configuration.http2.allowsCleartext, trustsPeer else { return false }
         guard HTTP2Connection.isPreface(bytes) else { return false }
         return become({ HTTP2Connection($0, $1, $2, $3) }, leftOver: bytes) != nil
-    }
-
-    // MARK: held requests
-
-    /// The exchange that runs has no app any more, and gives way to what is left of it.
-    ///
-    /// - Returns: false where it has been answered.
-    func keep(_ hold: Hold, insteadOf exchange: Exchange) -> Bool {
-        guard running === exchange, !isEnding else { return false }
-        present = .held(hold)
-        return true
-    }
-
-    /// A request that came with the connection from another process is held here.
-    func take(_ hold: Hold) { present = .held(hold) }
-
-    /// The held request is an exchange again.
-    func resume(_ exchange: Exchange, of hold: Hold) {
-        guard kept === hold else { return }
-        present = .running(exchange)
-        if wait == .held { worker.deadlines.begin(.active, self) }
-    }
-
-    /// The app is called again, with an exchange of its own.
-    func goOn(with exchange: Exchange, after former: Exchange) {
-        guard running === former else { return }
-        running = exchange
-        if wait == .held { worker.deadlines.begin(.active, self) }
-    }
-
-    /// The held request has been answered with bytes that others are answered with, too.
-    func heldResponseFinished(_ hold: Hold) {
-        guard kept === hold else { return }
-        present = .nothing
-        becameIdle()
-        if pending.isEmpty { updateInterest() } else { parseLater() }
     }
 
     // MARK: closing
@@ -370,7 +333,7 @@ package final class HTTP1Connection: Connection {
             guard let running else { return closeNow() }
             worker.deadlines.begin(running.bodyWindowExpired() ? .body : .active, self)
         case .keepAlive:
-            _ = closeIfStillIdle()
+            idleTooLong()
         case .halfClose:
             guard !isIdle else { return closeNow() }
             // A streamed answer whose reader takes bytes proves that somebody is there.
@@ -391,7 +354,7 @@ package final class HTTP1Connection: Connection {
 }
 
 /// A head of which the end is still missing: its bytes so far, and the parser that knows how far it has looked.
-private final class PartialHead {
+final class PartialHead {
     var bytes: [UInt8]
     let parser: RequestParser
     /// Monotonic seconds at which the first of the bytes came.

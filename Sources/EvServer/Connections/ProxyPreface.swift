@@ -20,6 +20,7 @@ final class ProxyPreface: Connection {
     }
 
     override var isSilent: Bool { bytes.isEmpty }
+    override var parcel: Parcel? { freshParcel }
     override var lossPhase: DisconnectPhase? { isSilent ? .idle : .head }
 
     override func begun() { worker.deadlines.begin(.head, self) }
@@ -83,7 +84,7 @@ final class ProxyPreface: Connection {
             let all = bytes
             all.withUnsafeBytes { refuse(status: 408, "a PROXY header did not arrive in time", $0) }
         case .keepAlive:
-            _ = closeIfStillIdle()
+            idleTooLong()
         default:
             break
         }
@@ -115,16 +116,19 @@ final class ProxyHeaders {
     /// Who has connected, and where, as a header says it.
     func ends(of connection: Connection, _ header: ProxyHeader) -> (peer: PeerAddress, listener: Listener) {
         guard let announced = header.announced else { return (connection.peer, connection.listener) }
-        let destination = PeerAddress(announced.destination)
-        let socket = connection.listener.socket
-        if let last = lastListener, last.socket.fileDescriptor == socket.fileDescriptor,
-            let known = last.destination?.address, known.hasHost(of: destination), known.port == destination.port
-        {
-            return (PeerAddress(announced.source), last)
-        }
-        let listener = Listener(socket, isSecure: connection.listener.isSecure, destination: destination)
-        lastListener = listener
+        let listener = listener(like: connection.listener, PeerAddress(announced.destination))
         return (PeerAddress(announced.source), listener)
+    }
+
+    func listener(like listener: Listener, _ destination: PeerAddress) -> Listener {
+        if let last = lastListener, last.socket.fileDescriptor == listener.socket.fileDescriptor,
+            last.destination?.address == destination
+        {
+            return last
+        }
+        let made = Listener(listener.socket, isSecure: listener.isSecure, destination: destination)
+        lastListener = made
+        return made
     }
 
     /// Says once that a proxy's headers are refused: a setting may be wrong, or somebody tries.

@@ -15,6 +15,7 @@ final class TLSHandshake: Connection {
     override func begun() { worker.deadlines.begin(.handshake, self) }
 
     override var isSilent: Bool { !isSecure }
+    override var parcel: Parcel? { freshParcel }
     override var lossPhase: DisconnectPhase? { isSilent ? .idle : nil }
 
     override func readable() {
@@ -98,7 +99,7 @@ final class TLSHandshake: Connection {
         case .handshake:
             if !isSilent { note("A TLS handshake did not end in time", nil) }
             closeNow()
-        case .keepAlive: _ = closeIfStillIdle()
+        case .keepAlive: idleTooLong()
         default: closeNow()
         }
     }

@@ -18,7 +18,7 @@ package struct GripConfiguration: Sendable {
         self.key = key.flatMap { key in
             TokenKey(key) { key, message in
                 var code = [UInt8](repeating: 0, count: 32)
-                return evg_hmac_sha256(key, key.count, message, message.count, &code) ? code : []
+                return evg_tls_hmac_sha256(key, key.count, message, message.count, &code) ? code : []
             }
         }
     }

@@ -39,6 +39,9 @@ package enum Counter {
     package static var lostLines: Int { 119 }
     /// Nanoseconds in which the loop did not wait.
     package static var busy: Int { 120 }
+    /// Connections that have been given to another process, and that have come from one.
+    package static var movedOut: Int { 121 }
+    package static var movedIn: Int { 122 }
 
     /// Messages to holds and sockets that listen on a channel, and those that could not be sent to one.
     package static var itemsDelivered: Int { 124 }

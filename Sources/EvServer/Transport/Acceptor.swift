@@ -1,6 +1,7 @@
 // Accepting, and the reasons not to: the cap on connections, no descriptors left, a worker with more than its share,
 // one whose app can run nothing more while a sibling's can, and leaving. A reason pauses the listeners; the event that
 // ends the reason, or a short timer, starts them again.
+// A connection wakes one worker. Whoever was woken and leaves it to others wakes the next one.
 // The last worker to leave takes all that waits, because the kernel resets what is left in the queue of a socket that
 // nobody has open any more: beyond the cap, clients wait here for a place.
 
@@ -13,7 +14,10 @@ final class Acceptor {
     private unowned let worker: Worker
     private let listeners: [Listener]
     private let siblings: [ScoreboardSlot]
+    private let passing: Int32
     private var watchers: [IOWatcher] = []
+    /// In place of `watchers` once it is connected; nil where nobody else accepts.
+    private var exclusive: ExclusiveWatch?
     private var pauseTimer: TimerWatcher?
     private var pause: Pause?
     private var isStopped = false
@@ -45,13 +49,21 @@ final class Acceptor {
     /// A sibling that has not beaten for so many seconds takes no part in the balance.
     private static let staleness = 2.5
 
-    init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot]) {
+    init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot], passing: Int32) {
         self.worker = worker
+        self.passing = siblings.isEmpty ? -1 : passing
         self.listeners = listeners.map {
             let isSecure = worker.configuration.secureAddresses.contains($0.address.text)
             return Listener($0, stage: Self.stage(of: $0, isSecure, worker), isSecure: isSecure)
         }
         self.siblings = siblings
+    }
+
+    /// That of an address in another process.
+    func listener(named name: [UInt8], _ destination: PeerAddress?) -> Listener? {
+        guard let listener = listeners.first(where: { $0.name == name }) else { return nil }
+        guard let destination else { return listener }
+        return worker.proxyHeaders?.listener(like: listener, destination) ?? listener
     }
 
     /// What is spoken on the connections of a socket at first.
@@ -74,7 +86,47 @@ final class Acceptor {
             }
         }
         pauseTimer = TimerWatcher(worker.loop) { [unowned self] in self.pauseTimerFired() }
+        if !siblings.isEmpty {
+            exclusive = ExclusiveWatch(worker.loop, sockets: listeners.map(\.socket.fileDescriptor), passing: passing) {
+                [unowned self] in self.woken()
+            }
+        }
         resume()
+    }
+
+    /// Once a second: changes over to the watch that wakes one worker, and back where that has lost its place; and
+    /// looks for what a worker that was woken and has died, or was stopped, has left.
+    func beat() {
+        guard let exclusive, !isStopped, !isEmptying else { return }
+        if exclusive.isConnected, exclusive.isIntact { return woken() }
+        exclusive.disconnect()
+        if exclusive.connect() {
+            watchers.forEach { $0.stop() }
+            // libev leaves a socket that nobody waits for in the set until its next event.
+            for listener in listeners { worker.loop.forget(listener.socket.fileDescriptor) }
+        }
+        if pause == nil { watch() }
+    }
+
+    private func woken() {
+        guard pause == nil, !isStopped, !isEmptying else { return }
+        let before = worker.openConnections
+        for listener in listeners where pause == nil {
+            guard Socket.waitBlocking(listener.socket.fileDescriptor, for: .read, seconds: 0) else { continue }
+            accept(from: listener)
+        }
+        if worker.openConnections != before { exclusive?.goLast() }
+    }
+
+    private func watch() {
+        if let exclusive, exclusive.isConnected { exclusive.enter() } else { watchers.forEach { $0.start() } }
+    }
+
+    /// Whoever of the siblings waits is told: a connection that this worker was woken for may wait still.
+    private func stopWatching() {
+        watchers.forEach { $0.stop() }
+        exclusive?.leave()
+        ExclusiveWatch.passOn(passing)
     }
 
     /// Stops for good. The worker's own copies of the sockets are closed: one that nobody accepts from must not
@@ -91,7 +143,7 @@ final class Acceptor {
         isStopped = true
         isEmptying = false
         pauseTimer?.stop()
-        watchers.forEach { $0.stop() }
+        stopWatching()
         watchers = []
         for listener in listeners { Socket.close(listener.socket.fileDescriptor) }
         worker.slot.isAccepting = false
@@ -106,7 +158,7 @@ final class Acceptor {
         isEmptying = all
         let limit = DescriptorLimit.current.soft
         lastDescriptor = Int32(clamping: max(limit - Self.spareDescriptors, limit / 2))
-        watchers.forEach { $0.stop() }
+        stopWatching()
         worker.slot.isAccepting = false
         takeQueues()
         if !all { close() }
@@ -171,13 +223,13 @@ final class Acceptor {
         pauseTimer?.stop()
         if isEmptying { return takeQueues() }
         pause = nil
-        watchers.forEach { $0.start() }
+        watch()
         worker.slot.isAccepting = true
     }
 
     private func pause(_ reason: Pause, seconds: Double?) {
         pause = reason
-        watchers.forEach { $0.stop() }
+        stopWatching()
         worker.slot.isAccepting = reason == .ahead && !isEmptying
         if let seconds { pauseTimer?.start(after: seconds) }
     }

@@ -3,6 +3,8 @@ package import EvLoop
 /// A listening socket, shared by the connections that came from it, and what is spoken on them at first.
 package final class Listener: Sendable {
     let socket: ListeningSocket
+    /// The text of the socket, by which another process knows its own.
+    let name: [UInt8]
     let stage: Worker.Stage
     /// HTTP is spoken over TLS.
     let isSecure: Bool
@@ -29,6 +31,7 @@ package final class Listener: Sendable {
         isSecure: Bool = false, destination: PeerAddress? = nil
     ) {
         self.socket = socket
+        name = Array(socket.text.utf8)
         self.stage = stage
         self.isSecure = isSecure
         self.destination = destination.map(Destination.init)

@@ -49,6 +49,25 @@ def cpu_seconds(pid):
     return sum(int(value) for value in fields[11:15]) / TICKS if fields else 0.0
 
 
+def context_switches(pid):
+    """How often the threads of a process have waited."""
+    count = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status") as file:
+            count += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
+    return count
+
+
+def watches_alone(pid):
+    """Whether an epoll set of a process has entries that wake nobody else (EPOLLEXCLUSIVE)."""
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{name}") as file:
+            for line in file:
+                if line.startswith("tfd:") and int(line.split()[3], 16) & 1 << 28:
+                    return True
+    return False
+
+
 def descriptor_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

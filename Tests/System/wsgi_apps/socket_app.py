@@ -113,6 +113,14 @@ def raw_keeps(environ):
     kept.append(connection)
 
 
+def raw_sends(environ):
+    """Sends as simple-websocket does, without a look at what was taken; but tells it at the end."""
+    connection = environ["gunicorn.socket"]
+    connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: mine\r\nConnection: Upgrade\r\n\r\n")
+    connection.send(b"%08d" % connection.send(bytes(range(250)) * 32_000))
+    connection.recv(1)
+
+
 class Chat(WebSocketApplication):
     """As gevent-websocket's own users write them."""
 
@@ -141,6 +149,9 @@ def app(environ, start_response):
     if path == "/raw/keeps":
         raw_keeps(environ)
         raise StopIteration
+    if path == "/raw/sends":
+        raw_sends(environ)
+        return []
     if path == "/raw/answers":
         start_response("426 Upgrade Required", [("Content-Type", "text/plain")])
         return [repr(environ["gunicorn.socket"]).encode()]

@@ -26,12 +26,13 @@ def dress(environ, request, app, worker_class):
     if worker_class == "gevent":
         import gevent.lock
         import gevent.socket
-        lock, base = gevent.lock.BoundedSemaphore(), gevent.socket.socket
+        make_lock, base = gevent.lock.BoundedSemaphore, gevent.socket.socket
     else:
-        lock, base = threading.Lock(), sockets.socket
+        make_lock, base = threading.Lock, sockets.socket
+    lock = make_lock()
     environ["wsgi.websocket"] = WebSocket(request, lock, app)
     environ["wsgi.websocket_version"] = "13"
-    environ["werkzeug.socket"] = environ["gunicorn.socket"] = untouched(base, request, lock)
+    environ["werkzeug.socket"] = environ["gunicorn.socket"] = untouched(base, request, lock, make_lock())
     return lock
 
 
@@ -144,13 +145,14 @@ class WebSocket:
 _classes = {}
 
 
-def untouched(base, request, lock):
+def untouched(base, request, lock, sending):
     """A socket of the class `base` that takes the connection when it is used for the first time."""
     if base not in _classes:
         _classes[base] = _define(base)
     untouched = _classes[base]
     made = untouched.__new__(untouched)
     made.__dict__["_taking"] = (request, lock)
+    made.__dict__["_sending"] = sending
     return made
 
 
@@ -159,6 +161,17 @@ def _define(base):
         """The connection of a request. Bytes that the server has read before are the first to be received."""
 
         _left_over = b""
+
+        def send(self, data, flags=0, **more):
+            """Without a time limit it takes everything, as the kernel's blocking sockets do. gevent's takes what fits,
+            and simple-websocket does not look how much that was. One sends at a time, so that frames stay whole."""
+            if self.gettimeout() is not None or flags & sockets.MSG_DONTWAIT:
+                return super().send(data, flags, **more)
+            with self._sending:
+                rest = memoryview(data).cast("B")
+                while rest:
+                    rest = rest[super().send(rest, flags, **more):]
+            return len(memoryview(data).cast("B"))
 
         def _first(self, size, flags):
             first = self._left_over[:size]
