@@ -131,8 +131,9 @@ extension TestServer {
 
     func publish(_ channel: String, action: Action) async {
         var item = Item(channel: Array(channel.utf8))
-        (item.response, item.stream) = (ResponseFormat(), StreamFormat())
-        (item.response?.action, item.stream?.action) = (action, action)
+        var (response, stream) = (ResponseFormat(), StreamFormat())
+        (response.action, stream.action) = (action, action)
+        (item.response, item.stream) = (response, stream)
         await publish(item)
     }
 }

@@ -201,7 +201,7 @@ extension Carrier {
 
     @LoopActor func beginHold() {
         switch self {
-        case .http1(let connection): if connection.wait != .halfClose { connection.worker.deadlines.begin(.held, connection) }
+        case .http1(let connection): connection.beginHold()
         case .other(let carrier): carrier.beginHold()
         }
     }

@@ -15,6 +15,9 @@ extension HTTP1Connection {
     /// A held request, whose exchange is gone.
     var kept: Hold? { if case .held(let hold) = present { hold } else { nil } }
 
+    /// The request waits, with a time limit of its own.
+    func beginHold() { if wait != .halfClose { worker.deadlines.begin(.held, self) } }
+
     /// The exchange that runs has no app any more, and gives way to what is left of it.
     ///
     /// - Returns: false where it has been answered.

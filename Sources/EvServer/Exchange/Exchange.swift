@@ -13,7 +13,7 @@ package final class Exchange {
     // Each access to one of those without checks is over before another begins.
 
     // MARK: the request
-    @exclusivity(unchecked) private var ownHead: RequestHead
+    @exclusivity(unchecked) var ownHead: RequestHead
     @exclusivity(unchecked) var carrier: Carrier
     // A constant, because that need not be retained for each call.
     nonisolated let worker: Worker
@@ -281,13 +281,6 @@ package final class Exchange {
         wakeWriter()
     }
 
-    /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
-    package func forgetFields() {
-        guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
-        if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        ownHead = worker.tracing?.shortened(head, to: line) ?? line
-    }
-
     // MARK: the response
 
     package enum WriteResult { case ok, full, gone }
@@ -303,7 +296,7 @@ package final class Exchange {
     /// Sends a whole response.
     package func respond(_ head: borrowing ResponseHead, body: UnsafeRawBufferPointer) {
         guard response == .awaited else { return }
-        if head.instructs, takesInstruction(head, body) { return finishInstruction() }
+        if head.instructs, takesInstruction(head, body) { return finish() }
         let beginning = begin(head, given: UInt64(body.count))
         carrier.respond(head, of: beginning, UnsafeRawBufferPointer(rebasing: body[..<take(body.count)]))
         end()

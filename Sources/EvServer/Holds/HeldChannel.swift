@@ -1,5 +1,6 @@
-// A channel that requests of this worker are held for: who they are, and the order of what is published on it. A message
-// that names one before it (`prev-id`) waits for that one, for a few seconds. Law: bounded, whatever publishers say.
+// A channel that requests of this worker are held for: who they are, and the order of what is published on it. A
+// message that names one before it (`prev-id`) waits for that one, for a few seconds. Law: bounded, whatever publishers
+// say.
 
 import EvLoop
 import GRIP

@@ -33,7 +33,8 @@ final class HeldItem {
         if let answer, answer.terms === terms { return answer.answer }
         guard let body = try? format.body(over: terms.body) else { return nil }
         let made = Answer(
-            status: format.code, reason: format.reason, lines: fieldLines(format.fields(over: terms.fields)), body: body)
+            status: format.code, reason: format.reason, lines: fieldLines(format.fields(over: terms.fields)),
+            body: body)
         answer = (terms, made)
         return made
     }

@@ -19,7 +19,9 @@ extension HeldChannel {
 
     /// The last one takes the place. An index that is not the hold's is that of an array that is being gone over.
     func remove(_ hold: Hold, at index: Int) {
-        if hold.mode == .response { Self.remove(hold, at: index, of: &responses, self) } else {
+        if hold.mode == .response {
+            Self.remove(hold, at: index, of: &responses, self)
+        } else {
             Self.remove(hold, at: index, of: &streams, self)
         }
     }

@@ -57,7 +57,7 @@ extension Hold {
     /// The connection, or the stream of one, waits without a limit of its own.
     func beginWait() {
         if let connection {
-            if connection.wait != .halfClose { connection.worker.deadlines.begin(.held, connection) }
+            connection.beginHold()
         } else if let exchange {
             exchange.carrier.beginHold()
         }

@@ -1,5 +1,5 @@
-// When holds are due: each has a time of its own, so they stand in a binary heap with one timer, and each knows its place
-// in it.
+// When holds are due: each has a time of its own, so they stand in a binary heap with one timer, and each knows its
+// place in it.
 
 import EvLoop
 

@@ -1,5 +1,5 @@
-// The holds of one worker, by the channels that they listen on. Law: a channel is subscribed to on the bus while somebody
-// here listens on it; what comes is read once, put in order, and handed to each hold in one pass over memory.
+// The holds of one worker, by the channels that they listen on. Law: a channel is subscribed to on the bus while
+// somebody here listens on it; what comes is read once, put in order, and handed to each hold in one pass over memory.
 
 package import EvLoop
 package import GRIP

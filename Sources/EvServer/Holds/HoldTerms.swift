@@ -1,5 +1,5 @@
-// What many holds have in common: the app's own answer, and how it is kept. Law: immutable, and there once for all holds
-// of a worker whose apps have said the same.
+// What many holds have in common: the app's own answer, and how it is kept. Law: immutable, and there once for all
+// holds of a worker whose apps have said the same.
 
 import EvLoop
 import GRIP
@@ -26,7 +26,8 @@ final class HoldTerms {
     /// Nil if these bytes are no terms.
     init?(packed: [UInt8]) {
         var rest = packed[...]
-        guard let mode = rest.takeInteger(UInt8.self).flatMap(HoldMode.init), let status = rest.takeInteger(UInt16.self),
+        guard let mode = rest.takeInteger(UInt8.self).flatMap(HoldMode.init),
+            let status = rest.takeInteger(UInt16.self),
             let closes = rest.takeInteger(UInt8.self), let reason = rest.takeBlock(), let lines = rest.takeBlock(),
             let body = rest.takeBlock(), let timeout = rest.takeInteger(UInt32.self),
             let hasKeepAlive = rest.takeInteger(UInt8.self)

@@ -1,5 +1,5 @@
-// A request that the server makes to its own app, for a stream that goes on or for a client that has left. Law: it is an
-// exchange as others are, in the same worker; its answer goes to the hold, and no further than that has room for.
+// A request that the server makes to its own app, for a stream that goes on or for a client that has left. Law: it is
+// an exchange as others are, in the same worker; its answer goes to the hold, and no further than that has room for.
 
 import EvLoop
 import GRIP

@@ -5,8 +5,8 @@ extension Setting {
         Setting(
             "grip", "--grip", off: "--no-grip", .holding, .toggle(\.grip),
             "An app may answer with GRIP's instructions, by which this server holds the request.",
-            details: "Grip-Hold, Grip-Channel and the other fields that Pushpin follows: the request then waits without "
-                + "a thread, a greenlet or a task for what is published on its channels (--publish-bind, or "
+            details: "Grip-Hold, Grip-Channel and the other fields that Pushpin follows: the request then waits "
+                + "without a thread, a greenlet or a task for what is published on its channels (--publish-bind, or "
                 + "evgateway.publish). Fields of these names that clients send are taken away. Off by default, because "
                 + "an app behind a Pushpin answers to that."),
         Setting(
