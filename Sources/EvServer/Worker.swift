@@ -1,6 +1,7 @@
 // One worker: the loop's thread owns it and all it reaches. It opens connections, starts requests, and ends in order.
 // Leaving is `drain` (finish what runs) or `quit` (cancel it); both end in `onFinished`, exactly once.
 
+package import EvBus
 package import EvLoop
 import Glibc
 import HTTP1
@@ -15,6 +16,8 @@ package final class Worker {
     package let logger: Logger
     let loop: EventLoop
     let application: any Application
+    /// Messages to and from the other processes of the server.
+    package let bus: Bus
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
@@ -107,12 +110,14 @@ package final class Worker {
     ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
+    ///   - bus: nil for one that connects this process to no other.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
+        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, bus: Bus? = nil, logger: Logger
     ) {
         self.loop = loop
+        self.bus = bus ?? Bus(loop)
         self.configuration = configuration
         self.application = application
         self.slot = slot
@@ -143,7 +148,7 @@ package final class Worker {
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
-        if configuration.grip != nil { holds = HoldTable(self, LocalBus()) }
+        if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
@@ -313,12 +318,6 @@ package final class Worker {
         slot.open = UInt32(clamping: openConnections)
         connection.start(bytes)
     }
-
-    /// More connections are open than `--connections` allows.
-    var isOverfull: Bool { openConnections > configuration.connections }
-
-    /// Connections beyond the cap that can ask for health, and for nothing else.
-    var spareConnections: Int { health == nil ? 0 : 4 }
 
     func connectionClosed() {
         openConnections -= 1

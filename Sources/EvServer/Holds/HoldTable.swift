@@ -1,7 +1,8 @@
 // The holds of one worker, by the channels that they listen on. Law: a channel is subscribed to on the bus while
 // somebody here listens on it; what comes is read once, put in order, and handed to each hold in one pass over memory.
 
-package import EvLoop
+package import EvBus
+import EvLoop
 package import GRIP
 import HTTPCore
 import Logging
@@ -9,7 +10,7 @@ import Logging
 @LoopActor
 package final class HoldTable: BusSubscriber {
     unowned let worker: Worker
-    private let bus: any HoldBus
+    private let bus: Bus
     private var channels: [ChannelName: HeldChannel] = [:]
     private var terms = TermsTable()
     private(set) var deadlines: HoldDeadlines!
@@ -29,7 +30,7 @@ package final class HoldTable: BusSubscriber {
         func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
     }
 
-    init(_ worker: Worker, _ bus: any HoldBus) {
+    init(_ worker: Worker, _ bus: Bus) {
         self.worker = worker
         self.bus = bus
         deadlines = HoldDeadlines(worker.loop) { $0.expired(at: $1) }
@@ -206,11 +207,9 @@ package final class HoldTable: BusSubscriber {
         guard channels.count < Self.mostChannels else { return nil }
         let channel = HeldChannel(name)
         channels[ChannelName(bytes: name)] = channel
-        bus.subscribe(Self.busName(name), self)
+        bus.subscribe(Item.busChannel(name), self)
         return channel
     }
-
-    private static func busName(_ name: [UInt8]) -> [UInt8] { [UInt8(ascii: "g")] + name }
 
     // MARK: holds end
 
@@ -231,7 +230,7 @@ package final class HoldTable: BusSubscriber {
     func closeIfEmpty(_ channel: HeldChannel) {
         guard channel.isEmpty, !channel.isSending else { return }
         guard channels.removeValue(forKey: ChannelName(bytes: channel.name)) != nil else { return }
-        bus.unsubscribe(Self.busName(channel.name), self)
+        bus.unsubscribe(Item.busChannel(channel.name), self)
     }
 
     /// Another answer of the app's has other terms.
@@ -244,7 +243,7 @@ package final class HoldTable: BusSubscriber {
     // MARK: messages
 
     /// Publishes to all processes, this one included.
-    package func publish(_ item: Item) { bus.publish(Self.busName(item.channel), item.json) }
+    package func publish(_ item: Item) { bus.publish(Item.busChannel(item.channel), item.json) }
 
     package func received(_ message: BusMessage) {
         guard let channel = channels[ChannelName(bytes: Array(message.channel.dropFirst()))] else { return }
