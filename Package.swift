@@ -63,18 +63,15 @@ let package = Package(
         library(
             "EvServer",
             [
-                "EvLoop", "EvBus", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging,
+                "EvLoop", "EvBus", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", "GRIP",
+                "JSONText", logging,
             ]),
         library("EvSupervisor", ["EvLoop", "EvBus", logging]),
         library("EvSettings", ["EvLoop"]),
-        library(
-            "EvAdmin",
-            ["EvSupervisor", "EvServer", "EvBus", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
+        library("EvAdmin", ["EvSupervisor", "EvServer", "EvBus", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
         library(
             "EvHost",
-            [
-                "EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvBus", "EvLoop", "GRIP", "JSONText", logging,
-            ]),
+            ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvBus", "EvLoop", "GRIP", "JSONText", logging]),
         // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
         library(
             "EvGateway",
@@ -111,7 +108,7 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvServer", "EvGateway", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
                 "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
