@@ -1,6 +1,7 @@
 // The admin process from fork to exit: a worker of its own kind, whose app is the server itself. It ends when its
 // channel to the master does, and never before.
 
+import EvBus
 package import EvLoop
 import EvServer
 package import EvSupervisor
@@ -48,10 +49,11 @@ package final class AdminProcess {
         configuration.serverHeader = nil
         configuration.webSocket.isServed = false
         configuration.bodyLimit = UInt64(max(65_536, context.publishing.isEmpty ? 0 : settings.publishing.limit))
+        let bus = Bus(loop, seat: context.bus)
         worker = Worker(
             loop: loop, configuration: configuration, listeners: context.listeners + context.publishing,
-            application: AdminApplication(link, settings, publishing: context.publishing) { _, _ in },
-            slot: .local(), logger: logger)
+            application: AdminApplication(link, settings, publishing: context.publishing) { bus.publish($0, $1) },
+            slot: .local(), bus: bus, logger: logger)
     }
 
     private func run() -> Int32 {
@@ -70,6 +72,7 @@ package final class AdminProcess {
         link.onEnd = { [unowned self] seconds in self.worker.drain(timeout: seconds) }
         worker.start()
         loop.run()
+        worker.bus.close()
         return ExitCode.success
     }
 }

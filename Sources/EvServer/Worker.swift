@@ -1,6 +1,7 @@
 // One worker: the loop's thread owns it and all it reaches. It opens connections, starts requests, and ends in order.
 // Leaving is `drain` (finish what runs) or `quit` (cancel it); both end in `onFinished`, exactly once.
 
+package import EvBus
 package import EvLoop
 import Glibc
 import HTTP1
@@ -15,6 +16,8 @@ package final class Worker {
     package let logger: Logger
     let loop: EventLoop
     let application: any Application
+    /// Messages to and from the other processes of the server.
+    package let bus: Bus
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
@@ -22,6 +25,11 @@ package final class Worker {
     let tracing: RequestTracing?
     /// Whether there is one, to be asked at every request.
     let tracesRequests: Bool
+    /// The app sees another head than came: with an id, or with GRIP's fields.
+    let amendsRequests: Bool
+    /// Nil where apps cannot have their requests held.
+    package private(set) var holds: HoldTable?
+    let gripFields: GripFields?
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -68,8 +76,7 @@ package final class Worker {
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
     let errorBody = ByteWriter(capacity: 64)
-    private var lastPeer = PeerAddress()
-    private var lastAddress: [UInt8] = []
+    @exclusivity(unchecked) private var addresses = AddressText()
     /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
     @exclusivity(unchecked) var unflushed: [Connection] = []
 
@@ -103,12 +110,14 @@ package final class Worker {
     ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
+    ///   - bus: nil for one that connects this process to no other.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
+        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, bus: Bus? = nil, logger: Logger
     ) {
         self.loop = loop
+        self.bus = bus ?? Bus(loop)
         self.configuration = configuration
         self.application = application
         self.slot = slot
@@ -118,6 +127,8 @@ package final class Worker {
         self.accessLog = accessLog
         tracing = RequestTracing(configuration.tracing)
         tracesRequests = configuration.tracing != nil
+        amendsRequests = tracesRequests || configuration.grip != nil
+        gripFields = configuration.grip.map { GripFields($0) }
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger
@@ -137,6 +148,7 @@ package final class Worker {
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
+        if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
@@ -228,7 +240,7 @@ package final class Worker {
         moves.end()
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
-        for wait in [Wait.active, .body, .halfClose, .head, .handshake, .keepAlive] {
+        for wait in [Wait.active, .held, .body, .halfClose, .head, .handshake, .keepAlive] {
             deadlines.forEach(wait) { $0.endOfDrain() }
         }
         acceptor.refuseWaiting()
@@ -273,6 +285,7 @@ package final class Worker {
         farewell = nil
         deadlines.stop()
         requestDeadlines.stop()
+        holds?.stop()
         if dropped > 0 {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
@@ -305,12 +318,6 @@ package final class Worker {
         slot.open = UInt32(clamping: openConnections)
         connection.start(bytes)
     }
-
-    /// More connections are open than `--connections` allows.
-    var isOverfull: Bool { openConnections > configuration.connections }
-
-    /// Connections beyond the cap that can ask for health, and for nothing else.
-    var spareConnections: Int { health == nil ? 0 : 4 }
 
     func connectionClosed() {
         openConnections -= 1
@@ -356,13 +363,9 @@ package final class Worker {
         finishIfDone()
     }
 
-    /// Calls with a peer's address as text. The text of the last one is kept: behind a proxy all peers are one.
+    /// Calls with a peer's address as text.
     func withAddress<Result>(of peer: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        if !peer.hasHost(of: lastPeer) || lastAddress.isEmpty {
-            lastPeer = peer
-            lastAddress = Array(peer.host.utf8)
-        }
-        return lastAddress.withUnsafeBytes(body)
+        addresses.withText(of: peer, body)
     }
 
     private func beat() {
@@ -377,11 +380,9 @@ package final class Worker {
             slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
         }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
-        if let longest = deadlines.first(of: .active)?.exchange {
-            slot.setLongestRequest(longest.head.requestLine, startedAt: longest.startedAt)
-        } else {
-            slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)
-        }
+        let longest = deadlines.first(of: .active)?.exchange
+        let line = longest?.head.requestLine ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        slot.setLongestRequest(line, startedAt: longest?.startedAt ?? 0)
     }
 
     private func endTurn() {
