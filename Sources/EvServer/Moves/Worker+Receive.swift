@@ -25,6 +25,11 @@ extension Worker {
         let connection = HTTP1Connection(.plain(descriptor), parcel.peer, listener, self)
         connection.hasServed = parcel.hasServed
         connection.hops = parcel.hops
+        if parcel.kind == .hold {
+            begin(connection)
+            guard holds?.adopt(parcel.state, on: connection) != nil else { return connection.abort() }
+            return parcel.bytes.withUnsafeBytes { if !$0.isEmpty { connection.received($0) } }
+        }
         parcel.bytes.withUnsafeBytes { begin(connection, $0) }
         guard parcel.kind == .idle, !connection.isClosed else { return }
         if parcel.hasServed || isDraining { deadlines.begin(.keepAlive, connection) }
