@@ -1,6 +1,7 @@
 // The admin process from fork to exit: a worker of its own kind, whose app is the server itself. It ends when its
 // channel to the master does, and never before.
 
+import EvBus
 package import EvLoop
 import EvServer
 package import EvSupervisor
@@ -50,7 +51,8 @@ package final class AdminProcess {
         configuration.bodyLimit = 65_536
         worker = Worker(
             loop: loop, configuration: configuration, listeners: context.listeners,
-            application: AdminApplication(link, settings), slot: .local(), logger: logger)
+            application: AdminApplication(link, settings), slot: .local(), bus: Bus(loop, seat: context.bus),
+            logger: logger)
     }
 
     private func run() -> Int32 {
@@ -69,6 +71,7 @@ package final class AdminProcess {
         link.onEnd = { [unowned self] seconds in self.worker.drain(timeout: seconds) }
         worker.start()
         loop.run()
+        worker.bus.close()
         return ExitCode.success
     }
 }

@@ -1,6 +1,7 @@
 // One worker: the loop's thread owns it and all it reaches. It opens connections, starts requests, and ends in order.
 // Leaving is `drain` (finish what runs) or `quit` (cancel it); both end in `onFinished`, exactly once.
 
+package import EvBus
 package import EvLoop
 import Glibc
 import HTTP1
@@ -15,6 +16,8 @@ package final class Worker {
     package let logger: Logger
     let loop: EventLoop
     let application: any Application
+    /// Messages to and from the other processes of the server.
+    package let bus: Bus
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
@@ -63,7 +66,7 @@ package final class Worker {
     let fieldEncoder = FieldEncoder()
     private(set) var acceptor: Acceptor!
     /// Connections that go to other processes, and those that come from there.
-    package private(set) lazy var moves = Moves(self)
+    package private(set) var moves: Moves!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
@@ -103,12 +106,14 @@ package final class Worker {
     ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
+    ///   - bus: nil for one that connects this process to no other.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
+        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, bus: Bus? = nil, logger: Logger
     ) {
         self.loop = loop
+        self.bus = bus ?? Bus(loop)
         self.configuration = configuration
         self.application = application
         self.slot = slot
@@ -136,6 +141,7 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
+        moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
@@ -161,6 +167,7 @@ package final class Worker {
         self.heartbeat = heartbeat
         heartbeat.start(after: 1, every: 1)
         acceptor.start()
+        moves.open()
         slot.state = .ready
     }
 
@@ -262,7 +269,7 @@ package final class Worker {
     }
 
     func finishIfDone() {
-        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone { finish() }
+        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone, moves.isDone { finish() }
     }
 
     private func finish() {
@@ -277,11 +284,7 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
-        if let moved = moves.summary {
-            logger.info(
-                "Moved connections to other workers",
-                metadata: ["connections": "\(moved.connections)", "workers": "\(moved.workers)"])
-        }
+        moves.finish()
         accessLog?.finish()
         onFinished?()
     }

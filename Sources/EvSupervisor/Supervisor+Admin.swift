@@ -1,5 +1,6 @@
 // The admin process: forked by the master beside the workers, kept alive, told of workers and of what happens, and the
 // last to go. It has sockets of its own, and none of the workers'. If it fails, nothing else notices.
+package import EvBus
 package import EvLoop
 import Glibc
 import Logging
@@ -22,6 +23,8 @@ package struct AdminContext {
     package let board: Board
     package let workers: [Worker]
     package let history: MasterHistory
+    /// Its place among those that send each other messages; nil if there could be none.
+    package let bus: BusSeat?
     package let master: Int32
 }
 
@@ -68,6 +71,7 @@ extension Supervisor {
             admin.end = nil
             commands.forgetWhoWaits()
             requests = []
+            if let ground = bus.ground { leaveBus(ground.adminPlace) }
             let pause = admin.keeper.ended(at: now)
             logger.error("The admin process (pid: \(pid)) \(end); next start in \(rounded(pause)) s")
         }
@@ -84,6 +88,7 @@ extension Supervisor {
         var counted = state.tally
         counted.count(.adminStarts)
         counted.publish(to: board.master)
+        let seat = bus.ground.flatMap { joinBus($0.adminPlace, age: bus.nextAdminAge()) }
         do throws(SystemError) {
             ends = try PacketSocket.pair()
             do throws(SystemError) {
@@ -94,6 +99,7 @@ extension Supervisor {
                 throw error
             }
         } catch {
+            if let seat { leaveBus(seat.place) }
             let pause = admin.keeper.ended(at: now)
             logger.error("Cannot start the admin process: \(error); next attempt in \(rounded(pause)) s")
             return
@@ -109,11 +115,12 @@ extension Supervisor {
             leaveMaster(keepsQuestions: true)
             let served = servedAddresses
             self.listeners?.close()
+            if let seat { seat.ground.enter(seat.place) }
             Fork.endWithParent(master)
             let context = AdminContext(
                 listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
                 scoreboard: scoreboard, board: board,
-                workers: workers, history: admin.history, master: master)
+                workers: workers, history: admin.history, bus: seat, master: master)
             Fork.exitChild(body(context))
         }
         Socket.close(ends.1)

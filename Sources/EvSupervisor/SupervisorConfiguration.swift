@@ -1,4 +1,5 @@
 // The configuration of the master, and what it gives to a worker.
+package import EvBus
 package import EvLoop
 import Glibc
 
@@ -53,6 +54,10 @@ package struct SupervisorConfiguration: Sendable {
         self.toleratesThreads = toleratesThreads
     }
 
+    /// Places for workers: room for TTIN, and for draining workers of several reloads. An unused one costs a descriptor
+    /// in every process, and nothing else.
+    package var slotCount: Int { max(64, max(workers, mostWorkers) * 4) }
+
     var limits: SupervisorState.Limits {
         var limits = SupervisorState.Limits()
         limits.timeout = timeout
@@ -94,6 +99,8 @@ package struct WorkerContext: Sendable {
     package let questions: Int32?
     /// Where the worker reports more, where somebody reads it.
     package let report: WorkerReport?
+    /// The worker's place among those that send each other messages; nil if there could be none.
+    package let bus: BusSeat?
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
 

@@ -1,6 +1,7 @@
 // The master from its settings to its exit code. The steps: folder, environment, app, logs, supervisor; each may fail.
 // On the only thread of the process, and no Task is started before the fork.
 
+import EvBus
 import EvLoop
 import EvServer
 import EvSettings
@@ -239,8 +240,10 @@ final class GatewayMaster {
     }
 
     /// Descriptors that a worker may need besides its clients' connections: listeners, logs, the loop, modules being
-    /// imported.
-    private let ownDescriptors = 64
+    /// imported, and a way to send messages to every other process.
+    private var ownDescriptors: Int {
+        64 + BusGround.descriptors(slots: supervisorConfiguration(configuration).slotCount).process
+    }
 }
 
 extension SupervisorHooks {

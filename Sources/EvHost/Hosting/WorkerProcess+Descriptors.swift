@@ -17,6 +17,7 @@ extension WorkerProcess {
         for listener in context.listeners {
             descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
         }
+        for descriptor in context.bus?.descriptors ?? [] { descriptors.remember(descriptor, as: "a socket of the bus") }
         rememberLogs()
         Self.current = self
         loop.onCheck = { [unowned self] in
