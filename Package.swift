@@ -75,14 +75,14 @@ let package = Package(
         library(
             "EvGateway",
             [
-                "EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes, logging,
+                "EvHost", "EvSettings", "EvServer", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes,
+                logging,
             ]),
         .target(
             name: "EvPython",
             dependencies: [
-                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "WebSocketCodec", "CHTTP",
-                "CPythonBridge",
-                "CThreadPool", logging,
+                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "GRIP", "HTTPCore", "WebSocketCodec",
+                "CHTTP", "CPythonBridge", "CThreadPool", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evgateway", dependencies: ["EvHost"], swiftSettings: strict),

@@ -48,11 +48,11 @@ package final class AdminProcess {
         configuration.connections = Self.connections
         configuration.serverHeader = nil
         configuration.webSocket.isServed = false
-        configuration.bodyLimit = 65_536
+        configuration.bodyLimit = UInt64(max(65_536, context.publishing.isEmpty ? 0 : settings.publishing.limit))
         worker = Worker(
-            loop: loop, configuration: configuration, listeners: context.listeners,
-            application: AdminApplication(link, settings), slot: .local(), bus: Bus(loop, seat: context.bus),
-            logger: logger)
+            loop: loop, configuration: configuration, listeners: context.listeners + context.publishing,
+            application: AdminApplication(link, settings, publishing: context.publishing) { _, _ in },
+            slot: .local(), bus: Bus(loop, seat: context.bus), logger: logger)
     }
 
     private func run() -> Int32 {

@@ -203,6 +203,13 @@ package struct GatewayConfiguration: Sendable {
     package var adminBinds: [BindAddress] = []
     /// What whoever comes over TCP must know.
     package var adminToken: String?
+    /// Where messages are taken for requests that are held; none: nowhere.
+    package var publishBinds: [BindAddress] = []
+    /// What signs the tokens of publishers who come over TCP, and a token that is the same for all; either will do.
+    package var publishKey: String?
+    package var publishToken: String?
+    /// Bytes of one request to publish.
+    package var publishLimit = 4 << 20
     package var webSocket = WebSocketChoice.auto
     package var webSocketMaxSize = 16_777_216
     package var webSocketMaxQueue = 32

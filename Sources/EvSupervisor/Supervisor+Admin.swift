@@ -15,6 +15,8 @@ package struct AdminContext {
     }
 
     package let listeners: [ListeningSocket]
+    /// Where it takes messages for requests that are held.
+    package let publishing: [ListeningSocket]
     /// Where the workers listen, as it was when the process was started.
     package let addresses: [String]
     /// A packet socket: write ``AdminRequest``, read ``AdminMessage``; its end means that the master has ended.
@@ -52,12 +54,15 @@ struct AdminSide {
 extension Supervisor {
     /// Opens its sockets. To be called before workers are forked.
     func openAdmin() throws {
-        guard admin.body != nil, !configuration.adminBinds.isEmpty else { return }
+        guard admin.body != nil, configuration.hasAdmin else { return }
         admin.board = try Board(capacity: slotCount)
         admin.listeners = try ListenerSet(
-            configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
+            configuration.adminBinds + configuration.publishBinds, backlog: 128, reusePort: false,
+            options: configuration.adminListening,
             handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
-        for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        for socket in admin.listeners?.addresses ?? [] {
+            logger.info("\(configuration.isForPublishing(socket) ? "Publishing" : "Admin listening") at: \(socket)")
+        }
         publishCounters(isTick: true)
         // The former master's answers until it has ended.
         if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
@@ -117,8 +122,11 @@ extension Supervisor {
             self.listeners?.close()
             if let seat { seat.ground.enter(seat.place) }
             Fork.endWithParent(master)
+            let isForPublishing = configuration.isForPublishing
             let context = AdminContext(
-                listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
+                listeners: listeners.addresses.filter { !isForPublishing($0) },
+                publishing: listeners.addresses.filter(isForPublishing),
+                addresses: served, controlFileDescriptor: ends.1,
                 scoreboard: scoreboard, board: board,
                 workers: workers, history: admin.history, bus: seat, master: master)
             Fork.exitChild(body(context))
@@ -217,5 +225,9 @@ extension Supervisor {
 }
 
 extension SupervisorConfiguration {
-    func isOfAdmin(_ socket: Handover.Socket) -> Bool { adminBinds.contains { $0.text == socket.address } }
+    func isOfAdmin(_ socket: Handover.Socket) -> Bool {
+        adminBinds.contains { $0.text == socket.address } || publishBinds.contains { $0.text == socket.address }
+    }
+
+    func isForPublishing(_ socket: ListeningSocket) -> Bool { publishBinds.contains(socket.address) }
 }

@@ -26,8 +26,12 @@ package struct SupervisorConfiguration: Sendable {
     package var listening: ListeningOptions
     /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
     package var slowRequest = 0.0
-    /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
+    /// Where the admin process answers for the server. A reload cannot change it.
     package var adminBinds: [BindAddress] = []
+    /// Where the admin process takes messages. A reload cannot change it.
+    package var publishBinds: [BindAddress] = []
+    /// Whether there is an admin process.
+    package var hasAdmin: Bool { !adminBinds.isEmpty || !publishBinds.isEmpty }
     /// What is spoken at the addresses that do not speak HTTP, by `BindAddress.text`: for the log.
     package var protocols: [String: String] = [:]
     package var adminListening = ListeningOptions()

@@ -80,6 +80,8 @@ double evg_monotonic_coarse(void);
 /* CLOCK_REALTIME in seconds. */
 double evg_wall(void);
 
+extern uint32_t evg_io_calls;
+static inline uint32_t evg_io_called(void) { return evg_io_calls; }   /* how often evg_io watchers were called */
 void evg_io_init(evg_io *io, int fd, int events, evg_callback callback, void *context);
 void evg_io_start(evg_loop *loop, evg_io *io);
 void evg_io_stop(evg_loop *loop, evg_io *io);
@@ -114,6 +116,11 @@ int evg_epoll(void);                  /* an empty epoll set, or a negative errno
 int evg_epoll_add(int epoll, int fd); /* watches fd for reading; 0 or a negative errno */
 /* Watches fd for hanging up and errors, and for nothing else; 0 or a negative errno. */
 int evg_epoll_add_hangup(int epoll, int fd);
+/* Watches fd for reading so that an event wakes one of the threads that wait on different sets with such entries, and
+ * not all; `edge`: once per event. The set tells `data` of it. 0 or a negative errno. */
+int evg_epoll_add_exclusive(int epoll, int fd, uint64_t data, int edge);
+/* What the set tells of events of its member fd. 0, or a negative errno when there is no such member or no /proc. */
+int evg_epoll_data(int epoll, int fd, uint64_t *data);
 int evg_epoll_next(int epoll);        /* one that was added for hang-ups and has hung up; -1 when none has */
 void evg_epoll_remove(int epoll, int fd);
 int evg_epoll_holds(int epoll, int fd); /* 1 when fd is in it */

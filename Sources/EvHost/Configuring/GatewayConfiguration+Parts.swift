@@ -121,6 +121,7 @@ extension GatewayConfiguration {
         supervisor.protocols = gatewayProtocols.mapValues(\.rawValue)
         supervisor.slowRequest = slowRequest
         supervisor.adminBinds = adminBinds
+        supervisor.publishBinds = publishBinds
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600
         supervisor.adminListening.fileOwner = socketFileOwner

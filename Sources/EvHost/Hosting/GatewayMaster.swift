@@ -132,7 +132,7 @@ final class GatewayMaster {
             reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
             onTurn: { [self] in turnEnded(isTick: $0, logs) }, handover: image?.handover,
             execute: image.map { image in { image.execute(handover: $0) } },
-            admin: configuration.adminBinds.isEmpty ? nil : { [self] in runAdmin($0, logs) },
+            admin: supervisorConfiguration(configuration).hasAdmin ? { [self] in runAdmin($0, logs) } : nil,
             worker: { [self] context in
                 begin(context.index, logs.logger)
                 return WorkerProcess.run(
