@@ -11,7 +11,7 @@ extension Bus {
     /// - Parameters:
     ///   - limit: seconds.
     ///   - done: called later, once. With true, a subscriber that goes to the heir from now on, with the ``position``
-    ///     of the moment when it goes, misses nothing there. With false the heir has ended, or a process has not answered
+    ///     of that moment, misses nothing there. With false the heir has ended, or a process has not answered
     ///     in time, and something may be missed; call ``endHandover(to:)`` all the same.
     package func beginHandover(
         to place: Int, limit: Double, _ done: @escaping @LoopActor (_ isComplete: Bool) -> Void

@@ -309,12 +309,6 @@ package final class Worker {
         connection.start(bytes)
     }
 
-    /// More connections are open than `--connections` allows.
-    var isOverfull: Bool { openConnections > configuration.connections }
-
-    /// Connections beyond the cap that can ask for health, and for nothing else.
-    var spareConnections: Int { health == nil ? 0 : 4 }
-
     func connectionClosed() {
         openConnections -= 1
         slot.open = UInt32(clamping: openConnections)
