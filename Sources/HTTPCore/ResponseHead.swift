@@ -79,6 +79,9 @@ package struct ResponseHead: ~Copyable {
     /// The app names another protocol, in a 101 or 426.
     package var upgrades: Bool { says(EVG_HEAD_UPGRADES) }
 
+    /// The request is to be run again, by another worker.
+    package var replays: Bool { says(EVG_HEAD_REPLAYS) }
+
     private func says(_ flag: Int) -> Bool { Int(storage.says) & flag != 0 }
 
     /// The reason phrase. Valid until the head changes or ends.

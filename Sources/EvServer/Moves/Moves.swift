@@ -17,6 +17,8 @@ package final class Moves {
     private var queue: [Connection] = []
     private var next = 0
     private var isDue = false
+    /// All that were idle when the worker began to leave are in the queue.
+    private var isCollected = false
     private lazy var timer = TimerWatcher(worker.loop) { [unowned self] in
         isDue = false
         turn()
@@ -93,25 +95,34 @@ package final class Moves {
         return connection is HTTP1Connection || connection is ProxyPreface || connection is TLSHandshake
     }
 
-    /// The worker leaves, and accepts nothing more. Connections go as soon as this turn of the loop is over.
+    /// The worker leaves. Connections go as soon as this turn of the loop is over.
     func begin() {
         guard state == .staying, worker.loop.canForget, choose() != nil else {
             state = .over
             return
         }
         state = .leaving
+        isDue = true
+        timer.start(after: 0)
+    }
+
+    private func collect() {
+        isCollected = true
         for wait in [Wait.keepAlive, .head, .handshake] {
             worker.deadlines.forEach(wait) { if let connection = $0 as? Connection { queue.append(connection) } }
         }
-        schedule()
+        worker.deadlines.forEach(.active) { $0.exchange?.workerLeaves() }
     }
 
     /// There is no time left.
     func end() {
+        guard state != .over else { return }
         state = .over
+        let staying = queue[next...]
         queue = []
         next = 0
         timer.stop()
+        for connection in staying { connection.stays() }
     }
 
     /// The worker has ended.
@@ -138,6 +149,7 @@ package final class Moves {
 
     private func turn() {
         guard state == .leaving else { return }
+        if !isCollected { collect() }
         for _ in 0..<Self.batch where next < queue.count {
             guard let receiver = choose() else {
                 // Whoever takes what is on its way makes room.
