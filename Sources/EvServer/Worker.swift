@@ -25,6 +25,11 @@ package final class Worker {
     let tracing: RequestTracing?
     /// Whether there is one, to be asked at every request.
     let tracesRequests: Bool
+    /// The app sees another head than came: with an id, or with GRIP's fields.
+    let amendsRequests: Bool
+    /// Nil where apps cannot have their requests held.
+    package private(set) var holds: HoldTable?
+    let gripFields: GripFields?
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -71,8 +76,7 @@ package final class Worker {
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
     let errorBody = ByteWriter(capacity: 64)
-    private var lastPeer = PeerAddress()
-    private var lastAddress: [UInt8] = []
+    @exclusivity(unchecked) private var addresses = AddressText()
     /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
     @exclusivity(unchecked) var unflushed: [Connection] = []
 
@@ -123,6 +127,8 @@ package final class Worker {
         self.accessLog = accessLog
         tracing = RequestTracing(configuration.tracing)
         tracesRequests = configuration.tracing != nil
+        amendsRequests = tracesRequests || configuration.grip != nil
+        gripFields = configuration.grip.map { GripFields($0) }
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger
@@ -143,6 +149,7 @@ package final class Worker {
         requestDeadlines = RequestDeadlines(loop)
         moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
+        if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
@@ -235,7 +242,7 @@ package final class Worker {
         moves.end()
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
-        for wait in [Wait.active, .body, .halfClose, .head, .handshake, .keepAlive] {
+        for wait in [Wait.active, .held, .body, .halfClose, .head, .handshake, .keepAlive] {
             deadlines.forEach(wait) { $0.endOfDrain() }
         }
         acceptor.refuseWaiting()
@@ -280,6 +287,7 @@ package final class Worker {
         farewell = nil
         deadlines.stop()
         requestDeadlines.stop()
+        holds?.stop()
         if dropped > 0 {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
@@ -353,13 +361,9 @@ package final class Worker {
         finishIfDone()
     }
 
-    /// Calls with a peer's address as text. The text of the last one is kept: behind a proxy all peers are one.
+    /// Calls with a peer's address as text.
     func withAddress<Result>(of peer: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        if !peer.hasHost(of: lastPeer) || lastAddress.isEmpty {
-            lastPeer = peer
-            lastAddress = Array(peer.host.utf8)
-        }
-        return lastAddress.withUnsafeBytes(body)
+        addresses.withText(of: peer, body)
     }
 
     private func beat() {
@@ -374,11 +378,9 @@ package final class Worker {
             slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
         }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
-        if let longest = deadlines.first(of: .active)?.exchange {
-            slot.setLongestRequest(longest.head.requestLine, startedAt: longest.startedAt)
-        } else {
-            slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)
-        }
+        let longest = deadlines.first(of: .active)?.exchange
+        let line = longest?.head.requestLine ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        slot.setLongestRequest(line, startedAt: longest?.startedAt ?? 0)
     }
 
     private func endTurn() {
