@@ -187,7 +187,7 @@ private struct Family {
     @LoopActor private static func serve(_ bus: Bus, by server: TestServer) {
         bus.onParcel = { parcel in
             _ = parcel.bytes.withUnsafeBytes { bytes in
-                ParcelPacket.read(bytes, descriptors: parcel.descriptors) { server.worker.receive($0, $1) }
+                ParcelPacket.read(bytes, descriptors: parcel.descriptors) { server.worker.receive($0, $1, $2) }
             }
         }
     }

@@ -37,7 +37,7 @@ package final class HTTP1Connection: Connection {
 
     override var exchange: Exchange? { running }
     override var isIdle: Bool { if case .nothing = present { true } else { false } }
-    override var parcel: Parcel? { isParsing ? nil : ownParcel }
+    override var parcel: Parcel? { isParsing ? nil : heldParcel ?? ownParcel }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
     /// When the head began that has not ended; nil where none has begun.

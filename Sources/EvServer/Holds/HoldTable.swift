@@ -2,7 +2,7 @@
 // somebody here listens on it; what comes is read once, put in order, and handed to each hold in one pass over memory.
 
 package import EvBus
-import EvLoop
+package import EvLoop
 package import GRIP
 import HTTPCore
 import Logging
@@ -145,8 +145,11 @@ package final class HoldTable: BusSubscriber {
         begin(hold, instruction)
     }
 
+    func count(_ hold: Hold) { if hold.mode == .response { responses += 1 } else { streams += 1 } }
+    func takeTerms(_ packed: [UInt8]) -> HoldTerms? { terms.take(packed) }
+
     private func begin(_ hold: Hold, _ instruction: Instruction) {
-        if hold.mode == .response { responses += 1 } else { streams += 1 }
+        count(hold)
         hold.keepExtras(of: instruction)
         guard instruction.hold != nil else { return turns.ask(hold) }
         let hasConflict = conflicts(instruction)
