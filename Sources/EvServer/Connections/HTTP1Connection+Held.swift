@@ -59,6 +59,8 @@ extension HTTP1Connection {
     func heldResponseFinished(_ hold: Hold) {
         guard kept === hold else { return }
         present = .nothing
+        guard !isClosed else { return }
+        hops = 0
         becameIdle()
         if pending.isEmpty { updateInterest() } else { parseLater() }
     }
