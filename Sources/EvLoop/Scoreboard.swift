@@ -79,12 +79,6 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_load(record, newValue) }
     }
 
-    /// Connections that have been moved to the worker since it started. It wraps around.
-    package var taken: UInt32 {
-        get { evg_slot_taken(record) }
-        nonmutating set { evg_slot_set_taken(record, newValue) }
-    }
-
     /// Whether the worker takes new connections at the moment.
     package var isAccepting: Bool {
         get { evg_slot_accepting(record) != 0 }

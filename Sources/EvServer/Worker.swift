@@ -71,7 +71,7 @@ package final class Worker {
     let fieldEncoder = FieldEncoder()
     private(set) var acceptor: Acceptor!
     /// Connections that go to other processes, and those that come from there.
-    package private(set) lazy var moves = Moves(self)
+    package private(set) var moves: Moves!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
@@ -147,6 +147,7 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
+        moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
@@ -173,6 +174,7 @@ package final class Worker {
         self.heartbeat = heartbeat
         heartbeat.start(after: 1, every: 1)
         acceptor.start()
+        moves.open()
         slot.state = .ready
     }
 
@@ -207,9 +209,9 @@ package final class Worker {
         keepsConnections = false
         drainDeadline = EventLoop.monotonicNow() + timeout
         slot.state = .draining
+        if takesQueue { moves.end() } else { moves.begin() }
         application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
         acceptor.drainAndStop(all: takesQueue)
-        if takesQueue { moves.end() } else { moves.begin() }
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
@@ -274,7 +276,7 @@ package final class Worker {
     }
 
     func finishIfDone() {
-        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone { finish() }
+        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone, moves.isDone { finish() }
     }
 
     private func finish() {
@@ -290,11 +292,7 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
-        if let moved = moves.summary {
-            logger.info(
-                "Moved connections to other workers",
-                metadata: ["connections": "\(moved.connections)", "workers": "\(moved.workers)"])
-        }
+        moves.finish()
         accessLog?.finish()
         onFinished?()
     }
