@@ -79,6 +79,12 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_load(record, newValue) }
     }
 
+    /// The worker's place among the workers, from 0. Its successor has the same.
+    package var place: UInt32 {
+        get { evg_slot_place(record) }
+        nonmutating set { evg_slot_set_place(record, newValue) }
+    }
+
     /// Connections that have been moved to the worker since it started. It wraps around.
     package var taken: UInt32 {
         get { evg_slot_taken(record) }

@@ -43,6 +43,9 @@ package struct ServerConfiguration: Sendable {
     /// Nil: requests get no ids.
     package var tracing: TracingConfiguration?
 
+    /// Nil: every worker serves every request.
+    package var sticky: StickyConfiguration?
+
     /// Requests after which the worker retires, 0 for never, and the random extra on top.
     package var maxRequests = 0
     package var maxRequestsJitter = 0

@@ -22,6 +22,8 @@ package final class Worker {
     let tracing: RequestTracing?
     /// Whether there is one, to be asked at every request.
     let tracesRequests: Bool
+    /// Nil where every worker serves every request.
+    @exclusivity(unchecked) private(set) var sticky: Sticky?
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -137,6 +139,7 @@ package final class Worker {
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
+        sticky = Sticky(self)
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }

@@ -44,6 +44,7 @@ extension Supervisor {
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
+        slot.place = UInt32(clamping: index)
         slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
         let master = getpid()

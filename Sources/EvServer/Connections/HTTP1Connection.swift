@@ -87,6 +87,7 @@ package final class HTTP1Connection: Connection {
         while running == nil, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
             switch parser.parse(bytes) {
             case .head(let head, let consumed):
+                if let sticky = worker.sticky, leaves(for: head, with: bytes, by: sticky) { return isParsing = false }
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
                 begun = nil
                 bytes = begin(head, bytes)
@@ -201,6 +202,7 @@ package final class HTTP1Connection: Connection {
     func responseFinished(_ exchange: Exchange, isShort: Bool) {
         guard running === exchange else { return }
         running = nil
+        hops = 0
         if output.isWaiting { answered = (exchange.head, exchange.startedAt) }
         if encoder.mustClose || isShort || isHalfClosed {
             // Only a client that asked for the close and has sent all it announced is known to send nothing more.

@@ -1,0 +1,270 @@
+// Requests that belong to another worker. All workers are in this process, and what goes between them passes through real
+// sockets with copies of the descriptors.
+
+import EvGateway
+import EvLoop
+import EvTestSupport
+import Glibc
+import HTTPTypes
+import Testing
+
+@testable import EvServer
+
+/// The way from one worker to the others.
+@LoopActor
+private final class MeshPost: ParcelPost {
+    var siblings: [(number: Int, slot: ScoreboardSlot)] = []
+    private let ways: [Int: Int32]
+    private(set) var count = 0
+
+    init(_ ways: [Int: Int32], _ siblings: [(number: Int, slot: ScoreboardSlot)]) {
+        (self.ways, self.siblings) = (ways, siblings)
+    }
+
+    func send(_ packet: ParcelPacket, to number: Int) -> Packet.Sent {
+        guard let way = ways[number] else { return .failed(ENOENT) }
+        count += 1
+        return Packet.send(way, packet.bytes, descriptors: packet.descriptors)
+    }
+
+    func whenTaking(_ number: Int, _ call: @escaping () -> Void) {}
+}
+
+/// Workers of one server; each answers with its number.
+private final class Mesh: Sendable {
+    let servers: [TestServer]
+    let owners: OwnerTable
+
+    init(
+        _ count: Int, _ rule: StickyRule, _ configure: (inout ServerConfiguration) -> Void = { _ in },
+        _ handler: @escaping @Sendable (Int, Request) async throws -> Response
+    ) async throws {
+        let owners = try OwnerTable(buckets: 64)
+        self.owners = owners
+        var servers: [TestServer] = []
+        let address = BindAddress.abstract(name: "sticky-\(getpid())-\(UInt64.random(in: 0...UInt64.max))")
+        let socket = try ListeningSocket.open(address, backlog: 16)
+        defer { socket.close() }
+        for number in 0..<count {
+            let copy = ListeningSocket(
+                fileDescriptor: fcntl(socket.fileDescriptor, F_DUPFD_CLOEXEC, 3), address: address,
+                localAddress: socket.localAddress, port: 0, isUnix: true)
+            servers.append(
+                try await TestServer(
+                    {
+                        $0.sticky = StickyConfiguration(rule, owners: owners)
+                        configure(&$0)
+                    }, application: SwiftApplication { try await handler(number, $0) }, listeners: [copy]))
+        }
+        self.servers = servers
+        try await connect()
+    }
+
+    @LoopActor private func connect() throws {
+        let loop = try SharedLoop.current
+        var ways: [Int: Int32] = [:]
+        for (number, server) in servers.enumerated() {
+            server.worker.slot.place = UInt32(number)
+            server.worker.slot.age = UInt32(number + 1)
+            let (out, back) = try PacketSocket.pair()
+            ways[number] = out
+            let watcher = IOWatcher(loop, fileDescriptor: back, events: .read) { _ in
+                LoopActor.assumeIsolated { Self.read(back, server.worker) }
+            }
+            watcher.start()
+            Self.watchers.append(watcher)
+        }
+        for (number, server) in servers.enumerated() {
+            let others = servers.enumerated().filter { $0.offset != number }
+            server.worker.moves.post = MeshPost(ways, others.map { ($0.offset, $0.element.worker.slot) })
+        }
+    }
+    @LoopActor private static var watchers: [IOWatcher] = []
+
+    private static func read(_ back: Int32, _ worker: Worker) {
+        withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
+            var descriptors: [Int32] = []
+            let count = Packet.receive(back, into: buffer, descriptors: &descriptors)
+            guard count > 0 else { return }
+            let lost = ParcelPacket.read(UnsafeRawBufferPointer(rebasing: buffer[..<count]), descriptors: descriptors) {
+                worker.receive($0, $1)
+            }
+            #expect(lost == 0)
+        }
+    }
+
+    /// The body of the answer of whoever has this connection now, and its whole head.
+    static func ask(_ client: Client, _ target: String, _ lines: String = "") -> (body: String, head: String) {
+        client.send("GET \(target) HTTP/1.1\r\nHost: test\r\n\(lines)\r\n")
+        let all = client.receive(until: "|")
+        let parts = all.components("\r\n\r\n")
+        return (parts.last ?? "", parts.first ?? "")
+    }
+
+    @LoopActor func setState(_ number: Int, _ state: ScoreboardSlot.State) { servers[number].worker.slot.state = state }
+}
+
+extension String {
+    fileprivate func components(_ separator: String) -> [String] {
+        var parts: [String] = []
+        var rest = Substring(self)
+        while let range = rest.firstRange(of: separator) {
+            parts.append(String(rest[..<range.lowerBound]))
+            rest = rest[range.upperBound...]
+        }
+        return parts + [String(rest)]
+    }
+}
+
+@Suite struct StickyTests {
+    @Test func keyThatABodyHasNamedBelongsToItsWorker() async throws {
+        let mesh = try await Mesh(4, .query("sid")) { number, request in
+            request.path == "/new" ? Response("0{\"sid\":\"abc\(number)\",\"x\":1}|") : Response("\(number)|")
+        }
+        for number in 0..<4 {
+            let client = await mesh.servers[number].connect()
+            #expect(Mesh.ask(client, "/new?EIO=4").body.contains("abc\(number)"))
+        }
+        // One connection carries requests of many, as a proxy's does.
+        let client = await mesh.servers[0].connect()
+        for number in [3, 1, 1, 2, 0, 3] {
+            #expect(Mesh.ask(client, "/?EIO=4&sid=abc\(number)&t=1").body == "\(number)|")
+        }
+        #expect(await mesh.servers[3].openConnections == 2)
+    }
+
+    @Test func keyThatAFieldHasNamedBelongsToItsWorker() async throws {
+        let mesh = try await Mesh(3, .header("Mcp-Session-Id")) { number, request in
+            var response = Response("\(number)|")
+            if request.path == "/new" {
+                response.headers[HTTPField.Name("Mcp-Session-Id") ?? .eTag] = "s\(number)"
+            }
+            return response
+        }
+        _ = Mesh.ask(await mesh.servers[2].connect(), "/new")
+        #expect(Mesh.ask(await mesh.servers[0].connect(), "/", "mcp-session-id: s2\r\n").body == "2|")
+    }
+
+    @Test func keyThatACookieHasNamedBelongsToItsWorker() async throws {
+        let mesh = try await Mesh(3, .cookie("session")) { number, request in
+            var response = Response("\(number)|")
+            if request.path == "/new" { response.headers[.setCookie] = "session=v\(number); Path=/" }
+            return response
+        }
+        _ = Mesh.ask(await mesh.servers[1].connect(), "/new")
+        #expect(Mesh.ask(await mesh.servers[2].connect(), "/", "Cookie: a=b; session=v1\r\n").body == "1|")
+    }
+
+    @Test func cookieOfTheServersOwnNamesAWorker() async throws {
+        let mesh = try await Mesh(3, .ownCookie) { number, _ in Response("\(number)|") }
+        let first = Mesh.ask(await mesh.servers[2].connect(), "/")
+        let line = try #require(first.head.components("\r\n").first { $0.hasPrefix("Set-Cookie: ") })
+        #expect(line.contains("; Path=/; HttpOnly; SameSite=Lax") && !line.contains("Secure"))
+        let cookie = line.dropFirst("Set-Cookie: ".count).prefix { $0 != ";" }
+        let next = Mesh.ask(await mesh.servers[0].connect(), "/", "Cookie: \(cookie)\r\n")
+        #expect(next.body == "2|")
+        #expect(!next.head.contains("Set-Cookie"), "the client knows it")
+        // The worker has gone: another one serves, and names itself.
+        await mesh.setState(2, .draining)
+        let last = Mesh.ask(await mesh.servers[0].connect(), "/", "Cookie: \(cookie)\r\n")
+        #expect(last.body == "0|")
+        #expect(last.head.contains("Set-Cookie"))
+    }
+
+    @Test func unknownKeysAreServedByOneWorkerEach() async throws {
+        let mesh = try await Mesh(4, .query("sid")) { number, _ in Response("\(number)|") }
+        var seen: Set<String> = []
+        for key in 0..<32 {
+            var answers: Set<String> = []
+            for server in mesh.servers { answers.insert(Mesh.ask(await server.connect(), "/?sid=\(key)").body) }
+            #expect(answers.count == 1)
+            seen.formUnion(answers)
+        }
+        #expect(seen.count == 4, "the keys spread")
+    }
+
+    @Test func requestsOfAnAddressThatAProxyTellsGoToOneWorker() async throws {
+        let mesh = try await Mesh(4, .address) { number, _ in Response("\(number)|") }
+        var seen: Set<String> = []
+        for host in 1..<32 {
+            var answers: Set<String> = []
+            for server in mesh.servers {
+                let line = "X-Forwarded-For: 192.0.2.\(host)\r\n"
+                answers.insert(Mesh.ask(await server.connect(), "/", line).body)
+            }
+            #expect(answers.count == 1)
+            seen.formUnion(answers)
+        }
+        #expect(seen.count == 4, "the addresses spread")
+    }
+
+    @Test func keyOfAWorkerThatHasGoneBelongsToNobody() async throws {
+        let mesh = try await Mesh(2, .query("sid")) { number, request in
+            request.path == "/new" ? Response("0{\"sid\": \"gone\"}|") : Response("\(number)|")
+        }
+        _ = Mesh.ask(await mesh.servers[1].connect(), "/new")
+        await mesh.setState(1, .empty)
+        #expect(Mesh.ask(await mesh.servers[0].connect(), "/?sid=gone").body == "0|")
+    }
+
+    @Test func bodiesAndLaterRequestsGoWithTheConnection() async throws {
+        let mesh = try await Mesh(2, .header("key")) { number, request in
+            if request.path == "/new" {
+                var response = Response("|")
+                response.headers[HTTPField.Name("key") ?? .eTag] = "k"
+                return response
+            }
+            let body = try await request.body.collect(upTo: 1 << 20)
+            return Response("\(number) \(body.count)|")
+        }
+        _ = Mesh.ask(await mesh.servers[1].connect(), "/new")
+        let client = await mesh.servers[0].connect()
+        let body = String(repeating: "x", count: 100_000)
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nkey: k\r\nContent-Length: 100000\r\n\r\n")
+        client.send(body)
+        #expect(client.receive(until: "|").hasSuffix("1 100000|"))
+        let request = "GET / HTTP/1.1\r\nHost: test\r\nkey: k\r\n\r\n"
+        let another = await mesh.servers[0].connect(sending: request + request)
+        let answers = another.receive(until: "1 0|")
+        #expect(answers.contains("1 0|"))
+        if !answers.dropLast(10).contains("1 0|") { #expect(another.receive(until: "1 0|").contains("1 0|")) }
+    }
+
+    @Test func pathsWithoutTheKeyAreServedWhereTheyAre() async throws {
+        let mesh = try await Mesh(3, .query("sid")) { number, _ in Response("\(number)|") }
+        for number in 0..<3 {
+            for target in ["/", "/?t=1", "/?sid=", "/?xsid=1", "/?sid"] {
+                #expect(Mesh.ask(await mesh.servers[number].connect(), target).body == "\(number)|")
+            }
+        }
+    }
+}
+
+@Suite struct StickyKeyTests {
+    private static func member(_ text: String) -> String? {
+        let bytes = Array(text.utf8)
+        return bytes.withUnsafeBytes {
+            StickyKey.member(Array("sid".utf8), in: $0).map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
+    @Test func membersOfABody() {
+        #expect(Self.member("0{\"sid\":\"a\"}") == "a")
+        #expect(Self.member("{ \"x\" : 1, \"sid\" :\n \"a b\" }") == "a b")
+        for text in ["", "\"", "\"sid", "\"sid\"", "\"sid\":", "\"sid\":\"", "\"sid\":\"a", "{\"sid\":1}", "{\"sids\":\"a\"}"] {
+            #expect(Self.member(text) == nil, "\(text)")
+        }
+        #expect(Self.member("{\"sid\":\"\"}") == nil)
+        #expect(Self.member("{\"sid\":\"a\\n\"}") == nil)
+        #expect(Self.member(String(repeating: " ", count: 1024) + "{\"sid\":\"a\"}") == nil)
+    }
+
+    @Test func cookiesThatAResponseSets() {
+        let lines = Array("A: b\r\nSet-Cookie: s=1; Path=/\r\nset-cookie:  t=2\r\nSET-COOKIE: s=\r\nSet-Cookie: s=3\r\n".utf8)
+        var found: [String] = []
+        lines.withUnsafeBytes { lines in
+            StickyKey.cookies(Array("s".utf8), setBy: lines) { found.append(String(decoding: $0, as: UTF8.self)) }
+        }
+        #expect(found == ["1", "3"])
+    }
+}
