@@ -2,6 +2,7 @@
 // for a worker that is known to stand still, and however many people look, a worker makes few tables in a second.
 
 import EvLoop
+import JSONText
 import EvServer
 import EvSupervisor
 

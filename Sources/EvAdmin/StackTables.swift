@@ -3,6 +3,7 @@
 // still.
 
 import EvLoop
+import JSONText
 import EvSupervisor
 
 @LoopActor

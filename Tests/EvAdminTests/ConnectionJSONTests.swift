@@ -1,6 +1,7 @@
 @testable import EvAdmin
 import EvLoop
 import EvServer
+import JSONText
 import Testing
 
 @Suite struct ConnectionJSONTests {

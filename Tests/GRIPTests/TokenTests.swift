@@ -5,7 +5,7 @@ import Testing
 
 private let code: TokenKey.Code = { key, message in
     var code = [UInt8](repeating: 0, count: 32)
-    #expect(evg_hmac_sha256(key, key.count, message, message.count, &code))
+    #expect(evg_tls_hmac_sha256(key, key.count, message, message.count, &code))
     return code
 }
 

@@ -115,4 +115,9 @@ char *evg_tls_client_text(const evg_tls *tls, evg_tls_text text, int position);
 /* The server's own certificate, for as long as its context lives; NULL when that is gone. */
 const char *evg_tls_server_pem(const evg_tls *tls);
 
+/* ---- codes ---- */
+
+/* HMAC with SHA-256 (RFC 2104). False without memory, or for a key of more than 2 GB. */
+bool evg_tls_hmac_sha256(const uint8_t *key, size_t key_count, const uint8_t *message, size_t count, uint8_t code[32]);
+
 #endif

@@ -2,7 +2,7 @@
 
 import EvLoop
 import Glibc
-import JSONText
+package import JSONText
 
 package struct AdminClient: Sendable {
     package let address: ClientAddress

@@ -1,6 +1,8 @@
 // What `/status` says, as values. Law: a member that is missing, or is something else, is unknown, so that a client
 // understands older and newer servers. Texts are printable.
 
+import JSONText
+
 struct ServerStatus {
     var version: String?
     var application: String?
