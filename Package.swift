@@ -52,6 +52,7 @@ let package = Package(
         .target(name: "CPythonBridge", dependencies: ["CHTTP", "CThreadPool"], resources: [.copy("python")]),
 
         library("EvLoop", ["CEvLoop"]),
+        library("EvBus", ["EvLoop", "CEvLoop"]),
         library("HTTPCore", ["CHTTP"]),
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("HTTP2", ["CNGHTTP2"]),
@@ -61,25 +62,27 @@ let package = Package(
         library("WebSocketCodec", ["HTTPCore", "CZlib"]),
         library(
             "EvServer",
-            ["EvLoop", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging]),
-        library("EvSupervisor", ["EvLoop", logging]),
+            [
+                "EvLoop", "EvBus", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging,
+            ]),
+        library("EvSupervisor", ["EvLoop", "EvBus", logging]),
         library("EvSettings", ["EvLoop"]),
-        library("EvAdmin", ["EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
+        library("EvAdmin", ["EvSupervisor", "EvServer", "EvBus", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
         library(
             "EvHost",
-            ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "GRIP", "JSONText", logging]),
+            ["EvAdmin", "EvSettings", "EvSupervisor", "EvServer", "EvBus", "EvLoop", "GRIP", "JSONText", logging]),
         // Below this line alone is HTTPTypes, which brings Foundation with it: a worker of a Python app holds neither.
         library(
             "EvGateway",
             [
-                "EvHost", "EvSettings", "EvServer", "EvLoop", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes, logging,
+                "EvHost", "EvSettings", "EvServer", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "WebSocketCodec", httpTypes,
+                logging,
             ]),
         .target(
             name: "EvPython",
             dependencies: [
-                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "HTTPCore", "WebSocketCodec", "CHTTP",
-                "CPythonBridge",
-                "CThreadPool", logging,
+                "EvHost", "EvSettings", "EvSupervisor", "EvServer", "EvLoop", "GRIP", "HTTPCore", "WebSocketCodec",
+                "CHTTP", "CPythonBridge", "CThreadPool", logging,
             ],
             swiftSettings: strict),
         .executableTarget(name: "evgateway", dependencies: ["EvHost"], swiftSettings: strict),
@@ -104,12 +107,13 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvServer", "EvGateway", "EvBus", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
                 "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),
         tests("EvHostTests", ["EvHost", "EvGateway", "EvServer", "EvSettings", "EvLoop", logging]),
-        tests("EvSupervisorTests", ["EvSupervisor", "EvLoop", logging]),
+        tests("EvBusTests", ["EvBus", "EvLoop", "EvTestSupport"]),
+        tests("EvSupervisorTests", ["EvSupervisor", "EvBus", "EvLoop", logging]),
         tests("EvAdminTests", ["EvAdmin", "EvSupervisor", "EvServer", "EvLoop", "JSONText"]),
         tests("ExampleLongpollTests", ["example-longpoll", "EvLoop"]),
     ]

@@ -1,9 +1,11 @@
 // Who may ask. Over a unix socket the file's mode has decided. Over TCP everybody of this machine can connect, and so
 // can pages in a browser: without a token the request must name this server, and commands are not taken; with one it
-// must be shown. No page of another site may give a command in any case.
+// must be shown. No page of another site may give a command in any case. Publishing is a door of its own, with other
+// secrets, of which one may sign tokens.
 
 import EvLoop
 import EvServer
+import GRIP
 import Glibc
 import HTTPCore
 import Logging
@@ -14,26 +16,51 @@ enum AdminPurpose {
     case health
     case reading
     case command
+    case publishing
+}
+
+/// Which door, in the words of its answers.
+enum AdminDoor {
+    case admin, publishing
+
+    var bind: String { self == .admin ? "--admin-bind" : "--publish-bind" }
+    var secret: String { self == .admin ? "--admin-token" : "--publish-token" }
+    var challenge: String {
+        switch self {
+        case .admin: "Show --admin-token: as Authorization: Bearer TOKEN, or as the password of any user"
+        case .publishing: "Show a token that --publish-key has signed, or --publish-token: Authorization: Bearer TOKEN"
+        }
+    }
+    var realm: StaticString {
+        switch self {
+        case .admin: "Basic realm=\"evgateway admin\", charset=\"UTF-8\""
+        case .publishing: "Bearer realm=\"evgateway publishing\""
+        }
+    }
 }
 
 @LoopActor
 final class Access {
     private let loop: EventLoop
+    private let door: AdminDoor
     private let token: [UInt8]?
+    /// What signs tokens that are taken, too.
+    private let key: TokenKey?
     /// Names by which this server may be asked without a token, in lower case.
     private let names: Set<String>
     /// Answers that are held back, with their timers.
     private var slowed: [ObjectIdentifier: TimerWatcher] = [:]
     private var failures = 0
+    /// Why the last token that was to be signed is none.
+    private var lastReason: String?
     private var nextReport = 0.0
 
     /// How long a wrong token waits for its answer, in seconds, and how many do at a time.
     private static let pause = 1.0
     private static let mostSlowed = 32
-    private static let realm: StaticString = "Basic realm=\"evgateway admin\", charset=\"UTF-8\""
 
-    init(_ loop: EventLoop, token: String?, names: [String]) {
-        self.loop = loop
+    init(_ loop: EventLoop, _ door: AdminDoor, token: String?, key: TokenKey? = nil, names: [String]) {
+        (self.loop, self.door, self.key) = (loop, door, key)
         self.token = token.map { Array($0.utf8) }
         self.names = Set(names.map { $0.lowercased() } + ["localhost"])
     }
@@ -41,16 +68,16 @@ final class Access {
     /// Returns true if the request may be answered; else it has been, or will be.
     func admits(_ exchange: Exchange, for purpose: AdminPurpose) -> Bool {
         let head = exchange.head
-        if purpose == .command, Origin.isForeign(head) {
+        if purpose == .command || purpose == .publishing, Origin.isForeign(head) {
             return refuse(exchange, 403, "Another site may not ask for this")
         }
         guard !exchange.local.isUnix, purpose != .health else { return true }
-        guard let token else {
+        guard token != nil || key != nil else {
             // A name that leads to this address, too, may be anybody's (DNS rebinding).
             guard namesThisServer(head) else {
                 return refuse(
                     exchange, 403,
-                    "Ask by address, by the name that --admin-bind has, or with --admin-token: the Host of this "
+                    "Ask by address, by the name that \(door.bind) has, or with \(door.secret): the Host of this "
                         + "request is another")
             }
             guard purpose != .command else {
@@ -62,11 +89,23 @@ final class Access {
             return true
         }
         guard let shown = Credentials.token(in: head) else { return challenge(exchange) }
-        guard Credentials.areEqual(shown, token) else {
+        guard opens(shown) else {
             slowDown(exchange)
             return false
         }
         return true
+    }
+
+    private func opens(_ shown: [UInt8]) -> Bool {
+        if let token, Credentials.areEqual(shown, token) { return true }
+        guard let key else { return false }
+        do throws(GRIPError) {
+            try Token.check(shown, key, now: Int(EventLoop.wallNow()))
+            return true
+        } catch {
+            lastReason = error.text
+            return false
+        }
     }
 
     private func namesThisServer(_ head: RequestHead) -> Bool {
@@ -84,9 +123,7 @@ final class Access {
     }
 
     private func challenge(_ exchange: Exchange) -> Bool {
-        exchange.answer(
-            401, "Show --admin-token: as Authorization: Bearer TOKEN, or as the password of any user",
-            more: ["WWW-Authenticate": Self.realm])
+        exchange.answer(401, door.challenge, more: ["WWW-Authenticate": door.realm])
         return false
     }
 
@@ -119,9 +156,10 @@ final class Access {
         let now = EventLoop.monotonicNow()
         guard now >= nextReport else { return }
         nextReport = now + 60
+        var facts: Logger.Metadata = ["requests": "\(failures)", "last": "\(exchange.peer.host)"]
+        if let lastReason { facts["reason"] = "\(lastReason)" }
         exchange.logger.warning(
-            "Requests to the admin address had a wrong token",
-            metadata: ["requests": "\(failures)", "last": "\(exchange.peer.host)"])
+            "Requests to the \(door == .admin ? "admin" : "publishing") address had a wrong token", metadata: facts)
         failures = 0
     }
 }

@@ -1,7 +1,7 @@
 // The app of the admin process: which path is answered by what. Everything is read from shared memory, or asked of the
 // worker that knows it, so nothing here waits for the app that is served.
 
-package import EvLoop
+import EvLoop
 package import EvServer
 import EvSupervisor
 import HTTPCore
@@ -16,11 +16,23 @@ package final class AdminApplication: Application {
     private let stacks: StackTables
     private let processes = ProcessTable()
 
-    @LoopActor package init(_ link: ServerLink, _ settings: AdminSettings) {
+    private let publishing: PublishApplication
+    /// The sockets where messages are published.
+    private let publishDescriptors: [Int32]
+
+    /// - Parameters:
+    ///   - sockets: where messages are published.
+    ///   - send: gives one to the bus.
+    @LoopActor init(
+        _ link: ServerLink, _ settings: AdminSettings, publishing sockets: [ListeningSocket],
+        _ send: @escaping PublishApplication.Send
+    ) {
+        publishing = PublishApplication(link.loop, settings.publishing, send)
+        publishDescriptors = sockets.map(\.fileDescriptor)
         self.link = link
         self.settings = settings
         metrics = MetricsPage(link, settings, processes)
-        access = Access(link.loop, token: settings.token, names: settings.names)
+        access = Access(link.loop, .admin, token: settings.token, names: settings.names)
         commands = Commands(link)
         tables = ConnectionTables(link)
         stacks = StackTables(link)
@@ -31,6 +43,7 @@ package final class AdminApplication: Application {
 
     @LoopActor package func begin(_ exchange: Exchange) {
         exchange.appWasCalled()
+        if publishDescriptors.contains(exchange.localDescriptor) { return publishing.begin(exchange) }
         let head = exchange.head
         let path = head.string(head.path)
         guard access.admits(exchange, for: purpose(of: path)) else { return }

@@ -1,6 +1,7 @@
 // The admin process from fork to exit: a worker of its own kind, whose app is the server itself. It ends when its
 // channel to the master does, and never before.
 
+import EvBus
 package import EvLoop
 import EvServer
 package import EvSupervisor
@@ -47,10 +48,11 @@ package final class AdminProcess {
         configuration.connections = Self.connections
         configuration.serverHeader = nil
         configuration.webSocket.isServed = false
-        configuration.bodyLimit = 65_536
+        configuration.bodyLimit = UInt64(max(65_536, context.publishing.isEmpty ? 0 : settings.publishing.limit))
         worker = Worker(
-            loop: loop, configuration: configuration, listeners: context.listeners,
-            application: AdminApplication(link, settings), slot: .local(), logger: logger)
+            loop: loop, configuration: configuration, listeners: context.listeners + context.publishing,
+            application: AdminApplication(link, settings, publishing: context.publishing) { _, _ in },
+            slot: .local(), bus: Bus(loop, seat: context.bus), logger: logger)
     }
 
     private func run() -> Int32 {
@@ -69,6 +71,7 @@ package final class AdminProcess {
         link.onEnd = { [unowned self] seconds in self.worker.drain(timeout: seconds) }
         worker.start()
         loop.run()
+        worker.bus.close()
         return ExitCode.success
     }
 }

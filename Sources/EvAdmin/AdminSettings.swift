@@ -12,5 +12,18 @@ package struct AdminSettings: Sendable {
     /// Of a worker.
     package var connections = 0
 
+    package var publishing = PublishSettings()
+
     package init() {}
+}
+
+/// The same of publishing.
+package struct PublishSettings: Sendable {
+    /// Asked of whoever comes over TCP: a token that the key has signed, or this one; nil for none.
+    package var key: String?
+    package var token: String?
+    /// As in ``AdminSettings``.
+    package var names: [String] = []
+    /// Bytes of a request.
+    package var limit = 0
 }

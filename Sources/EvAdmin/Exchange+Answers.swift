@@ -15,8 +15,10 @@ extension Exchange {
     }
 
     /// Answers with a sentence, and ends the request.
-    func answer(_ status: Int, _ sentence: String, more: Fields = [:]) {
-        answer(Array((sentence + "\n").utf8), type: "text/plain; charset=utf-8", status: status, more: more)
+    func answer(
+        _ status: Int, _ sentence: String, type: StaticString = "text/plain; charset=utf-8", more: Fields = [:]
+    ) {
+        answer(Array((sentence + "\n").utf8), type: type, status: status, more: more)
     }
 
     /// Begins an answer of which the parts follow. Returns false if the client has left.

@@ -45,6 +45,8 @@ package struct ServerConfiguration: Sendable {
 
     /// Nil: every worker serves every request.
     package var sticky: StickyConfiguration?
+    /// Idle connections move to workers that have fewer.
+    package var rebalances = false
 
     /// Requests after which the worker retires, 0 for never, and the random extra on top.
     package var maxRequests = 0

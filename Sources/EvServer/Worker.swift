@@ -1,6 +1,7 @@
 // One worker: the loop's thread owns it and all it reaches. It opens connections, starts requests, and ends in order.
 // Leaving is `drain` (finish what runs) or `quit` (cancel it); both end in `onFinished`, exactly once.
 
+package import EvBus
 package import EvLoop
 import Glibc
 import HTTP1
@@ -15,6 +16,8 @@ package final class Worker {
     package let logger: Logger
     let loop: EventLoop
     let application: any Application
+    /// Messages to and from the other processes of the server.
+    package let bus: Bus
     let slot: ScoreboardSlot
     let forwarding: ForwardingRules
     let accessLog: AccessLog?
@@ -24,6 +27,7 @@ package final class Worker {
     let tracesRequests: Bool
     /// Nil where every worker serves every request.
     @exclusivity(unchecked) private(set) var sticky: Sticky?
+    private(set) var rebalance: Rebalance?
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -65,7 +69,7 @@ package final class Worker {
     let fieldEncoder = FieldEncoder()
     private(set) var acceptor: Acceptor!
     /// Connections that go to other processes, and those that come from there.
-    package private(set) lazy var moves = Moves(self)
+    package private(set) var moves: Moves!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
@@ -105,12 +109,14 @@ package final class Worker {
     ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
+    ///   - bus: nil for one that connects this process to no other.
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, logger: Logger
+        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, bus: Bus? = nil, logger: Logger
     ) {
         self.loop = loop
+        self.bus = bus ?? Bus(loop)
         self.configuration = configuration
         self.application = application
         self.slot = slot
@@ -138,8 +144,10 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
+        moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         sticky = Sticky(self)
+        if configuration.rebalances { rebalance = Rebalance(self) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
@@ -164,6 +172,7 @@ package final class Worker {
         self.heartbeat = heartbeat
         heartbeat.start(after: 1, every: 1)
         acceptor.start()
+        moves.open()
         slot.state = .ready
     }
 
@@ -265,7 +274,7 @@ package final class Worker {
     }
 
     func finishIfDone() {
-        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone { finish() }
+        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone, moves.isDone { finish() }
     }
 
     private func finish() {
@@ -280,11 +289,7 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
-        if let moved = moves.summary {
-            logger.info(
-                "Moved connections to other workers",
-                metadata: ["connections": "\(moved.connections)", "workers": "\(moved.workers)"])
-        }
+        moves.finish()
         accessLog?.finish()
         onFinished?()
     }
@@ -308,12 +313,6 @@ package final class Worker {
         slot.open = UInt32(clamping: openConnections)
         connection.start(bytes)
     }
-
-    /// More connections are open than `--connections` allows.
-    var isOverfull: Bool { openConnections > configuration.connections }
-
-    /// Connections beyond the cap that can ask for health, and for nothing else.
-    var spareConnections: Int { health == nil ? 0 : 4 }
 
     func connectionClosed() {
         openConnections -= 1
@@ -371,6 +370,7 @@ package final class Worker {
     private func beat() {
         loop.onCheck?()
         acceptor.beat()
+        rebalance?.beat()
         accessLog?.retry(on: loop)
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)

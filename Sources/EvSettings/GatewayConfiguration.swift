@@ -137,6 +137,8 @@ package struct GatewayConfiguration: Sendable {
     package var requestID: Bool?
     /// By what a request belongs to a worker; nil for nothing.
     package var sticky: StickyChoice?
+    /// Idle connections move to workers that have fewer.
+    package var rebalances = false
     /// The field of a request's id; nil for `X-Request-ID`.
     package var requestIDHeader: String?
     package var newTraces = NewTraces.sampled
@@ -205,6 +207,13 @@ package struct GatewayConfiguration: Sendable {
     package var adminBinds: [BindAddress] = []
     /// What whoever comes over TCP must know.
     package var adminToken: String?
+    /// Where messages are taken for requests that are held; none: nowhere.
+    package var publishBinds: [BindAddress] = []
+    /// What signs the tokens of publishers who come over TCP, and a token that is the same for all; either will do.
+    package var publishKey: String?
+    package var publishToken: String?
+    /// Bytes of one request to publish.
+    package var publishLimit = 4 << 20
     package var webSocket = WebSocketChoice.auto
     package var webSocketMaxSize = 16_777_216
     package var webSocketMaxQueue = 32

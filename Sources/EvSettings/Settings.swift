@@ -123,6 +123,7 @@ package struct Settings: Sendable {
         }
         try joinHostAndPort()
         try checkAdminBinds()
+        try checkPublishBinds()
         try checkTLS()
         do throws(ValueError) {
             try configuration.workerClass.check(configuration.interface)

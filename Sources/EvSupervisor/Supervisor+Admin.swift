@@ -1,5 +1,6 @@
 // The admin process: forked by the master beside the workers, kept alive, told of workers and of what happens, and the
 // last to go. It has sockets of its own, and none of the workers'. If it fails, nothing else notices.
+package import EvBus
 package import EvLoop
 import Glibc
 import Logging
@@ -14,6 +15,8 @@ package struct AdminContext {
     }
 
     package let listeners: [ListeningSocket]
+    /// Where it takes messages for requests that are held.
+    package let publishing: [ListeningSocket]
     /// Where the workers listen, as it was when the process was started.
     package let addresses: [String]
     /// A packet socket: write ``AdminRequest``, read ``AdminMessage``; its end means that the master has ended.
@@ -22,6 +25,8 @@ package struct AdminContext {
     package let board: Board
     package let workers: [Worker]
     package let history: MasterHistory
+    /// Its place among those that send each other messages; nil if there could be none.
+    package let bus: BusSeat?
     package let master: Int32
 }
 
@@ -49,12 +54,15 @@ struct AdminSide {
 extension Supervisor {
     /// Opens its sockets. To be called before workers are forked.
     func openAdmin() throws {
-        guard admin.body != nil, !configuration.adminBinds.isEmpty else { return }
+        guard admin.body != nil, configuration.hasAdmin else { return }
         admin.board = try Board(capacity: slotCount)
         admin.listeners = try ListenerSet(
-            configuration.adminBinds, backlog: 128, reusePort: false, options: configuration.adminListening,
+            configuration.adminBinds + configuration.publishBinds, backlog: 128, reusePort: false,
+            options: configuration.adminListening,
             handover: handover?.keeping { [configuration] in configuration.isOfAdmin($0) })
-        for socket in admin.listeners?.addresses ?? [] { logger.info("Admin listening at: \(socket)") }
+        for socket in admin.listeners?.addresses ?? [] {
+            logger.info("\(configuration.isForPublishing(socket) ? "Publishing" : "Admin listening") at: \(socket)")
+        }
         publishCounters(isTick: true)
         // The former master's answers until it has ended.
         if !state.hasFormerMaster { admin.keeper.begin(at: EventLoop.monotonicNow()) }
@@ -68,6 +76,7 @@ extension Supervisor {
             admin.end = nil
             commands.forgetWhoWaits()
             requests = []
+            if let ground = bus.ground { leaveBus(ground.adminPlace) }
             let pause = admin.keeper.ended(at: now)
             logger.error("The admin process (pid: \(pid)) \(end); next start in \(rounded(pause)) s")
         }
@@ -84,6 +93,7 @@ extension Supervisor {
         var counted = state.tally
         counted.count(.adminStarts)
         counted.publish(to: board.master)
+        let seat = bus.ground.flatMap { joinBus($0.adminPlace, age: bus.nextAdminAge()) }
         do throws(SystemError) {
             ends = try PacketSocket.pair()
             do throws(SystemError) {
@@ -94,6 +104,7 @@ extension Supervisor {
                 throw error
             }
         } catch {
+            if let seat { leaveBus(seat.place) }
             let pause = admin.keeper.ended(at: now)
             logger.error("Cannot start the admin process: \(error); next attempt in \(rounded(pause)) s")
             return
@@ -109,11 +120,15 @@ extension Supervisor {
             leaveMaster(keepsQuestions: true)
             let served = servedAddresses
             self.listeners?.close()
+            if let seat { seat.ground.enter(seat.place) }
             Fork.endWithParent(master)
+            let isForPublishing = configuration.isForPublishing
             let context = AdminContext(
-                listeners: listeners.addresses, addresses: served, controlFileDescriptor: ends.1,
+                listeners: listeners.addresses.filter { !isForPublishing($0) },
+                publishing: listeners.addresses.filter(isForPublishing),
+                addresses: served, controlFileDescriptor: ends.1,
                 scoreboard: scoreboard, board: board,
-                workers: workers, history: admin.history, master: master)
+                workers: workers, history: admin.history, bus: seat, master: master)
             Fork.exitChild(body(context))
         }
         Socket.close(ends.1)
@@ -210,5 +225,9 @@ extension Supervisor {
 }
 
 extension SupervisorConfiguration {
-    func isOfAdmin(_ socket: Handover.Socket) -> Bool { adminBinds.contains { $0.text == socket.address } }
+    func isOfAdmin(_ socket: Handover.Socket) -> Bool {
+        adminBinds.contains { $0.text == socket.address } || publishBinds.contains { $0.text == socket.address }
+    }
+
+    func isForPublishing(_ socket: ListeningSocket) -> Bool { publishBinds.contains(socket.address) }
 }

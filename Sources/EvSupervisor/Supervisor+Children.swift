@@ -1,4 +1,5 @@
 // Where processes begin and end: fork, what a child closes, control sockets, waitpid.
+import EvBus
 import EvLoop
 import Glibc
 import Logging
@@ -44,14 +45,16 @@ extension Supervisor {
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
-        slot.place = UInt32(clamping: index)
+        slot.index = UInt32(clamping: index)
         slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
+        let seat = joinBus(slotIndex, age: UInt32(truncatingIfNeeded: age))
         let master = getpid()
         let pid: Int32?
         do throws(SystemError) {
             pid = try forkHooks.fork(holding: WorkerContext.signals)
         } catch {
+            leaveBus(slotIndex)
             let ends = [control, workerEnd, channel?.0, channel?.1, stacks?.read, stacks?.write]
             for end in ends.compactMap(\.self) { close(end) }
             slot.reset()
@@ -65,13 +68,15 @@ extension Supervisor {
             leaveMaster(keepsQuestions: false)
             listeners?.keepOnly(index: index)
             admin.listeners?.close()
+            seat?.ground.enter(slotIndex)
             endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
                 index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
                 passing: scoreboard?.passing ?? -1, controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write,
-                questions: channel?.1, report: admin.board?[slotIndex], gracefulTimeout: configuration.gracefulTimeout)
+                questions: channel?.1, report: admin.board?[slotIndex], bus: seat,
+                gracefulTimeout: configuration.gracefulTimeout)
             Fork.exitChild(worker(context))
         }
         close(workerEnd)

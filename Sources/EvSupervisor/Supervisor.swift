@@ -1,6 +1,7 @@
 // The driver of the master: turns signals, children and time into events of `SupervisorState`, and carries out the
 // actions that it returns.
 // Single-threaded and synchronous. Callbacks of the loop only queue; forks happen here, with no callback on the stack.
+import EvBus
 package import EvLoop
 import Glibc
 package import Logging
@@ -30,6 +31,7 @@ package final class Supervisor {
     var children: [Int32: Child] = [:]
     var listeners: ListenerSet?
     var scoreboard: Scoreboard?
+    var bus = BusSide()
     /// What is spoken at the addresses that have been shown in the log, by their text; none for HTTP.
     var protocols: [String: String] = [:]
     var pidFile: PIDFile?
@@ -87,8 +89,7 @@ package final class Supervisor {
         self.admin = AdminSide(admin)
         service = Service(notifier)
         self.onTurn = onTurn
-        // Room for TTIN, and for draining workers of several reloads; an unused slot costs nothing.
-        slotCount = max(64, max(configuration.workers, configuration.mostWorkers) * 4)
+        slotCount = configuration.slotCount
         self.handover = handover
         self.execute = execute
         state = SupervisorState(
@@ -136,6 +137,7 @@ package final class Supervisor {
                 handover: handover?.keeping { [configuration] in !configuration.isOfAdmin($0) })
             closeSurplusSockets()
             scoreboard = try Scoreboard(capacity: slotCount)
+            openBus()
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
             for socket in listeners?.addresses ?? [] { log(listening: socket) }
             try openAdmin()
@@ -206,6 +208,7 @@ package final class Supervisor {
             }
             let now = EventLoop.monotonicNow()
             keepAdmin(now)
+            sweepBus(now)
             let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity, admin.keeper.startsAt ?? .infinity)
             let isTick = nextTick <= now
             if isTick {
@@ -273,6 +276,7 @@ package final class Supervisor {
             keepFailure(of: slot)
             scoreboard?[slot].reset()
             admin.board?.collect(slot)
+            leaveBus(slot)
         case .closeListeners:
             if !state.hasOtherMaster { listeners?.removeFiles() }
             listeners?.close()

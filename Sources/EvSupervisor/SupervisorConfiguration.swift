@@ -1,4 +1,5 @@
 // The configuration of the master, and what it gives to a worker.
+package import EvBus
 package import EvLoop
 import Glibc
 
@@ -25,8 +26,12 @@ package struct SupervisorConfiguration: Sendable {
     package var listening: ListeningOptions
     /// Seconds after which a request is told of in the log whose worker's loop stands still; 0: never.
     package var slowRequest = 0.0
-    /// Where the admin process listens; none: there is no admin process. A reload cannot change it.
+    /// Where the admin process answers for the server. A reload cannot change it.
     package var adminBinds: [BindAddress] = []
+    /// Where the admin process takes messages. A reload cannot change it.
+    package var publishBinds: [BindAddress] = []
+    /// Whether there is an admin process.
+    package var hasAdmin: Bool { !adminBinds.isEmpty || !publishBinds.isEmpty }
     /// What is spoken at the addresses that do not speak HTTP, by `BindAddress.text`: for the log.
     package var protocols: [String: String] = [:]
     package var adminListening = ListeningOptions()
@@ -52,6 +57,10 @@ package struct SupervisorConfiguration: Sendable {
         self.listening = listening
         self.toleratesThreads = toleratesThreads
     }
+
+    /// Places for workers: room for TTIN, and for draining workers of several reloads. An unused one costs a descriptor
+    /// in every process, and nothing else.
+    package var slotCount: Int { max(64, max(workers, mostWorkers) * 4) }
 
     var limits: SupervisorState.Limits {
         var limits = SupervisorState.Limits()
@@ -94,6 +103,8 @@ package struct WorkerContext: Sendable {
     package let questions: Int32?
     /// Where the worker reports more, where somebody reads it.
     package let report: WorkerReport?
+    /// The worker's place among those that send each other messages; nil if there could be none.
+    package let bus: BusSeat?
     /// How long the worker may drain after SIGTERM, in seconds; a little later the master ends it.
     package let gracefulTimeout: Double
 

@@ -1,5 +1,5 @@
-// What an app says with its answer: that the request is to be held, on which channels, and how. Law: a value, as Pushpin
-// reads it (https://pushpin.org/docs/protocols/grip/), with bounds on everything that an app can name.
+// What an app says with its answer: that the request is to be held, on which channels, and how. Law: a value, as
+// Pushpin reads it (https://pushpin.org/docs/protocols/grip/), with bounds on everything that an app can name.
 
 package enum HoldMode: UInt8, Sendable, Equatable {
     /// The first message on a channel is the answer: long polling.

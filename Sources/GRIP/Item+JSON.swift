@@ -28,6 +28,13 @@ extension Item {
         return list
     }
 
+    /// An item of its formats alone, in JSON.
+    package init(channel: [UInt8], formats: [UInt8]) throws(GRIPError) {
+        self.channel = try checkedName(channel, of: "the channel")
+        guard let value = JSONValue(formats), value.isObject else { throw GRIPError("formats are to be an object") }
+        try readFormats(value, legacy: .null)
+    }
+
     package init(json: [UInt8]) throws(GRIPError) {
         guard let value = JSONValue(json) else { throw GRIPError("an item that is not JSON") }
         try self.init(value)
@@ -50,7 +57,8 @@ extension Item {
         }
     }
 
-    /// The formats stand in an object of their own, or beside the channel.
+    /// The formats stand in an object of their own, or beside the channel. In the object, `any` is this server's own:
+    /// one content for all formats.
     private mutating func readFormats(_ own: JSONValue?, legacy: JSONValue) throws(GRIPError) {
         let names = ["http-response", "http-stream", "ws-message"]
         if case .object(let members)? = own {
@@ -63,9 +71,16 @@ extension Item {
             guard let own else { return legacy[name] == .null ? nil : legacy[name] }
             return own.member(name)
         }
-        response = try format(names[0]).map { (value) throws(GRIPError) in try ResponseFormat(value) }
-        stream = try format(names[1]).map { (value) throws(GRIPError) in try StreamFormat(value) }
-        socket = try format(names[2]).map { (value) throws(GRIPError) in try SocketFormat(value) }
+        if let all = own?.member("any") {
+            guard all.isObject else { throw GRIPError("'any' is not an object") }
+            guard let content = try all.optionalContent("content", in: "'any'") else {
+                throw GRIPError("'any' does not contain 'content' or 'content-bin'")
+            }
+            set(content.bytes, isText: !content.isBinary)
+        }
+        response = try format(names[0]).map { (value) throws(GRIPError) in try ResponseFormat(value) } ?? response
+        stream = try format(names[1]).map { (value) throws(GRIPError) in try StreamFormat(value) } ?? stream
+        socket = try format(names[2]).map { (value) throws(GRIPError) in try SocketFormat(value) } ?? socket
     }
 }
 

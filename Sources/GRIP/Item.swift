@@ -79,12 +79,25 @@ package struct Item: Equatable, Sendable {
     /// - Parameter isText: it is UTF-8, and sent to WebSockets as a text.
     package init(channel: [UInt8], content: [UInt8], isText: Bool) throws(GRIPError) {
         self.channel = try checkedName(channel, of: "the channel")
+        set(content, isText: isText)
+    }
+
+    mutating func set(_ content: [UInt8], isText: Bool) {
         var (response, stream, socket) = (ResponseFormat(), StreamFormat(), SocketFormat())
         response.body = .bytes(content)
         stream.content = content
         socket.content = content
         socket.kind = isText && isUTF8(content) ? .text : .binary
         (self.response, self.stream, self.socket) = (response, stream, socket)
+    }
+
+    /// The content, if it is the same in every format and nothing else is said.
+    var contentOfAll: (bytes: [UInt8], isText: Bool)? {
+        guard let response, let stream, let socket, case .bytes(let content) = response.body else { return nil }
+        var same = Item(channel: channel)
+        same.set(content, isText: socket.kind == .text)
+        guard same.response == response, same.stream == stream, same.socket == socket else { return nil }
+        return (content, socket.kind == .text)
     }
 
     /// Sets the ids, and what filters are told.

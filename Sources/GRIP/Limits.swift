@@ -6,10 +6,12 @@ package enum Limits {
     /// Filters of one channel, as in Pushpin.
     package static let filters = 5
     /// Bytes of a channel's name, and of an id.
-    package static let name = 1024
+    package static let name = 1000
     /// Entries of a subscription's or a message's meta data, and bytes of a name or a value of them.
     package static let metaEntries = 64
     package static let metaBytes = 4096
+    /// Bytes of an item as it goes from process to process.
+    package static let message = 16 << 20
     /// Items of one request to publish.
     package static let items = 10_000
     /// Seconds: about 24 days, so that no time limit overflows where it is added to another.

@@ -1,5 +1,6 @@
-// JSON Web Tokens with HS256 alone (RFC 7515, RFC 7519): what tells an app that a request came through here, and who may
-// publish. Law: no other algorithm is ever looked at; a comparison takes the same time wherever two signatures differ.
+// JSON Web Tokens with HS256 alone (RFC 7515, RFC 7519): what tells an app that a request came through here, and who
+// may publish. Law: no other algorithm is ever looked at; a comparison takes the same time wherever two signatures
+// differ.
 
 import JSONText
 

@@ -1,6 +1,7 @@
 // Requests that belong to another worker. All workers are in this process, and what goes between them passes through
 // real sockets with copies of the descriptors.
 
+import EvBus
 import EvGateway
 import EvLoop
 import EvTestSupport
@@ -10,87 +11,39 @@ import Testing
 
 @testable import EvServer
 
-/// The way from one worker to the others.
-@LoopActor
-private final class MeshPost: ParcelPost {
-    var siblings: [(number: Int, slot: ScoreboardSlot)] = []
-    private let ways: [Int: Int32]
-    private(set) var count = 0
-
-    init(_ ways: [Int: Int32], _ siblings: [(number: Int, slot: ScoreboardSlot)]) {
-        (self.ways, self.siblings) = (ways, siblings)
-    }
-
-    func send(_ packet: ParcelPacket, to number: Int) -> Packet.Sent {
-        guard let way = ways[number] else { return .failed(ENOENT) }
-        count += 1
-        return Packet.send(way, packet.bytes, descriptors: packet.descriptors)
-    }
-
-    func whenTaking(_ number: Int, _ call: @escaping () -> Void) {}
-}
-
 /// Workers of one server; each answers with its number.
-private final class Mesh: Sendable {
+private struct Mesh {
     let servers: [TestServer]
-    let owners: OwnerTable
+    let slots: [ScoreboardSlot]
+    let ground: BusGround
 
     init(
-        _ count: Int, _ rule: StickyRule, _ configure: (inout ServerConfiguration) -> Void = { _ in },
+        _ count: Int, _ rule: StickyRule?, _ configure: (inout ServerConfiguration) -> Void = { _ in },
         _ handler: @escaping @Sendable (Int, Request) async throws -> Response
     ) async throws {
         let owners = try OwnerTable(buckets: 64)
-        self.owners = owners
+        let ground = try BusGround(slots: count)
+        let slots = (0..<count).map { _ in ScoreboardSlot.local() }
         var servers: [TestServer] = []
         let address = BindAddress.abstract(name: "sticky-\(getpid())-\(UInt64.random(in: 0...UInt64.max))")
         let socket = try ListeningSocket.open(address, backlog: 16)
         defer { socket.close() }
         for number in 0..<count {
+            let age = UInt32(number + 1)
+            (slots[number].age, slots[number].index) = (age, UInt32(number))
+            ground.begin(number, age: age)
             let copy = ListeningSocket(
                 fileDescriptor: fcntl(socket.fileDescriptor, F_DUPFD_CLOEXEC, 3), address: address,
                 localAddress: socket.localAddress, port: 0, isUnix: true)
             servers.append(
                 try await TestServer(
                     {
-                        $0.sticky = StickyConfiguration(rule, owners: owners)
+                        $0.sticky = rule.map { StickyConfiguration($0, owners: owners) }
                         configure(&$0)
-                    }, application: SwiftApplication { try await handler(number, $0) }, listeners: [copy]))
+                    }, application: SwiftApplication { try await handler(number, $0) }, listeners: [copy],
+                    seat: BusSeat(ground: ground, place: number, age: age), slots: slots))
         }
-        self.servers = servers
-        try await connect()
-    }
-
-    @LoopActor private func connect() throws {
-        let loop = try SharedLoop.current
-        var ways: [Int: Int32] = [:]
-        for (number, server) in servers.enumerated() {
-            server.worker.slot.place = UInt32(number)
-            server.worker.slot.age = UInt32(number + 1)
-            let (out, back) = try PacketSocket.pair()
-            ways[number] = out
-            let watcher = IOWatcher(loop, fileDescriptor: back, events: .read) { _ in
-                LoopActor.assumeIsolated { Self.read(back, server.worker) }
-            }
-            watcher.start()
-            Self.watchers.append(watcher)
-        }
-        for (number, server) in servers.enumerated() {
-            let others = servers.enumerated().filter { $0.offset != number }
-            server.worker.moves.post = MeshPost(ways, others.map { ($0.offset, $0.element.worker.slot) })
-        }
-    }
-    @LoopActor private static var watchers: [IOWatcher] = []
-
-    @LoopActor private static func read(_ back: Int32, _ worker: Worker) {
-        withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
-            var descriptors: [Int32] = []
-            let count = Packet.receive(back, into: buffer, descriptors: &descriptors)
-            guard count > 0 else { return }
-            let lost = ParcelPacket.read(UnsafeRawBufferPointer(rebasing: buffer[..<count]), descriptors: descriptors) {
-                worker.receive($0, $1)
-            }
-            #expect(lost == 0)
-        }
+        (self.servers, self.slots, self.ground) = (servers, slots, ground)
     }
 
     /// The body of the answer of whoever has this connection now, and its whole head.
@@ -101,7 +54,6 @@ private final class Mesh: Sendable {
         return (parts.last ?? "", parts.first ?? "")
     }
 
-    @LoopActor func setState(_ number: Int, _ state: ScoreboardSlot.State) { servers[number].worker.slot.state = state }
 }
 
 extension String {
@@ -117,6 +69,10 @@ extension String {
 }
 
 @Suite struct StickyTests {
+    private static func tellsClients(_ configuration: inout ServerConfiguration) {
+        configuration.forwarding.fields = .client
+    }
+
     @Test func keyThatABodyHasNamedBelongsToItsWorker() async throws {
         let mesh = try await Mesh(4, .query("sid")) { number, request in
             request.path == "/new" ? Response("0{\"sid\":\"abc\(number)\",\"x\":1}|") : Response("\(number)|")
@@ -164,7 +120,7 @@ extension String {
         #expect(next.body == "2|")
         #expect(!next.head.contains("Set-Cookie"), "the client knows it")
         // The worker has gone: another one serves, and names itself.
-        await mesh.setState(2, .draining)
+        mesh.slots[2].state = .draining
         let last = Mesh.ask(await mesh.servers[0].connect(), "/", "Cookie: \(cookie)\r\n")
         #expect(last.body == "0|")
         #expect(last.head.contains("Set-Cookie"))
@@ -183,7 +139,7 @@ extension String {
     }
 
     @Test func requestsOfAnAddressThatAProxyTellsGoToOneWorker() async throws {
-        let mesh = try await Mesh(4, .address, { $0.forwarding.fields = .client }) { number, _ in Response("\(number)|") }
+        let mesh = try await Mesh(4, .address, Self.tellsClients) { number, _ in Response("\(number)|") }
         var seen: Set<String> = []
         for host in 1..<32 {
             var answers: Set<String> = []
@@ -202,7 +158,7 @@ extension String {
             request.path == "/new" ? Response("0{\"sid\": \"gone\"}|") : Response("\(number)|")
         }
         _ = Mesh.ask(await mesh.servers[1].connect(), "/new")
-        await mesh.setState(1, .empty)
+        mesh.slots[1].state = .empty
         #expect(Mesh.ask(await mesh.servers[0].connect(), "/?sid=gone").body == "0|")
     }
 
@@ -236,6 +192,37 @@ extension String {
                 #expect(Mesh.ask(await mesh.servers[number].connect(), target).body == "\(number)|")
             }
         }
+    }
+}
+
+@Suite struct RebalanceTests {
+    @LoopActor private static func beat(_ mesh: Mesh, _ count: Int) {
+        for _ in 0..<count { mesh.servers[0].worker.rebalance?.beat() }
+    }
+
+    @Test func idleConnectionsMoveWhenADifferenceLasts() async throws {
+        let mesh = try await Mesh(3, nil, { $0.rebalances = true }) { number, _ in Response("\(number)|") }
+        var clients: [Client] = []
+        for _ in 0..<90 {
+            let client = await mesh.servers[0].connect()
+            #expect(Mesh.ask(client, "/").body == "0|")
+            clients.append(client)
+        }
+        await Self.beat(mesh, 10)
+        #expect(await mesh.servers[0].openConnections == 90, "it may pass")
+        var last = 90
+        while last > 30 {
+            await Self.beat(mesh, 1)
+            // What has been sent arrives before the answer.
+            _ = Mesh.ask(await mesh.servers[1].connect(), "/")
+            _ = Mesh.ask(await mesh.servers[2].connect(), "/")
+            last = await mesh.servers[0].openConnections
+        }
+        var answers: [String: Int] = [:]
+        for client in clients { answers[Mesh.ask(client, "/").body, default: 0] += 1 }
+        #expect(answers["0|"] == last && answers.values.allSatisfy { 25...35 ~= $0 }, "\(answers)")
+        await Self.beat(mesh, 30)
+        #expect(await mesh.servers[0].openConnections == last)
     }
 }
 

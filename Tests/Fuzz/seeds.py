@@ -55,6 +55,9 @@ seeds += [
     h2(1, 5, 5, b"\x82\x86\x84\x41\x01a") + h2(8, 0, 5, b"\0\0\0\x09") + h2(3, 0, 5, b"\0\0\0\x08"),
     h2(4, 0, 0, b"\0\4\0\1\0\0") + h2(16, 0, 0, b"\0\0\0\7u=1,i") + h2(1, 5, 7, b"\x82\x87\x84\x41\x01a\xbe"),
 ]
+for case in json.loads((CORPUS / "grip-instructions.json").read_text()):
+    seeds += [expand(case["lines"])] + ([expand(case["body"])] if "body" in case else [])
+seeds += [expand(case["in"]) for case in json.loads((CORPUS / "grip-items.json").read_text())]
 for number, seed in enumerate(seeds):
     for choice in b"\x40\x80", b"\x41\xc0":
         (folder / f"{number:04}-{choice[0] & 1}").write_bytes(choice + seed)

@@ -72,12 +72,23 @@ struct ItemCase: Decodable, Sendable, CustomStringConvertible {
         try item.describe(id: utf8("2"), previousID: utf8("1"), meta: [Field("sender", "bob")])
         #expect(
             text(item.json)
-                == #"{"channel":"a","id":"2","prev-id":"1","formats":{"http-response":{"body":"é"},"#
-                + #""http-stream":{"content":"é"},"ws-message":{"content":"é"}},"meta":{"sender":"bob"}}"#)
+                == #"{"channel":"a","id":"2","prev-id":"1","formats":{"any":{"content":"é"}},"meta":{"sender":"bob"}}"#)
+        #expect(item.response?.body == .bytes(utf8("é")) && item.stream?.content == utf8("é"))
+        #expect(item.socket?.content == utf8("é") && item.socket?.kind == .text)
         #expect(try Item(channel: utf8("a"), content: utf8("x"), isText: false).socket?.kind == .binary)
         #expect(try Item(channel: utf8("a"), content: [0xff], isText: true).socket?.kind == .binary)
         #expect(throws: GRIPError.self) { try Item(channel: [], content: [], isText: true) }
         #expect(throws: GRIPError.self) { try Item(channel: utf8("a\nb"), content: [], isText: true) }
+    }
+
+    @Test func messagesHaveABound() throws {
+        func item(_ count: Int) throws -> Item {
+            try Item(channel: utf8("a"), content: [UInt8](repeating: 120, count: count), isText: true)
+        }
+        let packed = try item(100_000).packed()
+        #expect(packed.channel == utf8("ga") && packed.payload.count < 100_060)
+        let larger = try item(Limits.message)
+        #expect(throws: GRIPError("a message of more than 16777216 bytes on channel 'a'")) { try larger.packed() }
     }
 
     @Test func contentsOfEveryByte() throws {

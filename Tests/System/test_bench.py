@@ -73,6 +73,12 @@ def test_websockets_have_tables_of_their_own(tmp_path):
     assert len(re.findall(r"^bare-c-websocket(?: +\d+(?:\.\d+)?){2,3}$", done.stdout, re.MULTILINE)) == 2, done.stdout
 
 
+def test_a_message_to_everyone_has_a_table(tmp_path):
+    done = run(tmp_path, {}, "--only", "holds-fanout,bare-c-holds", "--rounds", "1", "--duration", "1", "--held", "50")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^bare-c-holds(?: +\d+\.\d+){3}$", done.stdout, re.MULTILINE), done.stdout
+
+
 def test_a_plot_has_a_bar_for_each_contestant(tmp_path):
     picture = tmp_path / "cpu.svg"
     done = run(tmp_path, {"wrk": WRK}, "--only", "speed,evgateway-swift", "--rounds", "1", "--duration", "1",

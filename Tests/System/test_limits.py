@@ -97,7 +97,7 @@ def test_soft_limit_of_descriptors_is_raised(gateway):
 
 def test_connections_beyond_the_hard_limit_are_told(gateway):
     server = gateway("contract:app", "--connections", 1000, limits="ulimit -n 500")
-    server.wait_for_log("--connections 1000 does not fit the limit of 500 open files: a worker holds about 436")
+    server.wait_for_log("--connections 1000 does not fit the limit of 500 open files: a worker holds about 370")
 
 
 # Time

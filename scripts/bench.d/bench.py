@@ -2,8 +2,8 @@
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
 of tables (speed, browser, post-1k, post-256k, download, flask, fastapi, tls, http2; memory, preload, sleepers, latency,
-admin, handshakes, idle-wires; websocket-echo, websocket-idle, websocket-broadcast, which are `websocket` together),
-separated by commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,evgateway-inline,bjoern`.
+admin, handshakes, idle-wires, holds-fanout, sticky; websocket-echo, websocket-idle, websocket-broadcast, which are
+`websocket` together), separated by commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,bjoern`.
 `--instructions` counts the instructions of a hello in place of all that, also of the contestants that `--only` names,
 or of each request of the tables that it names (the first seven, and of an echo by websocket-echo).
 """
@@ -23,11 +23,13 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d
 
 import contestants  # noqa: E402
 import handshakes  # noqa: E402
+import holds_fanout  # noqa: E402
 import idle_wires  # noqa: E402
 import instructions  # noqa: E402
 import limits  # noqa: E402
 import plot  # noqa: E402
 import run  # noqa: E402
+import sticky_moves  # noqa: E402
 import websocket_tables  # noqa: E402
 from clients.crew import Crew  # noqa: E402
 from progress import Progress  # noqa: E402
@@ -40,8 +42,8 @@ from workloads import WORKLOADS  # noqa: E402
 
 # Of other wires: what counts instructions speaks HTTP/1.1.
 WIRES = {"tls", "http2"}
-TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", "admin", "handshakes", "idle-wires",
-          *websocket_tables.TABLES]
+TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", "admin", "handshakes", "idle-wires", "holds-fanout",
+          "sticky", *websocket_tables.TABLES]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -55,7 +57,12 @@ MEMORY = [
     ("evgateway-gevent-held", "/hold?seconds=86400", 10240),
     ("evgateway-asgi-held", "/wait", 4608),
     ("hummingbird", "/hold?seconds=86400", None),
+    ("evgateway-grip-inline", "/poll", 700),
+    ("evgateway-grip-threads", "/poll", 700),
+    ("pushpin", "/poll", None),
 ]
+# Who refuses what comes faster than so many a second.
+MOST_PER_SECOND = {"pushpin": 400}
 # Name. Four workers of a Django app and their master, when all have worked.
 PRELOAD = ["evgateway-django-preload", "gunicorn-django-preload", "evgateway-django", "gunicorn-django"]
 # Name; the most seconds until everyone of a crowd that sleeps for five has been answered.
@@ -121,13 +128,22 @@ class Bench:
     def idle_wires(self, rows):
         self.show(idle_wires.table([name for name, _ in rows], self.count))
 
+    def holds_fanout(self, rows):
+        for table in holds_fanout.tables([name for name, in rows], self.options, self.count):
+            if table.rows:
+                self.show(table)
+
+    def sticky(self, rows):
+        self.show(sticky_moves.table(self.measured, self.options.rounds, self.options.duration))
+
     def memory(self, rows):
         table = Table(f"PSS per connection, {self.count} of them", "bytes", "target")
         for name, path, limit in rows:
             if path is None:
                 found = self.alone(name, f"idle:count={self.count},hold=0")
             else:
-                found = self.alone(name, f"hold:count={self.count},hold=1,release=close", hold=path)
+                ramp = f",ramp={self.count / MOST_PER_SECOND[name]}" if name in MOST_PER_SECOND else ""
+                found = self.alone(name, f"hold:count={self.count},hold=1,release=close{ramp}", hold=path)
             growth = found["memory"]["per_connection_bytes"]
             table.add(name + (", idle keep-alive" if path is None else ", request held"), f"{growth:.0f}",
                       judged(growth, limit, "{:.0f}"))
@@ -244,7 +260,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--duration", type=int, default=3, help="seconds of load per contestant and round")
     parser.add_argument("--held", type=int, default=5000,
-                        help="connections held at a time, in the tables memory, sleepers and latency")
+                        help="connections held at a time, in the tables memory, sleepers, latency and holds-fanout")
     parser.add_argument("--only", metavar="NAMES", default="", help="contestants and tables; without: all")
     parser.add_argument("--markdown", action="store_true", help="as README shows it")
     parser.add_argument("--plot", metavar="FILE", help="draw the table speed as SVG")
@@ -273,7 +289,8 @@ def measure(options, named, tables):
     rows = {**{name: [(one,) for one in workload.names] for name, workload in WORKLOADS.items()},
             "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY,
             "admin": ADMIN, "handshakes": [(name,) for name in handshakes.NAMES],
-            "idle-wires": idle_wires.ROWS,
+            "idle-wires": idle_wires.ROWS, "holds-fanout": [(name,) for name in holds_fanout.NAMES],
+            "sticky": [(name,) for name in sticky_moves.NAMES],
             **{name: [(one,) for one in table.names] for name, table in websocket_tables.TABLES.items()}}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}

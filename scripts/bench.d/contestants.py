@@ -9,10 +9,14 @@ import kinds
 from servers import Server, Spec
 
 CONNECTIONS = 6000
+# Of those that are asked to hold more.
+HELD = 19000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
 # Somebody reads what is counted.
 ADMIN_SOCKET = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}.sock"
 ADMIN = ["--admin-bind", f"unix:{ADMIN_SOCKET}"]
+# Not the same, because both servers may run at once.
+STICKY_ADMIN = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}-sticky.sock"
 WEBSOCKET_APP = "websocket_app"
 SWIFT_WEBSOCKET = f"evgateway:class=swift,app={kinds.shown(kinds.RELEASE / 'example-websocket-echo')}"
 
@@ -59,6 +63,13 @@ CONTESTANTS = {
     "granian-asgi-http2": ("granian:class=asgi,app=hello:asgi", ["--http", "2"]),
     "hypercorn-http2": ("hypercorn:app=hello:asgi", []),
     "hummingbird-http2": ("hummingbird", ["--http2"]),
+    **{f"evgateway-grip-{name}": (f"evgateway-grip:class={name},threads=8,connections={HELD}", []) for name in (
+        "inline", "threads", "gevent", "asgi")},
+    "evgateway-inline-4": ("evgateway:class=inline,workers=4,app=hello:app", []),
+    "evgateway-inline-4-sticky": ("evgateway:class=inline,workers=4,app=hello:app",
+                                  ["--sticky", "query:s", "--admin-bind", f"unix:{STICKY_ADMIN}"]),
+    "pushpin": (f"pushpin:connections={HELD}", []),
+    "bare-c-holds": ("bare-c-holds", []),
     "evgateway-chat": ("evgateway:class=swift", []),
     "evgateway-gevent-held": ("evgateway:class=gevent", []),
     "evgateway-asgi-held": ("evgateway:class=asgi", ASGI_LOOP),

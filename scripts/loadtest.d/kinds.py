@@ -20,8 +20,6 @@ RELEASE = pathlib.Path(os.environ.get("EVGATEWAY_BUILD", ROOT / ".build" / "rele
 PYTHON = ROOT / ".venv-bench" / "bin" / "python3"
 # Swift brings a compiler of C along.
 CC = "cc" if shutil.which("cc") else "clang"
-BARE = ROOT / ".build" / "bench-bare"
-BARE_WEBSOCKET = ROOT / ".build" / "bench-bare-websocket"
 HUMMINGBIRD = APPS / "hummingbird-hello"
 # Debian has it in a folder that is not on everybody's PATH.
 NGINX_PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -29,14 +27,18 @@ NGINX = ROOT / ".build" / "bench-nginx" / "nginx.conf"
 CERTIFICATE, KEY = (ROOT / ".build" / "bench-tls" / f"{name}.pem" for name in ("certificate", "key"))
 
 PATHS = {"fast": "/", "hold": "/hold?seconds={seconds}", "wait": "/wait", "publish": "/publish",
-         "upload": "/upload", "download": "/download?bytes={bytes}", "echo": "/echo", "broadcast": "/broadcast"}
+         "upload": "/upload", "download": "/download?bytes={bytes}", "echo": "/echo", "broadcast": "/broadcast",
+         "stream": None}
 NO_WEBSOCKET = {"echo": None, "broadcast": None}
+# apps/held.py; items are published at an address of their own.
+HELD_PATHS = {**dict.fromkeys(PATHS), "fast": "/", "hold": "/poll", "wait": "/poll", "stream": "/stream",
+              "publish": "/publish/"}
 # Examples/websocket-echo
 SOCKET_PATHS = {**dict.fromkeys(PATHS), "fast": "/", "echo": "/echo", "broadcast": "/broadcast"}
-# Examples/longpoll-chat: there is no message after this id, so a client that asks for one waits.
+# Examples/longpoll-chat: there is no message after these ids, so a client that asks for one waits.
 CHAT_PATHS = {"fast": "/waiting", "hold": "/messages?since=999999999&wait={seconds}",
-              "wait": "/messages?since=999999999&wait=30", "publish": "/messages", "upload": "/messages",
-              "download": None, **NO_WEBSOCKET}
+              "wait": "/messages?since={published}&wait=30", "publish": "/messages", "upload": "/messages",
+              "download": None, "stream": None, **NO_WEBSOCKET}
 THREADS = 64
 # Worker classes that serve ASGI apps.
 ASGI = ("asgi", "uvicorn")
@@ -46,12 +48,14 @@ class Kind:
     """`classes`: the values of --worker-class, the default first. `waits`: those that hold any number of requests at
     once. `hup`: whether HUP reloads it. `workers`: whether it can have several. `needs_port`: true if it cannot let the
     kernel choose its port. `leave`: the signal that ends it and its workers at once. `made`: the program, its sources,
-    and the command that builds it when it is first used or its sources have changed."""
+    and the command that builds it when it is first used or its sources have changed. `grip`: whether it holds what its
+    app says it should (GRIP), so that any class holds any number; messages are published at `spec.publish_port`."""
 
     def __init__(self, words, classes, waits=(), hup=False, workers=True, package=None, needs_port=False,
-                 leave=signal.SIGTERM, made=None):
+                 leave=signal.SIGTERM, made=None, grip=False):
         self.words, self.classes, self.waits, self.hup = words, classes, waits, hup
         self.workers, self.package, self.needs_port, self.leave, self.made = workers, package, needs_port, leave, made
+        self.grip = grip
 
     def paths(self, spec):
         if self is KINDS["evgateway"] and spec.worker_class == "swift":
@@ -59,6 +63,8 @@ class Kind:
             return {"example-longpoll-chat": CHAT_PATHS, "example-websocket-echo": SOCKET_PATHS}.get(own, PATHS)
         if self is KINDS["bare-c-websocket"]:
             return SOCKET_PATHS
+        if self.grip or self is KINDS["bare-c-holds"]:
+            return HELD_PATHS
         if self in (KINDS["bare-c"], KINDS["nginx"]):
             return {**dict.fromkeys(PATHS), "fast": "/"}
         return PATHS if spec.worker_class in ASGI or spec.app else {**PATHS, **NO_WEBSOCKET}
@@ -101,7 +107,7 @@ def typed(words):
 
 def _app(spec):
     """The app that --app names, or the harness's own."""
-    module = "websocket_app" if spec.websocket else "waiting"
+    module = "websocket_app" if spec.websocket else "held" if spec.kind.grip else "waiting"
     return spec.app_or(f"{module}:{'asgi' if spec.worker_class in ASGI else 'app'}")
 
 
@@ -117,6 +123,19 @@ def _evgateway(spec):
     threads = ["--threads", str(spec.threads)] if spec.worker_class == "threads" else []
     return [*words, "--python", spec.python, "--pythonpath", APPS, "--worker-class", spec.worker_class, *threads,
             *spec.flags, _app(spec)]
+
+
+def _evgateway_grip(spec):
+    spec.flags = ["--grip", "--publish-bind", f"{spec.host}:{spec.publish_port}", *spec.flags]
+    return _evgateway(spec)
+
+
+def _pushpin(spec):
+    """In front of one worker of evgateway that knows nothing of GRIP."""
+    server = [RELEASE / "evgateway", "--bind", "{bind}", "--connections", "6000", "--python", spec.python,
+              "--pythonpath", APPS, "--worker-class", "inline", _app(spec)]
+    return [spec.python, "-B", APPS / "serve_pushpin.py", str(spec.port), str(spec.publish_port), str(spec.connections),
+            *spec.flags, *server]
 
 
 def _gunicorn(spec):
@@ -194,9 +213,19 @@ http {{
     return [NGINX_PROGRAM, "-p", NGINX.parent, "-e", "stderr", "-c", NGINX, *spec.flags]
 
 
+def _bare(name):
+    program, source = ROOT / ".build" / f"bench-{name.replace('_', '-')}", APPS / f"{name}.c"
+    return Kind(lambda spec: [program, *spec.flags], ("c",), ("c",), workers=False, made=(
+        program, [source], [CC, "-O2", "-D_GNU_SOURCE", "-o", program, source, "-lev"]))
+
+
 KINDS = {
     "evgateway": Kind(_evgateway, ("gevent", "inline", "threads", "asgi", "swift"), ("gevent", "asgi", "swift"),
                       hup=True, leave=signal.SIGINT, made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
+    "evgateway-grip": Kind(_evgateway_grip, ("inline", "threads", "gevent", "asgi"), hup=True, leave=signal.SIGINT,
+                           made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"]), grip=True),
+    "pushpin": Kind(_pushpin, ("inline",), workers=False, package="pushpin", needs_port=True, grip=True,
+                    made=(RELEASE / "evgateway", [], [ROOT / "scripts" / "build"])),
     "gunicorn-gevent": Kind(_gunicorn, ("gevent",), ("gevent",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "gunicorn-gthread": Kind(_gunicorn, ("gthread",), hup=True, package="gunicorn", leave=signal.SIGINT),
     "gunicorn-asgi": Kind(_gunicorn, ("asgi",), ("asgi",), hup=True, package="gunicorn", leave=signal.SIGINT),
@@ -213,18 +242,16 @@ KINDS = {
                             HUMMINGBIRD / "Package.swift", HUMMINGBIRD / "Sources" / "hello" / "main.swift"],
                             ["swift", "build", "-c", "release", "--package-path", HUMMINGBIRD, "--product", "hello"])),
     "nginx": Kind(_nginx, ("c",), package="nginx", needs_port=True),
-    "bare-c": Kind(lambda spec: [BARE, *spec.flags], ("c",), workers=False, made=(
-        BARE, [APPS / "bare.c"], [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE, APPS / "bare.c", "-lev"])),
-    "bare-c-websocket": Kind(lambda spec: [BARE_WEBSOCKET, *spec.flags], ("c",), workers=False, made=(
-        BARE_WEBSOCKET, [APPS / "bare_websocket.c"],
-        [CC, "-O2", "-D_GNU_SOURCE", "-o", BARE_WEBSOCKET, APPS / "bare_websocket.c", "-lev"])),
+    "bare-c": _bare("bare"),
+    "bare-c-websocket": _bare("bare_websocket"),
+    "bare-c-holds": _bare("bare_holds"),
 }
 
 
 def held_at_once(spec):
     """Returns how many waiting requests a worker can hold; None if as many as it has connections."""
     kind = KINDS[spec.name]
-    if spec.worker_class in kind.waits:
+    if kind.grip or spec.worker_class in kind.waits:
         return None
     if spec.worker_class in ("inline", "c"):
         return 1
@@ -237,9 +264,9 @@ def version(spec):
         return re.search(r'exact: "([^"]+)"', (HUMMINGBIRD / "Package.swift").read_text())[1]
     if spec.name.startswith("bare-c"):
         return "libev " + _output("dpkg-query", "-W", "-f=${Version}", "libev-dev")
-    if spec.name == "nginx":
-        return _output("dpkg-query", "-W", "-f=${Version}", "nginx-common")
-    if spec.name == "evgateway":
+    if spec.name in ("nginx", "pushpin"):
+        return _output("dpkg-query", "-W", "-f=${Version}", {"nginx": "nginx-common"}.get(spec.name, spec.name))
+    if spec.name.startswith("evgateway"):
         found = _output(RELEASE / "evgateway", "--version").split()[-1]
     else:
         found = _package_version(spec.python, KINDS[spec.name].package)

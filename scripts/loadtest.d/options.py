@@ -72,6 +72,8 @@ def parser():
                        help="answered after a time; {seconds} is replaced by it (/hold?seconds={seconds})")
     group.add_argument("--wait-path", metavar="PATH", help="fanout: held until something is published; {published} is "
                        "replaced by the number of messages published before (/wait)")
+    group.add_argument("--stream-path", metavar="PATH",
+                       help="holds: an answer without an end, to which is added what is published")
     group.add_argument("--publish-path", metavar="PATH",
                        help="fanout: a POST there answers all requests that wait (/publish)")
     group.add_argument("--publish-body", metavar="TEXT", default="hello", help="the body of that POST (hello)")

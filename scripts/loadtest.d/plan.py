@@ -75,7 +75,8 @@ class Plan:
 
     def _check_scenarios(self):
         spec, options = self.spec, self.options
-        for asked in [scenario.name for scenario in self.chosen if scenario.name == "reload"] + (
+        for asked in [scenario.name for scenario in self.chosen
+                      if scenario.name == "reload" or scenario.parameters.get("reloads")] + (
                 ["--reload-every"] if options.reload_every else []):
             if why := no_reload(spec, options.pid):
                 raise Refused(f"{asked}: {why}")
@@ -88,9 +89,11 @@ class Plan:
                 if paths[name] is None:
                     raise Refused(f"{scenario.name}: the app of {spec.name} has nothing to {name}; "
                                   f"--app and --{name}-path name one that has")
-            if scenario.name == "fanout" and spec.workers > 1 and not spec.app and spec.worker_class == "swift":
-                raise Refused("fanout: Examples/longpoll-chat knows who waits in one process only; with several "
-                              "workers name an app that shares it (--app, --wait-path, --publish-path), or --url")
+            if (scenario.name in ("fanout", "holds") and spec.workers > 1 and not spec.app
+                    and spec.worker_class == "swift"):
+                raise Refused(f"{scenario.name}: Examples/longpoll-chat knows who waits in one process only; with "
+                              "several workers name an app that shares it (--app, --wait-path, --publish-path), or "
+                              "--url")
         at_once = kinds.held_at_once(spec)
         for scenario in self.chosen:
             if at_once is not None and scenario.held > at_once * spec.workers:

@@ -1,5 +1,6 @@
 """One server under load: started from a specification, or running at a URL. All its processes are measured."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import time
 from urllib.parse import urlsplit
 
 import kinds
+from clients import http1
 from clients.crew import die_with_parent
 from kinds import Refused
 from process_tree import Tree
@@ -44,7 +46,7 @@ class Spec:
         self.app = settings.pop("app", None) or options.app or ""
         # The link is not resolved: Python finds its virtualenv by the path that it is started with.
         self.python = pathlib.Path(os.path.abspath(settings.pop("python", None) or options.python or kinds.PYTHON))
-        self.flags, self.host, self.port = list(options.flags), "127.0.0.1", 0
+        self.flags, self.host, self.port, self.publish_port = list(options.flags), "127.0.0.1", 0, 0
         # Whether it is to speak WebSocket, with the app for that; and the context of clients, if it speaks TLS.
         self.websocket, self.tls = False, None
         # Whether nothing else is spoken than HTTP/2, without TLS.
@@ -116,6 +118,8 @@ class Server:
         spec.kind.build()
         if spec.kind.needs_port:
             spec.port = _free_port(spec.host)
+        if spec.kind.grip:
+            spec.publish_port = _free_port(spec.host)
         words = spec.kind.words(spec)
         if spec.python in words and not os.access(spec.python, os.X_OK):
             raise Refused(f"{spec.python} is not a Python interpreter")
@@ -216,6 +220,15 @@ class Server:
         """A socket of the caller's, whose handshake is over where the server speaks TLS."""
         client = socket.create_connection(address, timeout)
         return client if self.spec.tls is None else self.spec.tls.wrap_socket(client, server_hostname=address[0])
+
+    def publishing(self, text, fields=()):
+        """Returns what publishes a text: (family, address), and the bytes of a request."""
+        if not (self.spec.kind and self.spec.kind.grip):
+            return self.target, http1.request("POST", self.paths["publish"], self.host_field, fields, text.encode())
+        item = {"channel": "all", "formats": {"http-response": {"body": text}, "http-stream": {"content": text}}}
+        body = json.dumps({"items": [item]}).encode()
+        return (socket.AF_INET, (self.spec.host, self.spec.publish_port)), http1.request(
+            "POST", self.paths["publish"], self.host_field, fields, body)
 
     def settle(self, seconds=10):
         """Waits until the processes have used no clock tick of CPU time for half a second, for `seconds` at most."""

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "evg_board.h"
+#include "evg_bus.h"
 #include "evg_fork.h"
 #include "evg_memory.h"
 #include "evg_packets.h"

@@ -31,9 +31,8 @@ typedef struct evg_slot {
     uint32_t age;
     uint32_t dropped;
     uint32_t load;
-    uint32_t taken;
-    uint32_t place;
-    uint32_t reserved;
+    uint32_t index;
+    uint32_t reserved[2];
     evg_line current;
     evg_line longest;
     uint64_t started_at;
@@ -82,10 +81,8 @@ static inline uint32_t evg_slot_dropped(const evg_slot *s) { return evg_load32(&
 static inline void evg_slot_set_dropped(evg_slot *s, uint32_t v) { evg_store32(&s->dropped, v); }
 static inline uint32_t evg_slot_load(const evg_slot *s) { return evg_load32(&s->load); }
 static inline void evg_slot_set_load(evg_slot *s, uint32_t v) { evg_store32(&s->load, v); }
-static inline uint32_t evg_slot_place(const evg_slot *s) { return evg_load32(&s->place); }
-static inline void evg_slot_set_place(evg_slot *s, uint32_t v) { evg_store32(&s->place, v); }
-static inline uint32_t evg_slot_taken(const evg_slot *s) { return evg_load32(&s->taken); }
-static inline void evg_slot_set_taken(evg_slot *s, uint32_t v) { evg_store32(&s->taken, v); }
+static inline uint32_t evg_slot_index(const evg_slot *s) { return evg_load32(&s->index); }
+static inline void evg_slot_set_index(evg_slot *s, uint32_t v) { evg_store32(&s->index, v); }
 static inline double evg_slot_started_at(const evg_slot *s) { return evg_load_double(&s->started_at); }
 static inline void evg_slot_set_started_at(evg_slot *s, double v) { evg_store_double(&s->started_at, v); }
 static inline uint32_t evg_slot_age(const evg_slot *s) { return evg_load32(&s->age); }
@@ -169,8 +166,7 @@ static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_requests(s, 0);
     evg_slot_set_dropped(s, 0);
     evg_slot_set_load(s, 0);
-    evg_slot_set_taken(s, 0);
-    evg_slot_set_place(s, 0);
+    evg_slot_set_index(s, 0);
     evg_slot_set_heartbeat(s, 0);
     evg_line_clear(&s->current);
     evg_line_clear(&s->longest);

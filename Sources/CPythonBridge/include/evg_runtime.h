@@ -99,6 +99,17 @@ extern void evg_swift_tell(evg_py_text question, void (*answer)(void *context, e
 /* Whole lines for the error log, as they are: a traceback, or what the app wrote. On any thread of the app. */
 extern void evg_swift_log_text(evg_py_text text);
 
+/* What has come of an item that was published. */
+typedef enum evg_py_published {
+    EVG_PY_PUBLISHED,
+    EVG_PY_REFUSED_ITEM,    /* it cannot be published; the reason says why */
+    EVG_PY_NO_WORKER        /* this process has no bus, or none any more */
+} evg_py_published;
+
+/* Publishes an item in JSON. On any thread of the app, with the GIL or without it. reason: a text of at most capacity
+ * bytes with its NUL, in UTF-8. */
+extern evg_py_published evg_swift_publish(evg_py_text item, char *reason, size_t capacity);
+
 /* Says in the log, by its descriptor and without a lock, that a process which the app forked ends with this status. */
 extern void evg_swift_forked_child_ends(int32_t log, int32_t status);
 

@@ -54,6 +54,7 @@ extension GatewayConfiguration {
         server.gatewaySenders = gatewaySenders
         server.tls = tls
         server.handshakeTimeout = handshakeTimeout
+        server.rebalances = rebalances
         if let sticky, let owners { server.sticky = StickyConfiguration(sticky.rule, owners: owners) }
         if tls != nil { server.secureAddresses = Set(secureAddresses.map(\.text)) }
         return server
@@ -125,6 +126,7 @@ extension GatewayConfiguration {
         supervisor.protocols = gatewayProtocols.mapValues(\.rawValue)
         supervisor.slowRequest = slowRequest
         supervisor.adminBinds = adminBinds
+        supervisor.publishBinds = publishBinds
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600
         supervisor.adminListening.fileOwner = socketFileOwner

@@ -1,6 +1,7 @@
 // What a host of an app provides. The order in a process is: `check` or `preload` in the master; then in each worker
 // `makeApplication` and the preparation that it returns, requests, `shutdown`.
 
+package import EvBus
 package import EvLoop
 package import EvServer
 package import EvSettings
@@ -40,6 +41,8 @@ package struct WorkerEnvironment {
     package let age: Int
     /// Its record, which counts its connections and requests.
     package let slot: ScoreboardSlot
+    /// Messages to and from the other processes.
+    package let bus: Bus
     /// The pipe for what is written at the signals of `StackSignal`; see `WorkerContext`.
     package let stackDescriptor: Int32?
     /// With `--reload`: watches a file of the app, which is to be named before it is read. On any thread.

@@ -17,7 +17,9 @@ extension GatewayMaster {
         daemon?.leaveToMaster()
         if daemon != nil, !configuration.keepsStreams { daemon?.detach() }
         // Commands find the address here.
-        ProcessTitle.set("evgateway: admin at \(context.listeners.map(\.text).joined(separator: ","))")
+        let isAsked = !context.listeners.isEmpty
+        let addresses = (isAsked ? context.listeners : context.publishing).map(\.text).joined(separator: ",")
+        ProcessTitle.set("evgateway: \(isAsked ? "admin" : "publishing") at \(addresses)")
         do throws(ApplicationError) {
             try configuration.workerUser?.becomeWorker()
         } catch {
@@ -33,11 +35,21 @@ extension GatewayMaster {
     private var adminSettings: AdminSettings {
         var admin = AdminSettings()
         admin.token = adminToken
-        admin.names = configuration.adminBinds.compactMap { if case .tcp(let host, _) = $0 { host } else { nil } }
+        admin.names = configuration.adminBinds.compactMap(\.host)
         admin.version = GatewayVersion.string
         admin.application = applicationName ?? ""
         admin.workerClass = configuration.workerClass.rawValue
         admin.connections = configuration.connections
+        if !configuration.publishBinds.isEmpty {
+            admin.publishing.key = configuration.publishKey
+            admin.publishing.token = configuration.publishToken
+            admin.publishing.names = configuration.publishBinds.compactMap(\.host)
+            admin.publishing.limit = configuration.publishLimit
+        }
         return admin
     }
+}
+
+extension BindAddress {
+    fileprivate var host: String? { if case .tcp(let host, _) = self { host } else { nil } }
 }

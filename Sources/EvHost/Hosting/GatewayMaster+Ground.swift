@@ -67,14 +67,19 @@ extension GatewayMaster {
     /// What is open to more people than it should be.
     private func adminNotes(_ settings: Settings, _ configuration: GatewayConfiguration) -> [String] {
         let label = settings.label(of: "admin_bind")
-        if let token = configuration.adminToken {
-            guard token.utf8.count < 16 else { return [] }
-            return ["\(settings.label(of: "admin_token")) is short: one of 32 random characters cannot be guessed"]
+        let secrets = [
+            ("admin_token", configuration.adminToken), ("publish_token", configuration.publishToken),
+            ("publish_key", configuration.publishKey),
+        ]
+        let short = secrets.filter { ($0.1?.utf8.count ?? 16) < 16 }.map { name, _ in
+            "\(settings.label(of: name)) is short: one of 32 random characters cannot be guessed"
         }
-        return configuration.adminBinds.filter { !$0.isOfThisMachine }.map { address in
-            "\(label) \(address.text) IS OPEN TO EVERYBODY WHO CAN REACH IT, and shows what clients send: set "
-                + "--admin-token, or bind to 127.0.0.1 or to a unix socket"
-        }
+        guard configuration.adminToken == nil else { return short }
+        return short
+            + configuration.adminBinds.filter { !$0.isOfThisMachine }.map { address in
+                "\(label) \(address.text) IS OPEN TO EVERYBODY WHO CAN REACH IT, and shows what clients send: set "
+                    + "--admin-token, or bind to 127.0.0.1 or to a unix socket"
+            }
     }
 
     private static var longestQueue: Int? { ProcFile.numbers(in: "/proc/sys/net/core/somaxconn").first }
@@ -114,15 +119,6 @@ extension GatewayMaster {
                 logs.logger.warning("Workers cannot reopen \(path) after a rotation", metadata: ["error": "\(error)"])
             }
         }
-    }
-}
-
-extension BindAddress {
-    /// Nobody else can connect. Of an inherited socket that is not known here.
-    fileprivate var isOfThisMachine: Bool {
-        guard case .tcp(let host, _) = self else { return true }
-        let isLoopback = host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
-        return isLoopback || host == "localhost" || host == "::1"
     }
 }
 

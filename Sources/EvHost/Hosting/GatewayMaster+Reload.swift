@@ -12,7 +12,8 @@ extension GatewayMaster {
     private var fixed: Set<String> {
         let always: Set = [
             "config", "python", "preload_app", "reuse_port", "daemon", "enable_stdio_inheritance",
-            "logger_class", "admin_bind", "admin_token",
+            "logger_class", "admin_bind", "admin_token", "publish_bind", "publish_key", "publish_token",
+            "publish_limit",
         ]
         return isPreloaded || host.kind == .swift ? always.union(Self.ofTheApp) : always
     }

@@ -1,6 +1,7 @@
 // The master from its settings to its exit code. The steps: folder, environment, app, logs, supervisor; each may fail.
 // On the only thread of the process, and no Task is started before the fork.
 
+import EvBus
 import EvLoop
 import EvServer
 import EvSettings
@@ -133,7 +134,7 @@ final class GatewayMaster {
             reconfigure: { [self] in reconfigure(logs) }, notifier: notifier,
             onTurn: { [self] in turnEnded(isTick: $0, logs) }, handover: image?.handover,
             execute: image.map { image in { image.execute(handover: $0) } },
-            admin: configuration.adminBinds.isEmpty ? nil : { [self] in runAdmin($0, logs) },
+            admin: supervisorConfiguration(configuration).hasAdmin ? { [self] in runAdmin($0, logs) } : nil,
             worker: { [self] context in
                 begin(context.index, logs.logger)
                 return WorkerProcess.run(
@@ -248,8 +249,10 @@ final class GatewayMaster {
     }
 
     /// Descriptors that a worker may need besides its clients' connections: listeners, logs, the loop, modules being
-    /// imported.
-    private let ownDescriptors = 64
+    /// imported, and a way to send messages to every other process.
+    private var ownDescriptors: Int {
+        64 + BusGround.descriptors(slots: supervisorConfiguration(configuration).slotCount).process
+    }
 }
 
 extension SupervisorHooks {

@@ -1,6 +1,7 @@
 // An app that closes or replaces descriptors of the worker's own: the worker notices within a second, and ends at once,
 // because the bytes of one client must not reach another.
 
+import EvBus
 import EvLoop
 import EvSupervisor
 import Glibc
@@ -17,6 +18,7 @@ extension WorkerProcess {
         for listener in context.listeners {
             descriptors.remember(listener.fileDescriptor, as: "the socket of \(listener)")
         }
+        for socket in context.bus?.descriptors ?? [] { descriptors.remember(socket, as: "a socket of the bus") }
         rememberLogs()
         Self.current = self
         loop.onCheck = { [unowned self] in

@@ -3,6 +3,7 @@
 // commands over the control socket and as signals, because an app may replace signal handlers; each command is handled
 // once.
 
+import EvBus
 import EvLoop
 import EvServer
 import EvSettings
@@ -24,6 +25,8 @@ final class WorkerProcess {
     private let reload: ReloadPlan?
     let loop: EventLoop
     let logger: Logger
+    /// Of this process, also before it serves.
+    let bus: Bus
     private let onServing: (() -> Void)?
 
     var worker: Worker?
@@ -109,6 +112,7 @@ final class WorkerProcess {
         self.loop = loop
         self.onServing = onServing
         logger = logs.logger
+        bus = Bus(loop, seat: context.bus)
         let errorLog = logs.errorLog
         drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
@@ -124,6 +128,7 @@ final class WorkerProcess {
             if exitCode == nil { loopHasEnded() }
             accessLog?.flush()
         }
+        bus.close()
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
         if wasInterrupted { try? callHook(.workerInt) }
         try? callHook(.workerExit)
@@ -149,7 +154,7 @@ final class WorkerProcess {
         }
         let environment = WorkerEnvironment(
             logger: logger, errorLog: logs.errorLog, index: context.index, age: context.age, slot: context.slot,
-            stackDescriptor: context.stackDescriptor,
+            bus: bus, stackDescriptor: context.stackDescriptor,
             watchFile: reloader?.watch,
             replaceWorker: { [unowned self] in askForSuccessor(.replaceMe) })
         do {
@@ -204,7 +209,7 @@ final class WorkerProcess {
             loop: loop, configuration: configuration.server(spool: spool, tls: tls, owners: owners),
             listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings, passing: context.passing,
-            report: context.report, accessLog: accessLog, logger: logger)
+            report: context.report, accessLog: accessLog, bus: bus, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.

@@ -1,12 +1,18 @@
 // A connection that comes from another process of this server. Law: from here on it is as if it had been accepted here.
 
-package import EvLoop
+import EvLoop
 import Logging
 
 extension Worker {
     /// Takes over a connected socket.
-    package func receive(_ parcel: Parcel, _ descriptor: Int32) {
-        moves.took()
+    func receive(_ parcel: Parcel, _ descriptor: Int32) {
+        Counted.add(at: Counter.movedIn)
+        if parcel.hasCopies { Fork.noteCopies() }
+        takeBack(parcel, descriptor)
+    }
+
+    /// One that has not gone is here again.
+    func takeBack(_ parcel: Parcel, _ descriptor: Int32) {
         guard let listener = acceptor.listener(named: parcel.listener, parcel.destination) else {
             // Of an address that this configuration does not have. Idle ones are closed so at any time.
             logger.debug(
@@ -14,20 +20,17 @@ extension Worker {
                 metadata: ["address": "\(String(decoding: parcel.listener, as: UTF8.self))"])
             return Socket.closeConnection(descriptor)
         }
-        if parcel.hasCopies { Fork.noteCopies() }
-        switch parcel.kind {
-        case .fresh: begin(listener.stage(.plain(descriptor), parcel.peer, listener, self))
-        case .idle, .request, .hold: receiveHTTP1(parcel, descriptor, listener)
+        let connection: Connection
+        if parcel.kind == .fresh {
+            connection = listener.stage(.plain(descriptor), parcel.peer, listener, self)
+        } else {
+            let http1 = HTTP1Connection(.plain(descriptor), parcel.peer, listener, self)
+            (http1.hasServed, http1.hops) = (parcel.hasServed, parcel.hops)
+            connection = http1
         }
-    }
-
-    private func receiveHTTP1(_ parcel: Parcel, _ descriptor: Int32, _ listener: Listener) {
-        let connection = HTTP1Connection(.plain(descriptor), parcel.peer, listener, self)
-        connection.hasServed = parcel.hasServed
-        connection.hops = parcel.hops
         parcel.bytes.withUnsafeBytes { begin(connection, $0) }
-        guard parcel.kind == .idle, !connection.isClosed else { return }
-        if parcel.hasServed || isDraining { deadlines.begin(.keepAlive, connection) }
+        guard parcel.bytes.isEmpty, !connection.isClosed else { return }
+        if isDraining || parcel.hasServed { deadlines.begin(.keepAlive, connection) }
         if isDraining { moves.becameIdle(connection) }
     }
 }

@@ -11,11 +11,11 @@ extension HTTP1Connection {
     @inline(never) func leaves(for head: RequestHead, with bytes: UnsafeRawBufferPointer, by sticky: Sticky) -> Bool {
         // One that has just come stays.
         guard hops == 0, !isSpare, !isHalfClosed, output.isEmpty, case .plain = transport,
-            let number = sticky.destination(of: head, on: self)
+            let place = sticky.destination(of: head, on: self)
         else { return false }
         var parcel = request(.request, Array(bytes))
         parcel.hops = 1
-        guard worker.moves.give(self, parcel, to: number) else { return false }
+        guard worker.moves.give(self, parcel, to: place) else { return false }
         Counted.add(at: Counter.movedToOwner)
         return true
     }

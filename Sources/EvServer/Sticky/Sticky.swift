@@ -15,7 +15,7 @@ final class Sticky {
     private let name: [UInt8]
     /// The server's own cookie as it names this worker, as a field line; with and without `Secure`.
     private lazy var cookieLines: (plain: [UInt8], secure: [UInt8]) = {
-        let value = String(decoding: Self.cookieValue(worker.slot.place, owners.hash), as: UTF8.self)
+        let value = String(decoding: Self.cookieValue(worker.slot.index, owners.hash), as: UTF8.self)
         let name = String(decoding: Self.cookieName, as: UTF8.self)
         let line = "Set-Cookie: \(name)=\(value); Path=/; HttpOnly; SameSite=Lax"
         return (Array("\(line)\r\n".utf8), Array("\(line); Secure\r\n".utf8))
@@ -45,9 +45,10 @@ final class Sticky {
 
     // MARK: requests
 
-    /// The slot of the worker that a request belongs to; nil for this one.
+    /// The place of the worker that a request belongs to; nil for this one.
     func destination(of head: RequestHead, on connection: Connection) -> Int? {
-        guard let siblings = worker.moves.post?.siblings else { return nil }
+        let siblings = worker.moves.neighbours
+        guard !siblings.isEmpty else { return nil }
         switch rule {
         case .address:
             return connection.withClientAddress(of: head) { $0.isEmpty ? nil : preferred(owners.hash($0), siblings) }
@@ -67,34 +68,34 @@ final class Sticky {
         }
     }
 
-    typealias Siblings = [(number: Int, slot: ScoreboardSlot)]
+    typealias Siblings = [(place: Int, slot: ScoreboardSlot)]
 
     /// That which has learned the key, else the one that the hash prefers.
     private func owner(of hash: UInt64, _ siblings: Siblings) -> Int? {
         if let age = owners.owner(of: hash, now: EventLoop.coarseNow()) {
             if age == worker.slot.age { return nil }
-            for (number, slot) in siblings where slot.age == age && slot.state == .ready { return number }
+            for (place, slot) in siblings where slot.age == age && slot.state == .ready { return place }
         }
         return preferred(hash, siblings)
     }
 
-    /// The place with the greatest weight for a key, of those where a worker serves: few keys change their place when
+    /// The index with the greatest weight for a key, of those where a worker serves: few keys change their worker when
     /// one comes or goes.
     private func preferred(_ hash: UInt64, _ siblings: Siblings) -> Int? {
-        var best: (weight: UInt64, age: UInt32, number: Int?)?
-        if worker.slot.state == .ready { best = (Self.weight(hash, worker.slot.place), worker.slot.age, nil) }
-        for (number, slot) in siblings where slot.state == .ready {
-            let (weight, age) = (Self.weight(hash, slot.place), slot.age)
-            // Of two in one place the younger stays.
+        var best: (weight: UInt64, age: UInt32, place: Int?)?
+        if worker.slot.state == .ready { best = (Self.weight(hash, worker.slot.index), worker.slot.age, nil) }
+        for (place, slot) in siblings where slot.state == .ready {
+            let (weight, age) = (Self.weight(hash, slot.index), slot.age)
+            // Of two with one index the younger stays.
             guard best.map({ (weight, age) > ($0.weight, $0.age) }) ?? true else { continue }
-            best = (weight, age, number)
+            best = (weight, age, place)
         }
-        return best?.number
+        return best?.place
     }
 
-    private static func weight(_ hash: UInt64, _ place: UInt32) -> UInt64 {
+    private static func weight(_ hash: UInt64, _ index: UInt32) -> UInt64 {
         // The finalizer of MurmurHash3.
-        var word = hash ^ (UInt64(place) &+ 1) &* 0x9e37_79b9_7f4a_7c15
+        var word = hash ^ (UInt64(index) &+ 1) &* 0x9e37_79b9_7f4a_7c15
         word = (word ^ word >> 33) &* 0xff51_afd7_ed55_8ccd
         word = (word ^ word >> 33) &* 0xc4ce_b9fe_1a85_ec53
         return word ^ word >> 33
@@ -102,23 +103,23 @@ final class Sticky {
 
     // MARK: the server's own cookie
 
-    private static func cookieValue(_ place: UInt32, _ hash: KeyedHash) -> [UInt8] {
-        let number = withUnsafeBytes(of: (UInt64(place).littleEndian, UInt64(0x65766777).littleEndian)) { hash($0) }
+    private static func cookieValue(_ index: UInt32, _ hash: KeyedHash) -> [UInt8] {
+        let number = withUnsafeBytes(of: (UInt64(index).littleEndian, UInt64(0x65766777).littleEndian)) { hash($0) }
         let digits = Array("0123456789abcdef".utf8)
         return (0..<16).map { digits[Int(number >> UInt64(60 - 4 * $0) & 15)] }
     }
 
     private func named(_ value: UnsafeRawBufferPointer, _ siblings: Siblings) -> Int? {
         if isOwn(value) { return nil }
-        var best: (age: UInt32, number: Int)?
-        for (number, slot) in siblings where slot.state == .ready && slot.age > best?.age ?? 0 {
-            if value.elementsEqual(Self.cookieValue(slot.place, owners.hash)) { best = (slot.age, number) }
+        var best: (age: UInt32, place: Int)?
+        for (place, slot) in siblings where slot.state == .ready && slot.age > best?.age ?? 0 {
+            if value.elementsEqual(Self.cookieValue(slot.index, owners.hash)) { best = (slot.age, place) }
         }
-        return best?.number
+        return best?.place
     }
 
     private func isOwn(_ value: UnsafeRawBufferPointer) -> Bool {
-        value.elementsEqual(Self.cookieValue(worker.slot.place, owners.hash))
+        value.elementsEqual(Self.cookieValue(worker.slot.index, owners.hash))
     }
 
     /// Field lines for a response, and behind them the one that names this worker, for a client who has no such name

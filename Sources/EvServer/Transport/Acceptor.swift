@@ -318,3 +318,11 @@ final class Acceptor {
         return worker.openConnections > mean + max(2, mean / 64)
     }
 }
+
+extension Worker {
+    /// More connections are open than `--connections` allows.
+    var isOverfull: Bool { openConnections > configuration.connections }
+
+    /// Connections beyond the cap that can ask for health, and for nothing else.
+    var spareConnections: Int { health == nil ? 0 : 4 }
+}

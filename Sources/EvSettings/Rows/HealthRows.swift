@@ -25,7 +25,7 @@ extension Setting {
     ]
 
     /// The reason must not show the value.
-    private static func isToken(_ text: String) throws(ValueError) {
+    static func isToken(_ text: String) throws(ValueError) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
             throw ValueError("is to be of printable ASCII characters without a space")
         }

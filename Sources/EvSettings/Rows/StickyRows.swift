@@ -9,7 +9,11 @@ extension Setting {
                 + "(query:sid). A connection moves to the worker that its request belongs to. address: of the client, "
                 + "as trusted proxies tell it; cookie: the server's own; with a NAME: the worker whose response has "
                 + "named the value (Set-Cookie, a field, a JSON member at the beginning of the body) owns it. Requests "
-                + "over TLS or HTTP/2 stay where they are.")
+                + "over TLS or HTTP/2 stay where they are."),
+        Setting(
+            "rebalance", "--rebalance", off: "--no-rebalance", .workers, .toggle(\.rebalances),
+            "Idle connections move from a worker that has held more than others for 10 seconds.",
+            details: "More than 1.25 times as many as the worker with the fewest."),
     ]
 }
 

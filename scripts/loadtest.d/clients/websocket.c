@@ -12,6 +12,7 @@
  * Pings are answered at all times. The end of the input ends all connections with a close frame.
  * "latency" is a list of [microseconds, how many], with three digits; "times" has the microseconds of each broadcast.
  * Where compression is agreed, messages are sent in stored blocks, and those that come compressed are not read. */
+#include "counts.h"
 #include "websocket.h"
 
 #include <arpa/inet.h>
@@ -22,12 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 64, EVENTS = 256, KINDS = 32, PER_ADDRESS = 5000, DIGITS = 1024, BUCKETS = 34 * DIGITS };
+enum { AT_ONCE = 64, EVENTS = 256, PER_ADDRESS = 5000 };
 static const uint64_t second = 1000000000;
 
 message current;
@@ -42,63 +41,29 @@ static struct addrinfo *server;
 static uint64_t patience = 30000000000;
 
 /* What has happened since the last line was printed. */
-static struct { char kind[64]; uint64_t count; } errors[KINDS];
-static uint64_t latencies[BUCKETS], messages, pings;
+static latencies taken;
+static uint64_t messages, pings;
 
 /* What the order that is carried out waits for. */
 static enum { NOTHING, OPENING, ECHOING, BROADCASTING, CLOSING } order;
 static uint64_t until;
 static size_t awaited;
 
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * second + (uint64_t)time.tv_nsec;
-}
-
 /* What has happened */
-
-static void count_error(const char *kind, uint64_t count) {
-    size_t at = 0;
-    while (at < KINDS - 1 && errors[at].count && strcmp(errors[at].kind, kind)) at++;
-    if (!errors[at].count) snprintf(errors[at].kind, sizeof errors[at].kind, "%s", kind);
-    errors[at].count += count;
-}
-
-/* Buckets of 1 us up to 2047 us, then twice as wide for each doubling. */
-static void record(uint64_t since, uint64_t when) {
-    uint64_t us = (when - since) / 1000, shift = 0;
-    while (us >> shift >= 2 * DIGITS) shift++;
-    size_t bucket = shift * DIGITS + (us >> shift);
-    latencies[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
-}
-
-static uint64_t lowest_of(size_t bucket) {
-    if (bucket < 2 * DIGITS) return bucket;
-    uint64_t shift = bucket / DIGITS - 1;
-    return (bucket - shift * DIGITS) << shift;
-}
 
 /* The line that answers an order; it forgets what it has told. */
 static void print(uint64_t since, const uint64_t *times, size_t times_count) {
-    const char *comma = "";
-    printf("{\"open\": %zu, \"seconds\": %.6f, \"messages\": %lu, \"pings\": %lu, \"errors\": {", open_count,
-           (double)(now() - since) / second, messages, pings);
-    for (size_t at = 0; at < KINDS && errors[at].count; at++, comma = ", ")
-        printf("%s\"%s\": %lu", comma, errors[at].kind, errors[at].count);
-    printf("}, \"latency\": [");
-    comma = "";
-    for (size_t at = 0; at < BUCKETS; at++) {
-        if (!latencies[at]) continue;
-        printf("%s[%lu, %lu]", comma, lowest_of(at), latencies[at]);
-        comma = ", ";
-    }
-    printf("], \"times\": [");
+    printf("{\"open\": %zu, \"seconds\": %.6f, \"messages\": %lu, \"pings\": %lu, \"errors\": ", open_count,
+           (double)(now_ns() - since) / second, messages, pings);
+    print_errors();
+    printf(", \"latency\": ");
+    print_latencies(&taken);
+    printf(", \"times\": [");
     for (size_t at = 0; at < times_count; at++) printf("%s%lu", at ? ", " : "", times[at] / 1000);
     printf("]}\n");
     fflush(stdout);
-    memset(errors, 0, sizeof errors);
-    memset(latencies, 0, sizeof latencies);
+    forget_errors();
+    memset(&taken, 0, sizeof taken);
     messages = pings = 0;
 }
 
@@ -133,8 +98,8 @@ void on_ping(void) { pings++; }
 
 void on_message(connection *c) {
     if (!c->due) return count_error("unasked message", 1);
-    uint64_t when = now();
-    record(c->due, when);
+    uint64_t when = now_ns();
+    record(&taken, c->due, when);
     messages++;
     c->due = 0;
     awaited--;
@@ -154,7 +119,7 @@ void on_end(connection *c, const char *kind) {
 
 /* Serves connections until the condition holds, or the time is up. */
 #define SERVE(condition, limit) \
-    for (uint64_t last = (limit); !(condition) && now() < last;) serve_once(1000)
+    for (uint64_t last = (limit); !(condition) && now_ns() < last;) serve_once(1000)
 
 /* Returns true if the standard input can be read. */
 static bool serve_once(int milliseconds) {
@@ -176,9 +141,9 @@ static void give_up(void) {
 }
 
 static void open_all(void) {
-    uint64_t since = now();
+    uint64_t since = now_ns();
     order = OPENING;
-    for (uint64_t last = since + 2 * patience; open_count + ended < wanted && now() < last;) {
+    for (uint64_t last = since + 2 * patience; open_count + ended < wanted && now_ns() < last;) {
         begin_some();
         serve_once(1000);
     }
@@ -188,14 +153,14 @@ static void open_all(void) {
 }
 
 static void echo(uint64_t milliseconds, size_t bytes) {
-    uint64_t since = now();
+    uint64_t since = now_ns();
     choose_message(bytes);
     order = ECHOING;
     until = since + milliseconds * 1000000;
     for (size_t at = 0; at < wanted; at++) {
         connection *c = &connections[at];
         if (c->fd < 0) continue;
-        c->due = now();
+        c->due = now_ns();
         awaited++;
         send_message(c);
     }
@@ -205,7 +170,7 @@ static void echo(uint64_t milliseconds, size_t bytes) {
 }
 
 static void broadcast(uint64_t milliseconds, size_t bytes) {
-    uint64_t since = now(), *found = NULL;
+    uint64_t since = now_ns(), *found = NULL;
     size_t done = 0, first = 0;
     choose_message(bytes);
     order = BROADCASTING;
@@ -213,7 +178,7 @@ static void broadcast(uint64_t milliseconds, size_t bytes) {
     do {
         while (first < wanted && connections[first].fd < 0) first++;
         if (first == wanted) break;
-        uint64_t start = now();
+        uint64_t start = now_ns();
         for (size_t at = 0; at < wanted; at++) {
             if (connections[at].fd < 0) continue;
             connections[at].due = start;
@@ -223,8 +188,8 @@ static void broadcast(uint64_t milliseconds, size_t bytes) {
         SERVE(awaited == 0, start + patience);
         if (awaited) break;
         if (done % 1024 == 0 && !(found = realloc(found, (done + 1024) * sizeof *found))) abort();
-        found[done++] = now() - start;
-    } while (now() < until);
+        found[done++] = now_ns() - start;
+    } while (now_ns() < until);
     give_up();
     print(since, found, done);
     free(found);
@@ -238,14 +203,14 @@ static void close_all(void) {
         if (c->fd >= 0) send_close(c);
         if (c->fd >= 0) shutdown(c->fd, SHUT_WR);
     }
-    SERVE(ended == wanted, now() + 2 * second);
+    SERVE(ended == wanted, now_ns() + 2 * second);
 }
 
 static bool carry_out(const char *line) {
     unsigned long milliseconds, bytes;
     if (sscanf(line, "echo %lu %lu", &milliseconds, &bytes) == 2) echo(milliseconds, bytes);
     else if (sscanf(line, "broadcast %lu %lu", &milliseconds, &bytes) == 2) broadcast(milliseconds, bytes);
-    else if (!strncmp(line, "idle", 4)) print(now(), NULL, 0);
+    else if (!strncmp(line, "idle", 4)) print(now_ns(), NULL, 0);
     else return false;
     order = NOTHING;
     return true;
@@ -279,11 +244,7 @@ int main(int count, char **words) {
         return fprintf(stderr, "websocket: %s: %s\n", words[0], gai_strerror(problem)), 2;
     write_request(fields_count, fields, words[2], words[3]);
 
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-
+    raise_descriptor_limit();
     poll_set = epoll_create1(EPOLL_CLOEXEC);
     connections = calloc(wanted, sizeof *connections);
     if (!connections) return 1;

@@ -1,5 +1,6 @@
 /* One connection: reads the handshake's answer and then frames, whose payload is compared while it comes and stored
  * nowhere; writes the current message. What a server does wrong ends the connection with a word for the error. */
+#include "counts.h"
 #include "websocket.h"
 
 #include <errno.h>
@@ -28,11 +29,6 @@ void end(connection *c, const char *kind) {
     c->fd = -1;
     open_count -= c->state == OPEN;
     on_end(c, kind);
-}
-
-static const char *kind_of(int error) {
-    return error == ECONNREFUSED ? "refused" : error == ECONNRESET || error == EPIPE ? "reset"
-        : error == ETIMEDOUT ? "timeout" : strerror(error);
 }
 
 /* Sending */

@@ -3,11 +3,12 @@ open at once), expected_seconds(p), run(measurement, p) -> its dict in a result;
 
 from kinds import Refused
 
-from . import churn, download, fanout, hold, idle, mixed, reload, slow, throughput, upload, websocket
+from . import churn, download, fanout, hold, holds, idle, mixed, reload, slow, throughput, upload, websocket
 from .parameters import parsed
 
 SCENARIOS = {"throughput": throughput, "hold": hold, "idle": idle, "churn": churn, "slow": slow, "mixed": mixed,
-             "fanout": fanout, "reload": reload, "upload": upload, "download": download, "websocket": websocket}
+             "fanout": fanout, "reload": reload, "upload": upload, "download": download, "websocket": websocket,
+             "holds": holds}
 
 
 class Chosen:

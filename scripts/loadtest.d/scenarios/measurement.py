@@ -86,13 +86,14 @@ class Measurement:
 
     # Clients
 
-    def crew(self, role, processes=None, **config):
-        """Starts client processes of a role. Values that `config` does not have come from the command line."""
+    def crew(self, role, processes=None, to=None, **config):
+        """Starts client processes of a role. Values that `config` does not have come from the command line. `to`: what
+        they connect to, if it is not the server's own (family, address)."""
         context = self.context
         config = {"start": time.monotonic() + 0.1, "timeout": context.timeout, "host": self.server.host_field,
                   "fields": context.fields, **config}
         many = max(config.get("count", 0), config.get("connections", 0))
-        crew = Crew(role, processes or context.processes(many), self.server.target, self._sources, config)
+        crew = Crew(role, processes or context.processes(many), to or self.server.target, self._sources, config)
         self.crews.append(crew)
         return crew
 
@@ -137,9 +138,9 @@ class Measurement:
         """POSTs to the path that answers waiting requests. Returns the time from which their latency counts."""
         start = time.monotonic() + 0.2
         waiting.tell("publish", start)
-        body = self.context.options.publish_body.encode()
-        crew = self.crew("requests", 1, start=start, connections=1, rate=0, requests=1, fresh=False,
-                         until=start + self.context.timeout, data=self.request("publish", "POST", body))
+        to, data = self.server.publishing(self.context.options.publish_body, self.context.fields)
+        crew = self.crew("requests", 1, to, start=start, connections=1, rate=0, requests=1, fresh=False,
+                         until=start + self.context.timeout, data=data)
         self.watch(lambda: crew.finished, self.context.timeout + 2.5)
         found = self.alone(crew)
         self.add_errors({f"publish {kind}": count for kind, count in found["errors"].items()})

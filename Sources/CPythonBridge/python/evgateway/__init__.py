@@ -3,7 +3,7 @@
 Law: importing this package imports nothing of the server, and works without it.
 """
 
-__all__ = ["leaving", "run", "serve", "version", "worker"]
+__all__ = ["leaving", "publish", "run", "serve", "version", "worker"]
 
 
 def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
@@ -26,6 +26,20 @@ def run(app, **arguments):
     """As serve(), with the keyword arguments of uvicorn.run()."""
     from . import program
     program.run(app, **arguments)
+
+
+def publish(channel, data, id=None, prev_id=None, meta=None):
+    """Sends a message to everybody who is held on a channel, in whichever worker of the server.
+
+    data is str or bytes, which answers long polls (http-response), is a part of streams (http-stream) and a message for
+    WebSockets (ws-message); or a dict of such formats, as {"http-stream": {"content": "..."}}; or formats, or an item,
+    of the packages gripcontrol and pubcontrol. id and prev_id are the ids of this message and of the one before it on
+    the channel; meta is a dict of str for filters.
+
+    It returns at once, in every worker class and on every thread, and may be called while the app is imported.
+    ValueError if the message cannot be published, RuntimeError outside of a worker."""
+    from . import publishing
+    publishing.publish(channel, data, id, prev_id, meta)
 
 
 def __getattr__(name):

@@ -1,7 +1,7 @@
 from os import PathLike
-from typing import Any, Callable, Iterable, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
-__all__ = ["leaving", "run", "serve", "version", "worker"]
+__all__ = ["leaving", "publish", "run", "serve", "version", "worker"]
 
 class _Worker:
     @property
@@ -41,3 +41,10 @@ def serve(
     **settings: Any,
 ) -> None: ...
 def run(app: Union[Callable[..., Any], str], **arguments: Any) -> None: ...
+def publish(
+    channel: str,
+    data: Any,
+    id: Union[str, int, None] = ...,
+    prev_id: Union[str, int, None] = ...,
+    meta: Optional[Mapping[str, str]] = ...,
+) -> None: ...
