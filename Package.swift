@@ -63,7 +63,8 @@ let package = Package(
         library(
             "EvServer",
             [
-                "EvLoop", "EvBus", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", logging,
+                "EvLoop", "EvBus", "CTLS", "HTTPCore", "HTTP1", "HTTP2", "GatewayProtocols", "WebSocketCodec", "GRIP",
+                "JSONText", logging,
             ]),
         library("EvSupervisor", ["EvLoop", "EvBus", logging]),
         library("EvSettings", ["EvLoop"]),
@@ -107,7 +108,8 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvBus", "EvLoop", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvServer", "EvGateway", "EvBus", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP",
+                "CTLS",
                 "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),

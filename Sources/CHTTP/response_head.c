@@ -87,6 +87,17 @@ static evg_head_refusal take_connection(evg_response_head *head, const uint8_t *
     return EVG_HEAD_ACCEPTED;
 }
 
+/// An instruction of GRIP's. Most names do not begin with g, and most values of the length of Content-Type are shorter.
+static bool is_instruction(const uint8_t *name, size_t name_count, const uint8_t *value, size_t value_count)
+{
+    static const char type[] = "application/grip-instruct";
+    if (name_count > 5 && (name[0] | 0x20) == 'g')
+        return evg_equal_ignoring_case(name, (const uint8_t *)"grip-", 5);
+    return name_count == 12 && value_count >= sizeof type - 1
+           && evg_equal_ignoring_case(name, (const uint8_t *)"content-type", 12)
+           && evg_equal_ignoring_case(value, (const uint8_t *)type, sizeof type - 1);
+}
+
 evg_head_refusal evg_response_head_add(evg_response_head *head, const uint8_t *name, size_t name_count,
                                        const uint8_t *value, size_t value_count)
 {
@@ -113,6 +124,8 @@ evg_head_refusal evg_response_head_add(evg_response_head *head, const uint8_t *n
         head->says |= EVG_HEAD_HAS_SERVER;
         break;
     default:
+        if (is_instruction(name, name_count, value, value_count))
+            head->says |= EVG_HEAD_GRIP;
         break;
     }
     if (name_count > largest || value_count > largest || !reserve(head, name_count + value_count + 4))

@@ -49,10 +49,11 @@ package final class AdminProcess {
         configuration.serverHeader = nil
         configuration.webSocket.isServed = false
         configuration.bodyLimit = UInt64(max(65_536, context.publishing.isEmpty ? 0 : settings.publishing.limit))
+        let bus = Bus(loop, seat: context.bus)
         worker = Worker(
             loop: loop, configuration: configuration, listeners: context.listeners + context.publishing,
-            application: AdminApplication(link, settings, publishing: context.publishing) { _, _ in },
-            slot: .local(), bus: Bus(loop, seat: context.bus), logger: logger)
+            application: AdminApplication(link, settings, publishing: context.publishing) { bus.publish($0, $1) },
+            slot: .local(), bus: bus, logger: logger)
     }
 
     private func run() -> Int32 {

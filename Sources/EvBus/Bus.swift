@@ -141,8 +141,8 @@ package final class Bus {
         if !isMarked {
             isMarked = true
             seat.ground.mark(seat.place, true)
-            openTurn()
         }
+        openTurn()
         let bucket = ChannelTable.bucket(hash)
         channel.withUnsafeBytes { channel in
             payload.withUnsafeBytes { payload in

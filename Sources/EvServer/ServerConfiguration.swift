@@ -80,6 +80,8 @@ package struct ServerConfiguration: Sendable {
     package var secureAddresses: Set<String> = []
     package var tls: TLSServer?
     package var webSocket = WebSocketConfiguration()
+    /// Nil: apps cannot have their requests held by GRIP.
+    package var grip: GripConfiguration?
     package var http2 = HTTP2Configuration()
 
     package init() {}

@@ -28,6 +28,11 @@ package final class Worker {
     /// Nil where every worker serves every request.
     @exclusivity(unchecked) private(set) var sticky: Sticky?
     private(set) var rebalance: Rebalance?
+    /// The app sees another head than came: with an id, or with GRIP's fields.
+    let amendsRequests: Bool
+    /// Nil where apps cannot have their requests held.
+    package private(set) var holds: HoldTable?
+    let gripFields: GripFields?
     let spool: Spool
     var outputSpools: OutputSpools
     let inputBuffer: Int
@@ -74,8 +79,7 @@ package final class Worker {
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
     let errorBody = ByteWriter(capacity: 64)
-    private var lastPeer = PeerAddress()
-    private var lastAddress: [UInt8] = []
+    @exclusivity(unchecked) private var addresses = AddressText()
     /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
     @exclusivity(unchecked) var unflushed: [Connection] = []
 
@@ -126,6 +130,8 @@ package final class Worker {
         self.accessLog = accessLog
         tracing = RequestTracing(configuration.tracing)
         tracesRequests = configuration.tracing != nil
+        amendsRequests = tracesRequests || configuration.grip != nil
+        gripFields = configuration.grip.map { GripFields($0) }
         inputBuffer = configuration.inputBuffer
         highWaterMark = configuration.highWaterMark
         self.logger = logger
@@ -148,6 +154,7 @@ package final class Worker {
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         sticky = Sticky(self)
         if configuration.rebalances { rebalance = Rebalance(self) }
+        if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
     }
@@ -240,7 +247,7 @@ package final class Worker {
         moves.end()
         farewell?.hurry()
         application.workerLeaves(before: EventLoop.monotonicNow() + 0.25)
-        for wait in [Wait.active, .body, .halfClose, .head, .handshake, .keepAlive] {
+        for wait in [Wait.active, .held, .body, .halfClose, .head, .handshake, .keepAlive] {
             deadlines.forEach(wait) { $0.endOfDrain() }
         }
         acceptor.refuseWaiting()
@@ -285,6 +292,7 @@ package final class Worker {
         farewell = nil
         deadlines.stop()
         requestDeadlines.stop()
+        holds?.stop()
         if dropped > 0 {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
@@ -358,13 +366,9 @@ package final class Worker {
         finishIfDone()
     }
 
-    /// Calls with a peer's address as text. The text of the last one is kept: behind a proxy all peers are one.
+    /// Calls with a peer's address as text.
     func withAddress<Result>(of peer: PeerAddress, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        if !peer.hasHost(of: lastPeer) || lastAddress.isEmpty {
-            lastPeer = peer
-            lastAddress = Array(peer.host.utf8)
-        }
-        return lastAddress.withUnsafeBytes(body)
+        addresses.withText(of: peer, body)
     }
 
     private func beat() {
@@ -380,11 +384,9 @@ package final class Worker {
             slot.load = meter.read(tasks: runningTasks, open: openConnections - idle, isFull: acceptor.isFull)
         }
         // The list keeps the order in which requests began, but for those that waited for their bodies.
-        if let longest = deadlines.first(of: .active)?.exchange {
-            slot.setLongestRequest(longest.head.requestLine, startedAt: longest.startedAt)
-        } else {
-            slot.setLongestRequest(UnsafeRawBufferPointer(start: nil, count: 0), startedAt: 0)
-        }
+        let longest = deadlines.first(of: .active)?.exchange
+        let line = longest?.head.requestLine ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        slot.setLongestRequest(line, startedAt: longest?.startedAt ?? 0)
     }
 
     private func endTurn() {

@@ -207,6 +207,10 @@ package struct GatewayConfiguration: Sendable {
     package var adminBinds: [BindAddress] = []
     /// What whoever comes over TCP must know.
     package var adminToken: String?
+    /// Apps have their requests held, and are told so with a token that this key signs.
+    package var grip = false
+    package var gripKey: String?
+    package var gripIssuer = "evgateway"
     /// Where messages are taken for requests that are held; none: nowhere.
     package var publishBinds: [BindAddress] = []
     /// What signs the tokens of publishers who come over TCP, and a token that is the same for all; either will do.

@@ -24,7 +24,7 @@ package struct Setting: Sendable {
 
     /// Groups in the order of the help.
     package enum Group: String, CaseIterable, Sendable {
-        case binding, tls, workers, times, sizes, proxies, health, publishing, tracing, webSocket, http2
+        case binding, tls, workers, times, sizes, proxies, health, holding, publishing, tracing, webSocket, http2
         case application, python, logging, process, development, gunicorn
 
         package var title: String {
@@ -36,6 +36,7 @@ package struct Setting: Sendable {
             case .sizes: "Size limits"
             case .proxies: "Behind proxies"
             case .health: "Health and administration"
+            case .holding: "Held requests"
             case .publishing: "Publishing to held requests"
             case .tracing: "Tracing"
             case .webSocket: "WebSocket"

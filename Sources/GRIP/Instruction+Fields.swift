@@ -51,7 +51,7 @@ extension Instruction {
         if awaitsJSON, status != 200 {
             throw GRIPError("response code for application/grip-instruct content must be 200")
         }
-        try settle()
+        settle()
     }
 
     private static func mode(_ value: ArraySlice<UInt8>) throws(GRIPError) -> HoldMode {

@@ -24,7 +24,7 @@ extension Instruction {
         }
         self.response = response
         awaitsJSON = false
-        try settle()
+        settle()
     }
 
     private mutating func readHold(_ hold: JSONValue) throws(GRIPError) {

@@ -122,10 +122,9 @@ package struct Instruction: Equatable, Sendable {
         }
     }
 
-    /// What holds for both forms, once all is read.
-    mutating func settle() throws(GRIPError) {
+    /// What counts for both forms, once all is read. A hold without a channel is one: it ends in time.
+    mutating func settle() {
         timeout = max(timeout, Self.minimumTimeout)
         if let seconds = keepAlive?.timeout { keepAlive?.timeout = max(seconds, 1) }
-        if hold != nil, channels.isEmpty, !awaitsJSON { throw GRIPError("a hold without a channel") }
     }
 }

@@ -78,6 +78,8 @@ package struct ResponseHead: ~Copyable {
     package var closes: Bool { says(EVG_HEAD_CLOSES) }
     /// The app names another protocol, in a 101 or 426.
     package var upgrades: Bool { says(EVG_HEAD_UPGRADES) }
+    /// The fields instruct the server: one of GRIP's names, or `application/grip-instruct`.
+    package var instructs: Bool { says(EVG_HEAD_GRIP) }
 
     private func says(_ flag: Int) -> Bool { Int(storage.says) & flag != 0 }
 

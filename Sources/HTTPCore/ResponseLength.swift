@@ -40,6 +40,8 @@ package struct ResponseLength: Equatable, Sendable {
 
     /// Of a response that has not begun.
     package static var nothing: ResponseLength { ResponseLength(.none) }
+    /// Of a response that has begun, and whose end nobody knows yet.
+    package static var open: ResponseLength { ResponseLength(.open) }
 
     /// There is no content and no end to tell.
     package var isNone: Bool { due == .none }

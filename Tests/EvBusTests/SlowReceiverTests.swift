@@ -19,10 +19,10 @@ struct SlowReceiverTests {
         members[1].subscribe(bytes("c"), slow)
         members[2].subscribe(bytes("c"), fast)
         members[1].pause()
-        let count = 60_000_000 / (size + 100)
+        let count = 24_000_000 / (size + 100)
         var sent = 0
         while sent < count {
-            for _ in 0..<100 {
+            for _ in 0..<200 {
                 var payload = bytes("\(sent)")
                 payload.append(contentsOf: repeatElement(0x20, count: size - payload.count))
                 members[0].publish(bytes("c"), payload)

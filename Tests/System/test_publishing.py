@@ -179,7 +179,7 @@ def test_file_is_for_its_owner_alone_who_needs_no_token(gateway, short_path):
     (("--bind", "127.0.0.1:8123", "--publish-bind", "127.0.0.1:8123"), "127.0.0.1:8123 is where the app is served"),
     (("--admin-bind", "unix:/tmp/x", "--publish-bind", "unix:/tmp/x"), "unix:/tmp/x is where the server answers"),
     (("--publish-bind", "fd://3"), "sockets that are passed on"), (("--publish-key", ""), "--publish-key"),
-    (("--publish-key", "base64:"), "--publish-key has no base64"), (("--publish-key", "base64:a b"), "has no base64"),
+    (("--publish-key", "base64:"), "has no base64"), (("--publish-key", "base64:a b"), "has no base64"),
     (("--publish-token", "two words"), "printable ASCII")])
 def test_what_cannot_be_is_refused(flags, reason):
     done = run("--check-config", *flags, "contract")

@@ -17,8 +17,8 @@ ssize_t evg_packet_receive(int fd, void *bytes, size_t count, int *passed);
 #define EVG_PACKET_RIGHTS 253
 /// Sends one packet with `passed_count` descriptors.
 ssize_t evg_packet_send_all(int fd, const void *bytes, size_t count, const int *passed, size_t passed_count);
-/// Receives one packet and all its descriptors, for which `passed` has room. `was_cut` tells that descriptors were
-/// lost, because this process may open no more. A packet that does not fit is lost with what it brings: -EMSGSIZE.
+/// Receives one packet and all its descriptors, for which `passed` has room. `was_cut` tells that some were lost,
+/// because this process may open no more. A packet that does not fit is lost with what it brings: -EMSGSIZE.
 ssize_t evg_packet_receive_all(
     int fd, void *bytes, size_t count, int passed[EVG_PACKET_RIGHTS], size_t *passed_count, int *was_cut);
 /// How many bytes of packets a socket holds until they are read; less if the kernel allows less.

@@ -14,6 +14,7 @@ enum {
     EVG_HEAD_HAS_SERVER = 4,
     EVG_HEAD_CLOSES = 8,        // Connection: close
     EVG_HEAD_UPGRADES = 16,     // Connection: upgrade, of a 101 or 426
+    EVG_HEAD_GRIP = 32,         // an instruction: a Grip-* field, or Content-Type: application/grip-instruct
 };
 
 typedef struct evg_response_head {

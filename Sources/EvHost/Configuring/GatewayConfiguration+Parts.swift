@@ -41,6 +41,7 @@ extension GatewayConfiguration {
         server.webSocket.pingTimeout = webSocketPingTimeout
         server.webSocket.isCompressed = webSocketIsCompressed
         server.webSocket.keepsContext = webSocketKeepsContext
+        if grip { server.grip = GripConfiguration(issuer: gripIssuer, key: gripKey) }
         server.http2.allowsCleartext = http2Cleartext != .off
         server.http2.limit(
             streams: http2MaxConcurrentStreams, window: http2InitialWindowSize,

@@ -112,7 +112,9 @@ final class WorkerProcess {
         self.loop = loop
         self.onServing = onServing
         logger = logs.logger
-        bus = Bus(loop, seat: context.bus)
+        let bus = Bus(loop, seat: context.bus)
+        self.bus = bus
+        Publishing.begin { bus.publish($0, $1) }
         let errorLog = logs.errorLog
         drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
@@ -128,6 +130,7 @@ final class WorkerProcess {
             if exitCode == nil { loopHasEnded() }
             accessLog?.flush()
         }
+        Publishing.begin(nil)
         bus.close()
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
         if wasInterrupted { try? callHook(.workerInt) }

@@ -43,6 +43,13 @@ package protocol ResponseCarrier: AnyObject, Sendable {
     /// Somebody waits for the body from now on: it has to make progress.
     func bodyIsAwaited()
 
+    // MARK: held requests
+
+    /// The request waits, with a time limit of its own.
+    func beginHold()
+    /// The same request is an exchange of its own once more.
+    func goesOn(with exchange: Exchange)
+
     // MARK: back-pressure, where it is not that of the connection
 
     /// What the request waits for.
@@ -60,6 +67,9 @@ extension ResponseCarrier {
     package var sendsFiles: Bool { true }
     /// A wire without interim responses.
     package func sendEarlyHints(_ lines: UnsafeRawBufferPointer) {}
+
+    package func beginHold() {}
+    package func goesOn(with exchange: Exchange) {}
 
     package var wait: Wait? { connection.wait }
     package func hasRoom(spools: Bool) -> Bool { connection.hasRoom(spools: spools) }
@@ -187,6 +197,22 @@ extension Carrier {
         switch self {
         case .http1(let connection): connection.bodyIsAwaited()
         case .other(let carrier): carrier.bodyIsAwaited()
+        }
+    }
+
+    // MARK: held requests
+
+    @LoopActor func beginHold() {
+        switch self {
+        case .http1(let connection): connection.beginHold()
+        case .other(let carrier): carrier.beginHold()
+        }
+    }
+
+    @LoopActor func goesOn(with exchange: Exchange, after former: Exchange) {
+        switch self {
+        case .http1(let connection): connection.goOn(with: exchange, after: former)
+        case .other(let carrier): carrier.goesOn(with: exchange)
         }
     }
 

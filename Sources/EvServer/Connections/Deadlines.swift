@@ -10,6 +10,8 @@ package enum Wait: Int, CaseIterable {
     case handshake
     /// A request runs and nothing limits it here.
     case active
+    /// A request is held: it has a time limit of its own.
+    case held
     /// The peer takes no bytes.
     case write
     /// A WebSocket from which nothing may have come for too long; and one that was asked for a sign of life.
@@ -31,6 +33,8 @@ package class Waiter {
 
     /// The request that runs, for the worker's report.
     var exchange: Exchange? { nil }
+    /// The request that is held.
+    var hold: Hold? { exchange?.hold }
     /// No byte of a request has come yet.
     var isSilent: Bool { false }
     /// The worker leaves, and lets what runs finish.
@@ -73,7 +77,7 @@ final class Deadlines {
                 case .halfClose: configuration.halfCloseGrace
                 case .linger: configuration.lingerTimeout
                 case .handshake: configuration.handshakeTimeout
-                case .active, .streams: 0.0
+                case .active, .held, .streams: 0.0
                 case .write: configuration.writeTimeout
                 case .ping: configuration.webSocket.pingInterval
                 case .pong: configuration.webSocket.pingTimeout

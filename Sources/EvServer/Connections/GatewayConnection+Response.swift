@@ -99,5 +99,10 @@ extension GatewayConnection: ResponseCarrier {
     /// The web server has told the client already.
     func sendContinue() {}
     func bodyWasTaken() { updateInterest() }
+    func beginHold() { if wait != .halfClose { worker.deadlines.begin(.held, self) } }
+    func goesOn(with exchange: Exchange) {
+        replaceRunning(with: exchange)
+        if wait == .held { worker.deadlines.begin(.active, self) }
+    }
     func bodyIsAwaited() { if wait == .active { worker.deadlines.begin(.body, self) } }
 }

@@ -40,6 +40,7 @@ final class GatewayConnection: Connection {
     }
 
     override var exchange: Exchange? { running }
+    func replaceRunning(with exchange: Exchange) { running = exchange }
     override var isIdle: Bool { running == nil }
     override var isSilent: Bool { partial.isEmpty && decoder.isAtStart }
     override var isFull: Bool { running?.hasFullBuffer ?? false }
@@ -311,7 +312,7 @@ final class GatewayConnection: Connection {
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .handshake, .active, .write, .ping, .pong, .streams: break
+        case .handshake, .active, .held, .write, .ping, .pong, .streams: break
         }
     }
 }

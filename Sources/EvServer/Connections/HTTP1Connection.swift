@@ -17,7 +17,7 @@ package final class HTTP1Connection: Connection {
     @exclusivity(unchecked) private var unread: BodyDecoder?
     /// Bytes of it that may still be swallowed, where its length is not known.
     private var unreadAllowance = 0
-    private var running: Exchange?
+    @exclusivity(unchecked) var present = Present.nothing
     private var isParsing = false
     /// A request has come already.
     var hasServed = false
@@ -31,8 +31,10 @@ package final class HTTP1Connection: Connection {
     /// What had been sent of the response when the client's half-close was looked at last.
     private var sentBeforeGrace: UInt64 = 0
 
+    override var hold: Hold? { kept ?? running?.hold }
+
     override var exchange: Exchange? { running }
-    override var isIdle: Bool { running == nil }
+    override var isIdle: Bool { if case .nothing = present { true } else { false } }
     override var parcel: Parcel? { isParsing ? nil : ownParcel }
     override var isSilent: Bool { partial?.parser.hasSeenBytes != true }
 
@@ -63,7 +65,11 @@ package final class HTTP1Connection: Connection {
             bytes = running.receiveBody(bytes)
             if !isEnding, !bytes.isEmpty { pending.append(contentsOf: bytes) }
             // The end of its body may have brought the answer, before these bytes could be seen to wait.
-            return self.running == nil && !pending.isEmpty ? parseLater() : updateInterest()
+            return isIdle && !pending.isEmpty ? parseLater() : updateInterest()
+        }
+        if kept != nil {
+            if !isEnding { pending.append(contentsOf: bytes) }
+            return updateInterest()
         }
         if unread != nil {
             bytes = swallow(bytes)
@@ -84,7 +90,7 @@ package final class HTTP1Connection: Connection {
         var begun = begun
         var bytes = received
         isParsing = true
-        while running == nil, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
+        while isIdle, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
             switch parser.parse(bytes) {
             case .head(let head, let consumed):
                 if let sticky = worker.sticky, leaves(for: head, with: bytes, by: sticky) { return isParsing = false }
@@ -112,7 +118,7 @@ package final class HTTP1Connection: Connection {
         isParsing = false
         if isEnding { return }
         if !bytes.isEmpty { pending.append(contentsOf: bytes) }
-        if running == nil, partial == nil, unread == nil { becameIdle() }
+        if isIdle, partial == nil, unread == nil { becameIdle() }
         updateInterest()
     }
 
@@ -135,7 +141,7 @@ package final class HTTP1Connection: Connection {
         }
         exchange.run()
         exchange.keepBorrowedBody()
-        if running === exchange, wait != .body { worker.deadlines.begin(.active, self) }
+        if running === exchange, wait != .body, wait != .held { worker.deadlines.begin(.active, self) }
         return bytes
     }
 
@@ -172,26 +178,29 @@ package final class HTTP1Connection: Connection {
 
     /// A FIN. It may be a half-close: a request that runs is still owed its answer (RFC 9112 section 9.6).
     override func inputEnded() {
-        guard let running else {
+        guard !isIdle else {
             if !output.isWaiting { worker.noteDisconnect(lossPhase) }
             return output.isWaiting ? close(linger: false) : closeNow()
         }
         updateInterest()
-        sentBeforeGrace = running.bodySent
+        sentBeforeGrace = bodySent
         worker.deadlines.begin(.halfClose, self)
         worker.watchForDeparture(self)
-        running.inputEnded()
+        running?.inputEnded()
     }
 
     override func outputTaken() {
-        if isDrained { running?.outputDrained() }
-        guard running == nil else { return }
+        if isDrained {
+            running?.outputDrained()
+            kept?.drained()
+        }
+        guard isIdle else { return }
         if wait == .active, !output.isWaiting { becameIdle() }
         if !pending.isEmpty { parsePending() }
     }
 
     /// The time for a next request counts from when the client has taken the answer; until then it has the write limit.
-    private func becameIdle() {
+    func becameIdle() {
         worker.deadlines.begin(output.isWaiting ? .active : .keepAlive, self)
         if worker.isDraining { worker.moves.becameIdle(self) }
     }
@@ -222,7 +231,7 @@ package final class HTTP1Connection: Connection {
     }
 
     /// The next request must not run inside the task of this one.
-    private func parseLater() { LoopExecutor.shared.later { [self] in self.parsePending() } }
+    func parseLater() { LoopExecutor.shared.later { [self] in self.parsePending() } }
 
     /// A body without an announced length may turn out to be short enough.
     private func mayBeSwallowed(_ decoder: BodyDecoder) -> Bool {
@@ -230,7 +239,7 @@ package final class HTTP1Connection: Connection {
     }
 
     private func parsePending() {
-        guard running == nil, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
+        guard isIdle, !isEnding, !pending.isEmpty, !isOutputFull else { return updateInterest() }
         let bytes = pending
         pending = []
         bytes.withUnsafeBytes { received($0) }
@@ -284,9 +293,10 @@ package final class HTTP1Connection: Connection {
     }
 
     override func peerLeft() {
-        let exchange = running
-        running = nil
+        let (exchange, hold) = (running, kept)
+        present = .nothing
         exchange?.clientLeft()
+        hold?.clientLeft()
     }
 
     override var lossPhase: DisconnectPhase? {
@@ -295,11 +305,17 @@ package final class HTTP1Connection: Connection {
             // One that has ended its body too early is counted already.
             return running.isBodyComplete ? .app : isHalfClosed ? nil : .body
         }
+        if let kept { return kept.hasBegun ? .response : .app }
         if !isSilent { return .head }
         return output.isWaiting ? .response : isEnding ? nil : .idle
     }
 
-    override var endsWithClose: Bool { running.map { $0.headWasSent && encoder.framing == .untilClose } ?? false }
+    override var endsWithClose: Bool {
+        (running?.headWasSent ?? kept?.hasBegun ?? false) && encoder.framing == .untilClose
+    }
+
+    /// Of the response that is on its way.
+    private var bodySent: UInt64 { running?.bodySent ?? kept?.bodySent ?? 0 }
 
     /// A response that cannot be completed: the connection closes without anything that looks like its end.
     func breakOff() {
@@ -321,14 +337,14 @@ package final class HTTP1Connection: Connection {
         case .keepAlive:
             idleTooLong()
         case .halfClose:
-            guard let running else { return closeNow() }
+            guard !isIdle else { return closeNow() }
             // A streamed answer whose reader takes bytes proves that somebody is there.
-            guard running.bodySent != sentBeforeGrace else { return gone() }
-            sentBeforeGrace = running.bodySent
+            guard bodySent != sentBeforeGrace else { return gone() }
+            sentBeforeGrace = bodySent
             worker.deadlines.begin(.halfClose, self)
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .handshake, .active, .write, .ping, .pong, .streams:
+        case .handshake, .active, .held, .write, .ping, .pong, .streams:
             break
         }
     }

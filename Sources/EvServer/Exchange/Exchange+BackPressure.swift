@@ -22,4 +22,33 @@ extension Exchange {
         let limit = worker.configuration.writeTimeout > 0 ? worker.configuration.writeTimeout : 3600
         carrier.flushBlocking(to: worker.highWaterMark / 2, seconds: limit)
     }
+
+    // MARK: waking
+
+    func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {
+        guard !isGone, !Task.isCancelled else { throw CancellationError() }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in writer = wait(continuation) }
+        } onCancel: {
+            LoopExecutor.shared.submit { LoopActor.assumeIsolated { self.wakeWriter() } }
+        }
+        guard !isGone, !Task.isCancelled else { throw CancellationError() }
+    }
+
+    /// Bytes that waited have been taken.
+    package func outputDrained() {
+        wakeWriter()
+        hold?.drained()
+    }
+
+    func wakeWriter() {
+        observers.drained()
+        switch writer {
+        case .none:
+            break
+        case .drained(let waiter), .transport(let waiter):
+            writer = .none
+            waiter.resume()
+        }
+    }
 }

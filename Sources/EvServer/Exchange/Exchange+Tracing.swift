@@ -34,4 +34,11 @@ extension Exchange {
     @inline(never) func idLine(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
         worker.tracing?.line(for: head, beside: response) ?? UnsafeRawBufferPointer(start: nil, count: 0)
     }
+
+    /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
+    package func forgetFields() {
+        guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
+        if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
+        ownHead = worker.tracing?.shortened(head, to: line) ?? line
+    }
 }

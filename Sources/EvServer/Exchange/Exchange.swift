@@ -13,8 +13,8 @@ package final class Exchange {
     // Each access to one of those without checks is over before another begins.
 
     // MARK: the request
-    @exclusivity(unchecked) private var ownHead: RequestHead
-    @exclusivity(unchecked) private(set) var carrier: Carrier
+    @exclusivity(unchecked) var ownHead: RequestHead
+    @exclusivity(unchecked) var carrier: Carrier
     // A constant, because that need not be retained for each call.
     nonisolated let worker: Worker
     nonisolated let forwarded: Forwarded
@@ -36,8 +36,10 @@ package final class Exchange {
 
     // MARK: the response
     /// How far the response is. Nothing leads back.
-    /// `upgraded`: the connection has become something else, and the app answers by way of that.
-    enum Response { case awaited, begun, upgraded, over, clientLeft }
+    /// `instructing`: what the app writes tells how to hold the request, and nothing has left. `held`: neither has
+    /// then, and a message or the time limit brings the answer. `upgraded`: the connection has become something else,
+    /// and the app answers by way of that.
+    enum Response { case awaited, instructing, held, begun, upgraded, over, clientLeft }
     @exclusivity(unchecked) var length = ResponseLength.nothing
     /// The place among the requests with a deadline; -1 for none. Here because it fills a gap.
     var deadlineIndex: Int32 = -1
@@ -51,12 +53,15 @@ package final class Exchange {
         case transport(UnsafeContinuation<Void, Never>)
     }
     @exclusivity(unchecked) var writer = Writer.none
-    /// What a request for a WebSocket has come to.
+    /// What a request has come to that is not answered as others are.
     enum Upgrade {
         case none
         case offered(WebSocketOffer)
         case socket(WebSocketConnection)
         case taken(TakenConnection)
+        case instructed(InstructedAnswer)
+        case held(Hold)
+        case replayed(Replay)
     }
     @exclusivity(unchecked) var upgrade = Upgrade.none
     @exclusivity(unchecked) var logged: LoggedValues?
@@ -92,7 +97,35 @@ package final class Exchange {
         self.isSecure = forwarded.facts?.isSecure ?? isSecure
         startedAt = connection.worker.requestTime
         incoming = head.framing.isEmpty ? nil : IncomingBody(head, connection.worker.configuration.limits)
-        if worker.tracesRequests { ownHead = stamped }
+        if worker.amendsRequests { amend() }
+    }
+
+    /// Of a request of which only the head was kept while it was held, or that the server makes itself.
+    ///
+    /// - Parameter last: what the app is told of its last answer; nil where it is not called, and an answer goes out.
+    init(
+        heldSince moment: Double, _ head: RequestHead, _ carrier: Carrier, _ body: [UInt8] = [], telling last: [LastID]?
+    ) {
+        let connection = carrier.connection
+        (self.carrier, worker) = (carrier, connection.worker)
+        (peer, trustsPeer, startedAt) = (connection.peer, connection.trustsPeer, moment)
+        let reading = worker.forwarding.read(head, isTrusted: trustsPeer, isSecure: connection.isSecure)
+        (ownHead, forwarded) = (reading.head, reading.forwarded)
+        isSecure = forwarded.facts?.isSecure ?? connection.isSecure
+        incoming = body.isEmpty ? nil : IncomingBody(whole: body)
+        guard let last else {
+            app = .ended
+            return
+        }
+        ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead
+    }
+
+    /// The same request once more, on the same carrier.
+    init(again former: Exchange, _ body: [UInt8], telling last: [LastID]) {
+        (carrier, worker, peer, trustsPeer) = (former.carrier, former.worker, former.peer, former.trustsPeer)
+        (startedAt, forwarded, isSecure) = (former.startedAt, former.forwarded, former.isSecure)
+        incoming = body.isEmpty ? nil : IncomingBody(whole: body)
+        ownHead = worker.gripFields?.told(former.head, last) ?? former.head
     }
 
     /// Of a request whose client is told by a gateway protocol, and not by the connection.
@@ -104,7 +137,12 @@ package final class Exchange {
         isSecure = forwarded.facts?.isSecure ?? announced.isSecure
         startedAt = worker.requestTime
         incoming = ownHead.framing.isEmpty ? nil : IncomingBody(ownHead, worker.configuration.limits)
-        if worker.tracesRequests { ownHead = stamped }
+        if worker.amendsRequests { amend() }
+    }
+
+    @inline(never) private func amend() {
+        ownHead = amended
+        if worker.holds != nil { incoming?.keepCopy() }
     }
 
     /// As the app is to see it: without the fields that the settings drop. A stored property would be checked for
@@ -114,7 +152,12 @@ package final class Exchange {
     package var connection: Connection { carrier.connection }
 
     /// Bytes of the head are on their way.
-    package var headWasSent: Bool { response != .awaited }
+    package var headWasSent: Bool {
+        switch response {
+        case .awaited, .instructing, .held: false
+        case .begun, .upgraded, .over, .clientLeft: true
+        }
+    }
     /// No answer is wanted any more: the client has left, or has been answered.
     package var isGone: Bool { response == .over || response == .clientLeft }
     /// The client has left before the end of its response.
@@ -185,6 +228,8 @@ package final class Exchange {
         observers = Observers()
         if hasUpgraded {
             endUpgrade()
+        } else if let hold {
+            hold.appHasEnded()
         } else if !isGone {
             worker.logger.error("The app returned without finishing its response", metadata: requestMetadata)
             fail()
@@ -205,6 +250,7 @@ package final class Exchange {
         task?.cancel()
         if webSocket != nil { observers.body() }
         observers.clientLeft()
+        hold?.clientLeft()
     }
 
     func conclude(_ end: Response) {
@@ -222,7 +268,8 @@ package final class Exchange {
 
     /// Gives up a request that has no answer yet, or has taken its connection, because the worker leaves.
     func giveUp() {
-        if response == .awaited { cancel(status: 503) { $0.clientLeft() } } else { taken?.abort() }
+        if let hold { return hold.workerLeaves() }
+        if !headWasSent { cancel(status: 503) { $0.clientLeft() } } else { taken?.abort() }
     }
 
     /// The client is answered first, so that an app that does not listen cannot keep it waiting.
@@ -232,22 +279,6 @@ package final class Exchange {
         tell(observers)
         wakeBodyReader()
         wakeWriter()
-    }
-
-    // MARK: another protocol
-
-    /// The connection has become a socket, for as long as which the exchange lasts.
-    func becomes(_ socket: WebSocketConnection) {
-        upgrade = .socket(socket)
-        // Nobody needs the HTTP connection any more, and thousands may be kept.
-        carrier = .other(socket)
-    }
-
-    /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
-    package func forgetFields() {
-        guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
-        if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        ownHead = worker.tracing?.shortened(head, to: line) ?? line
     }
 
     // MARK: the response
@@ -266,6 +297,7 @@ package final class Exchange {
     /// Sends a whole response.
     package func respond(_ head: borrowing ResponseHead, body: UnsafeRawBufferPointer) {
         guard response == .awaited else { return }
+        if head.instructs, takesInstruction(head, body) { return finish() }
         let beginning = begin(head, given: UInt64(body.count))
         if worker.sticky != nil { look(at: body) }
         carrier.respond(head, of: beginning, UnsafeRawBufferPointer(rebasing: body[..<take(body.count)]))
@@ -281,6 +313,7 @@ package final class Exchange {
         first: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> WriteResult {
         guard response == .awaited else { return .gone }
+        if head.instructs, takesInstruction(head, first) { return .ok }
         let beginning = begin(head, given: contentLength)
         if worker.sticky != nil { look(at: first) }
         carrier.begin(head, of: beginning, UnsafeRawBufferPointer(rebasing: first[..<take(first.count)]))
@@ -289,7 +322,7 @@ package final class Exchange {
 
     /// Sends bytes of the body. After `.full`, `drained()` is to be awaited before the next call.
     package func write(_ bytes: UnsafeRawBufferPointer) -> WriteResult {
-        guard response == .begun else { return .gone }
+        guard response == .begun else { return instruct(bytes) }
         if worker.sticky != nil { look(at: bytes) }
         let count = take(bytes.count)
         guard count > 0 else { return .ok }
@@ -323,7 +356,8 @@ package final class Exchange {
     /// - Parameter trailers: field lines behind the body, each with its CRLF; dropped where the client does not ask for
     ///   them (RFC 9110 6.5.1).
     package func finish(trailers: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)) {
-        guard response == .begun else { return }
+        guard response == .begun else { return finishInstruction() }
+        if case .instructed = upgrade, streamHasBegun() { return }
         length.end()
         if !length.isShort {
             carrier.sendEnd(
@@ -347,6 +381,9 @@ package final class Exchange {
     /// Answers with an error when nothing has been sent, else breaks the response off so that the client sees it.
     package func fail(status: Int = 500) {
         switch response {
+        case .instructing, .held:
+            forgetInstruction()
+            fail(status: status)
         case .awaited:
             let body = worker.prepareError(status)
             respond(worker.responseHead.pointee, body: body)
@@ -358,34 +395,6 @@ package final class Exchange {
             webSocket?.close(.internalError)
         case .over, .clientLeft:
             break
-        }
-    }
-
-    // MARK: waiting
-
-    func waitToWrite(_ wait: (UnsafeContinuation<Void, Never>) -> Writer) async throws {
-        guard !isGone, !Task.isCancelled else { throw CancellationError() }
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in writer = wait(continuation) }
-        } onCancel: {
-            LoopExecutor.shared.submit { LoopActor.assumeIsolated { self.wakeWriter() } }
-        }
-        guard !isGone, !Task.isCancelled else { throw CancellationError() }
-    }
-
-    /// Bytes that waited have been taken.
-    package func outputDrained() {
-        wakeWriter()
-    }
-
-    func wakeWriter() {
-        observers.drained()
-        switch writer {
-        case .none:
-            break
-        case .drained(let waiter), .transport(let waiter):
-            writer = .none
-            waiter.resume()
         }
     }
 }

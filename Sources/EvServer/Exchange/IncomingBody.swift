@@ -60,6 +60,8 @@ final class IncomingBody {
     /// Memory is taken for the whole of a body of up to this many bytes, so that it need not grow.
     private static let largestReserve = 1 << 20
     private static let chunkedReserve = 16_384
+    /// Bytes that are kept, as in Pushpin.
+    private static let copyLimit = 100_000
 
     // Nothing calls out while one of these is being changed: accesses are not tracked.
     @exclusivity(unchecked) var decoder: BodyDecoder
@@ -77,9 +79,26 @@ final class IncomingBody {
     /// Somebody has asked for it.
     @exclusivity(unchecked) var isRead = false
     var hasSentContinue = false
+    /// All bytes that have come, where they are kept and are not too many.
+    @exclusivity(unchecked) private(set) var copy: [UInt8]?
 
     init(_ head: RequestHead, _ limits: HTTPLimits) {
         decoder = BodyDecoder(framing: head.framing, limits: limits, isOpen: head.hasOpenBody)
+    }
+
+    /// A body that is there as a whole.
+    init(whole bytes: [UInt8]) {
+        decoder = BodyDecoder(framing: .length(UInt64(bytes.count)), limits: HTTPLimits())
+        bytes.withUnsafeBytes { append($0) }
+        decoder.skip(bytes.count)
+    }
+
+    /// From here on the bytes are kept, for an app that may be called again.
+    func keepCopy() { copy = [] }
+
+    private func keep(_ bytes: UnsafeRawBufferPointer) {
+        guard let kept = copy?.count else { return }
+        if bytes.count <= Self.copyLimit - kept { copy?.append(contentsOf: bytes) } else { copy = nil }
     }
 
     var bufferedCount: Int { buffer?.count ?? borrowed?.count ?? 0 }
@@ -94,6 +113,7 @@ final class IncomingBody {
 
     func append(_ bytes: UnsafeRawBufferPointer) {
         reserve(atLeast: bytes.count).append(bytes)
+        if copy != nil { keep(bytes) }
         count(bytes.count)
     }
 
@@ -108,6 +128,9 @@ final class IncomingBody {
 
     /// Bytes that were read into `room`.
     func wrote(_ bytes: Int) {
+        if copy != nil, let room = buffer?.room, bytes <= room.count {
+            keep(UnsafeRawBufferPointer(rebasing: room[..<bytes]))
+        }
         buffer?.wrote(bytes)
         decoder.skip(bytes)
         count(bytes)
@@ -121,6 +144,7 @@ final class IncomingBody {
     /// The whole body has been read, and stays where it is until `keep`.
     func borrow(_ whole: UnsafeRawBufferPointer) {
         borrowed = whole
+        if copy != nil { keep(whole) }
         decoder.skip(whole.count)
         count(whole.count)
     }

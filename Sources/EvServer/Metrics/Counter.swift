@@ -48,6 +48,12 @@ package enum Counter {
     package static var keysLearned: Int { 124 }
     package static var keysReplaced: Int { 125 }
 
+    /// Messages to holds and sockets that listen on a channel, and those that could not be sent to one.
+    package static var itemsDelivered: Int { 124 }
+    package static var itemsLost: Int { 125 }
+    /// Messages on channels that somebody here listens on.
+    package static var itemsReceived: Int { 126 }
+
     // MARK: gauges, as of the last sign of life but for `parked`
 
     /// The first of them.
@@ -61,6 +67,10 @@ package enum Counter {
     package static var poolQueued: Int { 143 }
     /// Nanoseconds: the longest time of the last minute or two in which the loop served nobody else.
     package static var longestLag: Int { 144 }
+    /// Requests that are held as long polls, and as streams, and the channels that they listen on.
+    package static var heldResponses: Int { 145 }
+    package static var heldStreams: Int { 146 }
+    package static var heldChannels: Int { 147 }
 }
 
 /// Why a request is answered without the app.

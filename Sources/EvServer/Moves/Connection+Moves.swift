@@ -42,7 +42,7 @@ extension Connection {
 extension HTTP1Connection {
     /// Between two requests, or with the beginning of one.
     var ownParcel: Parcel? {
-        guard exchange == nil, !isSwallowing, !isEnding, !isHalfClosed, !isSpare, output.isEmpty,
+        guard isIdle, !isSwallowing, !isEnding, !isHalfClosed, !isSpare, output.isEmpty,
             case .plain = transport
         else { return nil }
         let bytes = partial?.bytes ?? pending

@@ -156,6 +156,13 @@ extension Exchange {
     /// It has become a WebSocket, or the app has taken its connection: a response of the app's is dropped.
     package var hasUpgraded: Bool { webSocket != nil || taken != nil }
 
+    /// The connection has become a socket, for as long as which the exchange lasts.
+    private func becomes(_ socket: WebSocketConnection) {
+        upgrade = .socket(socket)
+        // Nobody needs the HTTP connection any more, and thousands may be kept.
+        carrier = .other(socket)
+    }
+
     // MARK: what the socket tells
 
     /// The answer is 101. Returns false when no answer is wanted any more.

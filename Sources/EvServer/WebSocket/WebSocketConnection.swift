@@ -331,7 +331,7 @@ package final class WebSocketConnection: Connection {
             gone()
         case .linger:
             isEnding && output.isWaiting ? worker.deadlines.begin(.linger, self) : gone()
-        case .head, .body, .keepAlive, .halfClose, .handshake, .active, .write, .streams:
+        case .head, .body, .keepAlive, .halfClose, .handshake, .active, .held, .write, .streams:
             break
         }
     }

@@ -225,7 +225,7 @@ package final class HTTP2Connection: Connection {
         case .keepAlive: _ = closeIfStillIdle()
         case .linger:
             if output.isWaiting { worker.deadlines.begin(.linger, self) } else { closeNow() }
-        case .body, .halfClose, .handshake, .active, .write, .ping, .pong, .streams: break
+        case .body, .halfClose, .handshake, .active, .held, .write, .ping, .pong, .streams: break
         }
     }
 }

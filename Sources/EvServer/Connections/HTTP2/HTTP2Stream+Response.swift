@@ -194,5 +194,10 @@ extension HTTP2Stream: ResponseCarrier {
         creditTaken()
         carrier.sendFrames()
     }
+    func beginHold() { worker.deadlines.begin(.held, self) }
+    func goesOn(with exchange: Exchange) {
+        begin(exchange)
+        worker.deadlines.begin(.active, self)
+    }
     func bodyIsAwaited() { if wait == .active { worker.deadlines.begin(.body, self) } }
 }

@@ -1,0 +1,133 @@
+"""Debian's Pushpin in front of a server: a process that starts four others, all with their files in a directory of the
+test."""
+
+import re
+import socket
+
+from . import procfs, wait
+from .foreground import Foreground, binary
+from .gripped import hold
+
+# Of no other address does the kernel give a port away meanwhile.
+HOST = "127.0.0.10"
+KEY = "a key of the tests"
+# What is not said here is as Debian's file has it: times, limits and what is told of clients.
+CONFIGURATION = """
+[global]
+include={{libdir}}/internal.conf
+rundir={directory}/run
+ipc_prefix=p-
+
+[runner]
+services=condure,zurl,pushpin-proxy,pushpin-handler
+http_port={host}:{port}
+logdir={directory}
+log_level=2
+client_buffer_size=8192
+client_maxconn=1000
+
+[proxy]
+routesfile=routes
+debug=false
+sig_iss=pushpin
+sig_key={key}
+updates_check=off
+zurl_out_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-in
+zurl_out_stream_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-in-stream
+zurl_in_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-out
+
+[handler]
+push_in_spec=ipc://{{rundir}}/{{ipc_prefix}}push
+push_in_sub_specs=ipc://{{rundir}}/{{ipc_prefix}}sub
+push_in_http_addr={host}
+push_in_http_port={publish_port}
+push_in_http_max_headers_size=10000
+push_in_http_max_body_size=1000000
+command_spec=ipc://{{rundir}}/{{ipc_prefix}}command
+stats_spec=ipc://{{rundir}}/{{ipc_prefix}}stats
+message_rate=2500
+message_hwm=25000
+message_wait=5000
+id_cache_ttl=60
+connection_subscription_max=20
+subscription_linger=60
+"""
+
+
+class Pushpin(Foreground):
+    """Clients ask `address`; items are published at `publish_address`; `upstream` is the app's (host, port)."""
+
+    def __init__(self, directory, upstream):
+        self.directory, self.output = directory, directory / "output"
+        self.address, self.publish_address = _free(), _free()
+        (directory / "run").mkdir()
+        (directory / "routes").write_text(f"* {upstream[0]}:{upstream[1]}\n")
+        (directory / "pushpin.conf").write_text(CONFIGURATION.format(
+            directory=directory, host=HOST, port=self.address[1], publish_port=self.publish_address[1], key=KEY))
+        self.command = [binary("pushpin"), "--config", str(directory / "pushpin.conf"), "--merge-output"]
+        self.surroundings = {"start_new_session": True}
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            wait.until(lambda: len(re.findall(r" started$", self.log(), re.MULTILINE)) >= 5,
+                       lambda: f"all of it has started:\n{self.log()}")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        pid = self.process.pid
+        super().__exit__()
+        wait.until(lambda: not procfs.session_members(pid), "the processes of Pushpin have ended")
+
+    def is_held(self, play, requests, channels):
+        """That so many requests of a play have subscribed to so many channels each."""
+        held = re.findall(rf"subscribe http://test/case/{play.key}/\S* channel=", self.log())
+        return len(held) >= requests * channels
+
+    def until_it_passes_items(self, side):
+        """Its processes find each other in their own time, and lose what comes before."""
+        for number in range(20):
+            seen = side.play(passes_an_item, f"warm-{number}")
+            if seen.get("answer/status") == "200 OK":
+                return
+        raise AssertionError(f"{seen}\n{self.log()}")
+
+    def knows_channels_of(self, side, keys):
+        """A second after the first subscription to a channel Pushpin asks the app again. Here that has happened before
+        the plays of these keys begin, and it remembers the channels for a minute."""
+        plays = [self.listens(side, key) for key in keys]
+        # Of these one would do: their second comes after that of all others.
+        last = [self.listens(side, f"last-{number}") for number in range(4)]
+        wait.until(lambda: any(len(play.asked()) > 1 for play in last), "the app is asked again")
+        for play in plays + last:
+            play.close()
+
+    @staticmethod
+    def listens(side, key):
+        play = side.play_of(f"{key}.known")
+        play.plan(hold("response", ",".join(f"{key}-{name}" for name in "abc"), body=""))
+        play.ask()
+        play.until_held(1, 3)
+        return play
+
+    def log(self):
+        return self.output.read_text()
+
+
+def passes_an_item(play):
+    play.plan(hold("response", play.channel(), body=""))
+    client = play.ask()
+    client.wire.socket.settimeout(2)
+    play.until_held()
+    play.respond("ready")
+    play.seen["answer"] = client.answer()
+
+
+def _free():
+    """An address of which no other program asks the kernel for a port."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()
