@@ -197,7 +197,7 @@ extension String {
 
 @Suite struct RebalanceTests {
     @LoopActor private static func beat(_ mesh: Mesh, _ count: Int) {
-        for _ in 0..<count { mesh.servers[0].worker.rebalance?.beat() }
+        for _ in 0..<count { mesh.servers[0].worker.moves.rebalance?.beat() }
     }
 
     @Test func idleConnectionsMoveWhenADifferenceLasts() async throws {

@@ -275,3 +275,15 @@ def test_worker_that_is_stopped_is_waited_for(ask):
     assert {answer["pid"] for answer in answers} == {owner}
     for wire in wires:
         wire.close()
+
+
+def test_address_decides_before_a_handshake(secured):
+    """What has begun with TLS stays; so its connection moves before."""
+    server = secured("sticky_app:app", "-k", "inline", "--pythonpath", SYSTEM / "wsgi_apps", "--workers", 4,
+                     "--sticky", "address", "--forwarded-allow-ips", "192.0.2.1")
+    server.log.wait_for("Worker ready", count=4)
+    pids = set()
+    for _ in range(12):
+        with server.dial() as wire:
+            pids.add(json.loads(wire.get("/").body)["pid"])
+    assert len(pids) == 1

@@ -236,6 +236,9 @@ package final class Moves {
         return leaving.count
     }
 
+    /// Nil without `--rebalance`.
+    private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil
+
     // MARK: to whom
 
     /// The other workers of this server, by the numbers of their places; none without a bus.

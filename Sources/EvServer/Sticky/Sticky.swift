@@ -59,6 +59,15 @@ final class Sticky {
         }
     }
 
+    /// A connection that begins with TLS cannot move any more when its first request is read. Where the address decides,
+    /// it moves before its handshake.
+    func accepted(_ connection: Connection) {
+        guard rule == .address, !connection.trustsPeer, let parcel = connection.freshParcel else { return }
+        let hash = worker.withAddress(of: connection.peer) { owners.hash($0) }
+        guard let place = preferred(hash, worker.moves.neighbours) else { return }
+        if worker.moves.give(connection, parcel, to: place) { Counted.add(at: Counter.movedToOwner) }
+    }
+
     private func key(of head: RequestHead) -> UnsafeRawBufferPointer? {
         switch rule {
         case .address, .ownCookie: nil
