@@ -162,6 +162,19 @@ extension String {
         #expect(Mesh.ask(await mesh.servers[0].connect(), "/?sid=gone").body == "0|")
     }
 
+    @Test func keyOfAWorkerThatLivesStaysThere() async throws {
+        let mesh = try await Mesh(2, .query("sid")) { number, request in
+            request.path == "/new" ? Response("{\"sid\": \"own\"}|") : Response("\(number)|")
+        }
+        _ = Mesh.ask(await mesh.servers[1].connect(), "/new")
+        _ = Mesh.ask(await mesh.servers[0].connect(), "/new")
+        #expect(Mesh.ask(await mesh.servers[0].connect(), "/?sid=own").body == "1|")
+        mesh.slots[1].state = .draining
+        _ = Mesh.ask(await mesh.servers[0].connect(), "/new")
+        mesh.slots[1].state = .ready
+        #expect(Mesh.ask(await mesh.servers[1].connect(), "/?sid=own").body == "0|")
+    }
+
     @Test func bodiesAndLaterRequestsGoWithTheConnection() async throws {
         let mesh = try await Mesh(2, .header("key")) { number, request in
             if request.path == "/new" {

@@ -59,8 +59,8 @@ final class Sticky {
         }
     }
 
-    /// A connection that begins with TLS cannot move any more when its first request is read. Where the address decides,
-    /// it moves before its handshake.
+    /// A connection that begins with TLS cannot move any more when its first request is read. Where the address
+    /// decides, it moves before its handshake.
     func accepted(_ connection: Connection) {
         guard rule == .address, !connection.trustsPeer, let parcel = connection.freshParcel else { return }
         let hash = worker.withAddress(of: connection.peer) { owners.hash($0) }
@@ -158,8 +158,15 @@ final class Sticky {
         if let value = StickyKey.member(name, in: body) { learn(value) }
     }
 
+    /// A worker that lives keeps what it owns: a response that repeats what a client has sent could take it away.
     private func learn(_ value: UnsafeRawBufferPointer) {
-        switch owners.claim(owners.hash(value), by: worker.slot.age, now: EventLoop.coarseNow()) {
+        let (hash, now) = (owners.hash(value), EventLoop.coarseNow())
+        if let age = owners.owner(of: hash, now: now), age != worker.slot.age,
+            worker.moves.neighbours.contains(where: { $0.slot.age == age && $0.slot.state == .ready })
+        {
+            return
+        }
+        switch owners.claim(hash, by: worker.slot.age, now: now) {
         case .known: break
         case .new: Counted.add(at: Counter.keysLearned)
         case .replaced:
