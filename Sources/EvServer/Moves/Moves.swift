@@ -40,6 +40,8 @@ package final class Moves {
     private static let window = 4
     /// Seconds in which a worker must take what it is sent.
     private static let limit = 2.0
+    /// Requests that wait for one that does not.
+    private static let mostWaiting = 1000
     /// A sibling that has not beaten for so many seconds gets nothing.
     private static let staleness = 2.5
     /// Descriptors that are left to a receiver for its app and for those who connect to it.
@@ -211,11 +213,17 @@ package final class Moves {
     /// Gives a connection to the worker of a place. Whether it goes there: then it is gone here.
     package func give(_ connection: Connection, _ parcel: Parcel, to place: Int) -> Bool {
         guard worker.loop.canForget, parcel.hops <= Parcel.mostHops, !connection.isClosed else { return false }
-        guard worker.bus.seat?.ground.isLive(place) == true, ways[place]?.isStuck != true else { return false }
+        guard worker.bus.seat?.ground.isLive(place) == true, !isTooSlow(place) else { return false }
         var packet = ParcelPacket()
         guard packet.add(parcel, connection.transport.fileDescriptor) else { return false }
         send(packet, of: [connection], to: place)
         return true
+    }
+
+    /// A request may be one that no other worker can answer, so it waits for a worker that does not take it at once; but
+    /// not more of them than that.
+    private func isTooSlow(_ place: Int) -> Bool {
+        ways[place].map { $0.isStuck && $0.connections >= Self.mostWaiting } ?? false
     }
 
     /// Gives connections to another worker while this one goes on: as many of those that can go as a packet takes.
