@@ -220,8 +220,8 @@ package final class Moves {
         return true
     }
 
-    /// A request may be one that no other worker can answer, so it waits for a worker that does not take it at once; but
-    /// not more of them than that.
+    /// A request may be one that no other worker can answer, so it waits for one that does not take it at once; but not
+    /// any number of them.
     private func isTooSlow(_ place: Int) -> Bool {
         ways[place].map { $0.isStuck && $0.connections >= Self.mostWaiting } ?? false
     }
