@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import threading
 
 import pytest
 
@@ -69,15 +70,20 @@ def test_the_commands_of_readme(chat):
 
 
 @pytest.fixture
-def remembering(chat, tmp_path):
-    """The app of the article that misses nothing."""
+def remembers(chat, tmp_path):
+    """Factory: the app of the article that misses nothing, in a class."""
     blocks = re.findall(r"^```python\n(.*?)^```$", ARTICLE, re.MULTILINE | re.DOTALL)
     views = next(block for block in blocks if "prev-id" in block)
     events = next(block for block in blocks if "text/event-stream" in block)
     (tmp_path / "chat.py").write_text(
         "import json\nfrom evgateway import publish\nfrom flask import Flask, request\n\n"
         f"app, log = Flask(__name__), []\n\n\n{views}\n\n{events}")
-    return chat("chat:app", "inline", "--pythonpath", tmp_path)
+    return lambda worker_class: chat("chat:app", worker_class, "--pythonpath", tmp_path)
+
+
+@pytest.fixture
+def remembering(remembers):
+    return remembers("inline")
 
 
 def say(server, text):
@@ -99,6 +105,27 @@ def test_who_asks_for_what_comes_after_misses_nothing(remembering):
     assert [entry["text"] for entry in json.loads(ahead.read().body)] == ["two"]
     for client in (fresh, ahead, late):
         client.close()
+
+
+@pytest.mark.parametrize("worker_class", ["inline", "threads", "gevent"])
+def test_nobody_misses_anything_between_two_polls(remembers, worker_class):
+    """Clients poll while others post: each gets every message, in order, whatever comes while nobody waits."""
+    server, seen = remembers(worker_class), [[] for _ in range(4)]
+
+    def poll(texts):
+        with server.connect() as wire:
+            while len(texts) < 150:
+                found = json.loads(wire.get(f"/messages?after={len(texts)}").body)
+                assert [entry["id"] for entry in found] == list(range(len(texts) + 1, len(texts) + len(found) + 1))
+                texts += [entry["text"] for entry in found]
+    clients = [threading.Thread(target=poll, args=(texts,)) for texts in seen]
+    for client in clients:
+        client.start()
+    for number in range(150):
+        say(server, b"%d" % number)
+    for client in clients:
+        client.join(60)
+    assert seen == [[str(number) for number in range(150)]] * 4
 
 
 def test_the_events_of_the_article(remembering):
