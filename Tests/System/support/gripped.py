@@ -39,7 +39,7 @@ class Side:
         last = [self.listens(f"last-{number}") for number in range(4)]
         wait.until(lambda: any(len(play.asked()) > 1 for play in last), "the app is asked again")
         for play in plays + last:
-            play.close()
+            play.leave()
 
     def listens(self, key):
         play = self.play_of(f"{key}.known")
@@ -66,6 +66,11 @@ class Play:
     def close(self):
         for client in self.clients:
             client.wire.close()
+
+    def leave(self):
+        """All clients, and so that nobody takes it for the end of what they send."""
+        for client in self.clients:
+            client.wire.reset()
 
     # The app
 
