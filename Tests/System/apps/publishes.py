@@ -70,8 +70,9 @@ def in_fork(text):
         os._exit(0)
     os.close(write)
     os.waitpid(pid, 0)
-    with os.fdopen(read) as said:
-        return said.read()
+    said = os.read(read, 4096)      # not to its end: gevent closes the other end when its loop turns
+    os.close(read)
+    return said.decode()
 
 
 WAYS = {
