@@ -2,7 +2,7 @@
 // somebody here listens on it; what comes is read once, put in order, and handed to each hold in one pass over memory.
 
 package import EvBus
-import EvLoop
+package import EvLoop
 package import GRIP
 import HTTPCore
 import Logging
