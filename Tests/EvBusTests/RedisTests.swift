@@ -48,7 +48,9 @@ import Testing
         var random = SystemRandomNumberGenerator()
         let head = Array("EVB1".utf8) + origin + [UInt8](repeating: 0, count: 8)
         for _ in 0..<20_000 {
-            let rest = (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let rest = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             _ = RedisMessages(head + rest)
             var header = rest
             header += [UInt8](repeating: 0, count: max(0, PacketHeader.size - rest.count))

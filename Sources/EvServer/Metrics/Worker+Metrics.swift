@@ -58,7 +58,7 @@ extension Worker {
     func writeGauges() {
         let counters = Counted.counters
         let states: KeyValuePairs<ConnectionState, [Wait]> = [
-            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
+            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .held, .halfClose],
             .webSocket: [.ping, .pong], .closing: [.linger],
         ]
         for (state, waits) in states {
@@ -70,6 +70,7 @@ extension Worker {
             counters[Counter.poolQueued] = UInt64(pool.queued)
         }
         writeBus(counters)
+        holds?.writeGauges()
         turns?.beat(counters)
     }
 }
