@@ -212,9 +212,9 @@ package final class Worker {
         keepsConnections = false
         drainDeadline = EventLoop.monotonicNow() + timeout
         slot.state = .draining
+        if takesQueue { moves.end() } else { moves.begin() }
         application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
         acceptor.drainAndStop(all: takesQueue)
-        if takesQueue { moves.end() } else { moves.begin() }
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }

@@ -45,6 +45,10 @@ private struct Family {
     private static func app(_ number: Int) -> SwiftApplication {
         SwiftApplication { request in
             if request.path == "/slow" { try await Task.sleep(for: .milliseconds(200)) }
+            if request.path == "/park", number > 0 { return Response("parked at \(number)\n") }
+            if request.path == "/park" {
+                return Response(waitingFor: LoopCondition(), replays: true) { _ in Response("parked at 0\n") }
+            }
             let body = request.method == .post ? try await request.body.collect(upTo: 1 << 20) : []
             return Response("server \(number)\(String(decoding: body, as: UTF8.self))\n")
         }
@@ -173,13 +177,39 @@ private struct Family {
     }
 
     @LoopActor private static func close(_ server: TestServer) { server.worker.bus.close() }
-    @LoopActor private static func bus(_ seat: BusSeat) throws -> Bus { Bus(try SharedLoop.current, seat: seat) }
+    /// A process ends before its bus.
+    @LoopActor private static var kept: [Bus] = []
+    @LoopActor private static func bus(_ seat: BusSeat) throws -> Bus {
+        let bus = Bus(try SharedLoop.current, seat: seat)
+        kept.append(bus)
+        return bus
+    }
     @LoopActor private static func serve(_ bus: Bus, by server: TestServer) {
         bus.onParcel = { parcel in
             _ = parcel.bytes.withUnsafeBytes { bytes in
-                ParcelPacket.read(bytes, descriptors: parcel.descriptors) { server.worker.receive($0, $1) }
+                ParcelPacket.read(bytes, descriptors: parcel.descriptors) { server.worker.receive($0, $1, $2) }
             }
         }
+    }
+
+    @Test func parkedRequestIsRunAgainByTheOtherWorker() async throws {
+        let family = try await Family(2)
+        let clients = [
+            await family.old.connect(sending: Self.get("/park") + Self.get()),
+            await family.old.connect(sending: Self.get("/park")),
+        ]
+        await family.leave()
+        for client in clients { #expect(client.receive(until: "parked at 1\n").contains("200 OK")) }
+        #expect(clients[0].receive(until: "server 1\n").contains("200 OK"))
+        #expect(Self.server(of: clients[1]) == 1)
+    }
+
+    @Test func requestThatNobodyTakesIsRunWhereItIs() async throws {
+        let family = try await Family(1)
+        let client = await family.old.connect(sending: Self.get("/park"))
+        await family.old.drain(timeout: 0.2, takesQueue: false)
+        #expect(client.receive(until: "503").hasPrefix("HTTP/1.1 503"))
+        await family.old.finished.wait()
     }
 
     @Test func connectionCanGoAlone() async throws {

@@ -51,7 +51,7 @@ import Testing
                 var changed = whole
                 changed[place] = value
                 _ = Self.read(changed)
-                _ = changed.withUnsafeBytes { ParcelPacket.read($0, descriptors: []) { _, _ in } }
+                _ = changed.withUnsafeBytes { ParcelPacket.read($0, descriptors: []) { _, _, _ in } }
             }
         }
     }
@@ -67,7 +67,7 @@ import Testing
         var parcels: [Parcel] = []
         var got: [Int32] = []
         let lost = packet.bytes.withUnsafeBytes { bytes in
-            ParcelPacket.read(bytes, descriptors: descriptors) { parcel, descriptor in
+            ParcelPacket.read(bytes, descriptors: descriptors) { parcel, descriptor, _ in
                 parcels.append(parcel)
                 got.append(descriptor)
             }
@@ -122,7 +122,7 @@ import Testing
         #expect(many.map(Self.isOpen) == [true, true, true, false, false])
         for descriptor in [first] + many[..<3] { close(descriptor) }
         let lone = Self.open()
-        #expect([1, 2, 3].withUnsafeBytes { ParcelPacket.read($0, descriptors: [lone]) { _, _ in } } == 0)
+        #expect([1, 2, 3].withUnsafeBytes { ParcelPacket.read($0, descriptors: [lone]) { _, _, _ in } } == 0)
         #expect(!Self.isOpen(lone))
     }
 }

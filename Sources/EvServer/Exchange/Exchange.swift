@@ -297,6 +297,7 @@ package final class Exchange {
     /// Sends a whole response.
     package func respond(_ head: borrowing ResponseHead, body: UnsafeRawBufferPointer) {
         guard response == .awaited else { return }
+        if head.replays, replay() { return }
         if head.instructs, takesInstruction(head, body) { return finish() }
         let beginning = begin(head, given: UInt64(body.count))
         if worker.sticky != nil { look(at: body) }
@@ -313,6 +314,7 @@ package final class Exchange {
         first: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> WriteResult {
         guard response == .awaited else { return .gone }
+        if head.replays, replay() { return .gone }
         if head.instructs, takesInstruction(head, first) { return .ok }
         let beginning = begin(head, given: contentLength)
         if worker.sticky != nil { look(at: first) }

@@ -24,6 +24,7 @@ extension Connection {
     func departs() {
         guard !isClosed else { return }
         willClose()
+        (self as? HTTP1Connection)?.kept?.departed()
         let descriptor = transport.fileDescriptor
         leaveLoop()
         output = OutputQueue()

@@ -8,7 +8,7 @@ import Logging
 
 @LoopActor
 package final class Moves {
-    private unowned let worker: Worker
+    unowned let worker: Worker
     private let siblings: [ScoreboardSlot]
     private enum State { case staying, leaving, over }
     private var state = State.staying
@@ -17,6 +17,8 @@ package final class Moves {
     private var queue: [Connection] = []
     private var next = 0
     private var isDue = false
+    /// All that were idle when the worker began to leave are in the queue.
+    private var isCollected = false
     private lazy var timer = TimerWatcher(worker.loop) { [unowned self] in
         isDue = false
         turn()
@@ -33,6 +35,10 @@ package final class Moves {
     private var ways: [Int: Way] = [:]
     private var moved = 0
     private var receivers: Set<Int> = []
+    /// Of holds, which move when nothing can be missed: Moves+Holds.swift.
+    var handover = Handover.none
+    var held: [Connection] = []
+    private(set) lazy var arrivals = HoldArrivals(worker)
 
     /// Packets that are sent in one turn of the loop.
     private static let batch = 3
@@ -55,22 +61,27 @@ package final class Moves {
     /// From now on connections of other workers are served here.
     func open() {
         worker.bus.onParcel = { [unowned self] parcel in
-            receive(parcel.bytes, parcel.descriptors) { self.worker.receive($0, $1) }
+            receive(parcel.bytes, parcel.descriptors) { parcel, descriptor, position in
+                self.worker.receive(parcel, descriptor, position)
+            }
         }
         worker.bus.onParcelReturned = { [unowned self] bytes, descriptors, _ in
-            let count = receive(bytes, descriptors) { self.worker.takeBack($0, $1) }
+            let count = receive(bytes, descriptors) { parcel, descriptor, _ in self.worker.takeBack(parcel, descriptor)
+            }
             moved -= count
             for _ in 0..<count { Counted.subtract(at: Counter.movedOut) }
         }
     }
 
     @discardableResult
-    private func receive(_ bytes: [UInt8], _ descriptors: [Int32], _ take: (Parcel, Int32) -> Void) -> Int {
+    private func receive(
+        _ bytes: [UInt8], _ descriptors: [Int32], _ take: (Parcel, Int32, BusPosition) -> Void
+    ) -> Int {
         var count = 0
         let lost = bytes.withUnsafeBytes { bytes in
-            ParcelPacket.read(bytes, descriptors: descriptors) {
+            ParcelPacket.read(bytes, descriptors: descriptors) { parcel, descriptor, position in
                 count += 1
-                take($0, $1)
+                take(parcel, descriptor, position)
             }
         }
         if lost > 0 {
@@ -87,7 +98,7 @@ package final class Moves {
     var isLeaving: Bool { state == .leaving }
 
     /// Nothing is on its way to anybody.
-    var isDone: Bool { ways.values.allSatisfy { $0.packets == 0 } }
+    var isDone: Bool { ways.values.allSatisfy { $0.packets == 0 } && arrivals.isEmpty }
 
     /// Whether a connection waits to go, or will when it is idle: then nobody tells its client to close it.
     func keeps(_ connection: Connection) -> Bool {
@@ -95,25 +106,35 @@ package final class Moves {
         return connection is HTTP1Connection || connection is ProxyPreface || connection is TLSHandshake
     }
 
-    /// The worker leaves, and accepts nothing more. Connections go as soon as this turn of the loop is over.
+    /// The worker leaves. Connections go as soon as this turn of the loop is over.
     func begin() {
         guard state == .staying, worker.loop.canForget, choose() != nil else {
             state = .over
             return
         }
         state = .leaving
-        for wait in [Wait.keepAlive, .head, .handshake] {
+        isDue = true
+        timer.start(after: 0)
+    }
+
+    private func collect() {
+        isCollected = true
+        for wait in [Wait.keepAlive, .head, .handshake, .held] {
             worker.deadlines.forEach(wait) { if let connection = $0 as? Connection { queue.append(connection) } }
         }
-        schedule()
+        worker.deadlines.forEach(.active) { $0.exchange?.workerLeaves() }
     }
 
     /// There is no time left.
     func end() {
+        guard state != .over else { return }
         state = .over
+        let staying = queue[next...]
         queue = []
         next = 0
         timer.stop()
+        endHandover()
+        for connection in staying { connection.stays() }
     }
 
     /// The worker has ended.
@@ -140,6 +161,7 @@ package final class Moves {
 
     private func turn() {
         guard state == .leaving else { return }
+        if !isCollected { collect() }
         for _ in 0..<Self.batch where next < queue.count {
             guard let receiver = choose() else {
                 // Whoever takes what is on its way makes room.
@@ -151,17 +173,24 @@ package final class Moves {
         guard next < queue.count else {
             queue = []
             next = 0
+            if worker.holds?.count == 0 { endHandover() }
             return
         }
         schedule()
     }
 
+    /// More wait to go.
+    func enqueue(_ connections: [Connection]) {
+        queue += connections
+        schedule()
+    }
+
     private func sendSome(to place: Int, _ share: Int) {
-        var packet = ParcelPacket()
+        var packet = ParcelPacket(worker.bus.position)
         var leaving: [Connection] = []
         while next < queue.count, leaving.count < share {
             let connection = queue[next]
-            if let parcel = connection.parcel {
+            if let parcel = connection.parcel, mayGo(parcel, connection) {
                 if packet.add(parcel, connection.transport.fileDescriptor) {
                     leaving.append(connection)
                 } else if !packet.isEmpty {
@@ -182,7 +211,9 @@ package final class Moves {
         for connection in connections { connection.departs() }
         guard worker.bus.send(parcel: packet.bytes, descriptors: packet.descriptors, to: place) else {
             // Its process has just ended.
-            receive(packet.bytes, packet.descriptors) { self.worker.takeBack($0, $1) }
+            receive(packet.bytes, packet.descriptors) { parcel, descriptor, _ in
+                self.worker.takeBack(parcel, descriptor)
+            }
             return arrived(at: place, connections: count, true)
         }
         moved += count
@@ -214,7 +245,7 @@ package final class Moves {
     package func give(_ connection: Connection, _ parcel: Parcel, to place: Int) -> Bool {
         guard worker.loop.canForget, parcel.hops <= Parcel.mostHops, !connection.isClosed else { return false }
         guard worker.bus.seat?.ground.isLive(place) == true, !isTooSlow(place) else { return false }
-        var packet = ParcelPacket()
+        var packet = ParcelPacket(worker.bus.position)
         guard packet.add(parcel, connection.transport.fileDescriptor) else { return false }
         send(packet, of: [connection], to: place)
         return true
@@ -233,7 +264,7 @@ package final class Moves {
         guard worker.loop.canForget, worker.bus.seat?.ground.isLive(place) == true else { return 0 }
         let way = ways[place] ?? Way()
         guard way.packets < Self.window, !way.isStuck else { return 0 }
-        var packet = ParcelPacket()
+        var packet = ParcelPacket(worker.bus.position)
         var leaving: [Connection] = []
         for connection in connections {
             guard let parcel = connection.parcel else { continue }
@@ -255,6 +286,14 @@ package final class Moves {
         return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
     }()
 
+    /// The workers that may take connections.
+    var candidates: [Int] {
+        guard let seat = worker.bus.seat else { return [] }
+        let all = neighbours.filter { $0.slot.state == .ready && seat.ground.isLive($0.place) }
+        let younger = all.filter { $0.slot.age > worker.slot.age }
+        return (younger.isEmpty ? all : younger).map(\.place)
+    }
+
     /// The worker with the fewest connections of those that may take some: the younger ones where there are any, since
     /// the others may be about to leave as well. `share`: how many it should get at most before another is looked for.
     private func choose() -> (place: Int, share: Int)? {
@@ -267,6 +306,7 @@ package final class Moves {
         for (index, slot) in siblings.enumerated() {
             guard slot.state == .ready, now - slot.heartbeat < Self.staleness else { continue }
             let place = index < seat.place ? index : index + 1
+            guard hasHeir(place) else { continue }
             let way = ways[place] ?? Way()
             guard way.packets < Self.window, !way.isStuck, seat.ground.isLive(place) else { continue }
             let load = Int(slot.open) + way.connections

@@ -1,4 +1,5 @@
-// Parcels as they travel: many in one packet of the bus, each with its descriptor, in the same order.
+// Parcels as they travel: many in one packet of the bus, each with its descriptor, in the same order. Before them
+// stands how far the giver has read what others have published.
 
 import EvBus
 import EvLoop
@@ -14,8 +15,14 @@ struct ParcelPacket {
     /// In the order of the parcels.
     private(set) var descriptors: [Int32] = []
 
+    init(_ position: BusPosition = BusPosition()) {
+        let position = position.bytes
+        bytes.append(length: position.count)
+        bytes += position
+    }
+
     var isEmpty: Bool { descriptors.isEmpty }
-    var isFull: Bool { descriptors.count == Self.most || bytes.count >= Self.room }
+    var isFull: Bool { descriptors.count == Self.most || bytes.count >= Self.room && !isEmpty }
 
     /// Whether the parcel goes with this packet. An empty one takes every parcel that can go at all.
     mutating func add(_ parcel: Parcel, _ descriptor: Int32) -> Bool {
@@ -38,9 +45,10 @@ struct ParcelPacket {
     ///
     /// - Returns: parcels whose descriptors have not come, because this process may open no more files.
     static func read(
-        _ bytes: UnsafeRawBufferPointer, descriptors: [Int32], _ body: (Parcel, Int32) -> Void
+        _ bytes: UnsafeRawBufferPointer, descriptors: [Int32], _ body: (Parcel, Int32, BusPosition) -> Void
     ) -> Int {
         var reader = ParcelReader(bytes)
+        let position = reader.part().flatMap { BusPosition($0) } ?? BusPosition()
         var next = 0
         var lost = 0
         while let length = reader.length(), let record = reader.bytes(length), let parcel = Parcel(record) {
@@ -49,7 +57,7 @@ struct ParcelPacket {
                 continue
             }
             next += 1
-            body(parcel, descriptors[next - 1])
+            body(parcel, descriptors[next - 1], position)
         }
         for descriptor in descriptors[next...] { Socket.close(descriptor) }
         return lost
