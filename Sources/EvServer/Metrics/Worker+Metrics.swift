@@ -44,7 +44,7 @@ extension Worker {
     func writeGauges() {
         let counters = Counted.counters
         let states: KeyValuePairs<ConnectionState, [Wait]> = [
-            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
+            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .held, .halfClose],
             .webSocket: [.ping, .pong], .closing: [.linger],
         ]
         for (state, waits) in states {
@@ -55,6 +55,7 @@ extension Worker {
             counters[Counter.poolBusy] = UInt64(pool.busy)
             counters[Counter.poolQueued] = UInt64(pool.queued)
         }
+        holds?.writeGauges()
         turns?.beat(counters)
     }
 }
