@@ -36,6 +36,7 @@ extension ConnectionRecord {
         case .app: "the app"
         case .takenByApp: "the app, which has taken the connection"
         case .news: "what the app has parked it for"
+        case .published: "a message on its channels"
         case .reader: "the client to read \(amount.grouped) bytes"
         case .message: "a message"
         case .sign: timed("a sign of life", now)

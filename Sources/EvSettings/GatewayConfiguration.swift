@@ -135,6 +135,10 @@ package struct GatewayConfiguration: Sendable {
 
     /// Nil: where the field is named.
     package var requestID: Bool?
+    /// By what a request belongs to a worker; nil for nothing.
+    package var sticky: StickyChoice?
+    /// Idle connections move to workers that have fewer.
+    package var rebalances = false
     /// The field of a request's id; nil for `X-Request-ID`.
     package var requestIDHeader: String?
     package var newTraces = NewTraces.sampled
@@ -207,6 +211,8 @@ package struct GatewayConfiguration: Sendable {
     package var grip = false
     package var gripKey: String?
     package var gripIssuer = "evgateway"
+    /// The Redis by which this server and others send each other messages; nil: none. Its text, with the password.
+    package var bus: String?
     /// Where messages are taken for requests that are held; none: nowhere.
     package var publishBinds: [BindAddress] = []
     /// What signs the tokens of publishers who come over TCP, and a token that is the same for all; either will do.

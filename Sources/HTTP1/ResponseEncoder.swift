@@ -23,6 +23,13 @@ package struct ResponseEncoder: Sendable, Equatable {
     /// - Parameter isGateway: the response goes to a web server by a gateway protocol (RFC 3875 section 6).
     package init(isGateway: Bool = false) { self.isGateway = isGateway }
 
+    /// In the middle of a response whose head another encoder has written.
+    package init(resuming framing: Framing, mustClose: Bool) {
+        self.init()
+        self.framing = framing
+        self.mustClose = mustClose
+    }
+
     /// The interim response that lets a client send its body (RFC 9110 15.2.1).
     package static var continueResponse: StaticString { "HTTP/1.1 100 Continue\r\n\r\n" }
 

@@ -24,6 +24,9 @@ extern evg_socket_event evg_swift_socket_next(evg_exchange *exchange, evg_py_tex
 
 extern evg_sent evg_swift_socket_send(evg_exchange *exchange, bool is_text, evg_py_text bytes);
 
+/* Whether the client is sent what is published on a channel, from now on. False if it cannot be. */
+extern bool evg_swift_socket_listen(evg_exchange *exchange, evg_py_text channel, bool listens);
+
 /* False if the code may not be sent. */
 extern bool evg_swift_socket_close(evg_exchange *exchange, uint16_t code, evg_py_text reason);
 

@@ -8,7 +8,7 @@ import EvSupervisor
 @LoopActor
 struct MetricsReading {
     /// Over all workers that there have been.
-    private var sums = [UInt64](repeating: 0, count: SharedCounters.count)
+    private(set) var sums = [UInt64](repeating: 0, count: SharedCounters.count)
     private let master: [UInt64]
     /// The workers, by the value of the label `worker`: a place's number, or `other`.
     let workers: [(label: String, worker: ServerLink.Worker)]
@@ -46,6 +46,21 @@ struct MetricsReading {
             text.sample(["code": code, "worker_class": workerClass], .count(sums[range].reduce(0, &+)))
         }
         gauge(&text, "evgateway_requests_in_flight", "Requests whose app has not ended.") { UInt64($0.slot.active) }
+        text.family("evgateway_requests_held", .gauge, "Requests that are held by GRIP, at the last sign of life.")
+        for (label, workers) in byLabel {
+            for (mode, index) in [("response", Counter.heldResponses), ("stream", Counter.heldStreams)] {
+                let count = workers.reduce(UInt64(0)) { $0 &+ $1.report.counters[index] }
+                text.sample(["worker": label, "mode": mode], .count(count))
+            }
+        }
+        gauge(&text, "evgateway_channels", "Channels that somebody listens on.") {
+            $0.report.counters[Counter.heldChannels]
+        }
+        text.family("evgateway_channel_messages", .counter, "Messages on channels, once for each who listens.")
+        text.sample(["result": "delivered"], .count(sums[Counter.itemsDelivered]))
+        text.sample(["result": "dropped"], .count(sums[Counter.itemsLost]))
+        counter(
+            &text, "evgateway_channel_items", Counter.itemsReceived, "Messages that came to workers that listen.")
         gauge(&text, "evgateway_requests_parked", "Requests that wait for a condition, without a task.") {
             $0.report.counters[Counter.parked]
         }
@@ -89,6 +104,13 @@ struct MetricsReading {
             "evgateway_moved_connections", .counter, "Connections that went from a worker to another one.")
         text.sample(["direction": "out"], .count(sums[Counter.movedOut]))
         text.sample(["direction": "in"], .count(sums[Counter.movedIn]))
+        counter(
+            &text, "evgateway_sticky_moves", Counter.movedToOwner,
+            "Of those, with a request that belongs to another worker (--sticky).")
+        counter(&text, "evgateway_sticky_keys", Counter.keysLearned, "Keys of --sticky that responses have named.")
+        counter(
+            &text, "evgateway_sticky_keys_replaced", Counter.keysReplaced,
+            "Keys of --sticky that had to make room for others.")
         text.family("evgateway_websocket_messages", .counter, "Messages of WebSockets.")
         text.sample(["direction": "received"], .count(sums[Counter.messagesReceived]))
         text.sample(["direction": "sent"], .count(sums[Counter.messagesSent]))
@@ -169,16 +191,16 @@ struct MetricsReading {
         return groups
     }
 
-    private func counter(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
+    func counter(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
         text.family(name, .counter, help, .count(sums[index]))
     }
 
-    private func histogram(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
+    func histogram(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
         text.family(name, .histogram, help)
         text.histogram(sums[index..<(index + SharedHistogram.count)])
     }
 
-    private func gauge(
+    func gauge(
         _ text: inout MetricsText, _ name: StaticString, _ help: StaticString,
         _ value: (ServerLink.Worker) -> UInt64
     ) {

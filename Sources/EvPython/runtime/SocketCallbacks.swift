@@ -67,6 +67,18 @@ public func socketSend(_ pointer: OpaquePointer, _ isText: Bool, _ bytes: evg_py
     }
 }
 
+@_cdecl("evg_swift_socket_listen")
+public func socketListen(_ pointer: OpaquePointer, _ channel: evg_py_text, _ listens: Bool) -> Bool {
+    nonisolated(unsafe) let (pointer, channel) = (pointer, channel)
+    return LoopActor.assumeIsolated {
+        guard let socket = exchange(pointer).webSocket, let channels = socket.channels else { return false }
+        let name = Array(UnsafeRawBufferPointer(channel))
+        if listens { return channels.subscribe(socket, to: name) }
+        channels.unsubscribe(socket, from: name)
+        return true
+    }
+}
+
 @_cdecl("evg_swift_socket_close")
 public func socketClose(_ pointer: OpaquePointer, _ code: UInt16, _ reason: evg_py_text) -> Bool {
     nonisolated(unsafe) let (pointer, reason) = (pointer, reason)

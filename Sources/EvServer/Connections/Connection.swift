@@ -119,6 +119,8 @@ package class Connection: Waiter {
     func sayGoodbye() {}
     /// What goes to another process with the transport; nil where this stage cannot go now.
     var parcel: Parcel? { nil }
+    /// It was to go to another process, and will not.
+    func stays() {}
 
     // MARK: readiness
 
@@ -321,7 +323,8 @@ package class Connection: Waiter {
     /// The time of a worker that leaves is over: whoever has asked is answered with 503, and so is a request that has
     /// just arrived.
     override func endOfDrain() {
-        if let exchange { exchange.giveUp() } else if !isEnding { _ = closeIfStillIdle() }
+        if let exchange { return exchange.giveUp() }
+        if let hold { hold.workerLeaves() } else if !isEnding { _ = closeIfStillIdle() }
     }
 
     /// The peer is not there any more; or it reads nothing, and must not get an end that looks like a good one.

@@ -24,11 +24,22 @@ extension HTTP1Connection {
     func keep(_ hold: Hold, insteadOf exchange: Exchange) -> Bool {
         guard running === exchange, !isEnding else { return false }
         present = .held(hold)
+        if worker.isDraining { worker.moves.becameIdle(self) }
         return true
     }
 
     /// A request that came with the connection from another process is held here.
     func take(_ hold: Hold) { present = .held(hold) }
+
+    /// The parcel of a request that is held, if it can move now.
+    var heldParcel: Parcel? {
+        guard let kept, !isEnding, !isHalfClosed, !isSpare, case .plain = transport, let state = kept.packed() else {
+            return nil
+        }
+        var parcel = makeParcel(.hold, bytes: pending, state: state)
+        parcel.hasServed = hasServed
+        return parcel
+    }
 
     /// The held request is an exchange again.
     func resume(_ exchange: Exchange, of hold: Hold) {
@@ -48,6 +59,8 @@ extension HTTP1Connection {
     func heldResponseFinished(_ hold: Hold) {
         guard kept === hold else { return }
         present = .nothing
+        guard !isClosed else { return }
+        hops = 0
         becameIdle()
         if pending.isEmpty { updateInterest() } else { parseLater() }
     }

@@ -6,9 +6,16 @@ extension Worker {
     /// Those that are open, and that nobody has begun to close.
     var webSockets: Int { deadlines.count(of: .ping) + deadlines.count(of: .pong) }
 
-    /// Sends so many of them to another worker, those first that have been silent longest.
+    /// Those and the held requests that no other worker takes over.
+    var guests: Int { webSockets + (moves.isLeaving ? 0 : deadlines.count(of: .held)) }
+
+    /// Sends so many of them to another worker, those first that have been silent or held longest.
     func sendAway(_ count: Int) {
         for _ in 0..<count {
+            if !moves.isLeaving, let hold = deadlines.first(of: .held)?.hold {
+                hold.workerLeaves()
+                continue
+            }
             guard let socket = deadlines.first(of: .pong) ?? deadlines.first(of: .ping) else { return }
             (socket as? WebSocketConnection)?.leave()
         }

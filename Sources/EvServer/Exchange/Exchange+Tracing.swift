@@ -9,6 +9,13 @@ extension Exchange {
         identifiers.merging(["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]) { $1 }
     }
 
+    /// Says that the app had more bytes than it announced. Not for HEAD, whose apps send what they send for GET.
+    package func warnOfOverrun() {
+        guard !head.isHead else { return }
+        worker.logger.warning(
+            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
+    }
+
     /// The ids alone; none without `--request-id`.
     var identifiers: Logger.Metadata { worker.tracing?.metadata(of: head) ?? [:] }
 
@@ -20,6 +27,13 @@ extension Exchange {
     /// The head with ids that can be believed.
     var stamped: RequestHead {
         @inline(never) get { worker.tracing?.stamped(head, isTrusted: trustsPeer) ?? head }
+    }
+
+    /// Field lines of the server's own for a response. Valid until the next call.
+    @inline(never) func ownLines(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
+        let line = idLine(beside: response)
+        guard let sticky = worker.sticky, sticky.addsLines else { return line }
+        return sticky.lines(line, for: self)
     }
 
     /// The field line of the id for a response, which is empty where that has its own, and without `--request-id`.

@@ -16,6 +16,8 @@ package enum RequestState: UInt8, Sendable {
     /// Of a connection: no other request follows.
     case closing
     case answered, clientLeft
+    /// By GRIP: nothing of the app runs for it.
+    case held
 
     package var name: StaticString {
         switch self {
@@ -29,6 +31,7 @@ package enum RequestState: UInt8, Sendable {
         case .closing: "closing"
         case .answered: "answered"
         case .clientLeft: "client_left"
+        case .held: "held"
         }
     }
 
@@ -44,6 +47,7 @@ package enum RequestState: UInt8, Sendable {
         case .closing: "closing"
         case .answered: "answered, and the app goes on"
         case .clientLeft: "its client has left, and the app goes on"
+        case .held: "held for a message"
         }
     }
 }

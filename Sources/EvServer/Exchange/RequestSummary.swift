@@ -37,6 +37,8 @@ extension RequestState {
             self = .clientLeft
         } else if exchange.isGone {
             self = .answered
+        } else if exchange.hold != nil {
+            self = .held
         } else if exchange.hasUpgraded {
             self = .websocket
         } else if exchange.headWasSent, !exchange.isDrained {

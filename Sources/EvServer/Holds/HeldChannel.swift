@@ -10,7 +10,8 @@ final class HeldChannel {
     let name: [UInt8]
     @exclusivity(unchecked) var responses: [Hold] = []
     @exclusivity(unchecked) var streams: [Hold] = []
-    @exclusivity(unchecked) var sockets: [SocketMember] = []
+    /// WebSockets that listen; nil for none.
+    var sockets: SocketGroup?
     /// A message is being handed out.
     var isSending = false
     /// The id of the last message; nil where that is not known.
@@ -30,7 +31,7 @@ final class HeldChannel {
 
     init(_ name: [UInt8]) { self.name = name }
 
-    var isEmpty: Bool { responses.isEmpty && streams.isEmpty && sockets.isEmpty }
+    var isEmpty: Bool { responses.isEmpty && streams.isEmpty && sockets == nil }
     var hasPending: Bool { !pending.isEmpty }
 
     /// Takes a message.

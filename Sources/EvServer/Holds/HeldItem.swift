@@ -15,6 +15,7 @@ final class HeldItem {
         format.content.withUnsafeBytes { EncodedMessage(isText: format.kind == .text, $0) }
     }
     private var answer: (terms: HoldTerms, answer: Answer)?
+    private var wire: (terms: HoldTerms, bytes: [UInt8]?)?
 
     init(_ item: Item) { self.item = item }
 
@@ -37,6 +38,33 @@ final class HeldItem {
             body: body)
         answer = (terms, made)
         return made
+    }
+
+    /// That answer as HTTP/1.1, for connections that go on; nil where it has no body of its own length.
+    func wire(_ answer: Answer, _ terms: HoldTerms, _ worker: Worker?) -> [UInt8]? {
+        if let wire, wire.terms === terms { return wire.bytes }
+        guard let worker else { return nil }
+        wire = (terms, makeWire(answer, worker))
+        return wire?.bytes
+    }
+
+    private func makeWire(_ answer: Answer, _ worker: Worker) -> [UInt8]? {
+        guard answer.status >= 200, ![204, 205, 304].contains(answer.status) else { return nil }
+        let head = worker.responseHead
+        do throws(ResponseHeadError) {
+            try head.pointee.begin(status: answer.status, reason: answer.reason, lines: answer.lines, closes: false)
+        } catch {
+            return nil
+        }
+        let count = UInt64(answer.body.count)
+        let (length, announced) = ResponseLength.of(head.pointee, given: count, requestIsHead: false)
+        let writer = ByteWriter(capacity: 512 + answer.body.count)
+        var encoder = ResponseEncoder()
+        _ = encoder.head(
+            head.pointee, length: length, announced: announced, version: .http11, keepAlive: true,
+            serverLines: worker.clock.lines(), into: writer)
+        answer.body.withUnsafeBytes { writer.append($0) }
+        return Array(writer.bytes)
     }
 
     static func chunk(_ content: [UInt8]) -> [UInt8] {

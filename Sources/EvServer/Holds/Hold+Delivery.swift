@@ -6,6 +6,7 @@ import GRIP
 import HTTP1
 import HTTPCore
 import Logging
+import WebSocketCodec
 
 extension HeldChannel {
     func insert(_ hold: Hold) -> Int32 {
@@ -49,7 +50,23 @@ extension HeldChannel {
             }
         }
         if item.item.stream != nil { for hold in streams { hold.stream(item, on: self) } }
-        if let format = item.item.socket { for socket in sockets { socket.send(item, format, on: self) } }
+        if let format = item.item.socket, let sockets { send(item, format, to: sockets) }
+    }
+}
+
+extension HeldChannel {
+    private func send(_ item: HeldItem, _ format: SocketFormat, to sockets: SocketGroup) {
+        switch format.action {
+        case .send:
+            guard format.kind == .text || format.kind == .binary, let message = item.socketMessage else { return }
+            let sent = sockets.send(message) { _ in Counted.add(at: Counter.itemsLost) }
+            Counted.add(UInt64(sent), at: Counter.itemsDelivered)
+        case .close:
+            let code = CloseCode(rawValue: UInt16(clamping: format.code ?? 1000))
+            let reason = String(decoding: format.reason, as: UTF8.self)
+            for socket in sockets.members { socket.close(code.isSendable ? code : .normal, reason: reason) }
+        case .hint, .refresh: break
+        }
     }
 }
 
@@ -100,10 +117,31 @@ extension Hold {
         case (.send(let made), .send):
             guard let answer = item.answer(to: terms, format) else { return }
             Counted.add(at: Counter.itemsDelivered)
-            send(answer, made ?? answer.body)
+            if made == nil, isPlain, let bytes = item.wire(answer, terms, worker) {
+                self.answer(withWhole: bytes, status: answer.status)
+            } else {
+                send(answer, made ?? answer.body)
+            }
         case (.send, .hint), (.send, .refresh): table?.turns.ask(self)
         case (.send, .close): break
         }
+    }
+
+    /// Nothing of the answer depends on the request, or on its connection.
+    private var isPlain: Bool {
+        guard let connection, let worker else { return false }
+        return head.isPlain && !terms.closes && worker.accessLog == nil && !worker.tracesRequests
+            && worker.keepsConnections && !connection.isHalfClosed && !connection.isSpare && !connection.isEnding
+    }
+
+    /// Sends what many are answered with.
+    private func answer(withWhole bytes: [UInt8], status: Int) {
+        guard let connection, let worker else { return }
+        forget()
+        Counted.add(at: Counter.responses + status / 100)
+        if worker.isMeasured { Counted.recordTime(since: startedAt, at: Counter.duration) }
+        connection.transmit(shared: bytes)
+        connection.heldResponseFinished(self)
     }
 
     private func send(_ answer: HeldItem.Answer, _ body: [UInt8]) {

@@ -151,6 +151,13 @@ package final class Hold {
         if let gone = extras?.gone { table?.tellGone(self, gone) }
     }
 
+    /// Another process has taken it over with its connection.
+    func departed() {
+        guard phase != .ended else { return }
+        extras?.gone = nil
+        forget()
+    }
+
     /// Nothing reaches the client any more.
     func clientLeft() {
         guard phase != .ended else { return }

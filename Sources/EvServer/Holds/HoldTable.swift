@@ -41,6 +41,13 @@ package final class HoldTable: BusSubscriber {
     package var count: Int { responses + streams }
     package var channelCount: Int { channels.count }
 
+    /// Once a second.
+    func writeGauges() {
+        Counted.counters[Counter.heldResponses] = UInt64(responses)
+        Counted.counters[Counter.heldStreams] = UInt64(streams)
+        Counted.counters[Counter.heldChannels] = UInt64(channels.count)
+    }
+
     func stop() {
         deadlines.stop()
         turns.stop()
@@ -145,8 +152,11 @@ package final class HoldTable: BusSubscriber {
         begin(hold, instruction)
     }
 
+    func note(_ hold: Hold) { if hold.mode == .response { responses += 1 } else { streams += 1 } }
+    func takeTerms(_ packed: [UInt8]) -> HoldTerms? { terms.take(packed) }
+
     private func begin(_ hold: Hold, _ instruction: Instruction) {
-        if hold.mode == .response { responses += 1 } else { streams += 1 }
+        note(hold)
         hold.keepExtras(of: instruction)
         guard instruction.hold != nil else { return turns.ask(hold) }
         let hasConflict = conflicts(instruction)
@@ -247,6 +257,7 @@ package final class HoldTable: BusSubscriber {
 
     package func received(_ message: BusMessage) {
         guard let channel = channels[ChannelName(bytes: Array(message.channel.dropFirst()))] else { return }
+        Counted.add(at: Counter.itemsReceived)
         do throws(GRIPError) {
             receive(try Item(json: message.payload), on: channel)
         } catch {
@@ -276,6 +287,34 @@ package final class HoldTable: BusSubscriber {
         }
     }
 
+    // MARK: WebSockets
+
+    /// Gives a WebSocket the messages of a channel.
+    ///
+    /// - Returns: false where there are too many channels, or the name is none.
+    package func subscribe(_ socket: WebSocketConnection, to name: [UInt8]) -> Bool {
+        guard !name.isEmpty, name.count <= Limits.name, let channel = open(name) else { return false }
+        if channel.sockets == nil {
+            let group = SocketGroup()
+            group.onEmpty = { [weak self, weak channel] in
+                guard let channel else { return }
+                channel.sockets = nil
+                self?.closeIfEmpty(channel)
+            }
+            channel.sockets = group
+        }
+        channel.sockets?.insert(socket)
+        if channel.sockets?.members.isEmpty == true {
+            channel.sockets = nil
+            closeIfEmpty(channel)
+        }
+        return true
+    }
+
+    package func unsubscribe(_ socket: WebSocketConnection, from name: [UInt8]) {
+        channels[ChannelName(bytes: name)]?.sockets?.remove(socket)
+    }
+
     /// The app is told that a client has left, where it has asked for that.
     func tellGone(_ hold: Hold, _ target: [UInt8]) {
         LinkRequest.tell(target, of: hold)
@@ -291,4 +330,9 @@ package final class HoldTable: BusSubscriber {
         }
         return found
     }
+}
+
+extension WebSocketConnection {
+    /// What its worker's WebSockets may listen on; nil without `--grip`.
+    package var channels: HoldTable? { worker.holds }
 }

@@ -21,6 +21,19 @@ package enum Counter {
     package static var refusals: Int { 70 }
     package static var disconnects: Int { 90 }
 
+    // MARK: the bus, in messages but for the last
+
+    package static var busPublished: Int { 100 }
+    /// Once for each process that it was sent to.
+    package static var busSent: Int { 101 }
+    package static var busReceived: Int { 102 }
+    /// Once for each subscriber.
+    package static var busDelivered: Int { 103 }
+    /// Not sent, because a receiver was too slow; and not received, for any reason.
+    package static var busDropped: Int { 104 }
+    package static var busLost: Int { 105 }
+    package static var busGaps: Int { 106 }
+
     // MARK: counters
 
     package static var accepted: Int { 110 }
@@ -42,6 +55,11 @@ package enum Counter {
     /// Connections that have been given to another process, and that have come from one.
     package static var movedOut: Int { 121 }
     package static var movedIn: Int { 122 }
+    /// Of `movedOut`, with a request that belongs to another worker.
+    package static var movedToOwner: Int { 123 }
+    /// Keys of `--sticky` that responses have named, and those that had to make room.
+    package static var keysLearned: Int { 124 }
+    package static var keysReplaced: Int { 125 }
 
     /// Messages to holds and sockets that listen on a channel, and those that could not be sent to one.
     package static var itemsDelivered: Int { 124 }
@@ -66,6 +84,9 @@ package enum Counter {
     package static var heldResponses: Int { 145 }
     package static var heldStreams: Int { 146 }
     package static var heldChannels: Int { 147 }
+    package static var busChannels: Int { 150 }
+    /// Bytes that wait for processes that do not read.
+    package static var busOutbox: Int { 151 }
 }
 
 /// Why a request is answered without the app.

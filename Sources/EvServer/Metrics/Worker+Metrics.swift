@@ -1,6 +1,7 @@
 // What a worker counts. Law: it costs a request a handful of additions, and one reading of the clock where somebody
 // reads the numbers; a connection nothing.
 
+import EvBus
 import EvLoop
 
 extension Worker {
@@ -40,11 +41,24 @@ extension Worker {
         turns = TurnMeter(loop)
     }
 
+    private func writeBus(_ counters: SharedCounters) {
+        let statistics = bus.statistics
+        for (index, number) in [
+            (Counter.busPublished, statistics.published), (Counter.busSent, statistics.sent),
+            (Counter.busReceived, statistics.received), (Counter.busDelivered, statistics.delivered),
+            (Counter.busDropped, statistics.dropped), (Counter.busLost, statistics.lost),
+            (Counter.busGaps, statistics.gaps), (Counter.busChannels, bus.channelCount),
+            (Counter.busOutbox, bus.outboxBytes),
+        ] {
+            counters[index] = UInt64(number)
+        }
+    }
+
     /// Once a second.
     func writeGauges() {
         let counters = Counted.counters
         let states: KeyValuePairs<ConnectionState, [Wait]> = [
-            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .halfClose],
+            .reading: [.handshake, .head], .body: [.body], .idle: [.keepAlive], .active: [.active, .held, .halfClose],
             .webSocket: [.ping, .pong], .closing: [.linger],
         ]
         for (state, waits) in states {
@@ -55,6 +69,8 @@ extension Worker {
             counters[Counter.poolBusy] = UInt64(pool.busy)
             counters[Counter.poolQueued] = UInt64(pool.queued)
         }
+        writeBus(counters)
+        holds?.writeGauges()
         turns?.beat(counters)
     }
 }

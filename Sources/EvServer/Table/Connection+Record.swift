@@ -23,6 +23,9 @@ extension Connection {
             record.since = exchange.startedAt
             record.show(exchange.head, options, worker.tracing)
             if trustsPeer || self is GatewayConnection { record.client = exchange.tellsClient(beside: peer) }
+        } else if let hold, let head = hold.requestHead() {
+            record.since = hold.startedAt
+            record.show(head, options, worker.tracing)
         } else if let answered {
             record.since = answered.startedAt
             record.show(answered.head, options, worker.tracing)
@@ -68,7 +71,9 @@ extension GatewayConnection: SerialStage {}
 extension SerialStage {
     fileprivate func showStage(in record: inout ConnectionRecord, _ options: RecordOptions) {
         if let exchange { return show(exchange, in: &record, options) }
-        if output.isWaiting {
+        if hold != nil, !output.isWaiting {
+            (record.state, record.awaited) = (.held, .published)
+        } else if output.isWaiting {
             record.state = .writing
             record.waitForReader(output.count)
         } else if isSwallowing {
@@ -83,7 +88,9 @@ extension SerialStage {
 
 extension Connection {
     fileprivate func show(_ exchange: Exchange, in record: inout ConnectionRecord, _ options: RecordOptions) {
-        if exchange.app == .parked {
+        if exchange.hold != nil, !output.isWaiting {
+            (record.state, record.awaited) = (.held, .published)
+        } else if exchange.app == .parked {
             (record.state, record.awaited) = (.parked, .news)
         } else if exchange.awaitsBody, let incoming = exchange.incoming {
             (record.state, record.awaited, record.amount) = (.reading, .body, incoming.received)

@@ -13,6 +13,8 @@ package struct ConnectionRecord: Equatable, Sendable {
         case message, sign, room, closeFrame, close
         /// The end of a TLS handshake.
         case handshake
+        /// A message on one of its channels.
+        case published
     }
 
     /// The number of its descriptor, which is another connection's when this one has ended.

@@ -1,5 +1,6 @@
-// The WebSockets of a worker that leaves are sent to its successor one after the other: thousands of clients that are
-// told at once come back at once. Whoever has become a WebSocket meanwhile is among them.
+// The WebSockets of a worker that leaves are sent to its successor one after the other, and so are requests that are
+// held here to the end: thousands of clients that are told at once come back at once. Whoever has become a WebSocket
+// meanwhile is among them.
 
 import EvLoop
 
@@ -20,7 +21,7 @@ final class Farewell {
     /// - Parameter window: seconds, for however many there are.
     init(_ worker: Worker, window: Double) {
         self.worker = worker
-        end = EventLoop.monotonicNow() + min(window, Double(worker.webSockets) * Self.pace)
+        end = EventLoop.monotonicNow() + min(window, Double(worker.guests) * Self.pace)
         timer = TimerWatcher(worker.loop) { [unowned self] in self.next() }
         next()
     }
@@ -29,13 +30,13 @@ final class Farewell {
     func hurry() {
         isOver = true
         timer?.stop()
-        worker.sendAway(worker.webSockets)
+        worker.sendAway(worker.guests)
     }
 
     private func next() {
         let left = end - EventLoop.monotonicNow()
         guard left > Self.turn else { return hurry() }
-        worker.sendAway(Int((Double(worker.webSockets) * Self.turn / left).rounded(.up)))
+        worker.sendAway(Int((Double(worker.guests) * Self.turn / left).rounded(.up)))
         timer?.start(after: Self.turn * Double.random(in: 0.5..<1.5))
     }
 }

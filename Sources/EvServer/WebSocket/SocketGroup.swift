@@ -7,6 +7,9 @@ package import EvLoop
 package final class SocketGroup {
     package private(set) var members: [WebSocketConnection] = []
 
+    /// Called when the last member has left.
+    package var onEmpty: (() -> Void)?
+
     package nonisolated init() {}
 
     /// Nothing happens if it is a member already, or has ended.
@@ -24,6 +27,7 @@ package final class SocketGroup {
     /// The last member takes the place.
     fileprivate func vacate(_ index: Int) {
         let last = members.removeLast()
+        if members.isEmpty { onEmpty?() }
         guard index < members.count else { return }
         members[index] = last
         if let place = last.index(in: self) { last.places[place].index = index }
