@@ -139,6 +139,11 @@ def test_large_messages_pass(server):
         assert stream.line() == "begins " + "x" * 1_000_000
 
 
+def test_the_last_of_many_costs_no_more_than_the_first(server):
+    """Each had added a wrapper to what the next ones go through: 50,000 took longer than a worker may stand still."""
+    assert publish(server, "many", "x")[0] == "{'published None'}"
+
+
 def test_binary_messages_pass(server):
     with held(server) as stream:
         assert publish(server, "binary", "end\n")[0] == "published None"

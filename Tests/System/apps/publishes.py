@@ -89,6 +89,7 @@ WAYS = {
     "list": lambda text: attempt("room", [Format("ws-message", content=text), Format("http-stream", content=text)]),
     "item": lambda text: attempt("room", Item(Format("http-stream", content=text))),
     "large": lambda text: attempt("room", text + "x" * 1_000_000 + "\n"),
+    "many": lambda text: str({attempt("nobody", text) for _ in range(50_000)}),
     "empty": lambda text: attempt("", text),
     "control": lambda text: attempt("a\nb", text),
     "nothing": lambda text: attempt("room", {}),
