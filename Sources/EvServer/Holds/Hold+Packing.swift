@@ -92,10 +92,10 @@ extension HoldTable {
         }
         guard let hasExtras = rest.popFirst() else { return nil }
         let extras = hasExtras == 0 ? nil : HoldExtras(taking: &rest)
-        guard rest.isEmpty, hasExtras == 0 || extras != nil, HeldHead(bytes: head).parsed() != nil,
+        guard rest.isEmpty, hasExtras == 0 || extras != nil, let head = HeldHead(bytes: head).parsed(),
             let terms = takeTerms(said)
         else { return nil }
-        let hold = Hold(connection, HeldHead(bytes: head), terms, since: since, replays: replays)
+        let hold = Hold(connection, HeldHead(head), terms, since: since, replays: replays)
         (hold.extras, hold.bodySent) = (extras, bodySent)
         if hold.hasBegun {
             connection.encoder = ResponseEncoder(
