@@ -108,7 +108,8 @@ let package = Package(
         tests(
             "EvServerTests",
             [
-                "EvServer", "EvGateway", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP", "CTLS",
+                "EvServer", "EvGateway", "EvBus", "EvLoop", "GRIP", "HTTPCore", "HTTP1", "GatewayProtocols", "CHTTP",
+                "CTLS",
                 "EvTestSupport", httpTypes, logging,
             ]),
         tests("EvSettingsTests", ["EvSettings", "EvLoop"]),

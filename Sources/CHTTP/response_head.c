@@ -194,3 +194,12 @@ bool evg_lines_find(const uint8_t *lines, size_t count, const uint8_t *name, siz
     }
     return false;
 }
+
+bool evg_response_head_replay(evg_response_head *head)
+{
+    static const char name[] = "Retry-After";
+    if (evg_response_head_begin(head, 503, NULL, 0)) return false;
+    if (evg_response_head_add(head, (const uint8_t *)name, sizeof name - 1, (const uint8_t *)"1", 1)) return false;
+    head->says |= EVG_HEAD_REPLAYS;
+    return true;
+}

@@ -44,6 +44,10 @@ extension Bus {
         return journal.replay(channels.map { ($0, hash($0)) }, after: position)
     }
 
+    /// In an heir: keeps the journal until ``endJournal()``, also when the giver has ended its part.
+    package func keepJournal() { beginJournal(for: sender) }
+    package func endJournal() { endJournal(for: sender) }
+
     func beginJournal(for giver: BusSender) {
         if journal == nil { journal = BusJournal() }
         journal?.givers.insert(giver)

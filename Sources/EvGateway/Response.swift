@@ -47,20 +47,25 @@ public struct Response: Sendable {
     /// - Parameters:
     ///   - condition: what is announced by `notifyAll()`.
     ///   - limit: the longest wait; nil waits without end.
+    ///   - replays: when a reload replaces the worker, the request goes to the new one on the same connection, and the
+    ///     handler is called there from the beginning, with the new code. Only for requests without a body, and over
+    ///     HTTP/1.1 without TLS; others wait here until the worker's time is up.
     ///   - respond: called with whether the condition was announced in time; may park the request again. It is not
     ///     called when the client leaves first.
     public init(
-        waitingFor condition: LoopCondition, atMost limit: Duration? = nil, then respond: @escaping ParkedResponse
+        waitingFor condition: LoopCondition, atMost limit: Duration? = nil, replays: Bool = false,
+        then respond: @escaping ParkedResponse
     ) {
-        self.init(body: ResponseBody(.parked(condition, limit, .task(respond))))
+        self.init(body: ResponseBody(.parked(condition, limit, .task(respond), replays: replays)))
     }
 
     /// The same for a response that is made without an `await`: the request is answered on the loop, with no task at
     /// all. This is the one to wake thousands with.
     public init(
-        waitingFor condition: LoopCondition, atMost limit: Duration? = nil, then respond: @escaping ParkedAnswer
+        waitingFor condition: LoopCondition, atMost limit: Duration? = nil, replays: Bool = false,
+        then respond: @escaping ParkedAnswer
     ) {
-        self.init(body: ResponseBody(.parked(condition, limit, .loop(respond))))
+        self.init(body: ResponseBody(.parked(condition, limit, .loop(respond), replays: replays)))
     }
 
     private static let plainText: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
@@ -82,7 +87,7 @@ public struct ResponseBody: Sendable {
         case string(String)
         case staticString(StaticString)
         case stream(contentLength: Int?, ResponseStream)
-        case parked(LoopCondition, Duration?, Wakened)
+        case parked(LoopCondition, Duration?, Wakened, replays: Bool)
         case webSocket(WebSocketUpgrade)
     }
     /// What makes the response of a parked request: a task, or a call on the loop.

@@ -93,8 +93,8 @@ extension Exchange {
                 try build(response)
                 begin(responseHead.pointee, contentLength: contentLength.map { UInt64(clamping: $0) })
                 return write
-            case .parked(let condition, let limit, let respond):
-                park(condition, limit, respond)
+            case .parked(let condition, let limit, let respond, let replays):
+                park(condition, limit, respond, replays)
             case .webSocket(let upgrade):
                 return try accept(upgrade, response)
             default:
@@ -110,11 +110,15 @@ extension Exchange {
     }
 
     /// The task of the request ends here. When the wait does, the response is made on the loop or in another task.
-    private func park(_ condition: LoopCondition, _ limit: Duration?, _ respond: ResponseBody.Wakened) {
+    private func park(
+        _ condition: LoopCondition, _ limit: Duration?, _ respond: ResponseBody.Wakened, _ replays: Bool
+    ) {
         guard !isGone else { return taskEnded() }
+        if replays, mayReplay, replay() { return taskEnded() }
         park()
         let parking = condition.park(atMost: limit) { came in
             self.onClientLeft = nil
+            if replays { self.onReplay = nil }
             self.unpark()
             // The client may have left after it was woken and before its turn.
             guard !self.isGone else { return self.taskEnded() }
@@ -124,6 +128,12 @@ extension Exchange {
             }
         }
         onClientLeft = {
+            parking.giveUp()
+            self.taskEnded()
+        }
+        guard replays else { return }
+        onReplay = {
+            guard self.replay() else { return }
             parking.giveUp()
             self.taskEnded()
         }

@@ -79,10 +79,10 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_load(record, newValue) }
     }
 
-    /// Connections that have been moved to the worker since it started. It wraps around.
-    package var taken: UInt32 {
-        get { evg_slot_taken(record) }
-        nonmutating set { evg_slot_set_taken(record, newValue) }
+    /// The worker's place among the workers, from 0. Its successor has the same.
+    package var index: UInt32 {
+        get { evg_slot_index(record) }
+        nonmutating set { evg_slot_set_index(record, newValue) }
     }
 
     /// Whether the worker takes new connections at the moment.

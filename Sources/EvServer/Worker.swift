@@ -25,6 +25,8 @@ package final class Worker {
     let tracing: RequestTracing?
     /// Whether there is one, to be asked at every request.
     let tracesRequests: Bool
+    /// Nil where every worker serves every request.
+    @exclusivity(unchecked) private(set) var sticky: Sticky?
     /// The app sees another head than came: with an id, or with GRIP's fields.
     let amendsRequests: Bool
     /// Nil where apps cannot have their requests held.
@@ -71,7 +73,7 @@ package final class Worker {
     let fieldEncoder = FieldEncoder()
     private(set) var acceptor: Acceptor!
     /// Connections that go to other processes, and those that come from there.
-    package private(set) lazy var moves = Moves(self)
+    package private(set) var moves: Moves!
     private var heartbeat: TimerWatcher?
     private var drainTimer: TimerWatcher?
     private(set) var farewell: Farewell?
@@ -147,7 +149,9 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = RequestDeadlines(loop)
+        moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
+        sticky = Sticky(self)
         if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
@@ -173,6 +177,7 @@ package final class Worker {
         self.heartbeat = heartbeat
         heartbeat.start(after: 1, every: 1)
         acceptor.start()
+        moves.open()
         slot.state = .ready
     }
 
@@ -207,9 +212,9 @@ package final class Worker {
         keepsConnections = false
         drainDeadline = EventLoop.monotonicNow() + timeout
         slot.state = .draining
+        if takesQueue { moves.end() } else { moves.begin() }
         application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
         acceptor.drainAndStop(all: takesQueue)
-        if takesQueue { moves.end() } else { moves.begin() }
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
         deadlines.forEach(.keepAlive) { deadlines.begin(.keepAlive, $0) }
@@ -274,7 +279,7 @@ package final class Worker {
     }
 
     func finishIfDone() {
-        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone { finish() }
+        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone, moves.isDone { finish() }
     }
 
     private func finish() {
@@ -290,24 +295,22 @@ package final class Worker {
             logger.info(
                 "Dropped requests whose clients left before the app was called", metadata: ["requests": "\(dropped)"])
         }
-        if let moved = moves.summary {
-            logger.info(
-                "Moved connections to other workers",
-                metadata: ["connections": "\(moved.connections)", "workers": "\(moved.workers)"])
-        }
+        moves.finish()
         accessLog?.finish()
         onFinished?()
     }
 
     // MARK: bookkeeping for connections and requests
 
-    func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
+    @discardableResult
+    func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) -> Connection {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
         Counted.add(at: Counter.accepted)
         let connection = listener.stage(.plain(fileDescriptor), peer, listener, self)
         connection.isSpare = isOverfull && !isDraining
         connection.start()
+        return connection
     }
 
     /// Begins to serve a connection that was not accepted: one end of a pair of sockets, for a stream.
@@ -371,6 +374,7 @@ package final class Worker {
     private func beat() {
         loop.onCheck?()
         acceptor.beat()
+        moves.rebalance?.beat()
         accessLog?.retry(on: loop)
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)

@@ -81,6 +81,9 @@ package struct ResponseHead: ~Copyable {
     /// The fields instruct the server: one of GRIP's names, or `application/grip-instruct`.
     package var instructs: Bool { says(EVG_HEAD_GRIP) }
 
+    /// The request is to be run again, by another worker.
+    package var replays: Bool { says(EVG_HEAD_REPLAYS) }
+
     private func says(_ flag: Int) -> Bool { Int(storage.says) & flag != 0 }
 
     /// The reason phrase. Valid until the head changes or ends.

@@ -1,5 +1,6 @@
 // A worker on the loop of the test process, and clients on the other ends of socket pairs, without ports.
 
+import EvBus
 import EvGateway
 import EvLoop
 @testable import EvServer
@@ -86,9 +87,11 @@ final class TestServer: Sendable {
     /// - Parameters:
     ///   - accessLog: a path and a format.
     ///   - listeners: accepted from, and closed when the worker leaves.
+    ///   - seat: of a worker with siblings, and the slots of all of them, by their places.
     init(
         _ configure: (inout ServerConfiguration) -> Void, application: any Application,
-        accessLog: (path: String, format: String)? = nil, listeners: [ListeningSocket] = []
+        accessLog: (path: String, format: String)? = nil, listeners: [ListeningSocket] = [], seat: BusSeat? = nil,
+        slots: [ScoreboardSlot] = []
     ) async throws {
         SharedLoop.ensure()
         var configuration = ServerConfiguration()
@@ -98,23 +101,24 @@ final class TestServer: Sendable {
             listeners.first
             ?? ListeningSocket(
                 fileDescriptor: -1, address: .abstract(name: "test"), localAddress: "", port: 0, isUnix: true)
-        try await make(configuration, application, accessLog, listeners)
+        try await make(configuration, application, accessLog, listeners, seat, slots)
     }
 
     @LoopActor private func make(
         _ configuration: ServerConfiguration, _ application: any Application, _ log: (path: String, format: String)?,
-        _ listeners: [ListeningSocket]
+        _ listeners: [ListeningSocket], _ seat: BusSeat?, _ slots: [ScoreboardSlot]
     ) throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         worker = Worker(
             loop: try SharedLoop.current, configuration: configuration, listeners: listeners,
-            application: application, slot: .local(),
+            application: application, slot: seat.map { slots[$0.place] } ?? .local(),
+            siblings: seat.map { seat in slots.indices.filter { $0 != seat.place }.map { slots[$0] } } ?? [],
             accessLog: try log.map { log in
                 AccessLog(
                     .init(format: try AccessLogFormat(parsing: log.format)),
                     sinks: [LogFileSink(try LogFile(path: log.path, standard: STDOUT_FILENO))])
-            }, logger: logger)
+            }, bus: Bus(try SharedLoop.current, seat: seat), logger: logger)
         worker.onFinished = { [finished] in finished.signal() }
         worker.start()
         Self.workers.append(worker)

@@ -1,6 +1,7 @@
-// Connections that go from one worker to another. Both are in this process, and what goes between them passes through
-// a real socket with copies of the descriptors.
+// Connections that go from one worker to another. All are in this process, and what goes between them passes through
+// real mailboxes, with copies of the descriptors.
 
+import EvBus
 import EvGateway
 import EvLoop
 import EvTestSupport
@@ -10,214 +11,224 @@ import Testing
 
 @testable import EvServer
 
-/// The way from a worker to others.
-@LoopActor
-private final class TestPost: ParcelPost {
-    private(set) var siblings: [(number: Int, slot: ScoreboardSlot)] = []
-    private var ways: [Int: (out: Int32, watcher: IOWatcher)] = [:]
-    /// What became of the packets that were sent.
-    private(set) var sent: [Packet.Sent] = []
-    private var waiting: [Int: () -> Void] = [:]
-    /// Mailboxes that take nothing.
-    var full: Set<Int> = []
+/// Workers of one server, each of which answers with its number. Number 0 leaves.
+private struct Family {
+    let servers: [TestServer]
+    let ground: BusGround
 
-    func add(_ server: TestServer, number: Int) throws {
-        let (out, back) = try PacketSocket.pair()
-        let loop = try SharedLoop.current
-        let watcher = IOWatcher(loop, fileDescriptor: back, events: .read) { _ in
-            LoopActor.assumeIsolated { Self.read(back, server.worker) }
-        }
-        watcher.start()
-        ways[number] = (out, watcher)
-        siblings.append((number, server.worker.slot))
-    }
-
-    private static func read(_ back: Int32, _ worker: Worker) {
-        withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 8) { buffer in
-            var descriptors: [Int32] = []
-            let count = Packet.receive(back, into: buffer, descriptors: &descriptors)
-            guard count > 0 else { return }
-            let lost = ParcelPacket.read(UnsafeRawBufferPointer(rebasing: buffer[..<count]), descriptors: descriptors) {
-                worker.receive($0, $1)
-            }
-            #expect(lost == 0)
-        }
-    }
-
-    func send(_ packet: ParcelPacket, to number: Int) -> Packet.Sent {
-        guard let way = ways[number], !full.contains(number) else { return .full }
-        let result = Packet.send(way.out, packet.bytes, descriptors: packet.descriptors)
-        sent.append(result)
-        return result
-    }
-
-    func whenTaking(_ number: Int, _ call: @escaping () -> Void) { waiting[number] = call }
-
-    func open(_ number: Int) {
-        full.remove(number)
-        waiting.removeValue(forKey: number)?()
-    }
-}
-
-@Suite struct MovesTests {
-    /// A worker that leaves and others that stay, each of which answers with its name.
-    private static func servers(
+    /// - Parameter ages: of the workers; else each is younger than the one before.
+    init(
         _ count: Int, ages: [UInt32]? = nil, _ configure: (inout ServerConfiguration) -> Void = { _ in }
-    ) async throws -> (old: TestServer, others: [TestServer], post: TestPost) {
-        var servers: [TestServer] = []
+    ) async throws {
+        ground = try BusGround(slots: count)
+        let slots = (0..<count).map { _ in ScoreboardSlot.local() }
         let address = BindAddress.abstract(name: "moves-\(getpid())-\(UInt64.random(in: 0...UInt64.max))")
         let socket = try ListeningSocket.open(address, backlog: 16)
         defer { socket.close() }
-        for number in 0...count {
+        var servers: [TestServer] = []
+        for number in 0..<count {
+            let age = ages?[number] ?? UInt32(number + 1)
+            slots[number].age = age
+            ground.begin(number, age: age)
             // Each worker closes its own.
             let copy = ListeningSocket(
                 fileDescriptor: fcntl(socket.fileDescriptor, F_DUPFD_CLOEXEC, 3), address: address,
                 localAddress: socket.localAddress, port: 0, isUnix: true)
             servers.append(
                 try await TestServer(
-                    { configure(&$0) },
-                    application: SwiftApplication { request in
-                        if request.path == "/slow" { try await Task.sleep(for: .milliseconds(200)) }
-                        let body = request.method == .post ? try await request.body.collect(upTo: 1 << 20) : []
-                        return Response("server \(number)\(String(decoding: body, as: UTF8.self))\n")
-                    }, listeners: [copy]))
+                    configure, application: Self.app(number), listeners: [copy],
+                    seat: BusSeat(ground: ground, place: number, age: age), slots: slots))
         }
-        let post = try await connect(servers, ages)
-        return (servers[0], Array(servers[1...]), post)
+        self.servers = servers
     }
 
-    @LoopActor private static func connect(_ servers: [TestServer], _ ages: [UInt32]?) throws -> TestPost {
-        let post = TestPost()
-        for (number, server) in servers.enumerated() {
-            server.worker.slot.age = ages?[number] ?? UInt32(number + 1)
-            if number > 0 { try post.add(server, number: number) }
+    private static func app(_ number: Int) -> SwiftApplication {
+        SwiftApplication { request in
+            if request.path == "/slow" { try await Task.sleep(for: .milliseconds(200)) }
+            if request.path == "/park", number > 0 { return Response("parked at \(number)\n") }
+            if request.path == "/park" {
+                return Response(waitingFor: LoopCondition(), replays: true) { _ in Response("parked at 0\n") }
+            }
+            let body = request.method == .post ? try await request.body.collect(upTo: 1 << 20) : []
+            return Response("server \(number)\(String(decoding: body, as: UTF8.self))\n")
         }
-        servers[0].worker.moves.post = post
-        return post
     }
 
-    @LoopActor private static func setFull(_ post: TestPost, _ number: Int) { post.full.insert(number) }
-    @LoopActor private static func open(_ post: TestPost, _ number: Int) { post.open(number) }
+    var old: TestServer { servers[0] }
 
+    /// The first worker leaves, and has done so when this returns.
+    func leave() async {
+        await old.drain(takesQueue: false)
+        await old.finished.wait()
+    }
+}
+
+@Suite struct MovesTests {
     private static func get(_ path: String = "/") -> String { "GET \(path) HTTP/1.1\r\nHost: test\r\n\r\n" }
 
     /// Asks for the number of whoever has this connection now.
     private static func server(of client: Client) -> Int? {
         client.send(get())
-        // Its body is one line, and the only one with this word.
         let answer = client.receive(until: "server ").split(separator: "\n").last ?? ""
         return answer.split(separator: " ").last.flatMap { Int($0) }
     }
 
     @Test func idleConnectionGoesOnAtTheYoungestWithTheSameSocket() async throws {
-        let (old, others, _) = try await Self.servers(1)
-        let clients = [await old.connect(), await old.connect(sending: Self.get())]
+        let family = try await Family(2)
+        let clients = [await family.old.connect(), await family.old.connect(sending: Self.get())]
         _ = clients[1].receive(until: "server 0\n")
-        await old.drain(takesQueue: false)
-        await old.finished.wait()
+        await family.leave()
         for client in clients {
             client.send(Self.get())
             let answer = client.receive(until: "server 1\n")
             #expect(answer.hasPrefix("HTTP/1.1 200 OK") && !answer.contains("Connection: close"))
         }
-        #expect(await others[0].openConnections == 2)
+        #expect(await family.servers[1].openConnections == 2)
     }
 
     @Test func beginningOfARequestGoesWithItsConnection() async throws {
-        let (old, _, _) = try await Self.servers(1)
-        let client = await old.connect(sending: "POST / HTTP/1.1\r\nHost: te")
-        await old.drain(takesQueue: false)
-        await old.finished.wait()
+        let family = try await Family(2)
+        let client = await family.old.connect(sending: "POST / HTTP/1.1\r\nHost: te")
+        await family.leave()
         client.send("st\r\nContent-Length: 2\r\n\r\nhi")
         #expect(client.receive(until: "hi\n").contains("server 1hi"))
     }
 
-    @Test func runningRequestIsAnsweredAndItsConnectionGoesThen() async throws {
-        let (old, _, _) = try await Self.servers(1)
-        let client = await old.connect(sending: Self.get("/slow"))
-        await old.drain(takesQueue: false)
-        let answer = client.receive(until: "server 0\n")
-        #expect(!answer.contains("Connection: close"))
-        await old.finished.wait()
-        client.send(Self.get())
+    @Test func longBeginningOfARequestGoesToo() async throws {
+        let family = try await Family(2) { $0.limits.fieldSize = 0 }
+        let client = await family.old.connect(
+            sending: "GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + String(repeating: "x", count: 40_000))
+        let other = await family.old.connect()
+        await family.leave()
+        client.send("\r\n\r\n")
         #expect(client.receive(until: "server 1\n").contains("200 OK"))
-    }
-
-    @Test func severalReceiversShareWhatThereIs() async throws {
-        let (old, others, _) = try await Self.servers(3)
-        var clients: [Client] = []
-        for _ in 0..<300 { clients.append(await old.connect()) }
-        await old.drain(takesQueue: false)
-        await old.finished.wait()
-        for client in clients {
-            client.send(Self.get())
-            #expect(client.receive(until: "\r\n\r\n").contains("200 OK"))
-        }
-        for other in others { #expect(await other.openConnections == 100) }
-    }
-
-    @Test func elderTakesWhereThereIsNoYounger() async throws {
-        let (old, others, _) = try await Self.servers(2, ages: [5, 3, 7])
-        let client = await old.connect()
-        await old.drain(takesQueue: false)
-        await old.finished.wait()
-        #expect(Self.server(of: client) == 2)
-        #expect(await others[0].openConnections == 0)
-        let (middle, _, _) = try await Self.servers(1, ages: [5, 3])
-        let other = await middle.connect()
-        await middle.drain(takesQueue: false)
-        await middle.finished.wait()
         #expect(Self.server(of: other) == 1)
     }
 
-    @Test func fullMailboxIsWaitedForAndNothingIsLost() async throws {
-        let (old, _, post) = try await Self.servers(1)
+    @Test func runningRequestIsAnsweredAndItsConnectionGoesThen() async throws {
+        let family = try await Family(2)
+        let client = await family.old.connect(sending: Self.get("/slow"))
+        await family.old.drain(takesQueue: false)
+        let answer = client.receive(until: "server 0\n")
+        #expect(!answer.contains("Connection: close"))
+        await family.old.finished.wait()
+        #expect(Self.server(of: client) == 1)
+    }
+
+    @Test func severalReceiversShareWhatThereIs() async throws {
+        let family = try await Family(4)
         var clients: [Client] = []
-        for _ in 0..<200 { clients.append(await old.connect()) }
-        await Self.setFull(post, 1)
-        await old.drain(takesQueue: false)
-        #expect(await old.openConnections == 200)
-        await Self.open(post, 1)
-        await old.finished.wait()
-        for client in clients { #expect(Self.server(of: client) == 1) }
+        for _ in 0..<300 { clients.append(await family.old.connect()) }
+        await family.leave()
+        var counts: [Int?: Int] = [:]
+        for client in clients { counts[Self.server(of: client), default: 0] += 1 }
+        #expect(counts == [1: 100, 2: 100, 3: 100])
+    }
+
+    @Test func elderTakesWhereThereIsNoYounger() async throws {
+        let family = try await Family(3, ages: [5, 3, 7])
+        let client = await family.old.connect()
+        await family.leave()
+        #expect(Self.server(of: client) == 2)
+        let last = try await Family(2, ages: [5, 3])
+        let other = await last.old.connect()
+        await last.leave()
+        #expect(Self.server(of: other) == 1)
     }
 
     @Test func withoutAReceiverConnectionsEndAsBefore() async throws {
-        let (old, _, _) = try await Self.servers(0)
-        let client = await old.connect(sending: Self.get())
+        let family = try await Family(1)
+        let client = await family.old.connect(sending: Self.get())
         _ = client.receive(until: "server 0\n")
-        await old.drain(takesQueue: false)
+        await family.old.drain(takesQueue: false)
         #expect(client.receiveToEnd() == "")
-        await old.finished.wait()
+        await family.old.finished.wait()
     }
 
-    @Test func mailboxThatTakesNothingIsGivenUp() async throws {
-        let (old, others, post) = try await Self.servers(1)
-        let client = await old.connect()
-        await Self.setFull(post, 1)
-        await old.drain(takesQueue: false)
+    @Test func workerThatLeavesForGoodKeepsWhatItHas() async throws {
+        let family = try await Family(2)
+        let client = await family.old.connect(sending: Self.get())
+        _ = client.receive(until: "server 0\n")
+        await family.old.drain(takesQueue: true)
         #expect(client.receiveToEnd() == "")
-        await old.finished.wait()
-        #expect(await others[0].openConnections == 0)
+        await family.old.finished.wait()
     }
 
     @Test func workerThatHasAllItsConnectionsGetsNoMore() async throws {
-        let (old, others, _) = try await Self.servers(1) { $0.connections = 3 }
+        let family = try await Family(2) { $0.connections = 3 }
         var clients: [Client] = []
-        for _ in 0..<2 { clients.append(await others[0].connect()) }
-        for _ in 0..<2 { clients.append(await old.connect()) }
-        await old.drain(takesQueue: false)
-        await old.finished.wait()
+        for _ in 0..<2 { clients.append(await family.servers[1].connect()) }
+        for _ in 0..<2 { clients.append(await family.old.connect()) }
+        await family.leave()
         #expect(clients.map { Self.server(of: $0) } == [1, 1, 1, nil])
     }
 
-    @Test func longBeginningOfARequestGoesInAFile() async throws {
-        let (old, _, _) = try await Self.servers(1) { $0.limits.fieldSize = 0 }
-        let client = await old.connect(
-            sending: "GET / HTTP/1.1\r\nHost: test\r\nX-Long: " + String(repeating: "x", count: 40_000))
-        await old.drain(takesQueue: false)
-        await old.finished.wait()
-        client.send("\r\n\r\n")
-        #expect(client.receive(until: "server 1\n").contains("200 OK"))
+    @Test func whatAProcessLeavesUnreadIsForItsSuccessor() async throws {
+        let family = try await Family(2)
+        // Nobody reads there yet, as while an app is loaded.
+        await Self.close(family.servers[1])
+        family.ground.end(1)
+        family.ground.begin(1, age: 9)
+        let successor = try await Self.bus(BusSeat(ground: family.ground, place: 1, age: 9))
+        let client = await family.old.connect()
+        await family.leave()
+        await Self.serve(successor, by: family.servers[1])
+        #expect(Self.server(of: client) == 1)
+    }
+
+    @LoopActor private static func close(_ server: TestServer) { server.worker.bus.close() }
+    /// A process ends before its bus.
+    @LoopActor private static var kept: [Bus] = []
+    @LoopActor private static func bus(_ seat: BusSeat) throws -> Bus {
+        let bus = Bus(try SharedLoop.current, seat: seat)
+        kept.append(bus)
+        return bus
+    }
+    @LoopActor private static func serve(_ bus: Bus, by server: TestServer) {
+        bus.onParcel = { parcel in
+            _ = parcel.bytes.withUnsafeBytes { bytes in
+                ParcelPacket.read(bytes, descriptors: parcel.descriptors) { server.worker.receive($0, $1, $2) }
+            }
+        }
+    }
+
+    @Test func parkedRequestIsRunAgainByTheOtherWorker() async throws {
+        let family = try await Family(2)
+        let clients = [
+            await family.old.connect(sending: Self.get("/park") + Self.get()),
+            await family.old.connect(sending: Self.get("/park")),
+        ]
+        await family.leave()
+        for client in clients { #expect(client.receive(until: "parked at 1\n").contains("200 OK")) }
+        #expect(clients[0].receive(until: "server 1\n").contains("200 OK"))
+        #expect(Self.server(of: clients[1]) == 1)
+    }
+
+    @Test func requestThatNobodyTakesIsRunWhereItIs() async throws {
+        let family = try await Family(1)
+        let client = await family.old.connect(sending: Self.get("/park"))
+        await family.old.drain(timeout: 0.2, takesQueue: false)
+        #expect(client.receive(until: "503").hasPrefix("HTTP/1.1 503"))
+        await family.old.finished.wait()
+    }
+
+    @Test func connectionCanGoAlone() async throws {
+        let family = try await Family(3)
+        let client = await family.servers[1].connect(sending: Self.get())
+        _ = client.receive(until: "server 1\n")
+        #expect(await Self.give(family.servers[1], to: 2))
+        #expect(Self.server(of: client) == 2)
+        await Self.close(family.servers[2])
+        let other = await family.servers[1].connect(sending: Self.get())
+        _ = other.receive(until: "server 1\n")
+        #expect(await !Self.give(family.servers[1], to: 2))
+        #expect(Self.server(of: other) == 1)
+    }
+
+    /// Gives the idle connection of a worker, with the head of a request that has come.
+    @LoopActor private static func give(_ server: TestServer, to place: Int) -> Bool {
+        guard let connection = server.worker.deadlines.first(of: .keepAlive) as? HTTP1Connection else { return false }
+        guard let parcel = connection.parcel else { return false }
+        return server.worker.moves.give(connection, parcel, to: place)
     }
 }

@@ -15,6 +15,7 @@ enum {
     EVG_HEAD_CLOSES = 8,        // Connection: close
     EVG_HEAD_UPGRADES = 16,     // Connection: upgrade, of a 101 or 426
     EVG_HEAD_GRIP = 32,         // an instruction: a Grip-* field, or Content-Type: application/grip-instruct
+    EVG_HEAD_REPLAYS = 64,      // the app asks for its request to be run again, by another worker
 };
 
 typedef struct evg_response_head {
@@ -40,6 +41,9 @@ typedef enum evg_head_refusal {
 
 /// Begins a head, in the memory of an earlier one. A `reason` of NULL is the registered phrase of the status.
 evg_head_refusal evg_response_head_begin(evg_response_head *head, int32_t status, const uint8_t *reason, size_t count);
+
+/// Begins the answer for a request that is to be run again, where nobody takes it. False without memory.
+bool evg_response_head_replay(evg_response_head *head);
 
 /// Adds a field line. Content-Length and Connection are noted and not added: each wire writes its own.
 evg_head_refusal evg_response_head_add(evg_response_head *head, const uint8_t *name, size_t name_count,

@@ -87,6 +87,12 @@ static void report(evg_asgi_request *self) {
     Py_XDECREF(of_request.request_id);
 }
 
+/* Before the head has gone, evgateway.Replay is an answer: that of a head that says so. */
+static bool replays(evg_asgi_request *self) {
+    return self->exchange && !self->head_sent && evg_py_replay && !evg_py_forked
+        && PyErr_ExceptionMatches(evg_py_replay) && evg_response_head_replay(&self->head);
+}
+
 /* The app has raised. A cancellation goes on to the task; anything else ends here. */
 static int failed(evg_asgi_request *self, PyObject **result) {
     *result = NULL;
@@ -97,8 +103,14 @@ static int failed(evg_asgi_request *self, PyObject **result) {
         PyErr_Restore(type, value, traceback);
         return evg_send_error;
     }
-    report(self);
-    evg_asgi_end(self, true);
+    if (replays(self)) {
+        PyErr_Clear();
+        evg_swift_exchange_respond(self->exchange, &self->head, (evg_py_text){NULL, 0});
+        evg_asgi_end(self, false);
+    } else {
+        report(self);
+        evg_asgi_end(self, true);
+    }
     Py_INCREF(Py_None);
     *result = Py_None;
     return evg_send_return;

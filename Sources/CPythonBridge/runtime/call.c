@@ -51,6 +51,19 @@ static evg_py_outcome failed(evg_py_call *call, const char *what) {
     return EVG_PY_FAILED;
 }
 
+/* The app has raised. Before the head has gone, evgateway.Replay is an answer: the head says so, and where nobody takes
+ * the request it is what the client gets. */
+static evg_py_outcome raised(evg_py_call *call, evg_py_result *result, const char *what) {
+    bool replays = call && call->owner && !call->head_taken && evg_py_replay && !evg_py_forked
+        && PyErr_ExceptionMatches(evg_py_replay) && evg_response_head_replay(&call->head);
+    if (!replays) return failed(call, what);
+    PyErr_Clear();
+    call->started = true;
+    result->content_length = -1;
+    result->head = evg_py_call_take_head(call);
+    return EVG_PY_END;
+}
+
 static evg_py_outcome refuse(evg_py_call *call, PyObject *type, const char *text) {
     PyErr_SetString(type, text);
     return failed(call, "in its response");
@@ -94,7 +107,7 @@ static evg_py_outcome next_block(evg_py_call *call, evg_py_result *result) {
     for (;;) {
         PyObject *block = PyIter_Next(call->iterator);
         if (!block) {
-            if (PyErr_Occurred()) return failed(call, "iterating its response");
+            if (PyErr_Occurred()) return raised(call, result, "iterating its response");
             if (is_answered(call)) return EVG_PY_END;
             if (!call->started) return refuse(call, PyExc_RuntimeError, unstarted);
             describe(call, result);
@@ -236,7 +249,8 @@ evg_py_outcome evg_py_call_begun(evg_py_call *call, evg_py_result *result) {
     if (evg_py_forked) evg_py_come_back(call);
     if (evg_py_notes_variables) evg_py_note_variables(call);
     Py_CLEAR(call->environ);
-    evg_py_outcome outcome = call->result ? first_block_of(call, call->result, result) : failed(call, "in the app");
+    evg_py_outcome outcome =
+        call->result ? first_block_of(call, call->result, result) : raised(call, result, "in the app");
     if (evg_py_forked) evg_py_come_back(call);
     leave(call);
     return outcome;

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-PyObject *evg_py_leaving;
+PyObject *evg_py_leaving, *evg_py_replay;
 bool evg_py_leave_pending;
 
 static atomic_bool is_leaving;
@@ -74,7 +74,8 @@ int evg_py_leaving_ready(PyObject *module) {
 int evg_py_leaving_prepare(void) {
     if (evg_py_leaving) return 0;
     PyObject *module = PyImport_ImportModule("evgateway.leave");
-    evg_py_leaving = module ? PyObject_GetAttrString(module, "leaving") : NULL;
+    evg_py_replay = module ? PyObject_GetAttrString(module, "Replay") : NULL;
+    evg_py_leaving = evg_py_replay ? PyObject_GetAttrString(module, "leaving") : NULL;
     Py_XDECREF(module);
     return evg_py_leaving ? 0 : -1;
 }

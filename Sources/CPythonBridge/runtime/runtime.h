@@ -85,6 +85,7 @@ PyObject *evg_py_deadline_extend(evg_exchange *exchange, PyObject *value);
 /* evgateway.leaving, which every request finds in its environ or scope; NULL before evg_py_leaving_prepare, which is -1
  * with an exception. */
 extern PyObject *evg_py_leaving;
+extern PyObject *evg_py_replay;     /* the class evgateway.Replay; NULL until then */
 int evg_py_leaving_prepare(void);
 
 /* The worker has begun to leave, and Python has not been told. On the loop's thread. */

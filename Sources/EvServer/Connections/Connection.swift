@@ -119,6 +119,8 @@ package class Connection: Waiter {
     func sayGoodbye() {}
     /// What goes to another process with the transport; nil where this stage cannot go now.
     var parcel: Parcel? { nil }
+    /// It was to go to another process, and will not.
+    func stays() {}
 
     // MARK: readiness
 

@@ -24,6 +24,7 @@ extension HTTP1Connection {
     func keep(_ hold: Hold, insteadOf exchange: Exchange) -> Bool {
         guard running === exchange, !isEnding else { return false }
         present = .held(hold)
+        if worker.isDraining { worker.moves.becameIdle(self) }
         return true
     }
 

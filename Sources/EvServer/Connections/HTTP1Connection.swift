@@ -23,6 +23,8 @@ package final class HTTP1Connection: Connection {
     var hasServed = false
     /// How often its present request has been moved.
     @exclusivity(unchecked) var hops: UInt8 = 0
+    /// What is in `pending` is for another process.
+    @exclusivity(unchecked) private var awaitsMove = false
     /// The next stage, after an upgrade inside of `parseRequests`.
     private var successor: Connection?
 
@@ -75,6 +77,10 @@ package final class HTTP1Connection: Connection {
             bytes = swallow(bytes)
             if isEnding || unread != nil { return }
         }
+        if awaitsMove {
+            pending.append(contentsOf: bytes)
+            return updateInterest()
+        }
         if let partial {
             self.partial = nil
             partial.bytes.append(contentsOf: bytes)
@@ -90,9 +96,10 @@ package final class HTTP1Connection: Connection {
         var begun = begun
         var bytes = received
         isParsing = true
-        while isIdle, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull {
+        while isIdle, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull, !awaitsMove {
             switch parser.parse(bytes) {
             case .head(let head, let consumed):
+                if let sticky = worker.sticky, leaves(for: head, with: bytes, by: sticky) { return isParsing = false }
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
                 begun = nil
                 bytes = begin(head, bytes)
@@ -117,7 +124,7 @@ package final class HTTP1Connection: Connection {
         isParsing = false
         if isEnding { return }
         if !bytes.isEmpty { pending.append(contentsOf: bytes) }
-        if isIdle, partial == nil, unread == nil { becameIdle() }
+        if isIdle, partial == nil, unread == nil, !awaitsMove { becameIdle() }
         updateInterest()
     }
 
@@ -210,6 +217,7 @@ package final class HTTP1Connection: Connection {
     func responseFinished(_ exchange: Exchange, isShort: Bool) {
         guard running === exchange else { return }
         running = nil
+        hops = 0
         if output.isWaiting { answered = (exchange.head, exchange.startedAt) }
         if encoder.mustClose || isShort || isHalfClosed {
             // Only a client that asked for the close and has sent all it announced is known to send nothing more.
@@ -234,6 +242,21 @@ package final class HTTP1Connection: Connection {
     /// A body without an announced length may turn out to be short enough.
     private func mayBeSwallowed(_ decoder: BodyDecoder) -> Bool {
         (decoder.remaining ?? 0) <= UInt64(worker.configuration.drainLimit)
+    }
+
+    /// The request that runs waits again, for another process.
+    func unrun(_ request: [UInt8]) {
+        running = nil
+        pending = request + pending
+        hops += 1
+        awaitsMove = true
+    }
+
+    /// No other process takes it.
+    override func stays() {
+        guard awaitsMove, !worker.isQuitting else { return }
+        awaitsMove = false
+        parsePending()
     }
 
     private func parsePending() {

@@ -15,7 +15,7 @@ struct Observers {
     /// In Swift: a closure for each event.
     @LoopActor
     final class Closures {
-        var onClientLeft, onDeadline, onBody, onDrained: (() -> Void)?
+        var onClientLeft, onDeadline, onBody, onDrained, onReplay: (() -> Void)?
     }
 
     /// In C: one function for all events, with those that it wants.
@@ -109,6 +109,15 @@ extension Exchange {
         get { observers.closures?.onDrained }
         set { (newValue == nil ? observers.closures : ownClosures)?.onDrained = newValue }
     }
+
+    /// Called once when the worker leaves and others go on with what it has: the request may be given to one of them by
+    /// `replay`.
+    package var onReplay: (() -> Void)? {
+        get { observers.closures?.onReplay }
+        set { (newValue == nil ? observers.closures : ownClosures)?.onReplay = newValue }
+    }
+
+    func workerLeaves() { onReplay?() }
 
     private var ownClosures: Observers.Closures {
         if let closures = observers.closures { return closures }

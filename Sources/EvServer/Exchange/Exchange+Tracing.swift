@@ -22,6 +22,13 @@ extension Exchange {
         @inline(never) get { worker.tracing?.stamped(head, isTrusted: trustsPeer) ?? head }
     }
 
+    /// Field lines of the server's own for a response. Valid until the next call.
+    @inline(never) func ownLines(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
+        let line = idLine(beside: response)
+        guard let sticky = worker.sticky, sticky.addsLines else { return line }
+        return sticky.lines(line, for: self)
+    }
+
     /// The field line of the id for a response, which is empty where that has its own, and without `--request-id`.
     /// Valid until the next call.
     @inline(never) func idLine(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {

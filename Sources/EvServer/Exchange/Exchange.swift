@@ -288,6 +288,7 @@ package final class Exchange {
     private func begin(_ head: borrowing ResponseHead, given: UInt64?) -> ResponseBeginning {
         status = UInt16(truncatingIfNeeded: head.status)
         response = .begun
+        if let sticky = worker.sticky { sticky.answered(head) }
         let (length, announced) = ResponseLength.of(head, given: given, requestIsHead: self.head.isHead)
         self.length = length
         return ResponseBeginning(exchange: self, length: length, announced: announced)
@@ -296,8 +297,10 @@ package final class Exchange {
     /// Sends a whole response.
     package func respond(_ head: borrowing ResponseHead, body: UnsafeRawBufferPointer) {
         guard response == .awaited else { return }
+        if head.replays, replay() { return }
         if head.instructs, takesInstruction(head, body) { return finish() }
         let beginning = begin(head, given: UInt64(body.count))
+        if worker.sticky != nil { look(at: body) }
         carrier.respond(head, of: beginning, UnsafeRawBufferPointer(rebasing: body[..<take(body.count)]))
         end()
     }
@@ -311,8 +314,10 @@ package final class Exchange {
         first: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> WriteResult {
         guard response == .awaited else { return .gone }
+        if head.replays, replay() { return .gone }
         if head.instructs, takesInstruction(head, first) { return .ok }
         let beginning = begin(head, given: contentLength)
+        if worker.sticky != nil { look(at: first) }
         carrier.begin(head, of: beginning, UnsafeRawBufferPointer(rebasing: first[..<take(first.count)]))
         return writeResult
     }
@@ -320,6 +325,7 @@ package final class Exchange {
     /// Sends bytes of the body. After `.full`, `drained()` is to be awaited before the next call.
     package func write(_ bytes: UnsafeRawBufferPointer) -> WriteResult {
         guard response == .begun else { return instruct(bytes) }
+        if worker.sticky != nil { look(at: bytes) }
         let count = take(bytes.count)
         guard count > 0 else { return .ok }
         if spoolsOutput { carrier.spoolIfFull() }

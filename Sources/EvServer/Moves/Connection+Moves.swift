@@ -1,5 +1,5 @@
-// How a connection leaves for another process: its parcel and a copy of its descriptor are sent, and then it is gone
-// here without a word to its peer. Law: nothing is told to the peer, and nothing is read, between the two.
+// How a connection leaves for another process: what its parcel says is all that there is of it from then on. Law: its
+// peer is told nothing, and nothing is read of it in between.
 
 import EvLoop
 
@@ -20,7 +20,7 @@ extension Connection {
         return parcel
     }
 
-    /// To be called when another process has got the parcel and a copy of the descriptor.
+    /// Ends here without a word to the peer. The descriptor is the caller's from then on.
     func departs() {
         guard !isClosed else { return }
         willClose()
@@ -30,7 +30,6 @@ extension Connection {
         output = OutputQueue()
         // libev leaves that to the close, and the kernel to the last close of all: that is the other process's.
         worker.loop.forget(descriptor)
-        Socket.close(descriptor)
         worker.connectionClosed()
         Unmanaged.passUnretained(self).release()
     }

@@ -1,15 +1,15 @@
 // A worker that leaves gives its connections to others: those that are idle now, those that become idle later, in
-// packets of many, a few in each turn of the loop. Law: a connection is here until another process's mailbox has taken
-// it, and from then on it is there; nobody waits for another process.
+// packets of many, a few in each turn of the loop. Law: a connection is in one process; one that nobody takes stays
+// here; and nobody waits for another process.
 
+import EvBus
 package import EvLoop
 import Logging
 
 @LoopActor
 package final class Moves {
-    private unowned let worker: Worker
-    /// Nil where there is no other process.
-    package var post: (any ParcelPost)?
+    unowned let worker: Worker
+    private let siblings: [ScoreboardSlot]
     private enum State { case staying, leaving, over }
     private var state = State.staying
 
@@ -17,32 +17,88 @@ package final class Moves {
     private var queue: [Connection] = []
     private var next = 0
     private var isDue = false
+    /// All that were idle when the worker began to leave are in the queue.
+    private var isCollected = false
     private lazy var timer = TimerWatcher(worker.loop) { [unowned self] in
         isDue = false
         turn()
     }
-    /// Ends the wait for mailboxes that are full.
-    private lazy var patience = TimerWatcher(worker.loop) { [unowned self] in giveUp("no worker takes them in time") }
 
-    /// What this worker has given to each slot, and what that had taken of all before.
-    private var given: [Int: (count: UInt32, before: UInt32)] = [:]
-    private var full: Set<Int> = []
-    private(set) var moved = 0
-    private(set) var taken: UInt32 = 0
+    /// What is on its way to another worker.
+    private struct Way {
+        var packets = 0
+        var connections = 0
+        /// It has not taken what was sent in time.
+        var isStuck = false
+    }
+    /// By the number of the place.
+    private var ways: [Int: Way] = [:]
+    private var moved = 0
+    private var receivers: Set<Int> = []
+    /// Of holds, which move when nothing can be missed: Moves+Holds.swift.
+    var handover = Handover.none
+    var held: [Connection] = []
+    private(set) lazy var arrivals = HoldArrivals(worker)
 
-    /// Packets sent in one turn of the loop.
+    /// Packets that are sent in one turn of the loop.
     private static let batch = 3
-    /// Seconds in which a mailbox that is full must take something.
+    /// Packets on their way to one worker.
+    private static let window = 4
+    /// Seconds in which a worker must take what it is sent.
     private static let limit = 2.0
-    /// A sibling that has not beaten for so many seconds takes nothing.
+    /// Requests that wait for one that does not.
+    private static let mostWaiting = 1000
+    /// A sibling that has not beaten for so many seconds gets nothing.
     private static let staleness = 2.5
-    /// Descriptors that are left to a receiver for its app and for what comes to it from clients.
+    /// Descriptors that are left to a receiver for its app and for those who connect to it.
     private static let reserve = 192
 
-    init(_ worker: Worker) { self.worker = worker }
+    init(_ worker: Worker, siblings: [ScoreboardSlot]) {
+        self.worker = worker
+        self.siblings = siblings
+    }
+
+    /// From now on connections of other workers are served here.
+    func open() {
+        worker.bus.onParcel = { [unowned self] parcel in
+            receive(parcel.bytes, parcel.descriptors) { parcel, descriptor, position in
+                self.worker.receive(parcel, descriptor, position)
+            }
+        }
+        worker.bus.onParcelReturned = { [unowned self] bytes, descriptors, _ in
+            let count = receive(bytes, descriptors) { parcel, descriptor, _ in self.worker.takeBack(parcel, descriptor)
+            }
+            moved -= count
+            for _ in 0..<count { Counted.subtract(at: Counter.movedOut) }
+        }
+    }
+
+    @discardableResult
+    private func receive(
+        _ bytes: [UInt8], _ descriptors: [Int32], _ take: (Parcel, Int32, BusPosition) -> Void
+    ) -> Int {
+        var count = 0
+        let lost = bytes.withUnsafeBytes { bytes in
+            ParcelPacket.read(bytes, descriptors: descriptors) { parcel, descriptor, position in
+                count += 1
+                take(parcel, descriptor, position)
+            }
+        }
+        if lost > 0 {
+            worker.logger.error(
+                "Connections that were moved here are lost: this worker may open no more files",
+                metadata: ["connections": "\(lost)"])
+        }
+        return count
+    }
+
+    // MARK: leaving
 
     /// Connections go on in other processes.
     var isLeaving: Bool { state == .leaving }
+
+    /// Nothing is on its way to anybody.
+    var isDone: Bool { ways.values.allSatisfy { $0.packets == 0 } && arrivals.isEmpty }
 
     /// Whether a connection waits to go, or will when it is idle: then nobody tells its client to close it.
     func keeps(_ connection: Connection) -> Bool {
@@ -50,28 +106,44 @@ package final class Moves {
         return connection is HTTP1Connection || connection is ProxyPreface || connection is TLSHandshake
     }
 
-    // MARK: leaving
-
-    /// The worker leaves, and accepts nothing more. Connections go as soon as this turn of the loop is over.
+    /// The worker leaves. Connections go as soon as this turn of the loop is over.
     func begin() {
         guard state == .staying, worker.loop.canForget, choose() != nil else {
             state = .over
             return
         }
         state = .leaving
-        for wait in [Wait.keepAlive, .head, .handshake] {
+        isDue = true
+        timer.start(after: 0)
+    }
+
+    private func collect() {
+        isCollected = true
+        for wait in [Wait.keepAlive, .head, .handshake, .held] {
             worker.deadlines.forEach(wait) { if let connection = $0 as? Connection { queue.append(connection) } }
         }
-        schedule()
+        worker.deadlines.forEach(.active) { $0.exchange?.workerLeaves() }
     }
 
     /// There is no time left.
     func end() {
+        guard state != .over else { return }
         state = .over
+        let staying = queue[next...]
         queue = []
         next = 0
         timer.stop()
-        patience.stop()
+        endHandover()
+        for connection in staying { connection.stays() }
+    }
+
+    /// The worker has ended.
+    func finish() {
+        end()
+        guard moved > 0 else { return }
+        worker.logger.info(
+            "Moved connections to other workers",
+            metadata: ["connections": "\(moved)", "workers": "\(receivers.count)"])
     }
 
     /// To be called for each connection of a worker that leaves, when its request has been answered.
@@ -82,145 +154,171 @@ package final class Moves {
     }
 
     private func schedule() {
-        guard !isDue, next < queue.count else { return }
+        guard !isDue, state == .leaving, next < queue.count else { return }
         isDue = true
         timer.start(after: 0)
     }
 
     private func turn() {
         guard state == .leaving else { return }
+        if !isCollected { collect() }
         for _ in 0..<Self.batch where next < queue.count {
             guard let receiver = choose() else {
-                if full.isEmpty { return giveUp("no worker takes connections") }
-                if !patience.isActive { patience.start(after: Self.limit) }
-                return
+                // Whoever takes what is on its way makes room.
+                if ways.values.contains(where: { $0.packets > 0 && !$0.isStuck }) { return }
+                return giveUp()
             }
-            sendSome(to: receiver)
+            sendSome(to: receiver.place, receiver.share)
         }
         guard next < queue.count else {
             queue = []
             next = 0
+            if worker.holds?.count == 0 { endHandover() }
             return
         }
         schedule()
     }
 
-    private func sendSome(to receiver: (number: Int, share: Int)) {
-        var packet = ParcelPacket()
-        defer { packet.discard() }
+    /// More wait to go.
+    func enqueue(_ connections: [Connection]) {
+        queue += connections
+        schedule()
+    }
+
+    private func sendSome(to place: Int, _ share: Int) {
+        var packet = ParcelPacket(worker.bus.position)
         var leaving: [Connection] = []
-        var end = next
-        while end < queue.count, leaving.count < receiver.share, !packet.isFull {
-            let connection = queue[end]
-            if let parcel = connection.parcel {
-                guard packet.add(parcel, connection.transport.fileDescriptor) else {
-                    // One that no packet can take stays here.
-                    if packet.isEmpty { end += 1 }
+        while next < queue.count, leaving.count < share {
+            let connection = queue[next]
+            if let parcel = connection.parcel, mayGo(parcel, connection) {
+                if packet.add(parcel, connection.transport.fileDescriptor) {
+                    leaving.append(connection)
+                } else if !packet.isEmpty {
                     break
                 }
-                leaving.append(connection)
+                // One that no packet can take stays here.
             }
-            end += 1
+            next += 1
         }
-        guard !leaving.isEmpty else { return next = end }
-        guard send(packet, of: leaving, to: receiver.number) else { return }
-        next = end
-        // Taken out of the way before there are as many again.
-        if next > 4096 {
-            queue.removeFirst(next)
-            next = 0
+        if !leaving.isEmpty { send(packet, of: leaving, to: place) }
+    }
+
+    /// The connections are gone from here on, or are here again.
+    private func send(_ packet: ParcelPacket, of connections: [Connection], to place: Int) {
+        let count = connections.count
+        ways[place, default: Way()].packets += 1
+        ways[place, default: Way()].connections += count
+        for connection in connections { connection.departs() }
+        guard worker.bus.send(parcel: packet.bytes, descriptors: packet.descriptors, to: place) else {
+            // Its process has just ended.
+            receive(packet.bytes, packet.descriptors) { parcel, descriptor, _ in
+                self.worker.takeBack(parcel, descriptor)
+            }
+            return arrived(at: place, connections: count, true)
+        }
+        moved += count
+        receivers.insert(place)
+        Counted.add(UInt64(count), at: Counter.movedOut)
+        worker.bus.confirm(place, limit: Self.limit) { [weak self] isTaken in
+            self?.arrived(at: place, connections: count, isTaken)
         }
     }
 
-    /// Whether they are gone.
-    private func send(_ packet: ParcelPacket, of connections: [Connection], to number: Int) -> Bool {
-        guard let post else { return false }
-        switch post.send(packet, to: number) {
-        case .taken:
-            patience.stop()
-            note(connections.count, to: number)
-            for connection in connections { connection.departs() }
-            return true
-        case .full:
-            full.insert(number)
-            post.whenTaking(number) { [weak self] in
-                self?.full.remove(number)
-                self?.schedule()
-            }
-        case .failed(let number):
-            giveUp(SystemError.message(number))
-        }
-        return false
+    private func arrived(at place: Int, connections: Int, _ isTaken: Bool) {
+        ways[place]?.packets -= 1
+        ways[place]?.connections -= connections
+        ways[place]?.isStuck = !isTaken
+        if state == .leaving, next < queue.count { schedule() } else { worker.finishIfDone() }
     }
 
-    private func giveUp(_ reason: String) {
+    private func giveUp() {
         let waiting = queue[next...].count { $0.parcel != nil }
         end()
         guard waiting > 0 else { return }
         worker.logger.info(
-            "Connections that cannot be moved are closed when they have been idle",
-            metadata: ["connections": "\(waiting)", "reason": "\(reason)"])
+            "No worker takes the connections that are idle: they are closed", metadata: ["connections": "\(waiting)"])
     }
-
-    /// - Returns: how many have left, and to how many workers.
-    var summary: (connections: Int, workers: Int)? { moved == 0 ? nil : (moved, given.count) }
 
     // MARK: one connection
 
-    /// Gives a connection to the worker of a slot. Whether that has it: then it is gone here.
-    package func give(_ connection: Connection, _ parcel: Parcel, to number: Int) -> Bool {
-        guard let post, worker.loop.canForget, parcel.hops <= Parcel.mostHops, !connection.isClosed else {
-            return false
-        }
-        var packet = ParcelPacket()
-        defer { packet.discard() }
-        guard packet.add(parcel, connection.transport.fileDescriptor), post.send(packet, to: number) == .taken
-        else { return false }
-        note(1, to: number)
-        connection.departs()
+    /// Gives a connection to the worker of a place. Whether it goes there: then it is gone here.
+    package func give(_ connection: Connection, _ parcel: Parcel, to place: Int) -> Bool {
+        guard worker.loop.canForget, parcel.hops <= Parcel.mostHops, !connection.isClosed else { return false }
+        guard worker.bus.seat?.ground.isLive(place) == true, !isTooSlow(place) else { return false }
+        var packet = ParcelPacket(worker.bus.position)
+        guard packet.add(parcel, connection.transport.fileDescriptor) else { return false }
+        send(packet, of: [connection], to: place)
         return true
     }
 
-    /// One has come.
-    func took() {
-        taken &+= 1
-        worker.slot.taken = taken
-        Counted.add(at: Counter.movedIn)
+    /// A request may be one that no other worker can answer, so it waits for one that does not take it at once; but not
+    /// any number of them.
+    private func isTooSlow(_ place: Int) -> Bool {
+        ways[place].map { $0.isStuck && $0.connections >= Self.mostWaiting } ?? false
     }
+
+    /// Gives connections to another worker while this one goes on: as many of those that can go as a packet takes.
+    ///
+    /// - Returns: how many have gone.
+    func give(_ connections: [Connection], to place: Int) -> Int {
+        guard worker.loop.canForget, worker.bus.seat?.ground.isLive(place) == true else { return 0 }
+        let way = ways[place] ?? Way()
+        guard way.packets < Self.window, !way.isStuck else { return 0 }
+        var packet = ParcelPacket(worker.bus.position)
+        var leaving: [Connection] = []
+        for connection in connections {
+            guard let parcel = connection.parcel else { continue }
+            guard packet.add(parcel, connection.transport.fileDescriptor) else { break }
+            leaving.append(connection)
+        }
+        if !leaving.isEmpty { send(packet, of: leaving, to: place) }
+        return leaving.count
+    }
+
+    /// Nil without `--rebalance`.
+    private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil
 
     // MARK: to whom
 
-    private func note(_ count: Int, to number: Int) {
-        moved += count
-        Counted.add(UInt64(count), at: Counter.movedOut)
-        let before = given[number] ?? (0, post?.siblings.first { $0.number == number }?.slot.taken ?? 0)
-        given[number] = (before.count &+ UInt32(clamping: count), before.before)
+    /// The other workers of this server, by the numbers of their places; none without a bus.
+    private(set) lazy var neighbours: [(place: Int, slot: ScoreboardSlot)] = {
+        guard let seat = worker.bus.seat else { return [] }
+        return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
+    }()
+
+    /// The workers that may take connections.
+    var candidates: [Int] {
+        guard let seat = worker.bus.seat else { return [] }
+        let all = neighbours.filter { $0.slot.state == .ready && seat.ground.isLive($0.place) }
+        let younger = all.filter { $0.slot.age > worker.slot.age }
+        return (younger.isEmpty ? all : younger).map(\.place)
     }
 
     /// The worker with the fewest connections of those that may take some: the younger ones where there are any, since
     /// the others may be about to leave as well. `share`: how many it should get at most before another is looked for.
-    private func choose() -> (number: Int, share: Int)? {
-        guard let post else { return nil }
+    private func choose() -> (place: Int, share: Int)? {
+        guard let seat = worker.bus.seat else { return nil }
         let now = EventLoop.coarseNow()
         let most = min(worker.configuration.connections, DescriptorLimit.current.soft - Self.reserve)
-        var best: (number: Int, load: Int)?
+        var best: (place: Int, load: Int)?
         var count = 0
         var isYoung = false
-        for (number, slot) in post.siblings {
-            guard slot.state == .ready, now - slot.heartbeat < Self.staleness, !full.contains(number) else { continue }
-            let given = given[number] ?? (0, slot.taken)
-            // On their way there.
-            let due = Int(given.count) - Int(slot.taken &- given.before)
-            let load = Int(slot.open) + max(0, due)
+        for (index, slot) in siblings.enumerated() {
+            guard slot.state == .ready, now - slot.heartbeat < Self.staleness else { continue }
+            let place = index < seat.place ? index : index + 1
+            guard hasHeir(place) else { continue }
+            let way = ways[place] ?? Way()
+            guard way.packets < Self.window, !way.isStuck, seat.ground.isLive(place) else { continue }
+            let load = Int(slot.open) + way.connections
             guard load < most else { continue }
             let isYounger = slot.age > worker.slot.age
             if isYounger, !isYoung { (best, count, isYoung) = (nil, 0, true) }
             guard isYounger == isYoung else { continue }
             count += 1
-            if best.map({ load < $0.load }) ?? true { best = (number, load) }
+            if best.map({ load < $0.load }) ?? true { best = (place, load) }
         }
         guard let best else { return nil }
         let fair = (queue.count - next + count - 1) / count
-        return (best.number, max(1, min(fair, Packet.mostDescriptors, most - best.load)))
+        return (best.place, max(1, min(fair, ParcelPacket.most, most - best.load)))
     }
 }

@@ -32,8 +32,6 @@ package struct Parcel: Equatable, Sendable {
 
     /// Whoever is asked to move a request more often than this serves it where it is, or refuses it.
     package static let mostHops: UInt8 = 16
-    /// No longer one is read.
-    package static let largest = 64 << 20
 
     package init(
         _ kind: Kind, listener: [UInt8], peer: PeerAddress, destination: PeerAddress? = nil, bytes: [UInt8] = [],
@@ -53,7 +51,7 @@ package struct Parcel: Equatable, Sendable {
 extension Parcel {
     /// Little-endian: kind, flags, hops, the length of the listener's text and the text, the peer, the destination
     /// where there is one, and `bytes` and `state` with 32 bits of length before each.
-    package func write(to packet: inout [UInt8]) {
+    func write(to packet: inout [UInt8]) {
         let name = listener.prefix(Int(UInt8.max))
         let flags: UInt8 = (hasServed ? 1 : 0) | (destination == nil ? 0 : 2) | (hasCopies ? 4 : 0)
         packet += [kind.rawValue, flags, hops, UInt8(name.count)]
@@ -67,9 +65,9 @@ extension Parcel {
     }
 
     /// So many bytes are written at most.
-    package var size: Int { 12 + listener.count + 2 * PeerAddress.byteCount + bytes.count + state.count }
+    var size: Int { 12 + listener.count + 2 * PeerAddress.byteCount + bytes.count + state.count }
 
-    package init?(_ record: UnsafeRawBufferPointer) {
+    init?(_ record: UnsafeRawBufferPointer) {
         var reader = ParcelReader(record)
         guard let kind = reader.byte().flatMap(Kind.init(rawValue:)), let flags = reader.byte(), flags < 8,
             let hops = reader.byte(), let count = reader.byte(), let listener = reader.bytes(Int(count)),
@@ -89,30 +87,30 @@ extension Parcel {
 }
 
 /// What is read from bytes whose lengths are not believed.
-package struct ParcelReader {
+struct ParcelReader {
     private var rest: UnsafeRawBufferPointer
-    package init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
+    init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
 
-    package var isAtEnd: Bool { rest.isEmpty }
+    var isAtEnd: Bool { rest.isEmpty }
 
-    package mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? {
+    mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? {
         guard count >= 0, count <= rest.count else { return nil }
         defer { rest = UnsafeRawBufferPointer(rebasing: rest[count...]) }
         return UnsafeRawBufferPointer(rebasing: rest[..<count])
     }
 
-    package mutating func byte() -> UInt8? { bytes(1)?.first }
+    mutating func byte() -> UInt8? { bytes(1)?.first }
 
-    package mutating func length() -> Int? {
+    mutating func length() -> Int? {
         bytes(4).map { Int(UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self))) }
     }
 
     /// With its length before it.
-    package mutating func part() -> UnsafeRawBufferPointer? { length().flatMap { bytes($0) } }
+    mutating func part() -> UnsafeRawBufferPointer? { length().flatMap { bytes($0) } }
 }
 
 extension [UInt8] {
-    package mutating func append(length: Int) {
+    mutating func append(length: Int) {
         Swift.withUnsafeBytes(of: UInt32(clamping: length).littleEndian) { append(contentsOf: $0) }
     }
 }

@@ -3,7 +3,7 @@
 Law: importing this package imports nothing of the server, and works without it.
 """
 
-__all__ = ["leaving", "publish", "run", "serve", "version", "worker"]
+__all__ = ["Replay", "leaving", "publish", "run", "serve", "version", "worker"]
 
 
 def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
@@ -52,4 +52,7 @@ def __getattr__(name):
     if name == "leaving":
         from .leave import leaving
         return leaving
+    if name == "Replay":
+        from .leave import Replay
+        return Replay
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

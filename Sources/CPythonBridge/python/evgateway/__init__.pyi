@@ -1,7 +1,7 @@
 from os import PathLike
 from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
-__all__ = ["leaving", "publish", "run", "serve", "version", "worker"]
+__all__ = ["Replay", "leaving", "publish", "run", "serve", "version", "worker"]
 
 class _Worker:
     @property
@@ -23,6 +23,8 @@ class _Leaving:
     def wait(self, timeout: Optional[float] = ...) -> Any: ...
     def on_leave(self, callback: Callable[[], Any]) -> None: ...
     def forget(self, callback: Callable[[], Any]) -> None: ...
+
+class Replay(BaseException): ...
 
 leaving: _Leaving
 version: Optional[str]

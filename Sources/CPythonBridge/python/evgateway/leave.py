@@ -246,4 +246,10 @@ def inline(_):
     return b"n"
 
 
+class Replay(BaseException):
+    """Raised by an app before its response begins: the request is run again from its first byte by a worker that stays,
+    on the same connection. It is meant for requests that wait, when `leaving` is set. Where no worker takes it, the
+    client gets 503 with Retry-After. It is no Exception, so that frameworks let it pass."""
+
+
 leaving = Leaving()

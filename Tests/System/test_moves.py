@@ -1,0 +1,222 @@
+"""A worker that is replaced gives its connections to those that stay: clients keep theirs, and the next request on it
+is answered by the new code."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from support import procfs, wait, wire
+from support.classes import CLASSES
+
+SOURCE = """
+import time
+import evgateway
+
+TEXT = b"{text}"
+
+
+def wsgi(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/slow":
+        time.sleep(0.5)
+    if path == "/wait" and TEXT == b"one":
+        evgateway.leaving.wait(60)
+        raise evgateway.Replay
+    if path == "/replay":
+        raise evgateway.Replay
+    start_response("200 OK", [("Content-Length", str(len(TEXT)))])
+    return [TEXT]
+
+
+async def asgi(scope, receive, send):
+    path = scope["path"]
+    if path == "/slow":
+        import asyncio
+        await asyncio.sleep(0.5)
+    if path == "/wait" and TEXT == b"one":
+        await evgateway.leaving.wait(60)
+        raise evgateway.Replay
+    if path == "/replay":
+        raise evgateway.Replay
+    await send({{"type": "http.response.start", "status": 200,
+                "headers": [(b"content-length", str(len(TEXT)).encode())]}})
+    await send({{"type": "http.response.body", "body": TEXT}})
+"""
+
+WAITING = [name for name in CLASSES if name != "inline"]
+
+
+@pytest.fixture
+def deployed(gateway, tmp_path):
+    """Factory: `deployed(called_by, *flags)` serves app.py of `tmp_path`, which says "one"; `rewrite("two")` changes
+    it."""
+    def rewrite(text):
+        (tmp_path / "deployed.py").write_text(SOURCE.format(text=text))
+
+    def start(called_by="threads", *flags, **more):
+        rewrite("one")
+        (tmp_path / "__pycache__").mkdir(exist_ok=True)
+        name, *chosen = CLASSES[called_by]
+        kind = "asgi" if "asgi" in chosen else "wsgi"
+        server = gateway(f"deployed:{kind}", *chosen, "--pythonpath", tmp_path, "--lifespan", "off",
+                         "--graceful-timeout", 60, *flags, env={"PYTHONDONTWRITEBYTECODE": "1"}, **more)
+        server.rewrite = rewrite
+        return server
+    return start
+
+
+def reload(server, workers=1):
+    """Returns when the old workers have gone."""
+    before = server.worker_pids()
+    server.signal(signal.SIGHUP)
+    return server.wait_for_workers(len(before), besides=before)
+
+
+def moved(server):
+    return sum(int(found[1]) for found in server.log.matches(r"Moved connections to other workers.* connections=(\d+)"))
+
+
+@contextlib.contextmanager
+def connections(server, count):
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(server.connect()) for _ in range(count)]
+
+
+def ask(wires):
+    """The bodies of the answers; every connection stays open."""
+    bodies = []
+    for each in wires:
+        answer = each.get("/")
+        assert answer.status == 200 and not answer.closes
+        bodies.append(answer.body)
+    return bodies
+
+
+def sockets(pid):
+    return sum(os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") for name in os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_idle_connections_stay_and_the_new_code_answers(deployed, called_by):
+    server = deployed(called_by)
+    with connections(server, 40) as wires:
+        assert ask(wires[:20]) == [b"one"] * 20     # the others have said nothing yet
+        server.rewrite("two")
+        reload(server)
+        assert ask(wires) == [b"two"] * 40
+        assert moved(server) == 40
+
+
+@pytest.mark.parametrize("flags", [
+    ("--workers", 3), ("--workers", 2, "--reuse-port"), ("--workers", 2, "--preload"), ("--bind", "unix:{}/socket"),
+    ("--proxy-protocol", "--proxy-allow-from", "*"), ("--max-requests", 1000, "--request-id-header", "X-Request-Id")],
+    ids=lambda flags: " ".join(map(str, flags)))
+def test_ways_to_serve(deployed, tmp_path, flags):
+    server = deployed("threads", *(str(flag).format(tmp_path) for flag in flags))
+    with connections(server, 60) as wires:
+        assert ask(wires[:30]) == [b"one"] * 30
+        server.rewrite("two")
+        for _ in range(3):
+            reload(server)
+            assert ask(wires) == [b"one" if "--preload" in flags else b"two"] * 60
+        assert moved(server) >= 180
+
+
+def test_running_request_ends_and_its_connection_goes(deployed):
+    server = deployed()
+    with server.connect() as wire:
+        wire.request("GET", "/slow")
+        wait.until(lambda: server.get("/").body, "it runs")
+        server.rewrite("two")
+        before = server.worker_pids()
+        server.signal(signal.SIGHUP)
+        answer = wire.read()
+        assert answer.body == b"one" and not answer.closes
+        server.wait_for_workers(1, besides=before)
+        assert ask([wire]) == [b"two"]
+
+
+def test_beginning_of_a_request_goes_too(deployed):
+    server = deployed()
+    with server.connect() as wire:
+        wire.send("GET / HTTP/1.1\r\nHo")
+        server.rewrite("two")
+        reload(server)
+        wire.send("st: test\r\n\r\n")
+        assert wire.read().body == b"two"
+
+
+@pytest.mark.parametrize("called_by", WAITING)
+def test_request_that_waits_is_run_again_by_the_new_code(deployed, called_by):
+    server = deployed(called_by)
+    with connections(server, 3) as wires:
+        for wire in wires:
+            wire.request("GET", "/wait")
+        (worker,) = server.worker_pids()
+        server.get("/")
+        server.rewrite("two")
+        reload(server)
+        for wire in wires:
+            answer = wire.read()
+            assert (answer.status, answer.body) == (200, b"two") and not answer.closes
+        assert ask(wires) == [b"two"] * 3
+    assert "Traceback" not in server.error_log()
+
+
+def test_replay_where_nobody_takes_it_is_503(deployed, called_by):
+    server = deployed(called_by)
+    answer = server.get("/replay")
+    assert (answer.status, answer.get("Retry-After")) == (503, "1")
+    assert "Traceback" not in server.error_log()
+
+
+def test_max_requests_disconnects_nobody(deployed):
+    server = deployed("threads", "--max-requests", 5)
+    with server.connect() as wire:
+        for _ in range(40):
+            assert ask([wire]) == [b"one"]
+    assert len(server.log.matches("Booting worker")) >= 3
+
+
+def test_code_that_does_not_load_costs_no_connection(deployed):
+    server = deployed()
+    with connections(server, 5) as wires:
+        assert ask(wires) == [b"one"] * 5
+        server.rewrite("two\" + missing + b\"")
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("Reload aborted")
+        assert ask(wires) == [b"one"] * 5
+
+
+def test_no_descriptor_is_left(deployed):
+    server = deployed("threads", "--workers", 2)
+    reload(server)
+    before = sorted(sockets(pid) for pid in server.worker_pids())
+    with connections(server, 50) as wires:
+        ask(wires)
+        for _ in range(3):
+            reload(server)
+        assert sum(sockets(pid) for pid in server.worker_pids()) == sum(before) + 50
+    wait.until(lambda: sum(sockets(pid) for pid in server.worker_pids()) == sum(before), "all are closed")
+
+
+def test_receiver_that_is_killed_loses_connections_or_keeps_them(deployed):
+    """Each client gets an answer on its connection, or the end of it."""
+    server = deployed("threads", "--workers", 2)
+    for _ in range(3):
+        with connections(server, 30) as wires:
+            ask(wires)
+            before, position = server.worker_pids(), server.log_position()
+            server.signal(signal.SIGHUP)
+            new = int(server.wait_for_log(r"Worker ready \(pid: (\d+)\)", start=position)[1])
+            os.kill(new, signal.SIGKILL)
+            server.wait_for_workers(2, besides=[*before, new])
+            ends = 0
+            for each in wires:
+                try:
+                    assert each.get("/").body == b"one"
+                except (wire.Closed, ConnectionError):
+                    ends += 1
+            assert ends < 30
+    assert server.get("/").body == b"one"
