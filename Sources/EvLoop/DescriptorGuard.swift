@@ -63,7 +63,9 @@ extension EventLoop {
 
     /// The name of a descriptor of the loop's own that is not what it was. To be asked after the loop's first turn.
     package var lostDescriptor: String? {
-        if let wake, !wake.holds(in: backend) { return "the loop's epoll set, or its wake" }
+        for wake in [wake, bell] {
+            if let wake, !wake.holds(in: backend) { return "the loop's epoll set, or its wake" }
+        }
         return guest?.lostDescriptor
     }
 }

@@ -11,6 +11,8 @@ package final class EventLoop {
     private(set) var backend: Int32
     /// libev's eventfd, which is in its epoll set.
     let wake: EpollMembership?
+    /// That of the watch of listening sockets, in the same set.
+    var bell: EpollMembership?
     /// The descriptor for another loop to watch; -1 when there is none.
     package var backendFileDescriptor: Int32 { guest?.descriptor ?? backend }
     private var prepare: UnsafeMutablePointer<evg_prepare>

@@ -40,12 +40,14 @@ package final class ExclusiveWatch {
             let watcher = IOWatcher(loop, fileDescriptor: bell, events: .read) { _ in callback() }
             watcher.start()
             bellWatcher = watcher
+            loop.bell = EpollMembership(bell)
         }
     }
 
     deinit {
         leave()
         bellWatcher = nil
+        loop.bell = nil
         if ownBell >= 0 { close(ownBell) } else { loop.guest?.look = nil }
     }
 

@@ -79,6 +79,12 @@ package struct ScoreboardSlot: Sendable {
         nonmutating set { evg_slot_set_load(record, newValue) }
     }
 
+    /// The worker's place among the workers, from 0. Its successor has the same.
+    package var index: UInt32 {
+        get { evg_slot_index(record) }
+        nonmutating set { evg_slot_set_index(record, newValue) }
+    }
+
     /// Whether the worker takes new connections at the moment.
     package var isAccepting: Bool {
         get { evg_slot_accepting(record) != 0 }

@@ -43,6 +43,11 @@ package struct ServerConfiguration: Sendable {
     /// Nil: requests get no ids.
     package var tracing: TracingConfiguration?
 
+    /// Nil: every worker serves every request.
+    package var sticky: StickyConfiguration?
+    /// Idle connections move to workers that have fewer.
+    package var rebalances = false
+
     /// Requests after which the worker retires, 0 for never, and the random extra on top.
     package var maxRequests = 0
     package var maxRequestsJitter = 0

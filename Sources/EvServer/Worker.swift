@@ -25,6 +25,8 @@ package final class Worker {
     let tracing: RequestTracing?
     /// Whether there is one, to be asked at every request.
     let tracesRequests: Bool
+    /// Nil where every worker serves every request.
+    @exclusivity(unchecked) private(set) var sticky: Sticky?
     /// The app sees another head than came: with an id, or with GRIP's fields.
     let amendsRequests: Bool
     /// Nil where apps cannot have their requests held.
@@ -149,6 +151,7 @@ package final class Worker {
         requestDeadlines = RequestDeadlines(loop)
         moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
+        sticky = Sticky(self)
         if configuration.grip != nil { holds = HoldTable(self, self.bus) }
         // For as long as the process: a worker ends with it.
         LoopExecutor.shared.afterJobs { [self] in self.endTurn() }
@@ -299,13 +302,15 @@ package final class Worker {
 
     // MARK: bookkeeping for connections and requests
 
-    func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) {
+    @discardableResult
+    func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) -> Connection {
         openConnections += 1
         slot.open = UInt32(clamping: openConnections)
         Counted.add(at: Counter.accepted)
         let connection = listener.stage(.plain(fileDescriptor), peer, listener, self)
         connection.isSpare = isOverfull && !isDraining
         connection.start()
+        return connection
     }
 
     /// Begins to serve a connection that was not accepted: one end of a pair of sockets, for a stream.
@@ -369,6 +374,7 @@ package final class Worker {
     private func beat() {
         loop.onCheck?()
         acceptor.beat()
+        moves.rebalance?.beat()
         accessLog?.retry(on: loop)
         slot.heartbeat = EventLoop.monotonicNow()
         let idle = deadlines.count(of: .keepAlive)

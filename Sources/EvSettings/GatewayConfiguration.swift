@@ -135,6 +135,10 @@ package struct GatewayConfiguration: Sendable {
 
     /// Nil: where the field is named.
     package var requestID: Bool?
+    /// By what a request belongs to a worker; nil for nothing.
+    package var sticky: StickyChoice?
+    /// Idle connections move to workers that have fewer.
+    package var rebalances = false
     /// The field of a request's id; nil for `X-Request-ID`.
     package var requestIDHeader: String?
     package var newTraces = NewTraces.sampled

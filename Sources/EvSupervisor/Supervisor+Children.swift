@@ -45,6 +45,7 @@ extension Supervisor {
         slot.reset()
         slot.state = .booting
         slot.age = UInt32(truncatingIfNeeded: age)
+        slot.index = UInt32(clamping: index)
         slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
         let seat = joinBus(slotIndex, age: UInt32(truncatingIfNeeded: age))

@@ -31,7 +31,8 @@ typedef struct evg_slot {
     uint32_t age;
     uint32_t dropped;
     uint32_t load;
-    uint32_t reserved[3];
+    uint32_t index;
+    uint32_t reserved[2];
     evg_line current;
     evg_line longest;
     uint64_t started_at;
@@ -41,6 +42,10 @@ typedef struct evg_slot {
 _Static_assert(sizeof(evg_slot) == 512, "a slot is eight cache lines");
 
 static inline uint64_t evg_load64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+/// Writes a word if it is what it was. Returns false if it is not any more.
+static inline int evg_replace64(uint64_t *p, uint64_t old, uint64_t v) {
+    return __atomic_compare_exchange_n(p, &old, v, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
 static inline void evg_store64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
 static inline uint32_t evg_load32(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 static inline void evg_store32(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
@@ -76,6 +81,8 @@ static inline uint32_t evg_slot_dropped(const evg_slot *s) { return evg_load32(&
 static inline void evg_slot_set_dropped(evg_slot *s, uint32_t v) { evg_store32(&s->dropped, v); }
 static inline uint32_t evg_slot_load(const evg_slot *s) { return evg_load32(&s->load); }
 static inline void evg_slot_set_load(evg_slot *s, uint32_t v) { evg_store32(&s->load, v); }
+static inline uint32_t evg_slot_index(const evg_slot *s) { return evg_load32(&s->index); }
+static inline void evg_slot_set_index(evg_slot *s, uint32_t v) { evg_store32(&s->index, v); }
 static inline double evg_slot_started_at(const evg_slot *s) { return evg_load_double(&s->started_at); }
 static inline void evg_slot_set_started_at(evg_slot *s, double v) { evg_store_double(&s->started_at, v); }
 static inline uint32_t evg_slot_age(const evg_slot *s) { return evg_load32(&s->age); }
@@ -159,6 +166,7 @@ static inline void evg_slot_reset(evg_slot *s) {
     evg_slot_set_requests(s, 0);
     evg_slot_set_dropped(s, 0);
     evg_slot_set_load(s, 0);
+    evg_slot_set_index(s, 0);
     evg_slot_set_heartbeat(s, 0);
     evg_line_clear(&s->current);
     evg_line_clear(&s->longest);

@@ -104,6 +104,13 @@ struct MetricsReading {
             "evgateway_moved_connections", .counter, "Connections that went from a worker to another one.")
         text.sample(["direction": "out"], .count(sums[Counter.movedOut]))
         text.sample(["direction": "in"], .count(sums[Counter.movedIn]))
+        counter(
+            &text, "evgateway_sticky_moves", Counter.movedToOwner,
+            "Of those, with a request that belongs to another worker (--sticky).")
+        counter(&text, "evgateway_sticky_keys", Counter.keysLearned, "Keys of --sticky that responses have named.")
+        counter(
+            &text, "evgateway_sticky_keys_replaced", Counter.keysReplaced,
+            "Keys of --sticky that had to make room for others.")
         text.family("evgateway_websocket_messages", .counter, "Messages of WebSockets.")
         text.sample(["direction": "received"], .count(sums[Counter.messagesReceived]))
         text.sample(["direction": "sent"], .count(sums[Counter.messagesSent]))

@@ -10,7 +10,10 @@ extension GatewayConfiguration {
     /// - Parameters:
     ///   - spool: where large request bodies go.
     ///   - tls: nil where it is not spoken.
-    func server(spool: SpoolConfiguration, tls: TLSServer? = nil) -> ServerConfiguration {
+    ///   - owners: of the keys of `--sticky`.
+    func server(
+        spool: SpoolConfiguration, tls: TLSServer? = nil, owners: OwnerTable? = nil
+    ) -> ServerConfiguration {
         var server = ServerConfiguration()
         server.connections = connections
         server.limitHead(
@@ -52,6 +55,8 @@ extension GatewayConfiguration {
         server.gatewaySenders = gatewaySenders
         server.tls = tls
         server.handshakeTimeout = handshakeTimeout
+        server.rebalances = rebalances
+        if let sticky, let owners { server.sticky = StickyConfiguration(sticky.rule, owners: owners) }
         if tls != nil { server.secureAddresses = Set(secureAddresses.map(\.text)) }
         return server
     }
@@ -127,6 +132,18 @@ extension GatewayConfiguration {
         supervisor.adminListening.fileMode = 0o600
         supervisor.adminListening.fileOwner = socketFileOwner
         return supervisor
+    }
+}
+
+extension StickyChoice {
+    fileprivate var rule: StickyRule {
+        switch self {
+        case .address: .address
+        case .cookie(nil): .ownCookie
+        case .cookie(let name?): .cookie(name)
+        case .query(let name): .query(name)
+        case .header(let name): .header(name)
+        }
     }
 }
 

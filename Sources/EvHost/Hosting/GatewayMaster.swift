@@ -35,6 +35,8 @@ final class GatewayMaster {
     let isPreloaded: Bool
     let hasReusePort: Bool
     let adminToken: String?
+    /// Of the keys of `--sticky`; made before the first fork that needs it.
+    private var owners: OwnerTable?
 
     init(
         _ host: any ApplicationHost, _ reader: SettingsReader, _ image: ProgramImage?
@@ -139,7 +141,7 @@ final class GatewayMaster {
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
                     certificates: WorkerCertificates(
                         server: certificates.server, descriptor: certificates.descriptor),
-                    reload: ReloadPlan(settings, reader), onServing: daemon.map { $0.detach })
+                    owners: owners, reload: ReloadPlan(settings, reader), onServing: daemon.map { $0.detach })
             })
     }
 
@@ -232,6 +234,13 @@ final class GatewayMaster {
         if 1..<configuration.workers ~= configuration.maxWorkers {
             logger.warning(
                 "--max-workers \(configuration.maxWorkers) is less than --workers \(configuration.workers): no effect")
+        }
+        if configuration.sticky != nil, owners == nil {
+            do throws(SystemError) {
+                owners = try OwnerTable()
+            } catch {
+                logger.error("--sticky has no effect: \(error)")
+            }
         }
         if configuration.workerClass.spoolsBodies {
             let check = { [self] in spool.check(logger) }

@@ -19,6 +19,7 @@ final class WorkerProcess {
     let context: WorkerContext
     let logs: ProcessLogs
     let certificates: WorkerCertificates
+    let owners: OwnerTable?
     /// What TLS is spoken with now.
     var tls: TLSServer?
     private let reload: ReloadPlan?
@@ -62,8 +63,8 @@ final class WorkerProcess {
     /// - Parameter onServing: called when it accepts connections. It may change the standard streams.
     nonisolated static func run(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, certificates: WorkerCertificates, reload: ReloadPlan?,
-        onServing: (() -> Void)? = nil
+        context: WorkerContext, logs: ProcessLogs, certificates: WorkerCertificates, owners: OwnerTable?,
+        reload: ReloadPlan?, onServing: (() -> Void)? = nil
     ) -> Int32 {
         Fork.watch()
         if let descriptor = context.stackDescriptor { StackSignal.open(descriptor) }
@@ -85,7 +86,7 @@ final class WorkerProcess {
             return LoopActor.assumeIsolated {
                 WorkerProcess(
                     host: host, configuration: configuration, spool: spool, context: context, logs: logs,
-                    certificates: certificates, reload: reload, loop: loop, onServing: onServing
+                    certificates: certificates, owners: owners, reload: reload, loop: loop, onServing: onServing
                 ).run()
             }
         } catch {
@@ -96,9 +97,8 @@ final class WorkerProcess {
 
     private init(
         host: any ApplicationHost, configuration: GatewayConfiguration, spool: SpoolConfiguration,
-        context: WorkerContext, logs: ProcessLogs, certificates: WorkerCertificates, reload: ReloadPlan?,
-        loop: EventLoop,
-        onServing: (() -> Void)?
+        context: WorkerContext, logs: ProcessLogs, certificates: WorkerCertificates, owners: OwnerTable?,
+        reload: ReloadPlan?, loop: EventLoop, onServing: (() -> Void)?
     ) {
         self.host = host
         self.configuration = configuration
@@ -106,6 +106,7 @@ final class WorkerProcess {
         self.context = context
         self.logs = logs
         self.certificates = certificates
+        self.owners = owners
         tls = certificates.server
         self.reload = reload
         self.loop = loop
@@ -208,7 +209,8 @@ final class WorkerProcess {
         accessLog = logs.makeAccessLog(observer: host.accessLogObserver(of: configuration))
         if let names = accessLog?.variables, !names.isEmpty { host.logsVariables(names) }
         let worker = Worker(
-            loop: loop, configuration: configuration.server(spool: spool, tls: tls), listeners: context.listeners,
+            loop: loop, configuration: configuration.server(spool: spool, tls: tls, owners: owners),
+            listeners: context.listeners,
             application: application, slot: context.slot, siblings: context.siblings, passing: context.passing,
             report: context.report, accessLog: accessLog, bus: bus, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }

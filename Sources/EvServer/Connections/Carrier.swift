@@ -89,8 +89,11 @@ package struct ResponseBeginning {
 
     /// Field lines of the server's own, each with its CRLF, that the app's head does not have. Valid for the call.
     @LoopActor package func lines(beside head: borrowing ResponseHead) -> UnsafeRawBufferPointer {
-        guard exchange.worker.tracesRequests else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        return exchange.idLine(beside: head)
+        let worker = exchange.worker
+        guard worker.tracesRequests || worker.sticky != nil else {
+            return UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        return exchange.ownLines(beside: head)
     }
 }
 

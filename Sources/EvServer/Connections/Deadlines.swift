@@ -130,6 +130,17 @@ final class Deadlines {
         waiters.forEach(body)
     }
 
+    /// Those who have waited for longest.
+    func oldest(_ wait: Wait, most: Int) -> [Waiter] {
+        var waiters: [Waiter] = []
+        var node = lists[wait.rawValue].first
+        while let current = node, waiters.count < most {
+            waiters.append(current)
+            node = current.next
+        }
+        return waiters
+    }
+
     /// Those at both ends of a list, `most` of each at most, the one that has waited longest first.
     func ends(of wait: Wait, most: Int) -> [Waiter] {
         let list = lists[wait.rawValue]

@@ -99,6 +99,7 @@ package final class HTTP1Connection: Connection {
         while isIdle, unread == nil, !isEnding, !bytes.isEmpty, !isOutputFull, !awaitsMove {
             switch parser.parse(bytes) {
             case .head(let head, let consumed):
+                if let sticky = worker.sticky, leaves(for: head, with: bytes, by: sticky) { return isParsing = false }
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
                 begun = nil
                 bytes = begin(head, bytes)

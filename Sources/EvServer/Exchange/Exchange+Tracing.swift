@@ -22,6 +22,13 @@ extension Exchange {
         @inline(never) get { worker.tracing?.stamped(head, isTrusted: trustsPeer) ?? head }
     }
 
+    /// Field lines of the server's own for a response. Valid until the next call.
+    @inline(never) func ownLines(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
+        let line = idLine(beside: response)
+        guard let sticky = worker.sticky, sticky.addsLines else { return line }
+        return sticky.lines(line, for: self)
+    }
+
     /// The field line of the id for a response, which is empty where that has its own, and without `--request-id`.
     /// Valid until the next call.
     @inline(never) func idLine(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
@@ -30,7 +37,11 @@ extension Exchange {
 
     /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
     package func forgetFields() {
-        guard worker.accessLog == nil, forwarded.facts == nil, let line = head.withoutFields() else { return }
+        // A request that may be held may be made again.
+        guard worker.accessLog == nil, worker.holds == nil, forwarded.facts == nil, let line = head.withoutFields()
+        else {
+            return
+        }
         if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
         ownHead = worker.tracing?.shortened(head, to: line) ?? line
     }

@@ -113,11 +113,7 @@ package final class Exchange {
         (ownHead, forwarded) = (reading.head, reading.forwarded)
         isSecure = forwarded.facts?.isSecure ?? connection.isSecure
         incoming = body.isEmpty ? nil : IncomingBody(whole: body)
-        guard let last else {
-            app = .ended
-            return
-        }
-        ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead
+        if let last { ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead } else { app = .ended }
     }
 
     /// The same request once more, on the same carrier.
@@ -288,6 +284,7 @@ package final class Exchange {
     private func begin(_ head: borrowing ResponseHead, given: UInt64?) -> ResponseBeginning {
         status = UInt16(truncatingIfNeeded: head.status)
         response = .begun
+        if let sticky = worker.sticky { sticky.answered(head) }
         let (length, announced) = ResponseLength.of(head, given: given, requestIsHead: self.head.isHead)
         self.length = length
         return ResponseBeginning(exchange: self, length: length, announced: announced)
@@ -299,6 +296,7 @@ package final class Exchange {
         if head.replays, replay() { return }
         if head.instructs, takesInstruction(head, body) { return finish() }
         let beginning = begin(head, given: UInt64(body.count))
+        if worker.sticky != nil { look(at: body) }
         carrier.respond(head, of: beginning, UnsafeRawBufferPointer(rebasing: body[..<take(body.count)]))
         end()
     }
@@ -315,6 +313,7 @@ package final class Exchange {
         if head.replays, replay() { return .gone }
         if head.instructs, takesInstruction(head, first) { return .ok }
         let beginning = begin(head, given: contentLength)
+        if worker.sticky != nil { look(at: first) }
         carrier.begin(head, of: beginning, UnsafeRawBufferPointer(rebasing: first[..<take(first.count)]))
         return writeResult
     }
@@ -322,6 +321,7 @@ package final class Exchange {
     /// Sends bytes of the body. After `.full`, `drained()` is to be awaited before the next call.
     package func write(_ bytes: UnsafeRawBufferPointer) -> WriteResult {
         guard response == .begun else { return instruct(bytes) }
+        if worker.sticky != nil { look(at: bytes) }
         let count = take(bytes.count)
         guard count > 0 else { return .ok }
         if spoolsOutput { carrier.spoolIfFull() }

@@ -118,7 +118,7 @@ extension Hold {
             guard let answer = item.answer(to: terms, format) else { return }
             Counted.add(at: Counter.itemsDelivered)
             if made == nil, isPlain, let bytes = item.wire(answer, terms, worker) {
-                answer(withWhole: bytes, status: answer.status)
+                self.answer(withWhole: bytes, status: answer.status)
             } else {
                 send(answer, made ?? answer.body)
             }

@@ -42,6 +42,11 @@ package enum Counter {
     /// Connections that have been given to another process, and that have come from one.
     package static var movedOut: Int { 121 }
     package static var movedIn: Int { 122 }
+    /// Of `movedOut`, with a request that belongs to another worker.
+    package static var movedToOwner: Int { 123 }
+    /// Keys of `--sticky` that responses have named, and those that had to make room.
+    package static var keysLearned: Int { 124 }
+    package static var keysReplaced: Int { 125 }
 
     /// Messages to holds and sockets that listen on a channel, and those that could not be sent to one.
     package static var itemsDelivered: Int { 124 }

@@ -46,6 +46,8 @@ package final class Moves {
     private static let window = 4
     /// Seconds in which a worker must take what it is sent.
     private static let limit = 2.0
+    /// Requests that wait for one that does not.
+    private static let mostWaiting = 1000
     /// A sibling that has not beaten for so many seconds gets nothing.
     private static let staleness = 2.5
     /// Descriptors that are left to a receiver for its app and for those who connect to it.
@@ -242,20 +244,52 @@ package final class Moves {
     /// Gives a connection to the worker of a place. Whether it goes there: then it is gone here.
     package func give(_ connection: Connection, _ parcel: Parcel, to place: Int) -> Bool {
         guard worker.loop.canForget, parcel.hops <= Parcel.mostHops, !connection.isClosed else { return false }
-        guard worker.bus.seat?.ground.isLive(place) == true, ways[place]?.isStuck != true else { return false }
+        guard worker.bus.seat?.ground.isLive(place) == true, !isTooSlow(place) else { return false }
         var packet = ParcelPacket(worker.bus.position)
         guard packet.add(parcel, connection.transport.fileDescriptor) else { return false }
         send(packet, of: [connection], to: place)
         return true
     }
 
+    /// A request may be one that no other worker can answer, so it waits for one that does not take it at once; but not
+    /// any number of them.
+    private func isTooSlow(_ place: Int) -> Bool {
+        ways[place].map { $0.isStuck && $0.connections >= Self.mostWaiting } ?? false
+    }
+
+    /// Gives connections to another worker while this one goes on: as many of those that can go as a packet takes.
+    ///
+    /// - Returns: how many have gone.
+    func give(_ connections: [Connection], to place: Int) -> Int {
+        guard worker.loop.canForget, worker.bus.seat?.ground.isLive(place) == true else { return 0 }
+        let way = ways[place] ?? Way()
+        guard way.packets < Self.window, !way.isStuck else { return 0 }
+        var packet = ParcelPacket(worker.bus.position)
+        var leaving: [Connection] = []
+        for connection in connections {
+            guard let parcel = connection.parcel else { continue }
+            guard packet.add(parcel, connection.transport.fileDescriptor) else { break }
+            leaving.append(connection)
+        }
+        if !leaving.isEmpty { send(packet, of: leaving, to: place) }
+        return leaving.count
+    }
+
+    /// Nil without `--rebalance`.
+    private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil
+
     // MARK: to whom
+
+    /// The other workers of this server, by the numbers of their places; none without a bus.
+    private(set) lazy var neighbours: [(place: Int, slot: ScoreboardSlot)] = {
+        guard let seat = worker.bus.seat else { return [] }
+        return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
+    }()
 
     /// The workers that may take connections.
     var candidates: [Int] {
         guard let seat = worker.bus.seat else { return [] }
-        let all = siblings.indices.map { (place: $0 < seat.place ? $0 : $0 + 1, slot: siblings[$0]) }
-            .filter { $0.slot.state == .ready && seat.ground.isLive($0.place) }
+        let all = neighbours.filter { $0.slot.state == .ready && seat.ground.isLive($0.place) }
         let younger = all.filter { $0.slot.age > worker.slot.age }
         return (younger.isEmpty ? all : younger).map(\.place)
     }

@@ -265,7 +265,8 @@ final class Acceptor {
                 if isEmptying, !hasPlace {
                     waiting.append((accepted, peer, listener))
                 } else {
-                    worker.open(accepted, peer, listener)
+                    let connection = worker.open(accepted, peer, listener)
+                    if listener.isSecure { worker.sticky?.accepted(connection) }
                 }
             } else if accepted == -EAGAIN {
                 isQueueEmpty = true

@@ -3,10 +3,10 @@
 extension Setting {
     /// In the order of the help.
     package static let all: [Setting] =
-        bindingRows + socketRows + prefaceRows + gatewayRows + tlsRows + workerRows + lifeRows + timeRows + sizeRows
-        + proxyRows + healthRows + gripRows + publishRows + tracingRows + webSocketRows + http2Rows + applicationRows
-        + pythonRows
-        + loggingRows + pythonLogRows + processRows + identityRows + developmentRows + gunicornRows
+        bindingRows + socketRows + prefaceRows + gatewayRows + tlsRows + workerRows + lifeRows + stickyRows + timeRows
+        + sizeRows + proxyRows + healthRows + gripRows + publishRows + tracingRows + webSocketRows + http2Rows
+        + applicationRows + pythonRows + loggingRows + pythonLogRows + processRows + identityRows + developmentRows
+        + gunicornRows
 
     /// The names that mean something in a Python file: `setting`, `hook`, or the right name for a usual mistake.
     package static let namesInFiles: [String: String] = {

@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 enum { AT_ONCE = 64, EVENTS = 512, PER_ADDRESS = 5000, MOST_MESSAGES = 4096 };
-/* The least time between two attempts to connect again those that were lost. */
-enum { PAUSE_MS = 10 };
+/* The least time between two attempts to connect again those that were lost; with a server that holds nobody. */
+enum { PAUSE_MS = 10, LONG_PAUSE_MS = 1000 };
 
 int poll_set;
 
@@ -119,7 +119,8 @@ static void begin_some(uint64_t since) {
         connections[begun].last = base;
         begin(&connections[begun++]);
     }
-    if (!lost_count || now_ns() - last_attempt < PAUSE_MS * 1000000) return;
+    uint64_t pause = reconnects < 2 * wanted ? PAUSE_MS : LONG_PAUSE_MS;
+    if (!lost_count || now_ns() - last_attempt < pause * 1000000) return;
     last_attempt = now_ns();
     for (size_t left = lost_count; left && opening < AT_ONCE; left--) {
         connection *c = lost_ones[lost_first];
