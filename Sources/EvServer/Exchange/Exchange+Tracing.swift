@@ -9,6 +9,13 @@ extension Exchange {
         identifiers.merging(["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]) { $1 }
     }
 
+    /// Says that the app had more bytes than it announced. Not for HEAD, whose apps send what they send for GET.
+    package func warnOfOverrun() {
+        guard !head.isHead else { return }
+        worker.logger.warning(
+            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
+    }
+
     /// The ids alone; none without `--request-id`.
     var identifiers: Logger.Metadata { worker.tracing?.metadata(of: head) ?? [:] }
 

@@ -342,13 +342,6 @@ package final class Exchange {
         return taken
     }
 
-    /// Says that the app had more bytes than it announced. Not for HEAD, whose apps send what they send for GET.
-    package func warnOfOverrun() {
-        guard !head.isHead else { return }
-        worker.logger.warning(
-            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
-    }
-
     /// Ends the response. A body that is shorter than announced closes the connection. Idempotent.
     ///
     /// - Parameter trailers: field lines behind the body, each with its CRLF; dropped where the client does not ask for
