@@ -52,7 +52,7 @@ let package = Package(
         .target(name: "CPythonBridge", dependencies: ["CHTTP", "CThreadPool"], resources: [.copy("python")]),
 
         library("EvLoop", ["CEvLoop"]),
-        library("EvBus", ["EvLoop", "CEvLoop"]),
+        library("EvBus", ["EvLoop", "CEvLoop", "CTLS", logging]),
         library("HTTPCore", ["CHTTP"]),
         library("HTTP1", ["HTTPCore", "CHTTP"]),
         library("HTTP2", ["CNGHTTP2"]),
@@ -67,7 +67,7 @@ let package = Package(
                 "JSONText", logging,
             ]),
         library("EvSupervisor", ["EvLoop", "EvBus", logging]),
-        library("EvSettings", ["EvLoop"]),
+        library("EvSettings", ["EvLoop", "EvBus"]),
         library("EvAdmin", ["EvSupervisor", "EvServer", "EvBus", "EvLoop", "HTTPCore", "GRIP", "JSONText", logging]),
         library(
             "EvHost",

@@ -12,7 +12,8 @@
 
 static int (*const ready[])(PyObject *module) = {
     evg_py_exported_ready, evg_py_texts_ready, evg_py_report_ready, evg_py_ask_ready, evg_py_log_ready,
-    evg_py_forked_ready, evg_py_leaving_ready, evg_py_stacks_ready, evg_py_publish_ready, evg_py_guest_ready,
+    evg_py_forked_ready, evg_py_leaving_ready, evg_py_stacks_ready, evg_py_publish_ready, evg_py_bus_ready,
+    evg_py_guest_ready,
     evg_wsgi_ready, evg_gevent_ready, evg_asgi_ready, evg_py_threads_ready,
 };
 

@@ -14,6 +14,7 @@ package final class AdminProcess {
     private let logger: Logger
     private let link: ServerLink
     private let worker: Worker
+    private let redis: RedisLink?
     private let reopenLogs: () -> Void
     private var signals: [SignalWatcher] = []
 
@@ -50,6 +51,9 @@ package final class AdminProcess {
         configuration.webSocket.isServed = false
         configuration.bodyLimit = UInt64(max(65_536, context.publishing.isEmpty ? 0 : settings.publishing.limit))
         let bus = Bus(loop, seat: context.bus)
+        redis = settings.redis.map { RedisLink(bus, $0, logger) }
+        link.bus = bus
+        link.redis = redis
         worker = Worker(
             loop: loop, configuration: configuration, listeners: context.listeners + context.publishing,
             application: AdminApplication(link, settings, publishing: context.publishing) { bus.publish($0, $1) },
@@ -71,7 +75,9 @@ package final class AdminProcess {
         worker.onFinished = { [unowned self] in self.loop.stop() }
         link.onEnd = { [unowned self] seconds in self.worker.drain(timeout: seconds) }
         worker.start()
+        redis?.start()
         loop.run()
+        redis?.stop()
         worker.bus.close()
         return ExitCode.success
     }

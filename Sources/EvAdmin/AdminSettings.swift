@@ -1,5 +1,7 @@
 // What the admin process knows of the server's configuration, as it was when the process was started.
 
+package import EvBus
+
 package struct AdminSettings: Sendable {
     /// Asked of whoever comes over TCP; nil for none.
     package var token: String?
@@ -13,6 +15,8 @@ package struct AdminSettings: Sendable {
     package var connections = 0
 
     package var publishing = PublishSettings()
+    /// The Redis by which servers send each other messages; nil for none.
+    package var redis: RedisAddress?
 
     package init() {}
 }

@@ -1,6 +1,7 @@
 // The admin process's side of the channels: one to the master, and one to each worker. Workers are asked when their
 // loops turn; one that does not answer in time is told of from shared memory by whoever asks here.
 
+import EvBus
 package import EvLoop
 package import EvSupervisor
 
@@ -24,6 +25,9 @@ package final class ServerLink {
     package var onEnd: ((_ seconds: Double) -> Void)?
 
     let loop: EventLoop
+    /// Of this process, and what connects it with other servers.
+    var bus: Bus?
+    var redis: RedisLink?
     private var control: PacketSocket?
     private var channels: [Int32: (worker: Worker, socket: PacketSocket)] = [:]
     private var questions: [UInt32: Question] = [:]

@@ -23,6 +23,8 @@ package final class Bus {
         package var gaps = 0
         /// Descriptors of parcels that could not be opened here.
         package var cutParcels = 0
+
+        package init() {}
     }
 
     /// The longest name of a channel, in bytes.
@@ -47,7 +49,7 @@ package final class Bus {
     private var isMarked = false
     private var isTurnOpen = false
     /// Published here, for subscribers here.
-    private var local: [(hash: UInt64, message: BusMessage)] = []
+    private var local: [(hash: UInt64, message: BusMessage, isRelayed: Bool)] = []
 
     private var watcher: IOWatcher?
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: PacketSocket.largest, alignment: 16)
@@ -120,7 +122,11 @@ package final class Bus {
     ///
     /// - Returns: false if the name or the payload is too long; then nobody gets it.
     @discardableResult
-    package func publish(_ channel: [UInt8], _ payload: [UInt8]) -> Bool {
+    package func publish(_ channel: [UInt8], _ payload: [UInt8]) -> Bool { publish(channel, payload, isRelayed: false) }
+
+    /// - Parameter isRelayed: it comes from elsewhere, and the tap does not get it.
+    @discardableResult
+    func publish(_ channel: [UInt8], _ payload: [UInt8], isRelayed: Bool) -> Bool {
         guard !channel.isEmpty, channel.count <= Self.longestChannel, payload.count <= Self.largestPayload else {
             return false
         }
@@ -129,7 +135,8 @@ package final class Bus {
         statistics.published &+= 1
         let hash = hash(channel)
         if tap != nil || journal != nil || channels.isWanted(ChannelTable.bucket(hash)) {
-            local.append((hash, BusMessage(channel: channel, payload: payload, sender: sender, sequence: sequence)))
+            let message = BusMessage(channel: channel, payload: payload, sender: sender, sequence: sequence)
+            local.append((hash, message, isRelayed))
             openTurn()
         }
         if let seat { send(channel, payload, hash, seat) }
@@ -238,7 +245,7 @@ package final class Bus {
         guard !local.isEmpty else { return }
         let messages = local
         local = []
-        for (hash, message) in messages { deliver(message, hash) }
+        for (hash, message, isRelayed) in messages { deliver(message, hash, isRelayed: isRelayed) }
     }
 
     private func clearMark() {

@@ -42,7 +42,7 @@ public final class LoopStream {
         case unix(path: String)
     }
 
-    private let fileDescriptor: Int32
+    package let fileDescriptor: Int32
     private let loop: EventLoop
     private var watcher: IOWatcher?
     private var isOpen = true
@@ -175,6 +175,13 @@ public final class LoopStream {
     }
 
     // MARK: readiness
+
+    /// Returns when the socket is ready: for whoever reads and writes it otherwise, as TLS does.
+    package func isReady(_ events: IOEvents, within limit: Duration?) async throws {
+        guard isOpen else { throw LoopStreamError.closed }
+        guard (events == .read ? reading : writing) == nil else { throw LoopStreamError.busy }
+        try await ready(events, within: limit)
+    }
 
     private func ready(_ events: IOEvents, within limit: Duration?) async throws {
         let wait = Wait()

@@ -211,6 +211,8 @@ package struct GatewayConfiguration: Sendable {
     package var grip = false
     package var gripKey: String?
     package var gripIssuer = "evgateway"
+    /// The Redis by which this server and others send each other messages; nil: none. Its text, with the password.
+    package var bus: String?
     /// Where messages are taken for requests that are held; none: nowhere.
     package var publishBinds: [BindAddress] = []
     /// What signs the tokens of publishers who come over TCP, and a token that is the same for all; either will do.

@@ -51,6 +51,7 @@ extension Supervisor {
         // As long as the admin process lives, it is what it was started as.
         wanted.adminBinds = configuration.adminBinds
         wanted.publishBinds = configuration.publishBinds
+        wanted.connectsServers = configuration.connectsServers
         wanted.adminListening = configuration.adminListening
         let movesPIDFile = wanted.pidFile != configuration.pidFile
         let claimed = movesPIDFile ? try wanted.pidFile.map { try PIDFile(claiming: ownPath($0)) } : nil

@@ -30,8 +30,10 @@ package struct SupervisorConfiguration: Sendable {
     package var adminBinds: [BindAddress] = []
     /// Where the admin process takes messages. A reload cannot change it.
     package var publishBinds: [BindAddress] = []
+    /// The admin process carries messages between servers. A reload cannot change it.
+    package var connectsServers = false
     /// Whether there is an admin process.
-    package var hasAdmin: Bool { !adminBinds.isEmpty || !publishBinds.isEmpty }
+    package var hasAdmin: Bool { !adminBinds.isEmpty || !publishBinds.isEmpty || connectsServers }
     /// What is spoken at the addresses that do not speak HTTP, by `BindAddress.text`: for the log.
     package var protocols: [String: String] = [:]
     package var adminListening = ListeningOptions()

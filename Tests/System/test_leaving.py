@@ -98,7 +98,7 @@ def test_worker_whose_descriptors_the_app_closes_is_replaced(gateway, app, calle
     if called_by == "uvloop":  # libuv aborts the process before anybody can look
         server.wait_for_log(rf"\[ERROR\] Worker \(pid: {pid}\) was killed by SIGABRT")
     else:
-        server.wait_for_log(rf"\[{pid}\] \[ERROR\] The app has closed or replaced the control socket")
+        server.wait_for_log(rf"\[{pid}\] \[ERROR\] The app has closed or replaced the workers' common wake")
         server.wait_for_log(rf"\[ERROR\] Worker \(pid: {pid}\) has lost descriptors of its own")
         assert len(server.log.matches(r"\[ERROR\]")) == 2
     server.wait_for_log("Worker ready", count=2)

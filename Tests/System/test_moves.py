@@ -95,7 +95,12 @@ def ask(wires):
 
 
 def sockets(pid):
-    return sum(os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") for name in os.listdir(f"/proc/{pid}/fd"))
+    def is_one(name):
+        try:
+            return os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+        except FileNotFoundError:
+            return False    # closed meanwhile
+    return sum(is_one(name) for name in os.listdir(f"/proc/{pid}/fd"))
 
 
 def test_idle_connections_stay_and_the_new_code_answers(deployed, called_by):
@@ -174,9 +179,10 @@ def test_replay_where_nobody_takes_it_is_503(deployed, called_by):
 def test_max_requests_disconnects_nobody(deployed):
     server = deployed("threads", "--max-requests", 5)
     with server.connect() as wire:
-        for _ in range(40):
+        def replaced():
             assert ask([wire]) == [b"one"]
-    assert len(server.log.matches("Booting worker")) >= 3
+            return len(server.log.matches("Worker exiting")) >= 3
+        wait.until(replaced, "three workers have been replaced")
 
 
 def test_code_that_does_not_load_costs_no_connection(deployed):
@@ -220,3 +226,79 @@ def test_receiver_that_is_killed_loses_connections_or_keeps_them(deployed):
                     ends += 1
             assert ends < 30
     assert server.get("/").body == b"one"
+
+
+# Held requests
+
+HOLDS = """
+import evgateway
+
+
+def wsgi(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path.startswith("/publish/"):
+        evgateway.publish("news", path[9:] + "\\n")
+        start_response("204 No Content", [])
+        return []
+    start_response("200 OK", [("Grip-Hold", path[1:]), ("Grip-Channel", "news"), ("Content-Type", "text/plain"),
+                              ("Grip-Timeout", "120")])
+    return [b"begin\\n" if path == "/stream" else b"time is up"]
+"""
+
+
+def content(wire, end):
+    """The body of a stream up to a line."""
+    data = wire.buffer
+    while end + b"\n" not in data:
+        more = wire.socket.recv(65536)
+        assert more, f"the stream ended after {data[-200:]}"
+        data += more
+    lines = data.split(b"\r\n")
+    return b"".join(lines[1::2]).split()
+
+
+@pytest.fixture
+def held(gateway, tmp_path):
+    """A server with three workers whose app holds requests, with so many of them."""
+    (tmp_path / "holds.py").write_text(HOLDS)
+    with contextlib.ExitStack() as stack:
+        def start(mode, count, *flags):
+            server = gateway("holds:wsgi", "-k", "threads", "--grip", "--workers", 3, "--pythonpath", tmp_path,
+                             "--graceful-timeout", 60, *flags)
+            wires = [stack.enter_context(server.connect()) for _ in range(count)]
+            for wire in wires:
+                wire.request("GET", f"/{mode}")
+            if mode == "stream":
+                for wire in wires:
+                    wire.read_head()
+            return server, wires
+        yield start
+
+
+def test_streams_go_on_and_miss_nothing(held):
+    """Messages are published while three reloads move the streams: each comes once, in order."""
+    server, wires = held("stream", 60)
+    count = 0
+    with server.connect() as publisher:
+        for _ in range(3):
+            before = server.worker_pids()
+            server.signal(signal.SIGHUP)
+            while set(server.worker_pids()) & set(before) or len(server.worker_pids()) != 3:
+                assert publisher.get(f"/publish/{count}").status == 204
+                count += 1
+        publisher.get("/publish/end")
+    expected = [b"begin", *(str(number).encode() for number in range(count)), b"end"]
+    for wire in wires:
+        assert content(wire, b"end") == expected
+    assert moved(server) >= 60
+    assert "[ERROR]" not in server.error_log()
+
+
+def test_long_polls_go_on(held):
+    server, wires = held("response", 60)
+    with server.connect() as publisher:
+        reload(server, 3)
+        publisher.get("/publish/news")
+    for wire in wires:
+        answer = wire.read()
+        assert (answer.status, answer.body) == (200, b"news\n") and not answer.closes

@@ -62,7 +62,7 @@ MEMORY = [
     ("pushpin", "/poll", None),
 ]
 # Who refuses what comes faster than so many a second.
-MOST_PER_SECOND = {"pushpin": 400}
+MOST_PER_SECOND = {"pushpin": 150}
 # Name. Four workers of a Django app and their master, when all have worked.
 PRELOAD = ["evgateway-django-preload", "gunicorn-django-preload", "evgateway-django", "gunicorn-django"]
 # Name; the most seconds until everyone of a crowd that sleeps for five has been answered.

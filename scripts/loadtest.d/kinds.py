@@ -126,8 +126,8 @@ def _evgateway(spec):
 
 
 def _evgateway_grip(spec):
-    spec.flags = ["--grip", "--publish-bind", f"{spec.host}:{spec.publish_port}", *spec.flags]
-    return _evgateway(spec)
+    *words, app = _evgateway(spec)
+    return [*words, "--grip", "--publish-bind", f"{spec.host}:{spec.publish_port}", app]
 
 
 def _pushpin(spec):

@@ -110,6 +110,16 @@ typedef enum evg_py_published {
  * bytes with its NUL, in UTF-8. */
 extern evg_py_published evg_swift_publish(evg_py_text item, char *reason, size_t capacity);
 
+/* The bus. On any thread of the app, with the GIL or without it. */
+extern evg_py_published evg_swift_bus_publish(evg_py_text channel, evg_py_text payload);
+/* most: messages that wait. Returns a number for the calls below, and a descriptor that is readable while something has
+ * come; 0 where there is no bus. */
+extern int64_t evg_swift_bus_subscribe(evg_py_text channel, intptr_t most, int32_t *descriptor);
+/* Calls add for each message that has come, until it returns false. missed: how many were lost before it. */
+extern void evg_swift_bus_take(
+    int64_t number, bool (*add)(void *context, evg_py_text payload, intptr_t missed), void *context);
+extern void evg_swift_bus_close(int64_t number);
+
 /* Says in the log, by its descriptor and without a lock, that a process which the app forked ends with this status. */
 extern void evg_swift_forked_child_ends(int32_t log, int32_t status);
 

@@ -1,7 +1,8 @@
 /* What all worker classes share: the interpreter (interpreter.c, guest.c) and what it exports beyond the stable ABI
  * (exported.h), the app and how it is found (app.c, choose.c), the error log (report.c), Python's logging in its place
  * (python_log.c), questions about settings and hooks (ask.c), the deadline of a request (deadline.c), the end of the
- * worker (leaving.c), what its code does (stacks.c), what it publishes (publish.c), timeouts (until.c), texts (texts.c,
+ * worker (leaving.c), what its code does (stacks.c), what it publishes
+ * (publish.c), the bus (bus.c), timeouts (until.c), texts (texts.c,
  * percent.c), the tables of header fields (field_names.h, repeated_fields.h), the head of a response that repeats
  * (repeated_head.h); and the call of a WSGI app (wsgi_call.h), which three of the classes make.
  *
@@ -34,6 +35,7 @@ int evg_py_log_ready(PyObject *module);
 int evg_py_leaving_ready(PyObject *module);
 int evg_py_stacks_ready(PyObject *module);
 int evg_py_publish_ready(PyObject *module);
+int evg_py_bus_ready(PyObject *module);
 
 /* ---- processes that the app forks (forked.c) ---- */
 

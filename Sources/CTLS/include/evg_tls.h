@@ -115,6 +115,15 @@ char *evg_tls_client_text(const evg_tls *tls, evg_tls_text text, int position);
 /* The server's own certificate, for as long as its context lives; NULL when that is gone. */
 const char *evg_tls_server_pem(const evg_tls *tls);
 
+/* ---- the client's side ---- */
+
+/* Trusts the authorities of this machine (SSL_CERT_FILE, SSL_CERT_DIR). NULL with an error. */
+evg_tls_context *evg_tls_client_context_new(void);
+/* For a connected socket to a server that must have a certificate for this host, a name or an address. */
+evg_tls *evg_tls_client_new(evg_tls_context *context, int socket, const char *host);
+/* Why the server's certificate is not trusted; NULL if it is, or none has come. */
+const char *evg_tls_client_verdict(const evg_tls *tls);
+
 /* ---- codes ---- */
 
 /* HMAC with SHA-256 (RFC 2104). False without memory, or for a key of more than 2 GB. */

@@ -36,6 +36,7 @@ final class MetricsPage {
         reading.writeConnections(to: &text)
         reading.writeLoops(to: &text)
         reading.writeServer(to: &text)
+        reading.writeBus(of: link, to: &text)
         text.family("evgateway_build", .info, "The program, and the class of its workers.")
         text.sample(["version": settings.version, "worker_class": settings.workerClass], .count(1))
         writeProcesses(reading, to: &text)

@@ -8,7 +8,7 @@ import EvSupervisor
 @LoopActor
 struct MetricsReading {
     /// Over all workers that there have been.
-    private var sums = [UInt64](repeating: 0, count: SharedCounters.count)
+    private(set) var sums = [UInt64](repeating: 0, count: SharedCounters.count)
     private let master: [UInt64]
     /// The workers, by the value of the label `worker`: a place's number, or `other`.
     let workers: [(label: String, worker: ServerLink.Worker)]
@@ -191,16 +191,16 @@ struct MetricsReading {
         return groups
     }
 
-    private func counter(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
+    func counter(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
         text.family(name, .counter, help, .count(sums[index]))
     }
 
-    private func histogram(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
+    func histogram(_ text: inout MetricsText, _ name: StaticString, _ index: Int, _ help: StaticString) {
         text.family(name, .histogram, help)
         text.histogram(sums[index..<(index + SharedHistogram.count)])
     }
 
-    private func gauge(
+    func gauge(
         _ text: inout MetricsText, _ name: StaticString, _ help: StaticString,
         _ value: (ServerLink.Worker) -> UInt64
     ) {

@@ -128,6 +128,7 @@ extension GatewayConfiguration {
         supervisor.slowRequest = slowRequest
         supervisor.adminBinds = adminBinds
         supervisor.publishBinds = publishBinds
+        supervisor.connectsServers = bus != nil
         // Whoever may connect may stop the server.
         supervisor.adminListening.fileMode = 0o600
         supervisor.adminListening.fileOwner = socketFileOwner

@@ -1,6 +1,7 @@
 // The admin process as a part of this server: what it knows of the configuration, whose it is, and its title.
 
 import EvAdmin
+import EvBus
 import EvLoop
 import EvServer
 import EvSettings
@@ -19,7 +20,8 @@ extension GatewayMaster {
         // Commands find the address here.
         let isAsked = !context.listeners.isEmpty
         let addresses = (isAsked ? context.listeners : context.publishing).map(\.text).joined(separator: ",")
-        ProcessTitle.set("evgateway: \(isAsked ? "admin" : "publishing") at \(addresses)")
+        let title = isAsked ? "admin at \(addresses)" : addresses.isEmpty ? "bus" : "publishing at \(addresses)"
+        ProcessTitle.set("evgateway: \(title)")
         do throws(ApplicationError) {
             try configuration.workerUser?.becomeWorker()
         } catch {
@@ -40,6 +42,8 @@ extension GatewayMaster {
         admin.application = applicationName ?? ""
         admin.workerClass = configuration.workerClass.rawValue
         admin.connections = configuration.connections
+        // It was checked when the settings were read.
+        admin.redis = configuration.bus.flatMap { try? RedisAddress($0) }
         if !configuration.publishBinds.isEmpty {
             admin.publishing.key = configuration.publishKey
             admin.publishing.token = configuration.publishToken

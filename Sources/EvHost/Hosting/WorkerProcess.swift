@@ -115,6 +115,7 @@ final class WorkerProcess {
         let bus = Bus(loop, seat: context.bus)
         self.bus = bus
         Publishing.begin { bus.publish($0, $1) }
+        AppBus.begin(bus)
         let errorLog = logs.errorLog
         drain = LogDrain(loop) { errorLog.retry() ? nil : errorLog.waitingDescriptor }
     }
@@ -131,6 +132,7 @@ final class WorkerProcess {
             accessLog?.flush()
         }
         Publishing.begin(nil)
+        AppBus.begin(nil)
         bus.close()
         // Not in the callback of the signal: under gevent, what a hook does may switch greenlets.
         if wasInterrupted { try? callHook(.workerInt) }

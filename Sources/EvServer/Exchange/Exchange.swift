@@ -113,11 +113,7 @@ package final class Exchange {
         (ownHead, forwarded) = (reading.head, reading.forwarded)
         isSecure = forwarded.facts?.isSecure ?? connection.isSecure
         incoming = body.isEmpty ? nil : IncomingBody(whole: body)
-        guard let last else {
-            app = .ended
-            return
-        }
-        ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead
+        if let last { ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead } else { app = .ended }
     }
 
     /// The same request once more, on the same carrier.
@@ -344,13 +340,6 @@ package final class Exchange {
         bodySent += UInt64(taken)
         if length.overran, !hadOverrun { warnOfOverrun() }
         return taken
-    }
-
-    /// Says that the app had more bytes than it announced. Not for HEAD, whose apps send what they send for GET.
-    package func warnOfOverrun() {
-        guard !head.isHead else { return }
-        worker.logger.warning(
-            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
     }
 
     /// Ends the response. A body that is shorter than announced closes the connection. Idempotent.

@@ -161,7 +161,9 @@ package final class HoldTable: BusSubscriber {
     private func begin(_ hold: Hold, _ instruction: Instruction) {
         note(hold)
         hold.keepExtras(of: instruction)
-        guard instruction.hold != nil else { return turns.ask(hold) }
+        guard instruction.hold != nil else {
+            return hold.extras?.next == nil ? hold.endStream() : turns.ask(hold)
+        }
         let hasConflict = conflicts(instruction)
         guard !(hasConflict && hold.mode == .response) else {
             hold.unheard = instruction.channels.compactMap { channel in

@@ -21,6 +21,19 @@ package enum Counter {
     package static var refusals: Int { 70 }
     package static var disconnects: Int { 90 }
 
+    // MARK: the bus, in messages but for the last
+
+    package static var busPublished: Int { 100 }
+    /// Once for each process that it was sent to.
+    package static var busSent: Int { 101 }
+    package static var busReceived: Int { 102 }
+    /// Once for each subscriber.
+    package static var busDelivered: Int { 103 }
+    /// Not sent, because a receiver was too slow; and not received, for any reason.
+    package static var busDropped: Int { 104 }
+    package static var busLost: Int { 105 }
+    package static var busGaps: Int { 106 }
+
     // MARK: counters
 
     package static var accepted: Int { 110 }
@@ -71,6 +84,9 @@ package enum Counter {
     package static var heldResponses: Int { 145 }
     package static var heldStreams: Int { 146 }
     package static var heldChannels: Int { 147 }
+    package static var busChannels: Int { 150 }
+    /// Bytes that wait for processes that do not read.
+    package static var busOutbox: Int { 151 }
 }
 
 /// Why a request is answered without the app.

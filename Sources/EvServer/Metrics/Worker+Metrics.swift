@@ -1,6 +1,7 @@
 // What a worker counts. Law: it costs a request a handful of additions, and one reading of the clock where somebody
 // reads the numbers; a connection nothing.
 
+import EvBus
 import EvLoop
 
 extension Worker {
@@ -40,6 +41,19 @@ extension Worker {
         turns = TurnMeter(loop)
     }
 
+    private func writeBus(_ counters: SharedCounters) {
+        let statistics = bus.statistics
+        for (index, number) in [
+            (Counter.busPublished, statistics.published), (Counter.busSent, statistics.sent),
+            (Counter.busReceived, statistics.received), (Counter.busDelivered, statistics.delivered),
+            (Counter.busDropped, statistics.dropped), (Counter.busLost, statistics.lost),
+            (Counter.busGaps, statistics.gaps), (Counter.busChannels, bus.channelCount),
+            (Counter.busOutbox, bus.outboxBytes),
+        ] {
+            counters[index] = UInt64(number)
+        }
+    }
+
     /// Once a second.
     func writeGauges() {
         let counters = Counted.counters
@@ -55,6 +69,7 @@ extension Worker {
             counters[Counter.poolBusy] = UInt64(pool.busy)
             counters[Counter.poolQueued] = UInt64(pool.queued)
         }
+        writeBus(counters)
         holds?.writeGauges()
         turns?.beat(counters)
     }

@@ -1,5 +1,6 @@
 // The rows about publishing over HTTP, and what they must not be together.
 
+import EvBus
 package import EvLoop
 
 extension Setting {
@@ -28,7 +29,23 @@ extension Setting {
             "publish_limit", "--publish-limit", .publishing, .bytes(\.publishLimit), value: "bytes",
             "The largest body of a request to publish; a larger one is answered with 413.",
             details: "Of all items together. Takes effect at the next start."),
+        Setting(
+            "bus", "--bus", .publishing, .text(\.bus, check: isBus), value: "url", secret: true,
+            "The Redis by which servers tell each other what is published: redis://HOST:PORT/DB, rediss://, unix:PATH.",
+            details:
+                "redis://USER:PASSWORD@HOST:PORT/DB?PREFIX; rediss:// is the same with TLS, and the certificate is "
+                + "checked; unix:/PATH?PREFIX is a socket file. Servers with the same Redis and prefix (evgateway:) "
+                + "hear each other: held requests, evgateway.publish and evgateway.bus. Better in the environment, as "
+                + "EVGATEWAY_BUS. Takes effect at the next start."),
     ]
+
+    private static func isBus(_ text: String) throws(ValueError) {
+        do throws(RedisAddress.Malformed) {
+            _ = try RedisAddress(text)
+        } catch {
+            throw ValueError(error.reason)
+        }
+    }
 
     private static func isKey(_ text: String) throws(ValueError) {
         let prefix = "base64:"

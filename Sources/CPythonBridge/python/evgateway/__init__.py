@@ -3,7 +3,7 @@
 Law: importing this package imports nothing of the server, and works without it.
 """
 
-__all__ = ["Replay", "leaving", "publish", "run", "serve", "version", "worker"]
+__all__ = ["Replay", "bus", "leaving", "publish", "run", "serve", "version", "worker"]
 
 
 def serve(app, host=None, port=None, listen=None, bind=None, workers=None, threads=None, unix_socket=None, **settings):
@@ -49,6 +49,9 @@ def __getattr__(name):
     if name == "worker":
         from . import about
         return about.worker()
+    if name == "bus":
+        import importlib
+        return importlib.import_module(".bus", __name__)
     if name == "leaving":
         from .leave import leaving
         return leaving

@@ -1,7 +1,9 @@
 from os import PathLike
 from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
-__all__ = ["Replay", "leaving", "publish", "run", "serve", "version", "worker"]
+__all__ = ["Replay", "bus", "leaving", "publish", "run", "serve", "version", "worker"]
+
+from . import bus as bus
 
 class _Worker:
     @property
