@@ -74,6 +74,7 @@ SHOWN = {
     "publish_key": "publishing::token_or_signed_token_opens",
     "publish_token": "publishing::token_or_signed_token_opens",
     "publish_limit": "publishing::body_has_a_limit",
+    "bus": "bus_redis::messages_reach_every_worker_of_every_server_once",
     "request_id": "tracing::client_app_and_logs_see_the_same_id",
     "request_id_header": "tracing::field_and_traces_are_those_of_the_settings",
     "new_traces": "tracing::field_and_traces_are_those_of_the_settings",
