@@ -207,8 +207,9 @@ def test_no_descriptor_is_left(deployed):
     wait.until(lambda: sum(sockets(pid) for pid in server.worker_pids()) == sum(before), "all are closed")
 
 
-def test_receiver_that_is_killed_loses_connections_or_keeps_them(deployed):
-    """Each client gets an answer on its connection, or the end of it."""
+@pytest.mark.parametrize("killed", ["receiver", "giver"])
+def test_kill_loses_connections_or_keeps_them(deployed, killed):
+    """Each client gets an answer on its connection, or the end of it, and the server keeps no descriptor."""
     server = deployed("threads", "--workers", 2)
     for _ in range(3):
         with connections(server, 30) as wires:
@@ -216,16 +217,16 @@ def test_receiver_that_is_killed_loses_connections_or_keeps_them(deployed):
             before, position = server.worker_pids(), server.log_position()
             server.signal(signal.SIGHUP)
             new = int(server.wait_for_log(r"Worker ready \(pid: (\d+)\)", start=position)[1])
-            os.kill(new, signal.SIGKILL)
-            server.wait_for_workers(2, besides=[*before, new])
-            ends = 0
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(new if killed == "receiver" else before[0], signal.SIGKILL)
+            server.wait_for_workers(2, besides=[*before, *([new] if killed == "receiver" else [])])
             for each in wires:
-                try:
+                with contextlib.suppress(wire.Closed, ConnectionError):
                     assert each.get("/").body == b"one"
-                except (wire.Closed, ConnectionError):
-                    ends += 1
-            assert ends < 30
     assert server.get("/").body == b"one"
+    expected = sockets(server.pid)
+    reload(server)
+    wait.until(lambda: sockets(server.pid) == expected, "the master has as many sockets as before")
 
 
 # Held requests
