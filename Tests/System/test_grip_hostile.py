@@ -36,9 +36,8 @@ class Held(Side):
         """Somebody else is served, and a hold of theirs is answered."""
         play = Play(self, "works")
         play.plan(hold("response", "works-a", body=""))
-        client, before = play.ask(), self.held()
+        client = play.ask()
         wait.until(lambda: len(play.asked()) == 1, "it is asked")
-        del before
         play.respond("well\n")
         assert client.answer()["body"] == "well\n"
         play.close()
@@ -226,6 +225,7 @@ def test_a_link_to_somewhere_else(play):
     play.plan(hold("stream", "it-a", ("Grip-Link", "<http://192.0.2.1/secret>; rel=next"), body="first\n"))
     client = play.ask()
     client.begin()
+    play.side.until_held(1)
     play.publish({"http-stream": {"action": "hint"}})
     play.stream("END")
     assert client.until("END") == "first\nEND"
