@@ -192,7 +192,7 @@ class Server:
             if self.process.poll() is not None:
                 break
             found = [int(match[1]) for line in list(self.log) if (match := READY.search(line))]
-            listening = self.tree.listening_ports()
+            listening = [port for port in self.tree.listening_ports() if port != self.spec.publish_port]
             if not self.spec.port:
                 port = next(iter([port for port in found if port] + listening), 0)
             if port in listening and self._answers(port):
