@@ -49,8 +49,14 @@ extension Bus {
     package func endJournal() { endJournal(for: sender) }
 
     func beginJournal(for giver: BusSender) {
+        forgetGivers()
         if journal == nil { journal = BusJournal() }
         journal?.givers.insert(giver)
+    }
+
+    /// A notice of somebody's end may have found this process's mailbox full.
+    func forgetGivers() {
+        for giver in journal?.givers ?? [] where age(of: Int(giver.place)) != giver.age { endJournal(for: giver) }
     }
 
     func endJournal(for giver: BusSender) {
@@ -69,7 +75,7 @@ struct BusJournal {
     private var entries: [UInt64: [(order: Int, message: BusMessage)]] = [:]
     private var count = 0
     private var bytes = 0
-    private var isFull = false
+    private(set) var isFull = false
 
     mutating func add(_ message: BusMessage, _ hash: UInt64) {
         count += 1

@@ -84,6 +84,7 @@ extension Bus {
     func deliver(_ message: BusMessage, _ hash: UInt64, isRelayed: Bool = false) {
         position.advance(message.sender, to: message.sequence)
         journal?.add(message, hash)
+        if journal?.isFull == true { forgetGivers() }
         if !isRelayed { tap?(message) }
         guard let channel = message.channel.withUnsafeBytes({ channels.find(hash, $0) }) else { return }
         statistics.delivered &+= channel.deliver(message)

@@ -4,8 +4,8 @@ import EvLoop
 import EvServer
 
 extension WebSocket {
-    /// Sends the client every message for WebSockets that is published on a channel from now on, in whichever worker or
-    /// by whichever publisher, until the socket ends. The handler is not involved. A client that does not keep up loses
+    /// Sends the client every message for WebSockets that is published on a channel from now on, by whichever worker
+    /// or publisher, until the socket ends. The handler is not involved. A client that does not keep up misses
     /// messages; the server counts them.
     ///
     /// - Parameter channel: up to 1000 bytes.

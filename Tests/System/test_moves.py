@@ -95,7 +95,12 @@ def ask(wires):
 
 
 def sockets(pid):
-    return sum(os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:") for name in os.listdir(f"/proc/{pid}/fd"))
+    def is_one(name):
+        try:
+            return os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+        except FileNotFoundError:
+            return False    # closed meanwhile
+    return sum(is_one(name) for name in os.listdir(f"/proc/{pid}/fd"))
 
 
 def test_idle_connections_stay_and_the_new_code_answers(deployed, called_by):
@@ -174,9 +179,10 @@ def test_replay_where_nobody_takes_it_is_503(deployed, called_by):
 def test_max_requests_disconnects_nobody(deployed):
     server = deployed("threads", "--max-requests", 5)
     with server.connect() as wire:
-        for _ in range(40):
+        def replaced():
             assert ask([wire]) == [b"one"]
-    assert len(server.log.matches("Booting worker")) >= 3
+            return len(server.log.matches("Worker exiting")) >= 3
+        wait.until(replaced, "three workers have been replaced")
 
 
 def test_code_that_does_not_load_costs_no_connection(deployed):
@@ -201,8 +207,9 @@ def test_no_descriptor_is_left(deployed):
     wait.until(lambda: sum(sockets(pid) for pid in server.worker_pids()) == sum(before), "all are closed")
 
 
-def test_receiver_that_is_killed_loses_connections_or_keeps_them(deployed):
-    """Each client gets an answer on its connection, or the end of it."""
+@pytest.mark.parametrize("killed", ["receiver", "giver"])
+def test_kill_loses_connections_or_keeps_them(deployed, killed):
+    """Each client gets an answer on its connection, or the end of it, and the server keeps no descriptor."""
     server = deployed("threads", "--workers", 2)
     for _ in range(3):
         with connections(server, 30) as wires:
@@ -210,13 +217,89 @@ def test_receiver_that_is_killed_loses_connections_or_keeps_them(deployed):
             before, position = server.worker_pids(), server.log_position()
             server.signal(signal.SIGHUP)
             new = int(server.wait_for_log(r"Worker ready \(pid: (\d+)\)", start=position)[1])
-            os.kill(new, signal.SIGKILL)
-            server.wait_for_workers(2, besides=[*before, new])
-            ends = 0
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(new if killed == "receiver" else before[0], signal.SIGKILL)
+            server.wait_for_workers(2, besides=[*before, *([new] if killed == "receiver" else [])])
             for each in wires:
-                try:
+                with contextlib.suppress(wire.Closed, ConnectionError):
                     assert each.get("/").body == b"one"
-                except (wire.Closed, ConnectionError):
-                    ends += 1
-            assert ends < 30
     assert server.get("/").body == b"one"
+    expected = sockets(server.pid)
+    reload(server)
+    wait.until(lambda: sockets(server.pid) == expected, "the master has as many sockets as before")
+
+
+# Held requests
+
+HOLDS = """
+import evgateway
+
+
+def wsgi(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path.startswith("/publish/"):
+        evgateway.publish("news", path[9:] + "\\n")
+        start_response("204 No Content", [])
+        return []
+    start_response("200 OK", [("Grip-Hold", path[1:]), ("Grip-Channel", "news"), ("Content-Type", "text/plain"),
+                              ("Grip-Timeout", "120")])
+    return [b"begin\\n" if path == "/stream" else b"time is up"]
+"""
+
+
+def content(wire, end):
+    """The body of a stream up to a line."""
+    data = wire.buffer
+    while end + b"\n" not in data:
+        more = wire.socket.recv(65536)
+        assert more, f"the stream ended after {data[-200:]}"
+        data += more
+    lines = data.split(b"\r\n")
+    return b"".join(lines[1::2]).split()
+
+
+@pytest.fixture
+def held(gateway, tmp_path):
+    """A server with three workers whose app holds requests, with so many of them."""
+    (tmp_path / "holds.py").write_text(HOLDS)
+    with contextlib.ExitStack() as stack:
+        def start(mode, count, *flags):
+            server = gateway("holds:wsgi", "-k", "threads", "--grip", "--workers", 3, "--pythonpath", tmp_path,
+                             "--graceful-timeout", 60, *flags)
+            wires = [stack.enter_context(server.connect()) for _ in range(count)]
+            for wire in wires:
+                wire.request("GET", f"/{mode}")
+            if mode == "stream":
+                for wire in wires:
+                    wire.read_head()
+            return server, wires
+        yield start
+
+
+def test_streams_go_on_and_miss_nothing(held):
+    """Messages are published while three reloads move the streams: each comes once, in order."""
+    server, wires = held("stream", 60)
+    count = 0
+    with server.connect() as publisher:
+        for _ in range(3):
+            before = server.worker_pids()
+            server.signal(signal.SIGHUP)
+            while set(server.worker_pids()) & set(before) or len(server.worker_pids()) != 3:
+                assert publisher.get(f"/publish/{count}").status == 204
+                count += 1
+        publisher.get("/publish/end")
+    expected = [b"begin", *(str(number).encode() for number in range(count)), b"end"]
+    for wire in wires:
+        assert content(wire, b"end") == expected
+    assert moved(server) >= 60
+    assert "[ERROR]" not in server.error_log()
+
+
+def test_long_polls_go_on(held):
+    server, wires = held("response", 60)
+    with server.connect() as publisher:
+        reload(server, 3)
+        publisher.get("/publish/news")
+    for wire in wires:
+        answer = wire.read()
+        assert (answer.status, answer.body) == (200, b"news\n") and not answer.closes

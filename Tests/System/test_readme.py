@@ -27,6 +27,9 @@ NOT_RUN = {
     "scripts/wheel": "test_wheel.py runs it",
     "python3 -m venv site && site/bin/pip install flask .build-wheel/evgateway-*.whl": "needs the wheel and a network",
     "site/bin/evgateway --chdir Examples/flask-hello app:app": "needs the wheel; test_wheel.py serves from one",
+    "evgateway --python .venv/bin/python3 -k inline --grip Examples/longpoll/grip.py": "test_longpoll_grip.py runs it",
+    "curl 127.0.0.1:8000/messages & sleep 1; curl -d hello 127.0.0.1:8000/messages; wait":
+        "test_longpoll_grip.py runs it",
     "scripts/docs --serve": "builds; scripts/test runs scripts/docs before the system tests",
     'scripts/install --prefix "$HOME/.local"': "builds; test_install.py runs it",
     "scripts/test-matrix": "takes many minutes; scripts/test runs it for two of them",

@@ -13,7 +13,7 @@ extension GatewayMaster {
         let always: Set = [
             "config", "python", "preload_app", "reuse_port", "daemon", "enable_stdio_inheritance",
             "logger_class", "admin_bind", "admin_token", "publish_bind", "publish_key", "publish_token",
-            "publish_limit",
+            "publish_limit", "bus",
         ]
         return isPreloaded || host.kind == .swift ? always.union(Self.ofTheApp) : always
     }

@@ -9,19 +9,21 @@ package enum Publishing {
     /// Gives a message to the bus.
     package typealias Send = @LoopActor @Sendable (_ channel: [UInt8], _ payload: [UInt8]) -> Void
 
-    private static let place = Mutex<Send?>(nil)
+    /// A closure in a struct stays as it is; as a generic value it would get another wrapper with each look at it.
+    private struct Way { let send: Send }
+    private static let way = Mutex<Way?>(nil)
 
     /// In a worker, before its app is loaded, and with nil when it ends.
-    static func begin(_ send: Send?) { place.withLock { $0 = send } }
+    static func begin(_ send: Send?) { way.withLock { $0 = send.map { Way(send: $0) } } }
 
     /// Publishes an item, now if the caller runs on the loop's thread, else in the loop's next turn. What one thread
     /// publishes keeps its order.
     ///
     /// - Returns: false in a process that is no worker.
     package static func publish(_ item: Item) throws(GRIPError) -> Bool {
-        guard let send = place.withLock({ $0 }) else { return false }
+        guard let way = way.withLock({ $0 }) else { return false }
         let (channel, payload) = try item.packed()
-        LoopExecutor.shared.submit { LoopActor.assumeIsolated { send(channel, payload) } }
+        LoopExecutor.shared.submit { LoopActor.assumeIsolated { way.send(channel, payload) } }
         return true
     }
 }

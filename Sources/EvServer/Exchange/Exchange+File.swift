@@ -11,6 +11,7 @@ extension Exchange {
     /// Sends bytes of a regular file by sendfile(2). The head must have been sent with a length that covers them.
     /// - Throws: `CancellationError` when the client leaves; `SystemError` when the file cannot be read, or is short.
     package func sendFile(fileDescriptor: Int32, offset: Int, count: Int) async throws {
+        if response == .instructing { return try instruct(fileDescriptor, from: offset, count: count) }
         guard response == .begun else { return }
         let count = length.take(count)
         guard count > 0 else { return }
@@ -44,6 +45,20 @@ extension Exchange {
         }
         connection.stopWaitingForWriting()
         carrier.endFile()
+    }
+
+    /// Takes a file for what an answer instructs.
+    private func instruct(_ file: Int32, from offset: Int, count: Int) throws {
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+        defer { piece.deallocate() }
+        var taken = 0
+        while taken < count {
+            let read = pread(file, piece.baseAddress, min(piece.count, count - taken), off_t(offset + taken))
+            if read < 0, errno == EINTR { continue }
+            guard read > 0 else { throw SystemError("read", errno: read < 0 ? errno : EIO) }
+            guard instruct(UnsafeRawBufferPointer(rebasing: piece[..<read])) == .ok else { throw CancellationError() }
+            taken += read
+        }
     }
 
     /// Reads the file and writes it, for a wire that has a frame around every piece.

@@ -113,11 +113,7 @@ package final class Exchange {
         (ownHead, forwarded) = (reading.head, reading.forwarded)
         isSecure = forwarded.facts?.isSecure ?? connection.isSecure
         incoming = body.isEmpty ? nil : IncomingBody(whole: body)
-        guard let last else {
-            app = .ended
-            return
-        }
-        ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead
+        if let last { ownHead = worker.gripFields?.told(ownHead, last) ?? ownHead } else { app = .ended }
     }
 
     /// The same request once more, on the same carrier.

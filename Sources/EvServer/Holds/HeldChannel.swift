@@ -16,6 +16,13 @@ final class HeldChannel {
     var isSending = false
     /// The id of the last message; nil where that is not known.
     var lastID: [UInt8]?
+    /// Somebody has said at which message the client is.
+    var hasIDs = false
+    let openedAt = EventLoop.coarseNow()
+    /// Among those of ``ChannelMemory``, and since when nobody listens.
+    var isRemembered = false
+    var emptySince = Double.infinity
+    var isDoubted = false
     /// Messages that wait for another one, by the id of that.
     private var pending: [[UInt8]: Pending] = [:]
 
@@ -39,6 +46,8 @@ final class HeldChannel {
     /// - Returns: what is to be sent now, in order; nothing for one that has to wait, or that is dropped.
     func order(_ item: Item) -> [Item] {
         if item.isUnordered { return [item] }
+        // Publishers send again what they do not know to have arrived.
+        if let lastID, item.id == lastID { return [] }
         if let lastID, let wanted = item.previousID, lastID != wanted {
             // Twice the same, or too many.
             if pending[wanted] == nil, pending.count < Self.mostPending {

@@ -10,6 +10,7 @@ import WebSocketCodec
 
 extension HeldChannel {
     func insert(_ hold: Hold) -> Int32 {
+        emptySince = .infinity
         if hold.mode == .response {
             responses.append(hold)
             return Int32(truncatingIfNeeded: responses.count - 1)

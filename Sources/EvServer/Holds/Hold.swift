@@ -123,6 +123,7 @@ package final class Hold {
         connection?.resume(taken, of: self)
         taken.upgrade = .none
         forget()
+        (exchange, connection) = (nil, nil)
         return taken
     }
 
@@ -165,7 +166,7 @@ package final class Hold {
         defer { extendLifetime(base) }
         if exchange == nil { logEnd() }
         forget()
-        exchange = nil
+        (exchange, connection) = (nil, nil)
     }
 
     /// A client that has left is logged by an exchange.

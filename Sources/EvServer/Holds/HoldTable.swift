@@ -18,6 +18,7 @@ package final class HoldTable: BusSubscriber {
     /// Channels on which messages wait for another one.
     private var incomplete: [HeldChannel] = []
     private(set) var turns: HoldTurns!
+    private var memory: ChannelMemory!
     /// Holds, long polls and streams.
     package private(set) var responses = 0
     package private(set) var streams = 0
@@ -35,6 +36,7 @@ package final class HoldTable: BusSubscriber {
         self.bus = bus
         deadlines = HoldDeadlines(worker.loop) { $0.expired(at: $1) }
         turns = HoldTurns(worker.loop)
+        memory = ChannelMemory(worker.loop) { [unowned self] in self.close($0) }
         orderTimer = TimerWatcher(worker.loop) { [unowned self] in self.sendOverdue() }
     }
 
@@ -51,6 +53,7 @@ package final class HoldTable: BusSubscriber {
     func stop() {
         deadlines.stop()
         turns.stop()
+        memory.stop()
         orderTimer?.stop()
     }
 
@@ -158,7 +161,9 @@ package final class HoldTable: BusSubscriber {
     private func begin(_ hold: Hold, _ instruction: Instruction) {
         note(hold)
         hold.keepExtras(of: instruction)
-        guard instruction.hold != nil else { return turns.ask(hold) }
+        guard instruction.hold != nil else {
+            return hold.extras?.next == nil ? hold.endStream() : turns.ask(hold)
+        }
         let hasConflict = conflicts(instruction)
         guard !(hasConflict && hold.mode == .response) else {
             hold.unheard = instruction.channels.compactMap { channel in
@@ -167,6 +172,9 @@ package final class HoldTable: BusSubscriber {
             return turns.ask(hold)
         }
         subscribe(hold, to: instruction.channels)
+        for subscription in hold.subscriptions where subscription.previousID != nil {
+            memory.begins(subscription.channel)
+        }
         enlist(hold)
         if hasConflict { hold.update() }
     }
@@ -238,7 +246,11 @@ package final class HoldTable: BusSubscriber {
     }
 
     func closeIfEmpty(_ channel: HeldChannel) {
-        guard channel.isEmpty, !channel.isSending else { return }
+        guard channel.isEmpty, !channel.isSending, !memory.keeps(channel) else { return }
+        close(channel)
+    }
+
+    private func close(_ channel: HeldChannel) {
         guard channels.removeValue(forKey: ChannelName(bytes: channel.name)) != nil else { return }
         bus.unsubscribe(Item.busChannel(channel.name), self)
     }
@@ -280,7 +292,7 @@ package final class HoldTable: BusSubscriber {
         let now = EventLoop.coarseNow()
         let waiting = incomplete
         incomplete = []
-        for channel in waiting where !channel.isEmpty {
+        for channel in waiting where !channel.isEmpty || channel.isRemembered {
             for item in channel.overdue(at: now) { channel.send(HeldItem(item), self) }
             if channel.hasPending { wait(for: channel) }
             closeIfEmpty(channel)

@@ -16,7 +16,7 @@ extension Moves {
     }
 
     /// Seconds in which every process must have answered.
-    private static let limit = 2.0
+    private static let answerLimit = 10.0
 
     /// Holds go to heirs alone, and so does everything else once there are some.
     func hasHeir(_ place: Int) -> Bool {
@@ -37,7 +37,7 @@ extension Moves {
         let places = candidates
         handover = places.isEmpty ? .done(heirs: []) : .asked(places.count, heirs: [])
         for place in places {
-            worker.bus.beginHandover(to: place, limit: Self.limit) { [weak self] isComplete in
+            worker.bus.beginHandover(to: place, limit: Self.answerLimit) { [weak self] isComplete in
                 self?.answered(place, isComplete)
             }
         }
@@ -76,7 +76,7 @@ final class HoldArrivals {
     private var isReading = false
 
     /// Seconds in which every process must have answered. Afterwards a message may come twice.
-    private static let limit = 2.0
+    private static let limit = 10.0
 
     init(_ worker: Worker) { self.worker = worker }
 

@@ -1,7 +1,8 @@
 """A WSGI app that answers as it was told.
 
 `POST /plan/KEY` with a JSON list of answers; the n-th request of /case/KEY/... gets the n-th of them, and later ones
-get the last. `GET /seen/KEY` tells what was asked. An answer is {"status", "fields", "body" or "base64", "parts"}."""
+get the last. `GET /seen/KEY` tells what was asked. An answer is {"status", "fields", "body" or "base64", "parts",
+"times"}."""
 
 import base64
 import json
@@ -29,7 +30,7 @@ def app(environ, start_response):
                                    if name.startswith("HTTP_GRIP_")}})
         answer = plans[key][min(number, len(plans[key]) - 1)]
     data = base64.b64decode(answer["base64"]) if "base64" in answer else answer.get("body", "").encode("latin-1")
-    parts = answer.get("parts", 1)
+    data, parts = data * answer.get("times", 1), answer.get("parts", 1)
     fields = [tuple(field) for field in answer["fields"]]
     if parts == 1:
         fields.append(("Content-Length", str(len(data))))

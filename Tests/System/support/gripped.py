@@ -31,6 +31,23 @@ class Side:
     def play_of(self, key):
         return Play(self, key)
 
+    def knows_channels_of(self, keys):
+        """A second after the first subscription to a channel the app is asked again. Here that has happened before the
+        plays of these keys begin, and the channels are remembered for a minute."""
+        plays = [self.listens(key) for key in keys]
+        # Of these one would do: their second comes after that of all others.
+        last = [self.listens(f"last-{number}") for number in range(4)]
+        wait.until(lambda: any(len(play.asked()) > 1 for play in last), "the app is asked again")
+        for play in plays + last:
+            play.leave()
+
+    def listens(self, key):
+        play = self.play_of(f"{key}.known")
+        play.plan(hold("response", ",".join(f"{key}-{name}; prev-id=0" for name in "abc"), body=""))
+        play.ask()
+        play.until_held(1, 3)
+        return play
+
     def play(self, case, key):
         play = self.play_of(key)
         try:
@@ -49,6 +66,11 @@ class Play:
     def close(self):
         for client in self.clients:
             client.wire.close()
+
+    def leave(self):
+        """All clients, and so that nobody takes it for the end of what they send."""
+        for client in self.clients:
+            client.wire.reset()
 
     # The app
 

@@ -95,24 +95,6 @@ class Pushpin(Foreground):
                 return
         raise AssertionError(f"{seen}\n{self.log()}")
 
-    def knows_channels_of(self, side, keys):
-        """A second after the first subscription to a channel Pushpin asks the app again. Here that has happened before
-        the plays of these keys begin, and it remembers the channels for a minute."""
-        plays = [self.listens(side, key) for key in keys]
-        # Of these one would do: their second comes after that of all others.
-        last = [self.listens(side, f"last-{number}") for number in range(4)]
-        wait.until(lambda: any(len(play.asked()) > 1 for play in last), "the app is asked again")
-        for play in plays + last:
-            play.close()
-
-    @staticmethod
-    def listens(side, key):
-        play = side.play_of(f"{key}.known")
-        play.plan(hold("response", ",".join(f"{key}-{name}" for name in "abc"), body=""))
-        play.ask()
-        play.until_held(1, 3)
-        return play
-
     def log(self):
         return self.output.read_text()
 
