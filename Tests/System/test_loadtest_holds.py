@@ -76,6 +76,14 @@ def test_what_goes_wrong_is_counted(tmp_path, fault, errors, reconnects):
     assert found["requests"] == 3 * 5 - errors.get("lost", 0) + errors.get("doubled", 0)
 
 
+def test_a_reload_moves_those_who_are_held(tmp_path):
+    [found] = measured(tmp_path, "--server", "evgateway-grip", "--workers", 2,
+                       "holds:count=60,messages=6,interval=0.3,reloads=1")["scenarios"]
+    assert (found["errors"], found["extra"]["reloads"], found["extra"]["reconnects"]) == ({}, 1, 0)
+    assert found["requests"] == 60 * found["extra"]["published"]
+    assert found["extra"]["reload_seconds"] > 0
+
+
 def test_pushpin_holds_what_an_app_says(tmp_path):
     stream, once = measured(tmp_path, "--server", "pushpin", "holds:count=20,messages=2,interval=0.01",
                             "holds:how=once,count=20,messages=1")["scenarios"]
