@@ -118,7 +118,14 @@ extension TestServer {
     @LoopActor var runningTasks: Int { worker.runningTasks }
 
     func waitForHolds(_ count: Int) async {
-        while await holds != count { await LoopTurn.pass() }
+        let end = LoopClock().now.advanced(by: .seconds(20))
+        while await holds != count {
+            guard LoopClock().now < end else {
+                Issue.record("not \(count) holds")
+                return
+            }
+            await LoopTurn.pass()
+        }
     }
 
     @LoopActor func publish(_ item: Item) { worker.holds?.publish(item) }

@@ -122,7 +122,7 @@ private struct Family {
         await family.leave()
         var counts: [Int?: Int] = [:]
         for client in clients { counts[Self.server(of: client), default: 0] += 1 }
-        #expect(counts == [1: 100, 2: 100, 3: 100])
+        #expect(counts.count == 3 && counts.values.allSatisfy { 90...110 ~= $0 }, "\(counts)")
     }
 
     @Test func elderTakesWhereThereIsNoYounger() async throws {
@@ -199,8 +199,10 @@ private struct Family {
             await family.old.connect(sending: Self.get("/park")),
         ]
         await family.leave()
-        for client in clients { #expect(client.receive(until: "parked at 1\n").contains("200 OK")) }
-        #expect(clients[0].receive(until: "server 1\n").contains("200 OK"))
+        // Both answers may come at once.
+        let answers = clients[0].receive(until: "server 1\n")
+        #expect(answers.contains("parked at 1\n") && answers.split(separator: "200 OK").count == 3)
+        #expect(clients[1].receive(until: "parked at 1\n").contains("200 OK"))
         #expect(Self.server(of: clients[1]) == 1)
     }
 

@@ -130,7 +130,7 @@ def test_body_has_a_limit(gateway):
 # Who may
 
 @pytest.mark.parametrize("field", [f"Bearer {TOKEN}", f"bearer  {TOKEN}", f"Bearer {jwt()}",
-                                   f"Bearer {jwt(nbf=1, sub='x')}"])
+                                   f"Bearer {jwt(nbf=1, sub='x')}"], ids=range(4))
 def test_token_or_signed_token_opens(closed_server, field):
     assert publish(closed_server[1], f"Authorization: {field}", host="pushpin.internal:5561").status == 200
 
@@ -143,7 +143,7 @@ def test_who_shows_none_is_asked(closed_server):
 @pytest.mark.parametrize("token", [
     jwt("another key"), jwt(exp=1), jwt(exp="never"), jwt(nbf=2_000_000_000, exp=2_000_000_001), jwt()[:-1],
     jwt() + ".", jwt(header={"alg": "none"}), jwt(header={"alg": "none"}).rsplit(".", 1)[0] + ".",
-    jwt(header={"alg": "HS384"}), KEY, TOKEN[:-1], "x"])
+    jwt(header={"alg": "HS384"}), KEY, TOKEN[:-1], "x"], ids=range(12))
 def test_others_stay_outside(closed_server, token):
     answer = publish(closed_server[1], f"Authorization: Bearer {token}")
     assert answer.status == 401 and answer.body != b"Published\n"

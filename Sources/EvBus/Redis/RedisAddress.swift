@@ -67,7 +67,8 @@ package struct RedisAddress: Equatable, Sendable {
 
     private static func hostAndPort(_ text: Substring) throws(Malformed) -> (String, UInt16) {
         var (host, digits) = (text, Substring("6379"))
-        if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
+        if text.hasPrefix("[") {
+            guard let end = text.firstIndex(of: "]") else { throw Malformed(reason: "has no ']' behind '['") }
             host = text[text.index(after: text.startIndex)..<end]
             let behind = text[text.index(after: end)...]
             if !behind.isEmpty {

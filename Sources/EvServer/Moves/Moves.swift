@@ -262,8 +262,7 @@ package final class Moves {
     /// - Returns: how many have gone.
     func give(_ connections: [Connection], to place: Int) -> Int {
         guard worker.loop.canForget, worker.bus.seat?.ground.isLive(place) == true else { return 0 }
-        let way = ways[place] ?? Way()
-        guard way.packets < Self.window, !way.isStuck else { return 0 }
+        guard !isOnTheWay(to: place) else { return 0 }
         var packet = ParcelPacket(worker.bus.position)
         var leaving: [Connection] = []
         for connection in connections {
@@ -274,6 +273,9 @@ package final class Moves {
         if !leaving.isEmpty { send(packet, of: leaving, to: place) }
         return leaving.count
     }
+
+    /// Something that was sent there has not arrived.
+    func isOnTheWay(to place: Int) -> Bool { ways[place].map { $0.packets > 0 || $0.isStuck } ?? false }
 
     /// Nil without `--rebalance`.
     private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil

@@ -60,6 +60,8 @@ final class Rebalance {
         guard due > 0, let (least, mean) = others else { return }
         let count = min(due, mean - least.count, ParcelPacket.most)
         guard count > 0 else { return due = 0 }
+        // Counted there when it has arrived.
+        guard !worker.moves.isOnTheWay(to: least.place) else { return timer.start(after: Self.pause) }
         // Those that have been idle for longest, of which a few may be such as cannot go.
         let idle = worker.deadlines.oldest(.keepAlive, most: count + 64).compactMap { $0 as? Connection }
         let given = worker.moves.give(Array(idle.filter { $0.parcel != nil }.prefix(count)), to: least.place)
