@@ -6,6 +6,13 @@ extension Bus {
     /// Packets in one turn of the loop, so that who is flooded serves its clients too.
     private static let mostPackets = 64
 
+    /// Nobody sends anything here from now on. What has been sent before is read.
+    package func withdraw() {
+        guard let seat, !isClosed else { return }
+        seat.ground.setLive(seat.place, false)
+        receive()
+    }
+
     func receive() {
         guard let seat else { return }
         let socket = seat.ground.readingEnd(of: seat.place)

@@ -279,7 +279,8 @@ package final class Worker {
     }
 
     func finishIfDone() {
-        if isDraining, openConnections == 0, runningTasks == 0, acceptor.isDone, moves.isDone { finish() }
+        guard openConnections == 0, runningTasks == 0 else { return }
+        if isDraining, acceptor.isDone, moves.isDone, moves.hasLookedAgain() { finish() }
     }
 
     private func finish() {
@@ -301,7 +302,6 @@ package final class Worker {
     }
 
     // MARK: bookkeeping for connections and requests
-
     @discardableResult
     func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) -> Connection {
         openConnections += 1

@@ -247,7 +247,17 @@ package final class Supervisor {
     }
 
     func feed(_ event: SupervisorState.Event) {
-        for action in state.handle(event, at: EventLoop.monotonicNow()) { perform(action) }
+        let actions = state.handle(event, at: EventLoop.monotonicNow())
+        for action in actions { announceLeaving(action) }
+        for action in actions { perform(action) }
+    }
+
+    /// Before any of those that leave together is told, so that none gives its connections to another one of them.
+    private func announceLeaving(_ action: SupervisorState.Action) {
+        guard case .tell(let pid, let command) = action, [.retire, .stop, .quit].contains(command),
+            let child = children[pid], let slot = scoreboard?[child.slotIndex], slot.state == .ready
+        else { return }
+        slot.state = .leaving
     }
 
     private func heartbeats() -> [Int: Double] {

@@ -106,6 +106,33 @@ package final class Moves {
         return connection is HTTP1Connection || connection is ProxyPreface || connection is TLSHandshake
     }
 
+    private enum LastLook { case none, waiting, done }
+    private var lastLook = LastLook.none
+    /// Seconds in which what others have just sent is here.
+    private static let lastLookDelay = 0.02
+
+    /// Whether nothing comes any more. Another worker may have sent connections a moment before this one ends; they are
+    /// served here, or go on from here. When that is known, the worker is told.
+    func hasLookedAgain() -> Bool {
+        switch lastLook {
+        case .done: return true
+        case .waiting: return false
+        case .none: break
+        }
+        guard worker.bus.seat != nil else { return true }
+        lastLook = .waiting
+        worker.bus.withdraw()
+        let last = TimerWatcher(worker.loop) { [unowned self] in
+            lastLook = .done
+            worker.bus.withdraw()
+            worker.finishIfDone()
+        }
+        lastTimer = last
+        last.start(after: Self.lastLookDelay)
+        return false
+    }
+    private var lastTimer: TimerWatcher?
+
     /// The worker leaves. Connections go as soon as this turn of the loop is over.
     func begin() {
         guard state == .staying, worker.loop.canForget, choose() != nil else {

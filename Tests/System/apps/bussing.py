@@ -67,6 +67,9 @@ async def follow(channel):
     heard[channel].append(bus.Message(b"closed"))
 
 
+tasks = set()
+
+
 async def asgi(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError
@@ -74,7 +77,7 @@ async def asgi(scope, receive, send):
     if target.startswith("/follow"):
         channel = target.partition("channel=")[2]
         task = asyncio.create_task(follow(channel))
-        scope["state"]["task"] = task if "state" in scope else None
+        tasks.add(task)
         await asyncio.sleep(0)
         text = "subscribed"
     else:
