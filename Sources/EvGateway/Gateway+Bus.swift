@@ -43,7 +43,9 @@ public struct GatewayBus: Sendable {
 
     /// The messages of a channel from now on.
     ///
-    /// - Parameter limit: how many may wait; those that come then are lost, which ``BusNews/missed`` tells.
+    /// - Parameters:
+    ///   - channel: up to 1023 bytes.
+    ///   - limit: how many may wait; those that come then are lost, which ``BusNews/missed`` tells.
     public func subscribe(to channel: String, limit: Int = 1000) throws(BusError) -> BusChannelNews {
         let (stream, continuation) = AsyncStream<BusNews>.makeStream(bufferingPolicy: .bufferingOldest(limit))
         let missed = MissedCount()
