@@ -42,6 +42,7 @@ NOT_RUN = {
     "scripts/bench --markdown": "takes many minutes and needs the peers",
     "scripts/bench --instructions": "takes many minutes and needs the peers and valgrind",
     "scripts/bench --only websocket": "takes minutes and needs the peers",
+    "scripts/bench --only memory,holds-fanout": "takes minutes and needs the peers",
     "wrk -t1 -c64": "is what scripts/bench runs",
 }
 BUILTINS = {"cd", "export", "source"}
