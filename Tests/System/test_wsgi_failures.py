@@ -88,13 +88,13 @@ def test_requests_leave_nothing_behind(server):
 
     # A leak of one object per request of a kind is 100 in every turn. What threads and caches keep is bounded: it grows
     # less from turn to turn, more slowly where many threads take turns on busy cores.
-    turn(100)
+    # What the server opens in its first seconds is no leak.
     counts, growth = [turn(100)], []
-    while not growth or max(growth[-1][:2]) >= 60:
+    while not growth or max(growth[-1][:2]) >= 60 or growth[-1][2] > 0:
         assert len(growth) < 30, growth
         counts.append(turn(100))
         growth.append([after - before for before, after in zip(*counts[-2:])])
-    assert counts[-1][2] <= counts[0][2], counts
+    assert counts[-1][2] <= counts[0][2] + 8, counts
 
 
 # Threads, and the end of a worker
