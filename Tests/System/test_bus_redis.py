@@ -28,6 +28,16 @@ def test_messages_reach_every_worker_of_every_server_once(gateway, redis):
     wires = [*clients(here).values(), *clients(there).values()]
     for wire in wires:
         wire.get("/subscribe")
+
+    def reached(wire):
+        wires[0].get("/publish?text=first")
+        return take(wire)
+    # Until the way is open; what comes behind "end" has come after that.
+    for wire in wires:
+        wait.until(lambda: reached(wire), "the first message")
+    wires[0].get("/publish?text=end")
+    for wire in wires:
+        wait.until(lambda: any(text == "end" for _, text in take(wire)), "the end of them")
     wires[0].get("/publish?count=1000")
     for wire in wires:
         assert gathered(wire, 1000) == [[0, str(number)] for number in range(1000)]
