@@ -59,7 +59,7 @@ package final class Worker {
     /// A parser that has seen nothing, copied for each head.
     let parser: RequestParser
     private(set) var deadlines: Deadlines!
-    private(set) var requestDeadlines: RequestDeadlines!
+    private(set) var requestDeadlines: DeadlineHeap<Exchange>!
     /// Made for the first client that sends a FIN while its request runs.
     private(set) var departures: Departures?
     /// Nil where no path is asked for health.
@@ -148,7 +148,7 @@ package final class Worker {
         requestsUntilRetirement = configuration.maxRequests > 0 ? configuration.maxRequests + jitter : .max
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
-        requestDeadlines = RequestDeadlines(loop)
+        requestDeadlines = DeadlineHeap(loop, granularity: 0.01)
         moves = Moves(self, siblings: siblings)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         sticky = Sticky(self)

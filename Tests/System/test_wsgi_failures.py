@@ -88,13 +88,16 @@ def test_requests_leave_nothing_behind(server):
 
     # A leak of one object per request of a kind is 100 in every turn. What threads and caches keep is bounded: it grows
     # less from turn to turn, more slowly where many threads take turns on busy cores.
-    # What the server opens in its first seconds is no leak.
+    # Once before the count: a descriptor is opened for the first client that sends a FIN while its request runs.
+    with server.connect() as wire:
+        assert wire.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").half_close().read_until_close().endswith(b"ok")
     counts, growth = [turn(100)], []
-    while not growth or max(growth[-1][:2]) >= 60 or growth[-1][2] > 0:
+    while not growth or max(growth[-1][:2]) >= 60:
         assert len(growth) < 30, growth
         counts.append(turn(100))
         growth.append([after - before for before, after in zip(*counts[-2:])])
-    assert counts[-1][2] <= counts[0][2] + 8, counts
+    # A connection that has just ended may still be closing while its successor asks.
+    wait.until(lambda: ask(server, "/objects").json()[2] <= counts[0][2], lambda: f"no more descriptors: {counts}")
 
 
 # Threads, and the end of a worker

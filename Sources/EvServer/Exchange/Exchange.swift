@@ -255,7 +255,7 @@ package final class Exchange {
     }
 
     /// Gives the request up at its deadline.
-    func deadlineExpired() {
+    func deadlineExpired(at now: Double) {
         guard !isGone else { return }
         worker.logger.warning("A request has passed its deadline and is cancelled", metadata: requestMetadata)
         Counted.add(at: Counter.overdue)

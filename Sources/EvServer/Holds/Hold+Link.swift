@@ -99,7 +99,7 @@ extension Hold {
         let pause = Double(1 << extras.retries) + Double.random(in: 0..<1)
         extras.retries += 1
         extras.linkDue = EventLoop.monotonicNow() + pause
-        table?.deadlines.set(min(extras.keepAliveDue, extras.linkDue), of: self)
+        followDue()
     }
 
     /// What an instruction says that few do.

@@ -104,7 +104,8 @@ extension HoldTable {
         note(hold)
         subscribe(hold, to: channels)
         connection.take(hold)
-        deadlines.set(deadline, of: hold)
+        hold.deadline = deadline
+        deadlines.update(hold)
         hold.beginWait()
         return hold
     }

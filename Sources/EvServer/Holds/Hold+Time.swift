@@ -12,8 +12,7 @@ extension Hold {
     func setDeadline() {
         let now = EventLoop.monotonicNow()
         guard hasBegun else {
-            table?.deadlines.set(now + Double(terms.timeout), of: self)
-            return
+            return waits(until: now + Double(terms.timeout))
         }
         if let keepAlive = terms.keepAlive { ownExtras.keepAliveDue = now + Self.seconds(keepAlive) }
         if let next = extras?.next { extras?.linkDue = now + Double(next.timeout) }
@@ -24,9 +23,13 @@ extension Hold {
         max(Double(keepAlive.timeout) - Double.random(in: 0..<jitter), 0.1)
     }
 
-    private func followDue() {
-        let due = min(extras?.keepAliveDue ?? .infinity, extras?.linkDue ?? .infinity)
-        table?.deadlines.set(due, of: self)
+    /// A stream is looked at when the first of its times has come.
+    func followDue() { waits(until: min(extras?.keepAliveDue ?? .infinity, extras?.linkDue ?? .infinity)) }
+
+    /// - Parameter moment: in monotonic seconds; infinity for no limit.
+    private func waits(until moment: Double) {
+        deadline = moment
+        table?.deadlines.update(self)
     }
 
     var ownExtras: HoldExtras {

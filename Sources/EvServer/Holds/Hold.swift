@@ -209,7 +209,7 @@ package final class Hold {
     }
 
     /// The deadline has passed.
-    func expired(at now: Double) {
+    func deadlineExpired(at now: Double) {
         guard phase != .ended else { return }
         if hasBegun { streamExpired(at: now) } else if phase == .holding { answerItself() }
     }

@@ -13,7 +13,7 @@ package final class HoldTable: BusSubscriber {
     private let bus: Bus
     private var channels: [ChannelName: HeldChannel] = [:]
     private var terms = TermsTable()
-    private(set) var deadlines: HoldDeadlines!
+    private(set) var deadlines: DeadlineHeap<Hold>!
     private var orderTimer: TimerWatcher?
     /// Channels on which messages wait for another one.
     private var incomplete: [HeldChannel] = []
@@ -34,7 +34,7 @@ package final class HoldTable: BusSubscriber {
     init(_ worker: Worker, _ bus: Bus) {
         self.worker = worker
         self.bus = bus
-        deadlines = HoldDeadlines(worker.loop) { $0.expired(at: $1) }
+        deadlines = DeadlineHeap(worker.loop, granularity: 0.05)
         turns = HoldTurns(worker.loop)
         memory = ChannelMemory(worker.loop) { [unowned self] in self.close($0) }
         orderTimer = TimerWatcher(worker.loop) { [unowned self] in self.sendOverdue() }

@@ -48,8 +48,6 @@ package final class Moves {
     private static let limit = 2.0
     /// Requests that wait for one that does not.
     private static let mostWaiting = 1000
-    /// A sibling that has not beaten for so many seconds gets nothing.
-    private static let staleness = 2.5
     /// Descriptors that are left to a receiver for its app and for those who connect to it.
     private static let reserve = 192
 
@@ -332,10 +330,8 @@ package final class Moves {
         var best: (place: Int, load: Int)?
         var count = 0
         var isYoung = false
-        for (index, slot) in siblings.enumerated() {
-            guard slot.state == .ready, now - slot.heartbeat < Self.staleness else { continue }
-            let place = index < seat.place ? index : index + 1
-            guard hasHeir(place) else { continue }
+        for (place, slot) in neighbours {
+            guard slot.state == .ready, slot.isBeating(at: now), hasHeir(place) else { continue }
             let way = ways[place] ?? Way()
             guard way.packets < Self.window, !way.isStuck, seat.ground.isLive(place) else { continue }
             let load = Int(slot.open) + way.connections

@@ -21,8 +21,6 @@ final class Rebalance {
     private static let rate = 4000
     /// Seconds between two packets.
     private static let pause = 0.01
-    /// A sibling that has not beaten for so many seconds gets nothing.
-    private static let staleness = 2.5
 
     init(_ worker: Worker) { self.worker = worker }
 
@@ -46,7 +44,7 @@ final class Rebalance {
         var workers = 1
         var least: (place: Int, count: Int)?
         for (place, slot) in worker.moves.neighbours
-        where slot.state == .ready && now - slot.heartbeat < Self.staleness {
+        where slot.state == .ready && slot.isBeating(at: now) {
             let count = Int(slot.open)
             sum += count
             workers += 1

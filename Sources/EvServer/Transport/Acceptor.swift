@@ -46,8 +46,6 @@ final class Acceptor {
     private static let descriptorPause = 0.25
     /// Seconds between two log lines about descriptors.
     private static let reportInterval = 10.0
-    /// A sibling that has not beaten for so many seconds takes no part in the balance.
-    private static let staleness = 2.5
 
     init(_ worker: Worker, listeners: [ListeningSocket], siblings: [ScoreboardSlot], passing: Int32) {
         self.worker = worker
@@ -299,7 +297,7 @@ final class Acceptor {
         guard parallelism < .max, mine >= parallelism else { return false }
         let now = EventLoop.coarseNow()
         return siblings.contains {
-            $0.isAccepting && $0.active < mine && now - $0.heartbeat < Self.staleness
+            $0.isAccepting && $0.active < mine && $0.isBeating(at: now)
         }
     }
 
@@ -310,7 +308,7 @@ final class Acceptor {
         let now = EventLoop.coarseNow()
         var sum = 0
         var count = 0
-        for sibling in siblings where sibling.isAccepting && now - sibling.heartbeat < Self.staleness {
+        for sibling in siblings where sibling.isAccepting && sibling.isBeating(at: now) {
             sum += Int(sibling.open)
             count += 1
         }
@@ -318,6 +316,11 @@ final class Acceptor {
         let mean = sum / count
         return worker.openConnections > mean + max(2, mean / 64)
     }
+}
+
+extension ScoreboardSlot {
+    /// Whether its worker can be counted on: one that has not beaten for so many seconds is stuck or stopped.
+    func isBeating(at now: Double) -> Bool { now - heartbeat < 2.5 }
 }
 
 extension Worker {

@@ -91,6 +91,13 @@ def background(environ, start_response, q):
 
 
 @route
+def slow(environ, start_response, q):
+    time.sleep(0.3)
+    start_response("200 OK", TEXT)
+    return [b"ok"]
+
+
+@route
 def at_exit(environ, start_response, q):
     atexit.register(lambda: open(q["file"], "w").write("farewell"))
     start_response("200 OK", TEXT)
