@@ -5,27 +5,38 @@ import EvLoop
 extension Bus {
     /// Packets in one turn of the loop, so that who is flooded serves its clients too.
     private static let mostPackets = 64
+    /// Seconds after which the rest waits for the next turn. One message for 16,000 streams may take a second, and the
+    /// next one is there then: without this bound such a worker does nothing else any more.
+    private static let longestTurn = 0.005
 
     /// Nobody sends anything here from now on. What has been sent before is read.
-    package func withdraw() {
-        guard let seat, !isClosed else { return }
+    ///
+    /// - Returns: whether all of it has been.
+    package func withdraw() -> Bool {
+        guard let seat, !isClosed else { return true }
         seat.ground.setLive(seat.place, false)
-        receive()
+        return receive()
     }
 
-    func receive() {
-        guard let seat else { return }
+    /// - Returns: whether nothing is left.
+    @discardableResult
+    func receive() -> Bool {
+        guard let seat else { return true }
         let socket = seat.ground.readingEnd(of: seat.place)
+        let end = EventLoop.monotonicNow() + Self.longestTurn
         for _ in 0..<Self.mostPackets {
             var rights = self.rights
             self.rights = []
-            guard case .packet(let count, let isCut) = Mailbox.receive(from: socket, buffer, &rights) else { return }
+            guard case .packet(let count, let isCut) = Mailbox.receive(from: socket, buffer, &rights) else {
+                return true
+            }
             handle(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &rights, isCut, seat)
             for descriptor in rights { Socket.close(descriptor) }
             rights.removeAll(keepingCapacity: true)
             self.rights = rights
-            if isClosed { return }
+            if isClosed || EventLoop.monotonicNow() > end { return isClosed }
         }
+        return false
     }
 
     /// - Parameter rights: what is left there is closed.

@@ -85,7 +85,7 @@ package final class Bus {
         guard let seat else { return }
         links = Array(repeating: nil, count: seat.ground.count)
         let watcher = IOWatcher(loop, fileDescriptor: seat.ground.readingEnd(of: seat.place), events: .read) {
-            [unowned self] _ in LoopActor.assumeIsolated { self.receive() }
+            [unowned self] _ in LoopActor.assumeIsolated { _ = self.receive() }
         }
         self.watcher = watcher
         watcher.start()

@@ -69,6 +69,7 @@ package final class BusGround: Sendable {
     package func begin(_ place: Int, age: UInt32) {
         evg_bus_clear(record(place), filter(place))
         evg_bus_set_waiting(record(place), 0)
+        evg_bus_set_giving(record(place), 0)
         evg_bus_set_age(record(place), age)
     }
 
@@ -79,6 +80,7 @@ package final class BusGround: Sendable {
         let lost = evg_bus_waiting(record(place))
         evg_bus_set_live(head, place, 0)
         evg_bus_set_age(record(place), 0)
+        evg_bus_set_giving(record(place), 0)
         evg_bus_mark(record(place), 0)
         evg_bus_clear(record(place), filter(place))
         // Whoever waits for an answer of it waits no more. One whose mailbox is full has a time limit, too.
@@ -143,6 +145,18 @@ package final class BusGround: Sendable {
     func isMarked(_ place: Int) -> Bool { evg_bus_marked(record(place)) != 0 }
     func mark(_ place: Int, _ isMarked: Bool) { evg_bus_mark(record(place), isMarked ? 1 : 0) }
     func setWaiting(_ place: Int, _ messages: Int) { evg_bus_set_waiting(record(place), UInt64(clamping: messages)) }
+
+    /// Tells the others how many connections are on their way from this place.
+    package func setGiving(_ place: Int, _ connections: Int) {
+        evg_bus_set_giving(record(place), UInt32(clamping: connections))
+    }
+
+    /// Connections that are on their way from all other places.
+    package func given(byOthersThan place: Int) -> Int {
+        var sum = 0
+        forEachLive { other in if other != place { sum += Int(evg_bus_giving(record(other))) } }
+        return sum
+    }
 
     /// For tests: there is a process that stands still.
     package func pretend(_ place: Int, isPublishing: Bool) {

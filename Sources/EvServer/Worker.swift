@@ -82,7 +82,9 @@ package final class Worker {
     /// Connections with a deferred head; it goes out with the first bytes of the body or before the next poll.
     @exclusivity(unchecked) var unflushed: [Connection] = []
 
-    package private(set) var openConnections = 0
+    package private(set) var openConnections = 0 { didSet { slot.open = UInt32(clamping: openConnections + arriving) } }
+    /// Held requests that have come here from another worker and are not served yet.
+    var arriving = 0 { didSet { slot.open = UInt32(clamping: openConnections + arriving) } }
     private(set) var runningTasks = 0
     private(set) var requests = 0
     /// Of those, how many had no app called for them, because their client left before.
@@ -305,7 +307,6 @@ package final class Worker {
     @discardableResult
     func open(_ fileDescriptor: Int32, _ peer: PeerAddress, _ listener: Listener) -> Connection {
         openConnections += 1
-        slot.open = UInt32(clamping: openConnections)
         Counted.add(at: Counter.accepted)
         let connection = listener.stage(.plain(fileDescriptor), peer, listener, self)
         connection.isSpare = isOverfull && !isDraining
@@ -318,13 +319,11 @@ package final class Worker {
         _ connection: Connection, _ bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
         openConnections += 1
-        slot.open = UInt32(clamping: openConnections)
         connection.start(bytes)
     }
 
     func connectionClosed() {
         openConnections -= 1
-        slot.open = UInt32(clamping: openConnections)
         acceptor.connectionClosed()
         finishIfDone()
     }

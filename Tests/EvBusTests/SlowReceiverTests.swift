@@ -12,6 +12,54 @@ struct SlowReceiverTests {
     @Test(arguments: [2000, 20_000, 200_000])
     func itsMessagesAreDroppedAndCounted(size: Int) async throws { try await flood(size) }
 
+    @Test func aSubscriberThatTakesLongKeepsNothingElseFromTheLoop() async throws { try await slowDelivery() }
+
+    @LoopActor private func slowDelivery() async throws {
+        let members = try Members(2)
+        defer { members.close() }
+        let timer = Timer(try SharedLoop.current)
+        let slow = Slow(timer)
+        members[1].subscribe(bytes("c"), slow)
+        members[1].pause()
+        // Each in a packet of its own.
+        for _ in 0..<5 {
+            members[0].publish(bytes("c"), bytes("m"))
+            #expect(await members[0].flushed())
+        }
+        members[1].resume()
+        #expect(await members[1].flushed())
+        #expect(slow.count == 5 && timer.firedAfter.map { $0 < 5 } == true, "\(String(describing: timer.firedAfter))")
+    }
+
+    @LoopActor private final class Timer {
+        private let loop: EventLoop
+        private var watcher: TimerWatcher?
+        private(set) var firedAfter: Int?
+
+        init(_ loop: EventLoop) { self.loop = loop }
+
+        /// - Parameter count: how many messages have come when it fires.
+        func start(_ count: @escaping @LoopActor () -> Int) {
+            guard watcher == nil else { return }
+            watcher = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { firedAfter = count() } }
+            watcher?.start(after: 0)
+        }
+    }
+
+    @LoopActor private final class Slow: BusSubscriber {
+        private let timer: Timer
+        private(set) var count = 0
+
+        init(_ timer: Timer) { self.timer = timer }
+
+        func received(_ message: BusMessage) {
+            count += 1
+            timer.start { [unowned self] in count }
+            let end = EventLoop.monotonicNow() + 0.01
+            while EventLoop.monotonicNow() < end {}
+        }
+    }
+
     @LoopActor private func flood(_ size: Int) async throws {
         let members = try Members(3)
         defer { members.close() }

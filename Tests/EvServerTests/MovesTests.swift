@@ -45,6 +45,9 @@ private struct Family {
     private static func app(_ number: Int) -> SwiftApplication {
         SwiftApplication { request in
             if request.path == "/slow" { try await Task.sleep(for: .milliseconds(200)) }
+            if request.path == "/hold" {
+                return response("nothing\n", ["Grip-Hold": "response", "Grip-Channel": "news"])
+            }
             if request.path == "/park", number > 0 { return Response("parked at \(number)\n") }
             if request.path == "/park" {
                 return Response(waitingFor: LoopCondition(), replays: true) { _ in Response("parked at 0\n") }
@@ -161,6 +164,32 @@ private struct Family {
         for _ in 0..<2 { clients.append(await family.old.connect()) }
         await family.leave()
         #expect(clients.map { Self.server(of: $0) } == [1, 1, 1, nil])
+    }
+
+    @Test func holdsGoToAWorkerThatIsReadyLater() async throws {
+        let family = try await Family(3) {
+            $0.connections = 2
+            $0.grip = GripConfiguration()
+        }
+        let clients = [await family.servers[1].connect(), await family.servers[1].connect()]
+        var waiting = [await family.old.connect(sending: Self.get("/hold"))]
+        await family.old.waitForHolds(1)
+        await Self.set(.booting, of: family.servers[2])
+        // The second goes first, to the only worker that is ready.
+        clients[1].reset()
+        waiting.append(await family.old.connect(sending: Self.get("/hold")))
+        await family.old.waitForHolds(2)
+        await family.old.drain(takesQueue: false)
+        await family.servers[1].waitForHolds(1)
+        await Self.set(.ready, of: family.servers[2])
+        await family.old.finished.wait()
+        await family.servers[2].waitForHolds(1)
+        try await family.servers[2].publish("news", "news of all\n")
+        for client in waiting { #expect(client.receive(until: "news of all\n").hasPrefix("HTTP/1.1 200 OK")) }
+    }
+
+    @LoopActor private static func set(_ state: ScoreboardSlot.State, of server: TestServer) {
+        server.worker.slot.state = state
     }
 
     @Test func whatAProcessLeavesUnreadIsForItsSuccessor() async throws {

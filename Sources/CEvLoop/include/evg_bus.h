@@ -29,7 +29,8 @@ typedef struct evg_bus_place {
     uint32_t mark;
     /// Whether a bit of the filter has been set since it was emptied.
     uint32_t touched;
-    uint32_t reserved;
+    /// Connections that are on their way from the process to others.
+    uint32_t giving;
     /// Messages that wait in it for others, of all receivers.
     uint64_t waiting;
     uint64_t padding[5];
@@ -42,6 +43,10 @@ static inline uint32_t evg_bus_age(const evg_bus_place *p) { return __atomic_loa
 static inline void evg_bus_set_age(evg_bus_place *p, uint32_t v) { __atomic_store_n(&p->age, v, __ATOMIC_RELEASE); }
 static inline int evg_bus_marked(const evg_bus_place *p) { return __atomic_load_n(&p->mark, __ATOMIC_SEQ_CST) != 0; }
 static inline void evg_bus_mark(evg_bus_place *p, int v) { __atomic_store_n(&p->mark, (uint32_t)v, __ATOMIC_SEQ_CST); }
+static inline uint32_t evg_bus_giving(const evg_bus_place *p) { return __atomic_load_n(&p->giving, __ATOMIC_RELAXED); }
+static inline void evg_bus_set_giving(evg_bus_place *p, uint32_t v) {
+    __atomic_store_n(&p->giving, v, __ATOMIC_RELAXED);
+}
 static inline uint64_t evg_bus_waiting(const evg_bus_place *p) { return evg_load64(&p->waiting); }
 static inline void evg_bus_set_waiting(evg_bus_place *p, uint64_t v) { evg_store64(&p->waiting, v); }
 

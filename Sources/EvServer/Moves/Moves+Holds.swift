@@ -8,11 +8,17 @@ import GRIP
 import Logging
 
 extension Moves {
-    enum Handover {
-        case none
-        /// So many are asked, and these are heirs already.
-        case asked(Int, heirs: Set<Int>)
-        case done(heirs: Set<Int>)
+    /// Other workers that are made heirs, by the numbers of their places.
+    struct Handover {
+        var asked: Set<Int> = []
+        var heirs: Set<Int> = []
+        /// They have not answered in time.
+        var refused: Set<Int> = []
+
+        mutating func answered(_ place: Int, _ isComplete: Bool) {
+            asked.remove(place)
+            if isComplete { heirs.insert(place) } else { refused.insert(place) }
+        }
     }
 
     /// Seconds in which every process must have answered.
@@ -20,23 +26,25 @@ extension Moves {
 
     /// Holds go to heirs alone, and so does everything else once there are some.
     func hasHeir(_ place: Int) -> Bool {
-        if case .done(let heirs) = handover, !heirs.isEmpty { heirs.contains(place) } else { true }
+        guard let heirs = handover?.heirs, !heirs.isEmpty else { return true }
+        return heirs.contains(place)
     }
 
-    /// Whether it can go now. A hold waits for the heirs, and stays where there are none.
+    /// Whether it can go now. A hold waits for an heir, and stays where there is none.
     func mayGo(_ parcel: Parcel, _ connection: Connection) -> Bool {
-        guard parcel.kind == .hold else { return true }
-        if case .done(let heirs) = handover { return !heirs.isEmpty }
+        guard parcel.kind == .hold, handover?.heirs.isEmpty != false else { return true }
         held.append(connection)
-        beginHandover()
+        handover = handover ?? Handover()
+        askForHeirs()
         return false
     }
 
-    private func beginHandover() {
-        guard case .none = handover else { return }
-        let places = candidates
-        handover = places.isEmpty ? .done(heirs: []) : .asked(places.count, heirs: [])
-        for place in places {
+    /// Each worker that may take some is asked once, those that are ready later, too.
+    func askForHeirs() {
+        guard let handover else { return }
+        let known = handover.asked.union(handover.heirs).union(handover.refused)
+        for place in candidates where !known.contains(place) {
+            self.handover?.asked.insert(place)
             worker.bus.beginHandover(to: place, limit: Self.answerLimit) { [weak self] isComplete in
                 self?.answered(place, isComplete)
             }
@@ -44,26 +52,26 @@ extension Moves {
     }
 
     private func answered(_ place: Int, _ isComplete: Bool) {
-        guard case .asked(let count, var heirs) = handover else { return worker.bus.endHandover(to: place) }
-        if isComplete { heirs.insert(place) } else { worker.bus.endHandover(to: place) }
-        handover = count > 1 ? .asked(count - 1, heirs: heirs) : .done(heirs: heirs)
-        guard count == 1 else { return }
+        if !isComplete || handover == nil { worker.bus.endHandover(to: place) }
+        handover?.answered(place, isComplete)
+        guard let handover else { return }
         let waiting = held
-        held = []
-        if heirs.isEmpty {
+        if !handover.heirs.isEmpty {
+            held = []
+            enqueue(waiting)
+        } else if handover.asked.isEmpty, !waiting.isEmpty {
+            held = []
             worker.logger.warning(
                 "Held requests stay until this worker ends: a process did not answer in time",
                 metadata: ["requests": "\(waiting.count)"])
-        } else {
-            enqueue(waiting)
         }
     }
 
     /// All holds have gone, or those that are here stay.
     func endHandover() {
         held = []
-        guard case .done(let heirs) = handover else { return }
-        handover = heirs.isEmpty ? handover : .none
+        let heirs = handover?.heirs ?? []
+        handover = nil
         for place in heirs { worker.bus.endHandover(to: place) }
     }
 }
@@ -85,6 +93,7 @@ final class HoldArrivals {
     func add(_ parcel: Parcel, _ descriptor: Int32, _ position: BusPosition) {
         if isEmpty { worker.bus.keepJournal() }
         waiting.append((parcel, descriptor, position))
+        worker.arriving += 1
         readOn()
     }
 
@@ -98,7 +107,10 @@ final class HoldArrivals {
         let arrived = waiting
         waiting = []
         worker.bus.flush(limit: Self.limit) { [self] _ in
-            for each in arrived { worker.takeBack(each.parcel, each.descriptor, each.position) }
+            for each in arrived {
+                worker.arriving -= 1
+                worker.takeBack(each.parcel, each.descriptor, each.position)
+            }
             isReading = false
             readOn()
         }

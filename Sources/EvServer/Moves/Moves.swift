@@ -9,13 +9,14 @@ import Logging
 @LoopActor
 package final class Moves {
     unowned let worker: Worker
-    private let siblings: [ScoreboardSlot]
+    let siblings: [ScoreboardSlot]
     private enum State { case staying, leaving, over }
     private var state = State.staying
 
     /// Those that wait, from `next` on.
     private var queue: [Connection] = []
     private var next = 0
+    var waiting: Int { queue.count - next }
     private var isDue = false
     /// All that were idle when the worker began to leave are in the queue.
     private var isCollected = false
@@ -25,31 +26,44 @@ package final class Moves {
     }
 
     /// What is on its way to another worker.
-    private struct Way {
+    struct Way {
         var packets = 0
         var connections = 0
-        /// It has not taken what was sent in time.
-        var isStuck = false
+        /// When it last took something, or the first of these was sent.
+        var since = 0.0
+
+        /// It has taken nothing for too long.
+        func isStuck(at now: Double) -> Bool { packets > 0 && now - since > limit }
     }
     /// By the number of the place.
-    private var ways: [Int: Way] = [:]
+    private(set) var ways: [Int: Way] = [:]
+    private(set) var onTheWay = 0 {
+        didSet { if let seat = worker.bus.seat { seat.ground.setGiving(seat.place, onTheWay) } }
+    }
     private var moved = 0
     private var receivers: Set<Int> = []
     /// Of holds, which move when nothing can be missed: Moves+Holds.swift.
-    var handover = Handover.none
+    var handover: Handover?
     var held: [Connection] = []
     private(set) lazy var arrivals = HoldArrivals(worker)
 
-    /// Packets that are sent in one turn of the loop.
-    private static let batch = 3
-    /// Packets on their way to one worker.
-    private static let window = 4
-    /// Seconds in which a worker must take what it is sent.
-    private static let limit = 2.0
+    /// When the next turn was asked for.
+    private var scheduled = 0.0
+    /// When a worker last took something.
+    private(set) var progress = 0.0
+    /// Seconds of a turn of the loop in which packets are sent: as many as everything else has taken, within these. One
+    /// message to all that are held here may take a second, and the rest must not wait for as many messages.
+    private static let (shortestTurn, longestTurn) = (0.002, 0.25)
+    /// Seconds after which a worker that takes nothing counts as stuck.
+    nonisolated static let limit = 2.0
+    /// Seconds between two looks for a worker that is not stuck any more.
+    private static let pause = 0.25
+    /// Seconds without anything being taken after which the rest stays here.
+    private static let patience = 10.0
+    /// Seconds after which nobody asks any more whether something has been taken.
+    private static let confirmationLimit = 60.0
     /// Requests that wait for one that does not.
     private static let mostWaiting = 1000
-    /// Descriptors that are left to a receiver for its app and for those who connect to it.
-    private static let reserve = 192
 
     init(_ worker: Worker, siblings: [ScoreboardSlot]) {
         self.worker = worker
@@ -90,13 +104,27 @@ package final class Moves {
         return count
     }
 
+    /// Nil without `--rebalance`.
+    private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil
+
+    /// The other workers of this server, by the numbers of their places; none without a bus.
+    private(set) lazy var neighbours: [(place: Int, slot: ScoreboardSlot)] = {
+        guard let seat = worker.bus.seat else { return [] }
+        return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
+    }()
+
     // MARK: leaving
 
     /// Connections go on in other processes.
     var isLeaving: Bool { state == .leaving }
 
     /// Nothing is on its way to anybody.
-    var isDone: Bool { ways.values.allSatisfy { $0.packets == 0 } && arrivals.isEmpty }
+    var isDone: Bool {
+        guard arrivals.isEmpty else { return false }
+        guard onTheWay > 0 else { return true }
+        let now = EventLoop.monotonicNow()
+        return ways.values.allSatisfy { $0.packets == 0 || $0.isStuck(at: now) }
+    }
 
     /// Whether a connection waits to go, or will when it is idle: then nobody tells its client to close it.
     func keeps(_ connection: Connection) -> Bool {
@@ -119,10 +147,13 @@ package final class Moves {
         }
         guard worker.bus.seat != nil else { return true }
         lastLook = .waiting
-        worker.bus.withdraw()
+        _ = worker.bus.withdraw()
         let last = TimerWatcher(worker.loop) { [unowned self] in
+            guard worker.bus.withdraw() else {
+                lastTimer?.start(after: 0)
+                return
+            }
             lastLook = .done
-            worker.bus.withdraw()
             worker.finishIfDone()
         }
         lastTimer = last
@@ -133,13 +164,13 @@ package final class Moves {
 
     /// The worker leaves. Connections go as soon as this turn of the loop is over.
     func begin() {
-        guard state == .staying, worker.loop.canForget, choose() != nil else {
+        guard state == .staying, worker.loop.canForget, !candidates.isEmpty else {
             state = .over
             return
         }
         state = .leaving
-        isDue = true
-        timer.start(after: 0)
+        progress = EventLoop.monotonicNow()
+        askForTurn()
     }
 
     private func collect() {
@@ -180,26 +211,37 @@ package final class Moves {
 
     private func schedule() {
         guard !isDue, state == .leaving, next < queue.count else { return }
+        askForTurn()
+    }
+
+    private func askForTurn() {
         isDue = true
+        scheduled = EventLoop.monotonicNow()
         timer.start(after: 0)
     }
 
     private func turn() {
-        guard state == .leaving else { return }
+        // What has been sent to a worker that is stuck keeps nobody any more.
+        guard state == .leaving else { return worker.finishIfDone() }
         if !isCollected { collect() }
-        for _ in 0..<Self.batch where next < queue.count {
-            guard let receiver = choose() else {
-                // Whoever takes what is on its way makes room.
-                if ways.values.contains(where: { $0.packets > 0 && !$0.isStuck }) { return }
-                return giveUp()
+        askForHeirs()
+        let start = EventLoop.monotonicNow()
+        let end = start + min(max(start - scheduled, Self.shortestTurn), Self.longestTurn)
+        while next < queue.count {
+            switch choose() {
+            case .worker(let place, let share): sendSome(to: place, share)
+            // Whoever takes what is on its way makes room, and is heard of; this is for all others.
+            case .later where EventLoop.monotonicNow() - progress < Self.patience:
+                return timer.start(after: Self.pause)
+            case .later, .nobody: return giveUp()
             }
-            sendSome(to: receiver.place, receiver.share)
+            if EventLoop.monotonicNow() > end { break }
         }
         guard next < queue.count else {
             queue = []
             next = 0
             if worker.holds?.count == 0 { endHandover() }
-            return
+            return worker.finishIfDone()
         }
         schedule()
     }
@@ -231,28 +273,37 @@ package final class Moves {
     /// The connections are gone from here on, or are here again.
     private func send(_ packet: ParcelPacket, of connections: [Connection], to place: Int) {
         let count = connections.count
-        ways[place, default: Way()].packets += 1
-        ways[place, default: Way()].connections += count
+        var way = ways[place] ?? Way()
+        if way.packets == 0 { way.since = EventLoop.monotonicNow() }
+        way.packets += 1
+        way.connections += count
+        ways[place] = way
+        onTheWay += count
         for connection in connections { connection.departs() }
         guard worker.bus.send(parcel: packet.bytes, descriptors: packet.descriptors, to: place) else {
             // Its process has just ended.
             receive(packet.bytes, packet.descriptors) { parcel, descriptor, _ in
                 self.worker.takeBack(parcel, descriptor)
             }
-            return arrived(at: place, connections: count, true)
+            return arrived(at: place, connections: count)
         }
         moved += count
         receivers.insert(place)
         Counted.add(UInt64(count), at: Counter.movedOut)
-        worker.bus.confirm(place, limit: Self.limit) { [weak self] isTaken in
-            self?.arrived(at: place, connections: count, isTaken)
+        worker.bus.confirm(place, limit: Self.confirmationLimit) { [weak self] _ in
+            self?.arrived(at: place, connections: count)
         }
+        // A worker that ends is done when all of it has arrived, or when nobody takes it.
+        if worker.isDraining, !isDue { timer.start(after: Self.limit + 0.1) }
     }
 
-    private func arrived(at place: Int, connections: Int, _ isTaken: Bool) {
+    private func arrived(at place: Int, connections: Int) {
+        let now = EventLoop.monotonicNow()
+        progress = now
         ways[place]?.packets -= 1
         ways[place]?.connections -= connections
-        ways[place]?.isStuck = !isTaken
+        ways[place]?.since = now
+        onTheWay -= connections
         if state == .leaving, next < queue.count { schedule() } else { worker.finishIfDone() }
     }
 
@@ -279,7 +330,9 @@ package final class Moves {
     /// A request may be one that no other worker can answer, so it waits for one that does not take it at once; but not
     /// any number of them.
     private func isTooSlow(_ place: Int) -> Bool {
-        ways[place].map { $0.isStuck && $0.connections >= Self.mostWaiting } ?? false
+        ways[place].map {
+            $0.connections >= Self.mostWaiting && $0.isStuck(at: EventLoop.monotonicNow())
+        } ?? false
     }
 
     /// Gives connections to another worker while this one goes on: as many of those that can go as a packet takes.
@@ -300,50 +353,5 @@ package final class Moves {
     }
 
     /// Something that was sent there has not arrived.
-    func isOnTheWay(to place: Int) -> Bool { ways[place].map { $0.packets > 0 || $0.isStuck } ?? false }
-
-    /// Nil without `--rebalance`.
-    private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil
-
-    // MARK: to whom
-
-    /// The other workers of this server, by the numbers of their places; none without a bus.
-    private(set) lazy var neighbours: [(place: Int, slot: ScoreboardSlot)] = {
-        guard let seat = worker.bus.seat else { return [] }
-        return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
-    }()
-
-    /// The workers that may take connections.
-    var candidates: [Int] {
-        guard let seat = worker.bus.seat else { return [] }
-        let all = neighbours.filter { $0.slot.state == .ready && seat.ground.isLive($0.place) }
-        let younger = all.filter { $0.slot.age > worker.slot.age }
-        return (younger.isEmpty ? all : younger).map(\.place)
-    }
-
-    /// The worker with the fewest connections of those that may take some: the younger ones where there are any, since
-    /// the others may be about to leave as well. `share`: how many it should get at most before another is looked for.
-    private func choose() -> (place: Int, share: Int)? {
-        guard let seat = worker.bus.seat else { return nil }
-        let now = EventLoop.coarseNow()
-        let most = min(worker.configuration.connections, DescriptorLimit.current.soft - Self.reserve)
-        var best: (place: Int, load: Int)?
-        var count = 0
-        var isYoung = false
-        for (place, slot) in neighbours {
-            guard slot.state == .ready, slot.isBeating(at: now), hasHeir(place) else { continue }
-            let way = ways[place] ?? Way()
-            guard way.packets < Self.window, !way.isStuck, seat.ground.isLive(place) else { continue }
-            let load = Int(slot.open) + way.connections
-            guard load < most else { continue }
-            let isYounger = slot.age > worker.slot.age
-            if isYounger, !isYoung { (best, count, isYoung) = (nil, 0, true) }
-            guard isYounger == isYoung else { continue }
-            count += 1
-            if best.map({ load < $0.load }) ?? true { best = (place, load) }
-        }
-        guard let best else { return nil }
-        let fair = (queue.count - next + count - 1) / count
-        return (best.place, max(1, min(fair, ParcelPacket.most, most - best.load)))
-    }
+    func isOnTheWay(to place: Int) -> Bool { ways[place].map { $0.packets > 0 } ?? false }
 }
