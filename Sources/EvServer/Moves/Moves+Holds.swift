@@ -22,7 +22,7 @@ extension Moves {
     }
 
     /// Seconds in which every process must have answered.
-    private static let answerLimit = 10.0
+    private static let answerLimit = 20.0
 
     /// Holds go to heirs alone, and so does everything else once there are some.
     func hasHeir(_ place: Int) -> Bool {
@@ -84,7 +84,7 @@ final class HoldArrivals {
     private var isReading = false
 
     /// Seconds in which every process must have answered. Afterwards a message may come twice.
-    private static let limit = 10.0
+    private static let limit = 20.0
 
     init(_ worker: Worker) { self.worker = worker }
 

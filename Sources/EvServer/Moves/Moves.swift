@@ -58,8 +58,6 @@ package final class Moves {
     nonisolated static let limit = 2.0
     /// Seconds between two looks for a worker that is not stuck any more.
     private static let pause = 0.25
-    /// Seconds without anything being taken after which the rest stays here.
-    private static let patience = 10.0
     /// Seconds after which nobody asks any more whether something has been taken.
     private static let confirmationLimit = 60.0
     /// Requests that wait for one that does not.
@@ -231,9 +229,8 @@ package final class Moves {
             switch choose() {
             case .worker(let place, let share): sendSome(to: place, share)
             // Whoever takes what is on its way makes room, and is heard of; this is for all others.
-            case .later where EventLoop.monotonicNow() - progress < Self.patience:
-                return timer.start(after: Self.pause)
-            case .later, .nobody: return giveUp()
+            case .later: return timer.start(after: Self.pause)
+            case .nobody: return giveUp()
             }
             if EventLoop.monotonicNow() > end { break }
         }
