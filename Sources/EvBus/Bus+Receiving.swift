@@ -14,13 +14,17 @@ extension Bus {
     }
 
     func receive() {
-        guard let seat else { return }
+        guard let seat, !isReceiving else { return }
+        isReceiving = true
+        defer { isReceiving = false }
         let socket = seat.ground.readingEnd(of: seat.place)
         for _ in 0..<Self.mostPackets {
             var rights = self.rights
             self.rights = []
             guard case .packet(let count, let isCut) = Mailbox.receive(from: socket, buffer, &rights) else { return }
-            handle(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &rights, isCut, seat)
+            // Whoever has sent this may know of subscriptions that another thread has just asked for.
+            LoopExecutor.shared.takeSubmitted()
+            if !isClosed { handle(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &rights, isCut, seat) }
             for descriptor in rights { Socket.close(descriptor) }
             rights.removeAll(keepingCapacity: true)
             self.rights = rights

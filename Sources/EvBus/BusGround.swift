@@ -69,6 +69,7 @@ package final class BusGround: Sendable {
     package func begin(_ place: Int, age: UInt32) {
         evg_bus_clear(record(place), filter(place))
         evg_bus_set_waiting(record(place), 0)
+        evg_bus_set_dropped(record(place), 0)
         evg_bus_set_age(record(place), age)
     }
 
@@ -143,6 +144,14 @@ package final class BusGround: Sendable {
     func isMarked(_ place: Int) -> Bool { evg_bus_marked(record(place)) != 0 }
     func mark(_ place: Int, _ isMarked: Bool) { evg_bus_mark(record(place), isMarked ? 1 : 0) }
     func setWaiting(_ place: Int, _ messages: Int) { evg_bus_set_waiting(record(place), UInt64(clamping: messages)) }
+
+    func countDropped(_ messages: Int, for place: Int) {
+        evg_bus_add_dropped(record(place), UInt64(clamping: messages))
+    }
+    /// How many messages were not sent to the process of this place, because it did not read.
+    package func dropped(for place: Int) -> UInt64 {
+        place >= 0 && place < count ? evg_bus_dropped(record(place)) : 0
+    }
 
     /// For tests: there is a process that stands still.
     package func pretend(_ place: Int, isPublishing: Bool) {
