@@ -51,7 +51,7 @@ package final class AdminProcess {
         configuration.webSocket.isServed = false
         configuration.bodyLimit = UInt64(max(65_536, context.publishing.isEmpty ? 0 : settings.publishing.limit))
         let bus = Bus(loop, seat: context.bus)
-        redis = settings.redis.map { RedisLink(bus, $0, logger) }
+        redis = settings.redis.map { RedisLink(bus, $0, isLate: context.isLate, logger) }
         link.bus = bus
         link.redis = redis
         worker = Worker(

@@ -10,6 +10,8 @@ package final class ServerLink {
     /// A worker that runs.
     package struct Worker: Sendable {
         package let identity: WorkerIdentity
+        /// Its slot's number, and its place on the bus.
+        package let place: Int
         package let slot: ScoreboardSlot
         package let report: WorkerReport
     }
@@ -202,7 +204,7 @@ package final class ServerLink {
 
     private func add(_ identity: WorkerIdentity, slot: Int, channel: Int32) {
         guard (0..<scoreboard.count).contains(slot) else { return Socket.close(channel) }
-        let worker = Worker(identity: identity, slot: scoreboard[slot], report: board[slot])
+        let worker = Worker(identity: identity, place: slot, slot: scoreboard[slot], report: board[slot])
         let pid = identity.pid
         let socket = PacketSocket(loop, fileDescriptor: channel) { [unowned self] bytes, descriptor in
             if let descriptor { Socket.close(descriptor) }

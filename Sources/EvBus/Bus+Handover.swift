@@ -63,7 +63,10 @@ extension Bus {
         guard journal?.givers.remove(giver) != nil, journal?.givers.isEmpty == true else { return }
         journal = nil
         // What it has been made to want beyond its own channels.
-        if let seat, tap == nil { seat.ground.replaceFilter(seat.place, channels.filter) }
+        if let seat, tap == nil {
+            // What a promise needs is not known here: then the filter stays, which brings some messages for nothing.
+            _ = promises.ifNone { seat.ground.replaceFilter(seat.place, channels.filter) }
+        }
     }
 }
 

@@ -22,6 +22,9 @@ extension Bus {
     @discardableResult
     func receive() -> Bool {
         guard let seat else { return true }
+        guard !isReceiving else { return false }
+        isReceiving = true
+        defer { isReceiving = false }
         let socket = seat.ground.readingEnd(of: seat.place)
         let end = EventLoop.monotonicNow() + Self.longestTurn
         for _ in 0..<Self.mostPackets {
@@ -30,7 +33,9 @@ extension Bus {
             guard case .packet(let count, let isCut) = Mailbox.receive(from: socket, buffer, &rights) else {
                 return true
             }
-            handle(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &rights, isCut, seat)
+            // Whoever has sent this may know of subscriptions that another thread has just asked for.
+            LoopExecutor.shared.takeSubmitted()
+            if !isClosed { handle(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &rights, isCut, seat) }
             for descriptor in rights { Socket.close(descriptor) }
             rights.removeAll(keepingCapacity: true)
             self.rights = rights

@@ -40,6 +40,7 @@ package final class Bus {
     /// How far the messages of others, and its own, have been handled here.
     package internal(set) var position = BusPosition()
     var channels = ChannelTable()
+    nonisolated let promises = BusPromises()
     private var sequence: UInt64 = 0
 
     /// By place, made when they are needed.
@@ -54,6 +55,7 @@ package final class Bus {
     private var watcher: IOWatcher?
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: PacketSocket.largest, alignment: 16)
     var rights: [Int32] = []
+    var isReceiving = false
     private(set) var isClosed = false
 
     /// Called when messages have been lost.
@@ -162,7 +164,7 @@ package final class Bus {
                     }
                     guard isLarge else { return link.add(message) }
                     file = file ?? SharedFile(payload)
-                    if let file { link.addLarge(message, file) } else { dropped(1) }
+                    if let file { link.addLarge(message, file) } else { link.lose(1) }
                 }
             }
         }
@@ -201,9 +203,25 @@ package final class Bus {
         guard let known = channel.withUnsafeBytes({ channels.find(hash, $0) }), known.remove(subscriber) else {
             return false
         }
-        guard known.isEmpty, channels.remove(known), let seat, tap == nil, journal == nil else { return true }
-        seat.ground.unwant(seat.place, ChannelTable.bucket(hash))
+        guard known.isEmpty, channels.remove(known) else { return true }
+        promises.unwant(ChannelTable.bucket(hash), unwant)
         return true
+    }
+
+    private func unwant(_ bucket: UInt32) {
+        guard let seat, tap == nil, journal == nil, !channels.isWanted(bucket) else { return }
+        seat.ground.unwant(seat.place, bucket)
+    }
+
+    /// Before another thread's subscription is on its way to the loop: what is published from now on in any process
+    /// waits for it. On any thread; ``keepPromise()`` follows when the subscription has been made.
+    nonisolated package func promise(_ channel: [UInt8]) {
+        guard let seat else { return }
+        promises.add(ChannelTable.bucket(channel.withUnsafeBytes { seat.ground.hash($0) }), seat)
+    }
+
+    package func keepPromise() {
+        if seat != nil { promises.keep(unwant) }
     }
 
     /// How many channels have a subscriber in this process.
@@ -298,5 +316,9 @@ package final class Bus {
     package var outboxBytes: Int { links.reduce(0) { $0 + ($1?.waitingBytes ?? 0) } }
 
     func sent(_ messages: Int) { statistics.sent &+= messages }
-    func dropped(_ messages: Int) { statistics.dropped &+= messages }
+
+    func dropped(_ messages: Int, for place: Int) {
+        statistics.dropped &+= messages
+        seat?.ground.countDropped(messages, for: place)
+    }
 }

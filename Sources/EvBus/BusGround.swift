@@ -70,6 +70,7 @@ package final class BusGround: Sendable {
         evg_bus_clear(record(place), filter(place))
         evg_bus_set_waiting(record(place), 0)
         evg_bus_set_giving(record(place), 0)
+        evg_bus_set_dropped(record(place), 0)
         evg_bus_set_age(record(place), age)
     }
 
@@ -156,6 +157,14 @@ package final class BusGround: Sendable {
         var sum = 0
         forEachLive { other in if other != place { sum += Int(evg_bus_giving(record(other))) } }
         return sum
+    }
+
+    func countDropped(_ messages: Int, for place: Int) {
+        evg_bus_add_dropped(record(place), UInt64(clamping: messages))
+    }
+    /// How many messages were not sent to the process of this place, because it did not read.
+    package func dropped(for place: Int) -> UInt64 {
+        place >= 0 && place < count ? evg_bus_dropped(record(place)) : 0
     }
 
     /// For tests: there is a process that stands still.

@@ -179,8 +179,18 @@ final class BusLink {
 
     private func drop(_ messages: Int) {
         lost = UInt32(clamping: Int(lost) + messages)
-        bus.dropped(messages)
+        bus.dropped(messages, for: place)
     }
+
+    /// Messages that could not even be made; the receiver is told.
+    func lose(_ messages: Int) {
+        sendBatch()
+        follow()
+        drop(messages)
+        if !isWaiting { tellLost() }
+    }
+
+    private func tellLost() { send(PacketHeader(.messages, from: bus.sender)) }
 
     private func takeLost() -> UInt32 {
         let count = lost
@@ -206,7 +216,7 @@ final class BusLink {
         }
         guard !isWaiting else { return }
         // Nothing follows that could tell of it.
-        if lost > 0 { send(PacketHeader(.messages, from: bus.sender)) }
+        if lost > 0 { tellLost() }
         if !isWaiting { bus.linkIsDone() }
     }
 
@@ -262,6 +272,7 @@ final class BusLink {
             if retry?.isActive == false { retry?.start(after: 0.01) }
             return false
         case .isGone:
+            if packet.messages > 0 { drop(packet.messages) }
             giveBack(packet)
             return true
         }

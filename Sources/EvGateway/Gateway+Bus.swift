@@ -53,7 +53,10 @@ public struct GatewayBus: Sendable {
         inbox.inbox = AppInbox(most: limit) {
             for message in inbox.inbox?.take() ?? [] {
                 let news = BusNews(payload: message.payload, missed: message.missed + missed.take())
-                if case .dropped = continuation.yield(news) { missed.add(1 + news.missed) }
+                if case .dropped = continuation.yield(news) {
+                    missed.add(1 + news.missed)
+                    AppBus.noRoom()
+                }
             }
         }
         guard let made = inbox.inbox, !channel.isEmpty, channel.utf8.count < 1024 else { throw .tooLong }

@@ -152,6 +152,12 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         return count + works.count
     }
 
+    /// Runs what other threads have submitted until now, for whoever looks at something that follows from it.
+    /// Only for the loop's thread.
+    package func takeSubmitted() {
+        if isOnLoopThread { takeInbox() }
+    }
+
     private func takeInbox() {
         guard hasPosts.load(ordering: .sequentiallyConsistent) else { return }
         let entries = inbox.withLock { inbox -> [Entry] in

@@ -27,6 +27,8 @@ package struct AdminContext {
     package let history: MasterHistory
     /// Its place among those that send each other messages; nil if there could be none.
     package let bus: BusSeat?
+    /// Whether it may have missed what others have published: the server ran before it.
+    package let isLate: Bool
     package let master: Int32
 }
 
@@ -128,7 +130,8 @@ extension Supervisor {
                 publishing: listeners.addresses.filter(isForPublishing),
                 addresses: served, controlFileDescriptor: ends.1,
                 scoreboard: scoreboard, board: board,
-                workers: workers, history: admin.history, bus: seat, master: master)
+                workers: workers, history: admin.history, bus: seat,
+                isLate: handover != nil || seat.map { $0.age > 1 } == true, master: master)
             Fork.exitChild(body(context))
         }
         Socket.close(ends.1)

@@ -79,6 +79,13 @@ def test_a_message_to_everyone_has_a_table(tmp_path):
     assert re.search(r"^bare-c-holds(?: +\d+\.\d+){3}$", done.stdout, re.MULTILINE), done.stdout
 
 
+def test_the_bus_has_tables(tmp_path):
+    done = run(tmp_path, {}, "--only", "bus", "--rounds", "1", "--duration", "1")
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^evgateway-bus-threads +(\d+\.\d\d|\d{4,}) ", done.stdout, re.MULTILINE)
+    assert len(rows) == 2, done.stdout
+
+
 def test_a_plot_has_a_bar_for_each_contestant(tmp_path):
     picture = tmp_path / "cpu.svg"
     done = run(tmp_path, {"wrk": WRK}, "--only", "speed,evgateway-swift", "--rounds", "1", "--duration", "1",

@@ -111,8 +111,8 @@ def test_an_asyncio_task_follows(gateway):
     wait.until(lambda: take(second)[-1] == [0, "closed"], "the iterator ends")
 
 
-def test_a_stopped_worker_delays_nobody_and_knows_what_it_lost(gateway):
-    server = gateway(*CLASSES["threads"], "--keep-alive", 60, "--workers", 3, "--timeout", 0)
+def test_a_stopped_worker_delays_nobody_and_knows_what_it_lost(measured):
+    server, metrics = measured(*CLASSES["threads"], "--keep-alive", 60, "--workers", 3, "--timeout", 0)
     found = clients(server, 3)
     (stopped, still), (_, publisher), (_, listener) = found.items()
     for wire in (still, listener):
@@ -129,6 +129,10 @@ def test_a_stopped_worker_delays_nobody_and_knows_what_it_lost(gateway):
     messages = gathered(still, 6001)
     lost = sum(missed for missed, _ in messages)
     assert lost > 0 and len(messages) + lost == 6001
+    metrics.wait_for(lost, "evgateway_bus_receiver_dropped_total")
+    workers = {str(worker["worker"]): worker["pid"] for worker in metrics.status()["workers"]}
+    dropped = metrics.labelled("evgateway_bus_receiver_dropped_total", "worker")
+    assert {workers[place] for place, count in dropped.items() if count} == {stopped}
     assert messages[-1][1] == "last"
 
 
@@ -158,3 +162,6 @@ def test_it_is_measured(measured):
     wait.until(lambda: metrics.value("evgateway_bus_messages_total", direction="delivered") == 50, "deliveries")
     wait.until(lambda: metrics.value("evgateway_bus_messages_total", direction="published") == 50, "they are counted")
     assert metrics.value("evgateway_bus_messages_total", direction="received") == 50
+    second.get("/subscribe?channel=small&limit=10")
+    first.get("/publish?channel=small&count=50")
+    metrics.wait_for(40, "evgateway_bus_subscriber_dropped_total")

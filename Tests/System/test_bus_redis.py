@@ -6,6 +6,7 @@ import pytest
 
 from support import wait
 from support.chat import Redis
+from support.passing import free_port
 from test_bus import CLASSES, clients, gathered, take
 
 
@@ -15,11 +16,13 @@ def redis(short_path):
         yield server
 
 
-def both(gateway, redis, **more):
-    url = f"unix:{redis.path}"
-    servers = [gateway(*CLASSES["threads"], "--keep-alive", 60, "--workers", 2, "--bus", url, **more) for _ in range(2)]
+def both(gateway, redis, *flags, workers=2, **more):
+    """Two servers; `flags` are of the first."""
+    url = getattr(redis, "address", f"unix:{redis.path}")
+    servers = [gateway(*CLASSES["threads"], "--keep-alive", 60, "--workers", workers, "--bus", url, *own, **more)
+               for own in (flags, ())]
     for server in servers:
-        server.wait_for_log("The bus reaches other servers through unix:")
+        server.wait_for_log("The bus reaches other servers through ")
     return servers
 
 
@@ -87,3 +90,14 @@ def test_a_redis_that_wants_a_password(gateway, redis):
     server = gateway(*CLASSES["threads"], "--bus", f"unix:{redis.path}")
     server.wait_for_log("The bus is cut off from other servers: unix:.*NOAUTH")
     assert server.get("/").status == 200
+
+
+def test_logins_to_redis(gateway, short_path):
+    port = free_port()
+    with Redis(short_path, "--port", port, *"--user ann on >geheim +@all &* ~*".split()) as redis:
+        for login, text in (("ann:falsch@", "is cut off from other servers: redis:.*: Redis refuses: WRONGPASS"),
+                            ("ann:geheim@", "reaches other servers through redis:")):
+            server = gateway(*CLASSES["threads"], "--bus", f"redis://{login}127.0.0.1:{port}/3")
+            server.wait_for_log(f"The bus {text}")
+            assert server.get("/").status == 200
+            assert login not in server.error_log() and "falsch" not in server.error_log()

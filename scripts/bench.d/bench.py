@@ -2,7 +2,7 @@
 
 Absolute figures mean little on a shared machine; the ratios of one run do. `--only` takes names of contestants and
 of tables (speed, browser, post-1k, post-256k, download, flask, fastapi, tls, http2; memory, preload, sleepers, latency,
-admin, handshakes, idle-wires, holds-fanout, sticky; websocket-echo, websocket-idle, websocket-broadcast, which are
+admin, handshakes, idle-wires, holds-fanout, sticky, bus; websocket-echo, websocket-idle, websocket-broadcast, which are
 `websocket` together), separated by commas: `--only evgateway-inline,bjoern`, `--only memory`, `--only post-1k,bjoern`.
 `--instructions` counts the instructions of a hello in place of all that, also of the contestants that `--only` names,
 or of each request of the tables that it names (the first seven, and of an echo by websocket-echo).
@@ -21,6 +21,7 @@ import types
 
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "loadtest.d"))
 
+import bus_rates  # noqa: E402
 import contestants  # noqa: E402
 import handshakes  # noqa: E402
 import holds_fanout  # noqa: E402
@@ -43,7 +44,7 @@ from workloads import WORKLOADS  # noqa: E402
 # Of other wires: what counts instructions speaks HTTP/1.1.
 WIRES = {"tls", "http2"}
 TABLES = [*WORKLOADS, "memory", "preload", "sleepers", "latency", "admin", "handshakes", "idle-wires", "holds-fanout",
-          "sticky", *websocket_tables.TABLES]
+          "sticky", "bus", *websocket_tables.TABLES]
 # Name, the path that is held (None: the connection is idle), the most bytes that we want.
 MEMORY = [
     ("evgateway-swift", None, 1024),
@@ -135,6 +136,10 @@ class Bench:
 
     def sticky(self, rows):
         self.show(sticky_moves.table(self.measured, self.options.rounds, self.options.duration))
+
+    def bus(self, rows):
+        for table in bus_rates.tables([name for name, in rows], self.options.rounds, self.options.duration):
+            self.show(table)
 
     def memory(self, rows):
         table = Table(f"PSS per connection, {self.count} of them", "bytes", "target")
@@ -290,7 +295,7 @@ def measure(options, named, tables):
             "memory": MEMORY, "preload": [(name,) for name in PRELOAD], "sleepers": SLEEPERS, "latency": LATENCY,
             "admin": ADMIN, "handshakes": [(name,) for name in handshakes.NAMES],
             "idle-wires": idle_wires.ROWS, "holds-fanout": [(name,) for name in holds_fanout.NAMES],
-            "sticky": [(name,) for name in sticky_moves.NAMES],
+            "sticky": [(name,) for name in sticky_moves.NAMES], "bus": [(name,) for name in bus_rates.NAMES],
             **{name: [(one,) for one in table.names] for name, table in websocket_tables.TABLES.items()}}
     # Of a table that was asked for, the rows whose contestant was.
     chosen = {table: [row for row in rows[table] if not named or row[0] in named] for table in tables}

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import sys
 import tempfile
 import types
 
@@ -12,6 +13,7 @@ CONNECTIONS = 6000
 # Of those that are asked to hold more.
 HELD = 19000
 ASGI_LOOP = ["--asgi-loop", "uvloop"]
+BUS_WORKERS = 6
 # Somebody reads what is counted.
 ADMIN_SOCKET = f"{tempfile.gettempdir()}/evgateway-bench-{os.getpid()}.sock"
 ADMIN = ["--admin-bind", f"unix:{ADMIN_SOCKET}"]
@@ -68,6 +70,8 @@ CONTESTANTS = {
     "evgateway-inline-4": ("evgateway:class=inline,workers=4,app=hello:app", []),
     "evgateway-inline-4-sticky": ("evgateway:class=inline,workers=4,app=hello:app",
                                   ["--sticky", "query:s", "--admin-bind", f"unix:{STICKY_ADMIN}"]),
+    "evgateway-bus-threads": (f"evgateway:class=threads,threads=2,workers={BUS_WORKERS},app=news:app,"
+                              f"python={sys.executable}", []),
     "pushpin": (f"pushpin:connections={HELD}", []),
     "bare-c-holds": ("bare-c-holds", []),
     "evgateway-chat": ("evgateway:class=swift", []),

@@ -33,7 +33,9 @@ typedef struct evg_bus_place {
     uint32_t giving;
     /// Messages that wait in it for others, of all receivers.
     uint64_t waiting;
-    uint64_t padding[5];
+    /// Messages that others have not sent to the process, because it did not read.
+    uint64_t dropped;
+    uint64_t padding[4];
 } evg_bus_place;
 
 _Static_assert(sizeof(evg_bus_head) <= 4096, "the head is one page");
@@ -49,6 +51,12 @@ static inline void evg_bus_set_giving(evg_bus_place *p, uint32_t v) {
 }
 static inline uint64_t evg_bus_waiting(const evg_bus_place *p) { return evg_load64(&p->waiting); }
 static inline void evg_bus_set_waiting(evg_bus_place *p, uint64_t v) { evg_store64(&p->waiting, v); }
+
+static inline uint64_t evg_bus_dropped(const evg_bus_place *p) { return evg_load64(&p->dropped); }
+static inline void evg_bus_set_dropped(evg_bus_place *p, uint64_t v) { evg_store64(&p->dropped, v); }
+static inline void evg_bus_add_dropped(evg_bus_place *p, uint64_t v) {
+    __atomic_fetch_add(&p->dropped, v, __ATOMIC_RELAXED);
+}
 
 static inline uint64_t evg_bus_live(const evg_bus_head *h, size_t word) {
     return __atomic_load_n(&h->live[word], __ATOMIC_SEQ_CST);

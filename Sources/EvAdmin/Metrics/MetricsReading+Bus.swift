@@ -17,6 +17,15 @@ extension MetricsReading {
         text.family(
             "evgateway_bus_messages_dropped", .counter, "Messages that were not sent, because a process was too slow.",
             .count(sums[Counter.busDropped] &+ UInt64(own.dropped)))
+        text.family("evgateway_bus_receiver_dropped", .counter, "Of these, those for each worker that runs.")
+        for (label, workers) in byLabel {
+            let ground = link.bus?.seat?.ground
+            let count = workers.reduce(UInt64(0)) { $0 &+ (ground?.dropped(for: $1.place) ?? 0) }
+            text.sample(["worker": label], .count(count))
+        }
+        counter(
+            &text, "evgateway_bus_subscriber_dropped", Counter.busNoRoom,
+            "Messages that a subscription of the app had no room for.")
         text.family(
             "evgateway_bus_messages_lost", .counter, "Messages that did not come, as receivers know.",
             .count(sums[Counter.busLost] &+ UInt64(own.lost)))
@@ -37,7 +46,7 @@ extension MetricsReading {
         text.sample(["direction": "sent"], .count(UInt64(redis.statistics.sent)))
         text.sample(["direction": "received"], .count(UInt64(redis.statistics.received)))
         text.family(
-            "evgateway_bus_redis_dropped", .counter, "Messages that Redis has not taken.",
+            "evgateway_bus_redis_dropped", .counter, "Messages that Redis has not taken, or that did not come as far.",
             .count(UInt64(redis.statistics.dropped)))
         text.family(
             "evgateway_bus_redis_reconnects", .counter, "Times that Redis was there again.",

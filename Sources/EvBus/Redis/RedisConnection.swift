@@ -15,10 +15,15 @@ enum RedisError: Error, Equatable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .refused(let reason): "Redis refuses: \(reason)"
+        case .refused(let reason): "Redis refuses: \(Self.shown(reason))"
         case .lost(let reason): reason
         case .unexpected: "Redis gave an answer of another kind"
         }
+    }
+
+    /// A text of Redis for the log: at most 200 characters, in one line.
+    static func shown(_ reason: String) -> String {
+        String(String.UnicodeScalarView(reason.unicodeScalars.prefix(200).map { $0.value < 0x20 ? " " : $0 }))
     }
 }
 

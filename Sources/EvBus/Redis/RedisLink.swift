@@ -35,9 +35,18 @@ package final class RedisLink {
 
     private var isPublishing = false
     private var isSubscribed = false
-    private var wasSubscribed = false
+    /// Whether others may have published what this server has not got.
+    private var mayHaveMissed: Bool
+    /// Whether other servers are to be told that a process before this one may have lost messages.
+    private var followsAnother: Bool
     private var hasToldLoss = false
     private var hasToldRefusal = false
+    /// In monotonic seconds. A Redis that refuses every second message fills no log.
+    private var refusalToldAt = -refusalPause
+    private static let refusalPause = 60.0
+    /// Other servers are to be told the next number: something has been lost and nothing has followed that shows it, or
+    /// they may not know this server yet.
+    private var owesNotice = false
     /// The number of the next message of each other server.
     private var expected: [[UInt8]: UInt64] = [:]
 
@@ -47,10 +56,14 @@ package final class RedisLink {
     private static let chunk = 131_072
     /// Servers whose numbers are known; more than that have come and gone.
     private static let mostOrigins = 1024
-    /// Without a word of Redis, it is asked whether it is there.
+    /// Without a word of Redis, it is asked whether it is there; and without a message, other servers are told the
+    /// number of the next one.
     private static let quiet = Duration.seconds(15)
 
-    package init(_ bus: Bus, _ address: RedisAddress, _ logger: Logger) {
+    /// - Parameter isLate: the server ran before this process did.
+    package init(_ bus: Bus, _ address: RedisAddress, isLate: Bool, _ logger: Logger) {
+        mayHaveMissed = isLate
+        followsAnother = isLate
         self.bus = bus
         self.address = address
         self.logger = logger
@@ -65,6 +78,10 @@ package final class RedisLink {
 
     package func start() {
         bus.tapAll { [weak self] in self?.take($0) }
+        // What a process of this server could not give to this one, others have not got either.
+        bus.gapObservers.append { [weak self] gap in
+            if case .process = gap.source { self?.missed(gap.count ?? 1) }
+        }
         tasks = [
             Task(executorPreference: LoopActor.taskExecutor) { await self.keepTrying(self.publish) },
             Task(executorPreference: LoopActor.taskExecutor) { await self.keepTrying(self.subscribe) },
@@ -97,6 +114,7 @@ package final class RedisLink {
     }
 
     private func isCutOff(_ reason: String) {
+        mayHaveMissed = true
         guard !hasToldLoss else { return }
         hasToldLoss = true
         logger.warning("The bus is cut off from other servers: \(address): \(reason) (pid: \(getpid()))")
@@ -116,7 +134,7 @@ package final class RedisLink {
         let size = RedisMessages.size(message)
         guard waitingBytes + size <= Self.bound || queue.isEmpty else {
             // The number that it would have had is missed by whoever gets the next one.
-            statistics.dropped += 1
+            lose(1)
             return skip()
         }
         queue.append(message)
@@ -124,17 +142,23 @@ package final class RedisLink {
         if queue.count - first == 1 { news.notifyAll() }
     }
 
-    /// Where a message was dropped behind those that wait.
+    private func missed(_ count: Int) {
+        lose(count)
+        skip(UInt64(clamping: count))
+        if first == queue.count { news.notifyAll() }
+    }
+
+    /// Where messages were dropped behind those that wait.
     private var gaps: [(position: Int, count: UInt64)] = []
     /// How many have been taken from the queue so far.
     private var taken = 0
 
-    private func skip() {
+    private func skip(_ count: UInt64 = 1) {
         let position = taken + queue.count - first
         if let last = gaps.last, last.position == position {
-            gaps[gaps.count - 1].count += 1
+            gaps[gaps.count - 1].count &+= count
         } else {
-            gaps.append((position, 1))
+            gaps.append((position, count))
         }
     }
 
@@ -145,36 +169,66 @@ package final class RedisLink {
             isPublishing = false
         }
         isPublishing = true
+        // Whoever knows the next number knows also when the first messages do not come.
+        owesNotice = true
         standsNow()
         while true {
-            if first == queue.count, try await !news.wait(atMost: Self.quiet) {
-                try await connection.command(["PING"])
+            var bytes: [UInt8] = []
+            if let notice = nextNotice() {
+                respCommand([Array("PUBLISH".utf8), channel, notice.bytes], to: &bytes)
+                try await connection.write(bytes)
+                if note(try await connection.reply(), 0) {
+                    if followsAnother { followsAnother = false } else { owesNotice = !gaps.isEmpty }
+                    continue
+                }
+                bytes = []
+                // Refused: again with the next message, or later.
+                if first == queue.count { _ = try await news.wait(atMost: Self.quiet) }
+            } else if first == queue.count, try await !news.wait(atMost: Self.quiet) {
+                owesNotice = true
                 continue
             }
-            var bytes: [UInt8] = []
-            let (commands, messages) = nextCommands(to: &bytes)
-            guard commands > 0 else { continue }
+            let messages = nextCommand(to: &bytes)
+            guard messages > 0 else { continue }
             do {
                 try await connection.write(bytes)
-                for _ in 0..<commands { note(try await connection.reply(), messages / commands) }
-                statistics.sent += messages
+                if note(try await connection.reply(), messages) {
+                    statistics.sent += messages
+                    owesNotice = !gaps.isEmpty
+                }
             } catch {
                 // Whether Redis has taken them nobody knows; sent again, some would come twice.
-                statistics.dropped += messages
+                lose(messages)
                 throw error
             }
         }
     }
 
-    /// Takes messages from the queue.
-    private func nextCommands(to bytes: inout [UInt8]) -> (commands: Int, messages: Int) {
+    private func lose(_ messages: Int) {
+        statistics.dropped += messages
+        owesNotice = true
+    }
+
+    /// What tells other servers of losses, where no message follows that would; nil if there is nothing to tell.
+    private func nextNotice() -> RedisMessages? {
+        if followsAnother { return RedisMessages(origin: origin, first: RedisMessages.unknown, messages: []) }
+        guard owesNotice, first == queue.count else { return nil }
+        while let gap = gaps.first {
+            nextNumber &+= gap.count
+            gaps.removeFirst()
+        }
+        return RedisMessages(origin: origin, first: nextNumber, messages: [])
+    }
+
+    /// Takes messages from the queue. Returns how many the command publishes.
+    private func nextCommand(to bytes: inout [UInt8]) -> Int {
         var messages: [RedisMessages.Message] = []
         var size = 0
         while first < queue.count, size < Self.chunk {
             if let gap = gaps.first, gap.position <= taken {
                 // What comes next has another number than the one after the last.
                 if !messages.isEmpty { break }
-                nextNumber += gap.count
+                nextNumber &+= gap.count
                 gaps.removeFirst()
             }
             let message = queue[first]
@@ -191,23 +245,25 @@ package final class RedisLink {
             queue.removeFirst(first)
             first = 0
         }
-        guard !messages.isEmpty else { return (0, 0) }
+        guard !messages.isEmpty else { return 0 }
         let packed = RedisMessages(origin: origin, first: nextNumber, messages: messages)
-        nextNumber += UInt64(messages.count)
+        nextNumber &+= UInt64(messages.count)
         respCommand([Array("PUBLISH".utf8), channel, packed.bytes], to: &bytes)
-        return (1, messages.count)
+        return messages.count
     }
 
-    private func note(_ reply: RESPValue, _ messages: Int) {
+    /// Returns whether Redis has taken the messages.
+    private func note(_ reply: RESPValue, _ messages: Int) -> Bool {
         guard case .error(let reason) = reply else {
             hasToldRefusal = false
-            return
+            return true
         }
-        statistics.dropped += messages
-        statistics.sent -= messages
-        guard !hasToldRefusal else { return }
-        hasToldRefusal = true
-        logger.warning("Redis refuses what is published: \(reason) (pid: \(getpid()))")
+        lose(messages)
+        let now = EventLoop.monotonicNow()
+        guard !hasToldRefusal, now - refusalToldAt >= Self.refusalPause else { return false }
+        (hasToldRefusal, refusalToldAt) = (true, now)
+        logger.warning("Redis refuses what is published: \(RedisError.shown(reason)) (pid: \(getpid()))")
+        return false
     }
 
     // MARK: from Redis
@@ -223,11 +279,11 @@ package final class RedisLink {
             confirmation.first == .bulk(Array("subscribe".utf8))
         else { throw RedisError.unexpected }
         isSubscribed = true
-        standsNow()
         // What was published meanwhile has not come here.
-        if wasSubscribed { bus.tellGap() }
-        wasSubscribed = true
+        if mayHaveMissed { bus.tellGap() }
+        mayHaveMissed = true
         expected = [:]
+        standsNow()
         var hasAsked = false
         while true {
             do {
@@ -247,6 +303,7 @@ package final class RedisLink {
 
     private func received(_ payload: [UInt8]) {
         guard let packed = RedisMessages(payload), packed.origin != origin else { return }
+        if packed.messages.isEmpty, packed.first == RedisMessages.unknown { return bus.tellGap() }
         if let next = expected[packed.origin] {
             // Less than that is a server that has started anew with an old id, which cannot be.
             if packed.first > next { bus.tellGap(Int(clamping: packed.first - next)) }

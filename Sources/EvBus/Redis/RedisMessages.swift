@@ -3,13 +3,16 @@
 // taken for granted.
 
 /// `EVB1`, the id of the sending server, the number of the first message (big-endian), and then for each message the
-/// lengths of its channel (2 bytes) and payload (4 bytes), the channel, and the payload.
+/// lengths of its channel (2 bytes) and payload (4 bytes), the channel, and the payload. Without messages it says which
+/// number the next one will have, for those that wait for another.
 struct RedisMessages: Equatable {
     typealias Message = (channel: [UInt8], payload: [UInt8])
 
     static let originSize = 16
     private static let magic = Array("EVB1".utf8)
     static let headSize = 4 + originSize + 8
+    /// In the place of a number, without messages: a process of the server has ended, and what it had may be lost.
+    static let unknown: UInt64 = 0
 
     let origin: [UInt8]
     let first: UInt64

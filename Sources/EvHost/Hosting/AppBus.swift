@@ -3,6 +3,7 @@
 
 import EvBus
 import EvLoop
+import EvServer
 import Synchronization
 
 package enum AppBus {
@@ -22,6 +23,9 @@ package enum AppBus {
 
     private static func isName(_ channel: [UInt8]) -> Bool { 1..<Bus.longestChannel ~= channel.count }
 
+    /// A subscription of the app has no room for a message. On the loop's thread.
+    package static func noRoom(for messages: Int = 1) { Counted.add(UInt64(messages), at: Counter.busNoRoom) }
+
     /// Now if the caller runs on the loop's thread, else in the loop's next turn. What one thread publishes keeps its
     /// order.
     package static func publish(_ channel: [UInt8], _ payload: [UInt8]) -> Published {
@@ -31,13 +35,19 @@ package enum AppBus {
         return .published
     }
 
-    /// Subscribes from the loop's next turn on.
+    /// Subscribes now: whoever knows of this call, in any process, and publishes, is heard.
     ///
     /// - Returns: nil in a process that is no worker, or for a name that is empty or too long.
     package static func subscribe(_ channel: [UInt8], _ inbox: AppInbox) -> AppSubscription? {
         guard isName(channel), let bus = bus.withLock({ $0 }) else { return nil }
         let name = named(channel)
-        LoopExecutor.shared.submit { LoopActor.assumeIsolated { AppReceivers.shared.add(inbox, name, bus) } }
+        bus.promise(name)
+        LoopExecutor.shared.submit {
+            LoopActor.assumeIsolated {
+                AppReceivers.shared.add(inbox, name, bus)
+                bus.keepPromise()
+            }
+        }
         return AppSubscription(inbox, name, bus)
     }
 }
@@ -78,6 +88,7 @@ package final class AppInbox: Sendable {
             guard state.messages.count < most, state.bytes + payload.count <= Self.bound || state.messages.isEmpty
             else {
                 state.missed += 1
+                AppBus.noRoom()
                 return false
             }
             state.messages.append(Message(payload: payload, missed: state.missed))

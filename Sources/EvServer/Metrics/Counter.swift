@@ -33,6 +33,8 @@ package enum Counter {
     package static var busDropped: Int { 104 }
     package static var busLost: Int { 105 }
     package static var busGaps: Int { 106 }
+    /// Not taken by a subscription of the app, which was full.
+    package static var busNoRoom: Int { 107 }
 
     // MARK: counters
 
@@ -58,8 +60,8 @@ package enum Counter {
     /// Of `movedOut`, with a request that belongs to another worker.
     package static var movedToOwner: Int { 123 }
     /// Keys of `--sticky` that responses have named, and those that had to make room.
-    package static var keysLearned: Int { 124 }
-    package static var keysReplaced: Int { 125 }
+    package static var keysLearned: Int { 127 }
+    package static var keysReplaced: Int { 128 }
 
     /// Messages to holds and sockets that listen on a channel, and those that could not be sent to one.
     package static var itemsDelivered: Int { 124 }

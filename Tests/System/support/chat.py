@@ -61,7 +61,8 @@ class Service:
 class Redis:
     """Debian's redis-server on a unix socket, without persistence."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *flags):
+        self.flags = flags
         self.binary = shutil.which("redis-server")
         assert self.binary, "redis-server is not installed: scripts/setup tests"
         self.directory, self.path = directory, directory / "redis.sock"
@@ -69,7 +70,8 @@ class Redis:
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.binary, "--port", "0", "--unixsocket", str(self.path), "--dir", str(self.directory), "--save", ""],
+            [self.binary, "--port", "0", "--unixsocket", str(self.path), "--dir", str(self.directory), "--save", "",
+             *map(str, self.flags)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.log = Log(self.process.stdout)
         self.log.wait_for("ready to accept connections")

@@ -22,9 +22,12 @@ class Metrics:
         with Wire(self.path) as wire:
             return wire.get(target, fields=[("Accept", accept)] if accept else [])
 
+    def status(self):
+        return json.loads(self.answer(target="/status").body)
+
     def workers(self):
         """The pids of the workers."""
-        return [worker["pid"] for worker in json.loads(self.answer(target="/status").body)["workers"]]
+        return [worker["pid"] for worker in self.status()["workers"]]
 
     def families(self):
         """In Prometheus' own form, which the server prefers."""
