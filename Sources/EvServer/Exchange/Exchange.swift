@@ -251,6 +251,7 @@ package final class Exchange {
 
     func conclude(_ end: Response) {
         response = end
+        if case .instructed(let answer) = upgrade { answer.giveUp() }
         if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) }
     }
 
