@@ -362,9 +362,7 @@ package final class Exchange {
     private func end() {
         guard response == .begun else { return }
         length.end()
-        if length.isShort {
-            worker.logger.warning("The app sent fewer bytes than its Content-Length", metadata: requestMetadata)
-        }
+        if length.isShort { warnOfShortage() }
         worker.requestEnded(self, status: Int(status))
         conclude(.over)
         carrier.finished(self, isShort: length.isShort)

@@ -100,7 +100,7 @@ extension Hold {
             table?.turns.ask(self)
         case (.send(let made), .send):
             guard let answer = item.answer(to: terms, format) else { return }
-            Counted.add(at: Counter.itemsDelivered)
+            countDelivery()
             if made == nil, isPlain, let bytes = item.wire(answer, terms, worker) {
                 self.answer(withWhole: bytes, status: answer.status)
             } else {
@@ -140,6 +140,11 @@ extension Hold {
         }
     }
 
+    /// A client that has sent a FIN gets what it may still wait for; whether it does is not known.
+    private func countDelivery() {
+        if base?.isHalfClosed != true { Counted.add(at: Counter.itemsDelivered) }
+    }
+
     // MARK: streams
 
     func stream(_ item: HeldItem, on channel: HeldChannel) {
@@ -165,8 +170,8 @@ extension Hold {
 
     private func send(_ item: HeldItem, _ made: [UInt8]?, on channel: HeldChannel) {
         guard hasRoom else { return fallBehind() }
+        countDelivery()
         if let made { write(made) } else { write(item) }
-        Counted.add(at: Counter.itemsDelivered)
         guard let extras, phase == .holding else { return }
         extras.sent(self, on: channel)
     }

@@ -1,6 +1,6 @@
 """An ASGI app whose WebSockets listen as their clients say, each in a message of JSON: an event that is sent on as it
 is, the arguments of a call of what the scope's extensions have, or an item to publish. Each is answered: with `done`,
-or with the exception. `GET /ends` tells with which codes sockets have ended."""
+or with the exception. `GET /ends` tells with which codes sockets have ended, `GET /held?MODE=CHANNELS` is held."""
 
 import json
 import os
@@ -12,7 +12,9 @@ ended = []
 
 async def app(scope, receive, send):
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        mode, _, channels = scope["query_string"].partition(b"=")
+        fields = [(b"grip-hold", mode), (b"grip-channel", channels)] if channels else []
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
         return await send({"type": "http.response.body", "body": json.dumps(ended).encode()})
     assert scope["type"] == "websocket", scope["type"]
     await receive()
