@@ -41,7 +41,6 @@ static void reset_signals(const int *held, size_t count) {
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-
 void evg_end_with_parent(pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);

@@ -18,6 +18,15 @@ extension JSONWriter {
         member("bytes_in", record.bytesIn)
         member("bytes_out", record.bytesOut)
         member("waits_for", record.waitsFor(now))
+        guard let listening = record.listening else { return null("listens") }
+        object("listens") { json in
+            json.member("mode", listening.mode.name)
+            json.member("left", listening.until.map { max(0, $0 - now) })
+            json.array("channels") { json in
+                for name in listening.names { json.string(String(decoding: name, as: UTF8.self)) }
+            }
+            json.member("count", listening.count)
+        }
     }
 }
 
@@ -36,9 +45,10 @@ extension ConnectionRecord {
         case .app: "the app"
         case .takenByApp: "the app, which has taken the connection"
         case .news: "what the app has parked it for"
-        case .published: "a message on its channels"
+        case .published where listening == nil: "a message on its channels"
+        case .published: "a message\(onChannels)\(timeLeft(now))"
         case .reader: "the client to read \(amount.grouped) bytes"
-        case .message: "a message"
+        case .message: "a message" + (listening == nil ? "" : " of the client, or one\(onChannels)")
         case .sign: timed("a sign of life", now)
         case .room: "the app to take messages"
         case .closeFrame: timed("the client's close frame", now)
@@ -47,9 +57,32 @@ extension ConnectionRecord {
         }
     }
 
+    /// " on a, b, c and 7 more channels"; empty without one.
+    private var onChannels: String {
+        guard let listening, !listening.names.isEmpty else { return "" }
+        let names = listening.names.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ", ")
+        let rest = listening.count - listening.names.count
+        return " on \(names)" + (rest > 0 ? " and \(rest) more channel\(rest == 1 ? "" : "s")" : "")
+    }
+
+    private func timeLeft(_ now: Double) -> String {
+        guard let until = listening?.until else { return "" }
+        return ", for \(Int(max(0, min(until - now, 1e9)))) s more"
+    }
+
     private func timed(_ what: String, _ now: Double) -> String {
         guard let limit, let since, !hasRequest || awaited == .head else { return what }
         return "\(what), \(Int(max(0, min(now - since, limit)))) of at most \(limit.shortly) s"
+    }
+}
+
+extension ListeningRecord.Mode {
+    fileprivate var name: String {
+        switch self {
+        case .response: "response"
+        case .stream: "stream"
+        case .websocket: "websocket"
+        }
     }
 }
 

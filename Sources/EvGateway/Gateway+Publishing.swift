@@ -3,7 +3,7 @@
 import EvHost
 import GRIP
 
-/// Why a message cannot be published.
+/// Why a message cannot be published, or a channel not be subscribed to.
 public struct PublishingError: Error, Sendable, CustomStringConvertible {
     public let description: String
 }

@@ -41,7 +41,7 @@ extension [Field] {
     package func value(of name: [UInt8]) -> [UInt8]? { first { $0.name == name }?.value }
 
     /// Adds an entry, in place of one of the same name.
-    mutating func set(_ entry: Field) throws(GRIPError) {
+    package mutating func set(_ entry: Field) throws(GRIPError) {
         let checked = Field(
             name: try checkedText(entry.name, "a name of meta", Limits.metaBytes),
             value: try checkedText(entry.value, "meta '\(shown(entry.name))'", Limits.metaBytes))

@@ -20,7 +20,7 @@ package enum Filter: String, Sendable, CaseIterable {
 
     /// The filters of these names. Names that nobody knows are passed over, as in Pushpin; not so those that Pushpin
     /// knows, and with which messages would be kept back.
-    static func list(_ names: [[UInt8]], of channel: [UInt8]) throws(GRIPError) -> [Filter] {
+    package static func list(_ names: [[UInt8]], of channel: [UInt8]) throws(GRIPError) -> [Filter] {
         guard names.count <= Limits.filters else {
             throw GRIPError("too many filters for channel '\(shown(channel))'")
         }

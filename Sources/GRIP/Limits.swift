@@ -1,7 +1,7 @@
 // What may come of one app or publisher at once. Law: nothing is stored for a name before it has been checked here.
 
 package enum Limits {
-    /// Channels of one hold.
+    /// Channels of one hold, and of one WebSocket.
     package static let channels = 100
     /// Filters of one channel, as in Pushpin.
     package static let filters = 5
@@ -22,7 +22,7 @@ package enum Limits {
 ///
 /// - Throws: if it is empty, longer than ``Limits/name``, not UTF-8, or has a control character, which would end a line
 ///   where the name is written into a field or a log.
-func checkedName(_ bytes: [UInt8], of what: String) throws(GRIPError) -> [UInt8] {
+package func checkedName(_ bytes: [UInt8], of what: String) throws(GRIPError) -> [UInt8] {
     guard !bytes.isEmpty else { throw GRIPError("\(what) is empty") }
     return try checkedText(bytes, what, Limits.name)
 }

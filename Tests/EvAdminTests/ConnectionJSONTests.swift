@@ -24,7 +24,7 @@ import Testing
             text(record)
                 == #"{"id":7,"peer":"unix","client":null,"state":"idle","since":2.500,"method":null,"target":null,"#
                 + #""request_id":null,"bytes_in":null,"bytes_out":null,"#
-                + #""waits_for":"the next request, 2 of at most 5 s"}"#)
+                + #""waits_for":"the next request, 2 of at most 5 s","listens":null}"#)
     }
 
     @Test func aRequest() throws {
@@ -37,7 +37,7 @@ import Testing
             text(record)
                 == #"{"id":7,"peer":"2001:db8::1","client":"192.0.2.7","state":"reading","since":null,"#
                 + #""method":"POST","target":"/a?b=c","request_id":null,"bytes_in":1,"bytes_out":2,"#
-                + #""waits_for":"the body, 1,234,567 of 12,345,678 bytes have come"}"#)
+                + #""waits_for":"the body, 1,234,567 of 12,345,678 bytes have come","listens":null}"#)
     }
 
     @Test func whatClientsSendIsEscaped() {
@@ -54,6 +54,17 @@ import Testing
         (UInt64.max, "18,446,744,073,709,551,615"),
     ]) func digitsAreGrouped(_ number: UInt64, _ text: String) {
         #expect(number.grouped == text)
+    }
+
+    @Test func aHeldRequestTellsItsChannels() {
+        var record = record(.held, .published)
+        #expect(record.waitsFor(100) == "a message on its channels")
+        record.listening = ListeningRecord(
+            .response, until: 112.6, names: ["a", "b\u{1b}", "c", "d"].map { Array($0.utf8) })
+        #expect(record.waitsFor(100) == "a message on a, b\u{1b}, c and 1 more channel, for 12 s more")
+        #expect(record.waitsFor(200).hasSuffix(", for 0 s more"))
+        let listens = #""listens":{"mode":"response","left":12.600,"channels":["a","b\u001b","c"],"count":4}"#
+        #expect(text(record).hasSuffix(listens + "}"))
     }
 
     @Test func timesStayInsideTheirLimits() {

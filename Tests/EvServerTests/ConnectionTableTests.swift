@@ -12,6 +12,8 @@ import Testing
         (record.amount, record.total, record.bytesIn, record.bytesOut) = (1, 2, 3, 4)
         (record.method, record.target, record.isCut) = (Array("GET".utf8), [0, 255, 10], true)
         record.requestID = Array("abc".utf8)
+        record.listening = ListeningRecord(
+            .stream, until: 99.5, names: ["a", "caf\u{e9}", "b", "c"].map { Array($0.utf8) })
         return record
     }()
 
@@ -24,6 +26,15 @@ import Testing
         #expect(ConnectionRecord(taking: &rest) == bare)
         #expect(ConnectionRecord(taking: &rest) == Self.full)
         #expect(rest.isEmpty && ConnectionRecord(taking: &rest) == nil)
+    }
+
+    @Test func longNamesOfChannelsAreCutBetweenCharacters() {
+        for size in 60...70 {
+            let name = Array((String(repeating: "x", count: size - 60) + String(repeating: "\u{e9}", count: 30)).utf8)
+            let told = ListeningRecord(.response, names: [name]).names[0]
+            #expect(told.count <= 64 && String(validating: told, as: UTF8.self) != nil)
+            #expect((told == name) == (name.count <= 64))
+        }
     }
 
     @Test func bytesThatAreNoRecordAreNone() {

@@ -10,25 +10,13 @@ import time
 
 import pytest
 
-from conftest import PYTHON
-from support import procfs, wait
+from support import beside, procfs, wait
 from support.admin import Admin
-from support.gateway import APPS, Gateway
+from support.beside import started
 from support.settings import FLAGS, run
 from support.wire import Wire
 
 TOKEN = "a-token-of-32-random-characters!"
-ADMIN = r"Admin listening at: http://(\S+):(\d+)"
-
-
-@contextlib.contextmanager
-def started(*flags, env=None):
-    server = Gateway(["contract:app", "-b", "127.0.0.1:0", *flags, "--python", str(PYTHON), "--pythonpath", str(APPS)],
-                     env=env)
-    try:
-        yield server.wait_until_ready()
-    finally:
-        assert server.clean_up() == []
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +34,11 @@ def closed_server():
 
 
 def tcp(server):
-    found = server.log.wait_for(ADMIN)
-    return found[1], int(found[2])
+    return beside.tcp(server, beside.ADMIN)
 
 
-def ask(address, target="/status", *fields, method="GET", host=None, version="1.1"):
-    lines = [f"{method} {target} HTTP/{version}", *([f"Host: {host or address[0]}"] if host != "" else []), *fields]
-    with Wire(address) as wire:
-        return wire.send("\r\n".join(lines) + "\r\n\r\n").read(method)
+def ask(address, target="/status", *fields, **more):
+    return beside.ask(address, target, *fields, **more)
 
 
 def basic(text):

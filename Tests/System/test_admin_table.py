@@ -10,11 +10,13 @@ import pytest
 from support import procfs, wait
 from support.administration import Administration
 from support.classes import CLASSES
+from support.gateway import ROOT
 from support.wire import Wire
 from test_longpoll_swift import PAGE
 
+APPS = ROOT / "Tests" / "System" / "asgi_apps"
 FIELDS = {"id", "peer", "client", "state", "since", "method", "target", "request_id", "bytes_in", "bytes_out",
-          "waits_for"}
+          "waits_for", "listens"}
 
 
 @pytest.fixture
@@ -135,7 +137,30 @@ def test_websocket(serve, admin, example, dial):
                      "there is a WebSocket")
     assert (one["method"], one["target"], one["waits_for"]) == ("GET", "/echo", "a message")
     wait.until(lambda: the_only(admin.status())["websockets"] == 1, "it is counted")
-    assert the_only(admin.status())["slowest"] == []
+    assert the_only(admin.status())["slowest"] == [] and one["listens"] is None
+
+
+def test_what_is_listened_on(serve, admin, dial):
+    server = serve("listening_app:app", "-k", "asgi", "--grip", "--pythonpath", APPS)
+    with server.connect() as poll, server.connect() as stream:
+        poll.request("GET", f"/held?response=a,b,{'c' * 100},d,e")
+        one = admin.wait_for(poll, "held", "a message on a, b, ")
+        listens = one["listens"]
+        assert 0 < listens.pop("left") <= 55
+        name = "c" * 61 + "\u2026"
+        assert listens == {"mode": "response", "channels": ["a", "b", name], "count": 5}
+        assert re.fullmatch(rf"a message on a, b, {name} and 2 more channels, for \d+ s more", one["waits_for"])
+        stream.request("GET", "/held?stream=news")
+        one = admin.wait_for(stream, "held", "a message on news")
+        assert one["listens"] == {"mode": "stream", "left": None, "channels": ["news"], "count": 1}
+    socket = dial(server)
+    socket.recv()
+    socket.send(json.dumps({"type": "evgateway.subscribe", "channel": "room"}))
+    assert socket.recv() == '"done"'
+    one = wait.until(lambda: next((one for one in admin.connections() if one["state"] == "websocket"), None),
+                     "there is a WebSocket")
+    assert one["waits_for"] == "a message of the client, or one on room"
+    assert one["listens"] == {"mode": "websocket", "left": None, "channels": ["room"], "count": 1}
 
 
 def test_long_poll_that_is_parked(serve, admin, example):

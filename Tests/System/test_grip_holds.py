@@ -9,7 +9,9 @@ import pytest
 from support import wait
 
 APP = '''
+import asyncio
 import json
+import threading
 import evgateway
 
 calls = {"poll": 0, "next": 0}
@@ -42,6 +44,10 @@ def answer(path, query, header):
     if path == "/stream":
         return "200 OK", [("Content-Type", "text/event-stream"), ("Grip-Hold", "stream"), ("Grip-Channel", "news"),
                           ("Grip-Keep-Alive", "\\\\n; format=cstring; timeout=1")], b"begun;"
+    if path == "/end":
+        return "200 OK", [], b""
+    if path == "/late":
+        return "200 OK", [("Grip-Hold", "stream"), ("Grip-Channel", "news")], None
     if path == "/pages":
         return "200 OK", [("Grip-Link", "</page?n=2>; rel=next")], b"one;"
     if path == "/page":
@@ -66,7 +72,18 @@ def wsgi(environ, start_response):
         environ["PATH_INFO"], environ["QUERY_STRING"],
         lambda name: environ.get("HTTP_" + name.upper().replace("-", "_")))
     start_response(status, fields)
-    return [body]
+    if environ["PATH_INFO"] == "/end":
+        ended.set()
+    return late() if body is None else [body]
+
+
+ended = threading.Event()
+
+
+def late():
+    yield b"begun;"
+    ended.wait()
+    yield b"app;"
 
 
 async def asgi(scope, receive, send):
@@ -87,7 +104,18 @@ async def asgi(scope, receive, send):
         scope["path"], scope["query_string"].decode(), lambda name: headers.get(name.lower()))
     await send({"type": "http.response.start", "status": int(status[:3]),
                 "headers": [(name.lower().encode(), value.encode()) for name, value in fields]})
+    if body is None:
+        await send({"type": "http.response.body", "body": b"begun;", "more_body": True})
+        await gate().wait()
+        body = b"app;"
+    if scope["path"] == "/end":
+        gate().set()
     await send({"type": "http.response.body", "body": body})
+
+
+def gate():
+    """Made on the loop that it is for."""
+    return globals().setdefault("awaited", asyncio.Event())
 '''
 
 CLASSES = {
@@ -142,6 +170,20 @@ def test_messages_become_parts_of_a_stream(start):
             parts += client.read_chunk()
         assert parts.replace(b"\n", b"") == b"one"
         assert client.read_chunk() == b"\n", "a keep-alive follows the silence"
+
+
+@pytest.mark.parametrize("start", ["threads", "gevent", "asgi"], indirect=True)
+def test_message_behind_the_first_bytes_of_a_stream_is_kept(start):
+    """Its app has not ended then; what it writes still comes first."""
+    server = start()
+    with server.connect() as client:
+        client.request("GET", "/late")
+        assert client.read_head().status == 200 and client.read_chunk() == b"begun;"
+        assert server.get("/publish?news=one").body == b"published"
+        server.get("/end")
+        assert client.read_chunk() + client.read_chunk() == b"app;one"
+        server.get("/publish?news=two")
+        assert client.read_chunk() == b"two"
 
 
 def test_pages_of_links_are_one_stream(start):

@@ -96,6 +96,27 @@ def test_polls_that_come_and_go(play):
     assert play.side.resident() < before + SLACK
 
 
+def test_a_client_that_closes_is_missed_soon(held):
+    """A FIN says no more than that it sends nothing; one that is there still gets its message, and nobody knows."""
+    side = held("--half-close-grace", 300)
+    play = Play(side, "it")
+    play.plan(hold("response", "it-a", body=""))
+    client = play.ask()
+    side.until_held(1)
+    client.wire.close()
+    side.until_held(0)
+    client = play.ask()
+    side.until_held(1)
+    client.wire.half_close()
+    assert client.wire.read_head().status == 100
+    play.respond("well\n")
+    assert client.answer()["body"] == "well\n"
+    side.works()
+    side.metrics.wait_for(2, "evgateway_channel_items_total")
+    side.metrics.wait_for(1, "evgateway_channel_messages_total", result="delivered")
+    play.close()
+
+
 def test_a_client_that_sends_on_while_it_is_held(play):
     """What it sends waits in the kernel, beyond what the server reads ahead."""
     play.plan(hold("response", "it-a", body=""))

@@ -2,7 +2,6 @@
 """
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
@@ -14,26 +13,15 @@ import time
 
 import pytest
 
-from conftest import PYTHON
-from support import procfs
+from support import beside, procfs
 from support.admin import Admin
-from support.gateway import APPS, Gateway
+from support.beside import started
 from support.settings import run
 from support.wire import Wire
 
 KEY = "a-key-of-32-random-characters-!!"
 TOKEN = "a-token-of-32-random-characters!"
-PUBLISHING = r"Publishing at: http://(\S+):(\d+)"
 ITEM = {"channel": "test", "formats": {"http-stream": {"content": "hello\n"}}}
-
-
-@contextlib.contextmanager
-def started(*flags, env=None, app="contract:app"):
-    server = Gateway([app, "-b", "127.0.0.1:0", *flags, "--python", str(PYTHON), "--pythonpath", str(APPS)], env=env)
-    try:
-        yield server.wait_until_ready()
-    finally:
-        assert server.clean_up() == []
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +38,11 @@ def closed_server():
 
 
 def tcp(server):
-    found = server.log.wait_for(PUBLISHING)
-    return found[1], int(found[2])
+    return beside.tcp(server, beside.PUBLISHING)
 
 
-def ask(address, target="/publish/", *fields, method="POST", host=None, body=b""):
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host or 'localhost'}", *fields]
-    if method == "POST" and not any("chunked" in field for field in fields):
-        lines.append(f"Content-Length: {len(body)}")
-    with Wire(address) as wire:
-        return wire.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body).read(method)
+def ask(address, target="/publish/", *fields, method="POST", body=b"", **more):
+    return beside.ask(address, target, *fields, method=method, body=body if method == "POST" else None, **more)
 
 
 def publish(address, *fields, items=(ITEM,), **more):

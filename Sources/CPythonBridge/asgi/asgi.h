@@ -30,6 +30,7 @@ typedef struct evg_asgi_request {
 } evg_asgi_request;
 
 struct evg_asgi_scope {
+    bool has_channels;
     PyObject *constants;                /* copied for every request */
     char *scheme;                       /* what the constants say */
     size_t scheme_count;
@@ -67,6 +68,15 @@ int evg_asgi_socket_init(void);
 /* The next message of a WebSocket; NULL without an exception when there is none yet. */
 PyObject *evg_asgi_socket_next(evg_asgi_request *request);
 PyObject *evg_asgi_socket_send(evg_asgi_request *request, PyObject *event, PyObject *type);
+
+/* subscribe.c: the messages evgateway.subscribe and evgateway.unsubscribe of an accepted WebSocket, and what stands in
+ * the scope for those that a framework lets send no others than its own. */
+int evg_asgi_subscribe_init(void);
+PyObject *evg_asgi_subscribe_event(evg_asgi_request *request, PyObject *event);
+PyObject *evg_asgi_unsubscribe_event(evg_asgi_request *request, PyObject *event);
+/* Methods of the request. */
+PyObject *evg_asgi_subscribe(PyObject *request, PyObject *arguments, PyObject *keywords);
+PyObject *evg_asgi_unsubscribe(PyObject *request, PyObject *channel);
 
 /* What a response and a WebSocket have in common (send.c). */
 /* Lends the bytes of an object; those of other types than bytes are copied into *temporary, which is the caller's. */

@@ -247,6 +247,9 @@ static PyMethodDef request_methods[] = {
     {"remaining", deadline_remaining, METH_NOARGS, "remaining(): seconds until the deadline, None without one"},
     {"set", deadline_set, METH_O, "set(seconds): the deadline is so far ahead from now on; None takes it away"},
     {"extend", deadline_extend, METH_O, "extend(seconds): moves the deadline; without one it does nothing"},
+    {"subscribe", (PyCFunction)(void (*)(void))evg_asgi_subscribe, METH_VARARGS | METH_KEYWORDS,
+     "subscribe(channel, filters=(), meta=None, slow_clients='close'): sends the client what is published there"},
+    {"unsubscribe", evg_asgi_unsubscribe, METH_O, "unsubscribe(channel): the opposite of subscribe"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -12,7 +12,7 @@ static struct {
     PyObject *client, *server, *extensions, *state;
     PyObject *deadline, *http, *http10, *http11, *http2, *slash, *empty_text;
     PyObject *no_bytes, *slash_bytes, *asgi_value, *extensions_value, *socket_extensions;
-    PyObject *websocket, *ws, *wss, *subprotocols, *tls;
+    PyObject *websocket, *ws, *wss, *subprotocols, *tls, *subscribe, *unsubscribe;
 } name;
 
 static PyObject *state;     /* of the lifespan, or NULL */
@@ -172,14 +172,20 @@ static int set_scheme(PyObject *scope, const evg_asgi_scope *template, evg_py_te
 }
 
 /* Of its own for each request, because the deadline in it is. */
-static PyObject *extensions(const evg_py_request *described, evg_asgi_request *request) {
+static PyObject *extensions(const evg_asgi_scope *template, const evg_py_request *described,
+                            evg_asgi_request *request) {
     PyObject *dict = PyDict_Copy(request->is_socket ? name.socket_extensions : name.extensions_value);
     if (dict && PyDict_SetItem(dict, name.deadline, (PyObject *)request)) Py_CLEAR(dict);
     if (dict && described->tls && evg_py_set(dict, name.tls, evg_asgi_tls(described))) Py_CLEAR(dict);
+    if (dict && template->has_channels && request->is_socket
+        && (evg_py_set(dict, name.subscribe, PyObject_GetAttrString((PyObject *)request, "subscribe"))
+            || evg_py_set(dict, name.unsubscribe, PyObject_GetAttrString((PyObject *)request, "unsubscribe"))))
+        Py_CLEAR(dict);
     return dict;
 }
 
-static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_request *request) {
+static int fill(PyObject *scope, const evg_asgi_scope *template, const evg_py_request *described,
+                evg_asgi_request *request) {
     const evg_request_head *head = described->head;
     const uint8_t *bytes = head->bytes;
     if (head->version != EVG_HTTP_11
@@ -193,7 +199,7 @@ static int fill(PyObject *scope, const evg_py_request *described, evg_asgi_reque
     if (evg_py_set(scope, name.headers, headers(head))) return -1;
     if (set_client(scope, described) || set_server(scope, described)) return -1;
     if (state && evg_py_set(scope, name.state, PyDict_Copy(state))) return -1;
-    return evg_py_set(scope, name.extensions, extensions(described, request));
+    return evg_py_set(scope, name.extensions, extensions(template, described, request));
 }
 
 /* A WebSocket's scope has no method, and a scheme of its own (ASGI, "WebSocket Connection Scope"). */
@@ -217,7 +223,7 @@ static int make_socket(PyObject *scope, const evg_py_request *described, evg_asg
 PyObject *evg_asgi_scope_build(const evg_asgi_scope *template, const evg_py_request *described,
                                evg_asgi_request *request) {
     PyObject *scope = PyDict_Copy(template->constants);
-    if (!scope || (!fill(scope, described, request) && !set_scheme(scope, template, described->scheme)
+    if (!scope || (!fill(scope, template, described, request) && !set_scheme(scope, template, described->scheme)
                    && (!request->is_socket || !make_socket(scope, described, request)))) return scope;
     Py_DECREF(scope);
     return NULL;
@@ -254,6 +260,7 @@ evg_asgi_scope *evg_asgi_scope_new(const evg_asgi_scope_options *options) {
     evg_asgi_scope *made = calloc(1, sizeof *made);
     if (made && (made->scheme = strdup(options->scheme)) && (made->constants = constants(options))) {
         made->scheme_count = strlen(made->scheme);
+        made->has_channels = options->has_channels;
         return made;
     }
     evg_py_report(NULL, "preparing the scope");
@@ -288,6 +295,7 @@ int evg_asgi_scope_init(void) {
         {&name.deadline, "evgateway.deadline"}, {&name.http, "http"}, {&name.http10, "1.0"}, {&name.http11, "1.1"},
         {&name.http2, "2"}, {&name.slash, "/"}, {&name.empty_text, ""}, {&name.websocket, "websocket"},
         {&name.ws, "ws"}, {&name.wss, "wss"}, {&name.subprotocols, "subprotocols"}, {&name.tls, "tls"},
+        {&name.subscribe, "evgateway.subscribe"}, {&name.unsubscribe, "evgateway.unsubscribe"},
     };
     if (evg_py_intern(texts, sizeof texts / sizeof *texts)) return -1;
     name.no_bytes = bytes_of(NULL, 0);

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 static struct {
-    PyObject *type, *text, *bytes, *code, *reason, *subprotocol, *channel;
+    PyObject *type, *text, *bytes, *code, *reason, *subprotocol;
     PyObject *connect, *receive, *disconnect;
 } name;
 
@@ -140,21 +140,6 @@ static PyObject *send_message(evg_asgi_request *self, PyObject *event) {
     return result;
 }
 
-/* evgateway.subscribe and evgateway.unsubscribe: what is published on a channel goes to the client without the app. */
-static PyObject *listen_to(evg_asgi_request *self, PyObject *event, bool listens) {
-    evg_py_text channel;
-    if (text_of(event, name.channel, &channel)) return NULL;
-    if (!channel.count) {
-        PyErr_SetString(PyExc_KeyError, "evgateway.subscribe lacks 'channel'");
-        return NULL;
-    }
-    if (!evg_swift_socket_listen(self->exchange, channel, listens)) {
-        PyErr_SetString(PyExc_RuntimeError, "the channel cannot be subscribed to: is --grip set?");
-        return NULL;
-    }
-    return done();
-}
-
 /* Before the answer there is nobody to tell a code or a reason, and FastAPI gives a list of errors as one. */
 static PyObject *refuse_socket(evg_asgi_request *self) {
     self->closed = true;
@@ -200,7 +185,8 @@ PyObject *evg_asgi_socket_send(evg_asgi_request *self, PyObject *event, PyObject
         if (is_close && self->accepted) return done();      /* the client was first */
         return evg_asgi_say_disconnected();
     }
-    if (self->accepted && (is_subscribe || is_unsubscribe)) return listen_to(self, event, is_subscribe);
+    if (self->accepted && is_subscribe) return evg_asgi_subscribe_event(self, event);
+    if (self->accepted && is_unsubscribe) return evg_asgi_unsubscribe_event(self, event);
     if (self->accepted ? is_send : is_accept && !self->started)
         return is_send ? send_message(self, event) : accept_socket(self, event);
     if (is_close && self->accepted) return close_socket(self, event);
@@ -215,7 +201,6 @@ int evg_asgi_socket_init(void) {
     const evg_py_interned texts[] = {
         {&name.type, "type"}, {&name.text, "text"}, {&name.bytes, "bytes"}, {&name.code, "code"},
         {&name.reason, "reason"}, {&name.subprotocol, "subprotocol"},
-        {&name.channel, "channel"},
         {&name.connect, "websocket.connect"}, {&name.receive, "websocket.receive"},
         {&name.disconnect, "websocket.disconnect"},
     };

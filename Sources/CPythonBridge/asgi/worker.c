@@ -291,7 +291,7 @@ static int init(void) {
     const evg_py_interned texts[] = {{&name_cancel, "cancel"}, {&name_call_soon, "call_soon"}};
     if (evg_py_intern(texts, sizeof texts / sizeof *texts) || evg_asgi_request_init()) return -1;
     if (evg_asgi_scope_init() || evg_asgi_channel_init() || evg_asgi_send_init() || evg_asgi_extensions_init()
-        || evg_asgi_socket_init()) return -1;
+        || evg_asgi_socket_init() || evg_asgi_subscribe_init()) return -1;
     capture = PyCFunction_New(&capture_method, NULL);
     return capture ? 0 : -1;
 }

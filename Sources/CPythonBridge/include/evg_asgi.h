@@ -15,6 +15,7 @@ typedef struct evg_asgi_scope_options {
     int32_t port;               /* -1 for the path of a Unix socket */
     const char *root_path;
     const char *scheme;         /* of the listening socket: "http" or "https" */
+    bool has_channels;          /* WebSockets may subscribe to channels */
 } evg_asgi_scope_options;
 
 /* A template for the requests of one listening socket, or NULL with the exception logged. Lives as long as the

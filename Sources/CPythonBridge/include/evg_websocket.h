@@ -24,8 +24,20 @@ extern evg_socket_event evg_swift_socket_next(evg_exchange *exchange, evg_py_tex
 
 extern evg_sent evg_swift_socket_send(evg_exchange *exchange, bool is_text, evg_py_text bytes);
 
-/* Whether the client is sent what is published on a channel, from now on. False if it cannot be. */
-extern bool evg_swift_socket_listen(evg_exchange *exchange, evg_py_text channel, bool listens);
+/* How a client is to be sent what is published on a channel. */
+typedef struct evg_socket_channel {
+    evg_py_text name;
+    const evg_py_text *filters;
+    size_t filter_count;
+    const evg_py_text *meta;            /* names and values in turn */
+    size_t meta_count;                  /* of both together */
+    bool skips;                         /* messages for which a slow client has no room are not sent */
+} evg_socket_channel;
+
+/* Sends the client from now on what is published on a channel. False if that cannot be, with the reason. */
+extern bool evg_swift_socket_subscribe(evg_exchange *exchange, const evg_socket_channel *channel, char *reason,
+                                       size_t capacity);
+extern void evg_swift_socket_unsubscribe(evg_exchange *exchange, evg_py_text channel);
 
 /* False if the code may not be sent. */
 extern bool evg_swift_socket_close(evg_exchange *exchange, uint16_t code, evg_py_text reason);

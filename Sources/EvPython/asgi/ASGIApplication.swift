@@ -89,7 +89,8 @@ final class ASGIApplication: Application {
         let scope = listener.localAddress.withCString { server in
             rootPath.withCString { root in
                 var options = evg_asgi_scope_options(
-                    server: server, port: listener.isUnix ? -1 : Int32(listener.port), root_path: root, scheme: scheme)
+                    server: server, port: listener.isUnix ? -1 : Int32(listener.port), root_path: root, scheme: scheme,
+                    has_channels: exchange.hasChannels)
                 return evg_asgi_scope_new(&options)
             }
         }

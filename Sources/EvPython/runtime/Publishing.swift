@@ -12,11 +12,17 @@ public func publish(
         let item = try Item(json: Array(UnsafeRawBufferPointer(item)))
         return try Publishing.publish(item) ? EVG_PY_PUBLISHED : EVG_PY_NO_WORKER
     } catch {
-        guard let reason, capacity > 0 else { return EVG_PY_REFUSED_ITEM }
-        // Not in the middle of a character.
-        var text = error.text
-        while text.utf8.count >= capacity { text.removeLast() }
-        UnsafeMutableRawBufferPointer(start: reason, count: capacity).copyBytes(from: text.utf8 + [0])
+        error.write(to: reason, capacity)
         return EVG_PY_REFUSED_ITEM
+    }
+}
+
+extension GRIPError {
+    /// Writes the text for C, not cut in the middle of a character.
+    func write(to room: UnsafeMutablePointer<CChar>?, _ capacity: Int) {
+        guard let room, capacity > 0 else { return }
+        var text = text
+        while text.utf8.count >= capacity { text.removeLast() }
+        UnsafeMutableRawBufferPointer(start: room, count: capacity).copyBytes(from: text.utf8 + [0])
     }
 }

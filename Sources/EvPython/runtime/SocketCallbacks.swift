@@ -4,6 +4,7 @@ public import CHTTP
 public import CPythonBridge
 import EvLoop
 import EvServer
+import GRIP
 import HTTPCore
 import WebSocketCodec
 
@@ -67,15 +68,45 @@ public func socketSend(_ pointer: OpaquePointer, _ isText: Bool, _ bytes: evg_py
     }
 }
 
-@_cdecl("evg_swift_socket_listen")
-public func socketListen(_ pointer: OpaquePointer, _ channel: evg_py_text, _ listens: Bool) -> Bool {
+@_cdecl("evg_swift_socket_subscribe")
+public func socketSubscribe(
+    _ pointer: OpaquePointer, _ channel: UnsafePointer<evg_socket_channel>, _ reason: UnsafeMutablePointer<CChar>?,
+    _ capacity: Int
+) -> Bool {
     nonisolated(unsafe) let (pointer, channel) = (pointer, channel)
-    return LoopActor.assumeIsolated {
-        guard let socket = exchange(pointer).webSocket, let channels = socket.channels else { return false }
-        let name = Array(UnsafeRawBufferPointer(channel))
-        if listens { return channels.subscribe(socket, to: name) }
-        channels.unsubscribe(socket, from: name)
-        return true
+    let refusal: GRIPError? = LoopActor.assumeIsolated {
+        guard let socket = exchange(pointer).webSocket else { return nil }
+        guard let channels = socket.channels else { return GRIPError("channels need --grip") }
+        do throws(GRIPError) {
+            try channels.subscribe(socket, to: SocketSubscription(channel.pointee))
+        } catch {
+            return error
+        }
+        return nil
+    }
+    refusal?.write(to: reason, capacity)
+    return refusal == nil
+}
+
+@_cdecl("evg_swift_socket_unsubscribe")
+public func socketUnsubscribe(_ pointer: OpaquePointer, _ channel: evg_py_text) {
+    nonisolated(unsafe) let (pointer, channel) = (pointer, channel)
+    LoopActor.assumeIsolated {
+        guard let socket = exchange(pointer).webSocket else { return }
+        socket.channels?.unsubscribe(socket, from: Array(UnsafeRawBufferPointer(channel)))
+    }
+}
+
+extension SocketSubscription {
+    fileprivate init(_ channel: evg_socket_channel) {
+        func texts(_ base: UnsafePointer<evg_py_text>?, _ count: Int) -> [[UInt8]] {
+            UnsafeBufferPointer(start: base, count: count).map { Array(UnsafeRawBufferPointer($0)) }
+        }
+        self.init(channel: Array(UnsafeRawBufferPointer(channel.name)))
+        filters = texts(channel.filters, channel.filter_count)
+        let meta = texts(channel.meta, channel.meta_count)
+        self.meta = stride(from: 0, to: meta.count - 1, by: 2).map { Field(name: meta[$0], value: meta[$0 + 1]) }
+        skips = channel.skips
     }
 }
 

@@ -32,7 +32,7 @@ final class Departures {
     func watch(_ connection: HTTP1Connection) {
         let descriptor = connection.transport.fileDescriptor
         guard entries[descriptor] == nil, hangups?.add(descriptor) == true else { return }
-        let mayAsk = connection.exchange?.mayBeAskedForItsClient == true
+        let mayAsk = connection.mayBeAskedForItsClient
         entries[descriptor] = Entry(
             connection: connection, due: EventLoop.monotonicNow() + Self.delay, isAsked: !mayAsk)
         guard mayAsk else { return }
@@ -72,8 +72,14 @@ final class Departures {
 extension HTTP1Connection {
     fileprivate func askWhetherClientIsThere() {
         // What waits to be sent asks the same.
-        guard let exchange, exchange.mayBeAskedForItsClient, output.isEmpty else { return }
+        guard mayBeAskedForItsClient, output.isEmpty else { return }
         sendContinue()
+    }
+
+    /// A long poll whose exchange is gone is a request as others are: its body is complete, and nothing has left.
+    fileprivate var mayBeAskedForItsClient: Bool {
+        if let kept { return kept.head.isHTTP11 && !kept.hasBegun && !listener.socket.isUnix }
+        return exchange?.mayBeAskedForItsClient == true
     }
 }
 

@@ -9,13 +9,6 @@ extension Exchange {
         identifiers.merging(["method": "\(head.string(head.method))", "path": "\(head.string(head.path))"]) { $1 }
     }
 
-    /// Says that the app had more bytes than it announced. Not for HEAD, whose apps send what they send for GET.
-    package func warnOfOverrun() {
-        guard !head.isHead else { return }
-        worker.logger.warning(
-            "The app sent more bytes than its Content-Length; the rest is dropped", metadata: requestMetadata)
-    }
-
     /// The ids alone; none without `--request-id`.
     var identifiers: Logger.Metadata { worker.tracing?.metadata(of: head) ?? [:] }
 
@@ -40,16 +33,5 @@ extension Exchange {
     /// Valid until the next call.
     @inline(never) func idLine(beside response: borrowing ResponseHead) -> UnsafeRawBufferPointer {
         worker.tracing?.line(for: head, beside: response) ?? UnsafeRawBufferPointer(start: nil, count: 0)
-    }
-
-    /// Keeps only the request line, where nobody will look at the fields. A request of an app keeps the whole head.
-    package func forgetFields() {
-        // A request that may be held may be made again.
-        guard worker.accessLog == nil, worker.holds == nil, forwarded.facts == nil, let line = head.withoutFields()
-        else {
-            return
-        }
-        if trustsPeer, head.firstValue(of: "X-Forwarded-For") != nil { return }
-        ownHead = worker.tracing?.shortened(head, to: line) ?? line
     }
 }

@@ -251,6 +251,7 @@ package final class Exchange {
 
     func conclude(_ end: Response) {
         response = end
+        if case .instructed(let answer) = upgrade { answer.giveUp() }
         if deadlineIndex >= 0 { worker.requestDeadlines.remove(self) }
     }
 
@@ -361,9 +362,7 @@ package final class Exchange {
     private func end() {
         guard response == .begun else { return }
         length.end()
-        if length.isShort {
-            worker.logger.warning("The app sent fewer bytes than its Content-Length", metadata: requestMetadata)
-        }
+        if length.isShort { warnOfShortage() }
         worker.requestEnded(self, status: Int(status))
         conclude(.over)
         carrier.finished(self, isShort: length.isShort)

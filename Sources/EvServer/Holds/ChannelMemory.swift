@@ -75,7 +75,8 @@ final class ChannelMemory {
         doubted = []
         for channel in channels {
             channel.isDoubted = false
-            for hold in channel.responses + channel.streams where hold.phase == .holding {
+            for hold in channel.responses + channel.streams
+            where hold.phase == .holding || hold.phase == .opening {
                 guard let id = hold.subscription(to: channel)?.previousID, id != channel.lastID else { continue }
                 hold.update()
             }

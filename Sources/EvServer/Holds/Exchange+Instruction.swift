@@ -19,6 +19,8 @@ final class InstructedAnswer {
     private(set) var body: [UInt8] = []
     /// Of a stream, whose head has left.
     var instruction: Instruction?
+    /// That stream, which listens already. It knows the exchange: whoever ends that gives it up.
+    var hold: Hold?
 
     /// Bytes of a body that is read as a whole, as in Pushpin.
     private static let bodyLimit = 100_000
@@ -111,7 +113,7 @@ extension Exchange {
     func forgetInstruction() {
         switch upgrade {
         case .held(let hold): hold.forget()
-        case .instructed: break
+        case .instructed(let answer): answer.giveUp()
         default: return
         }
         upgrade = .none

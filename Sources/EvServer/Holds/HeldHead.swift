@@ -8,13 +8,15 @@ struct HeldHead {
     private(set) var bytes: [UInt8] = []
     /// Of a request by HTTP/1.1, other than HEAD, whose client goes on with others.
     private(set) var isPlain = false
+    private(set) var isHTTP11 = false
 
     init() {}
     init(bytes: [UInt8]) { self.bytes = bytes }
 
     /// Without GRIP's fields, which are written anew when the app is called again.
     init(_ head: RequestHead) {
-        isPlain = head.version == .http11 && head.keepAlive && !head.isHead
+        isHTTP11 = head.version == .http11
+        isPlain = isHTTP11 && head.keepAlive && !head.isHead
         let line = head.requestLine
         var count = line.count + 4
         for field in head.fields where !Self.isOwn(field, of: head) {

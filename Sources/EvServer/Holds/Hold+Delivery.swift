@@ -6,7 +6,6 @@ import GRIP
 import HTTP1
 import HTTPCore
 import Logging
-import WebSocketCodec
 
 extension HeldChannel {
     func insert(_ hold: Hold) -> Int32 {
@@ -52,22 +51,6 @@ extension HeldChannel {
         }
         if item.item.stream != nil { for hold in streams { hold.stream(item, on: self) } }
         if let format = item.item.socket, let sockets { send(item, format, to: sockets) }
-    }
-}
-
-extension HeldChannel {
-    private func send(_ item: HeldItem, _ format: SocketFormat, to sockets: SocketGroup) {
-        switch format.action {
-        case .send:
-            guard format.kind == .text || format.kind == .binary, let message = item.socketMessage else { return }
-            let sent = sockets.send(message) { _ in Counted.add(at: Counter.itemsLost) }
-            Counted.add(UInt64(sent), at: Counter.itemsDelivered)
-        case .close:
-            let code = CloseCode(rawValue: UInt16(clamping: format.code ?? 1000))
-            let reason = String(decoding: format.reason, as: UTF8.self)
-            for socket in sockets.members { socket.close(code.isSendable ? code : .normal, reason: reason) }
-        case .hint, .refresh: break
-        }
     }
 }
 
@@ -117,7 +100,7 @@ extension Hold {
             table?.turns.ask(self)
         case (.send(let made), .send):
             guard let answer = item.answer(to: terms, format) else { return }
-            Counted.add(at: Counter.itemsDelivered)
+            countDelivery()
             if made == nil, isPlain, let bytes = item.wire(answer, terms, worker) {
                 self.answer(withWhole: bytes, status: answer.status)
             } else {
@@ -157,15 +140,17 @@ extension Hold {
         }
     }
 
+    /// A client that has sent a FIN gets what it may still wait for; whether it does is not known.
+    private func countDelivery() {
+        if base?.isHalfClosed != true { Counted.add(at: Counter.itemsDelivered) }
+    }
+
     // MARK: streams
 
     func stream(_ item: HeldItem, on channel: HeldChannel) {
         switch phase {
         case .ended: return
-        case .queued, .asking:
-            // What the app answers may know of it already: that is decided when it has.
-            guard let extras, extras.queue.count < Self.longestQueue else { return Counted.add(at: Counter.itemsLost) }
-            return extras.queue.append((item, channel))
+        case .opening, .queued, .asking: return enqueue(item, on: channel)
         case .holding: break
         }
         guard let format = item.item.stream else { return }
@@ -183,13 +168,10 @@ extension Hold {
         }
     }
 
-    /// Messages that wait while the app is asked.
-    private static let longestQueue = 100
-
     private func send(_ item: HeldItem, _ made: [UInt8]?, on channel: HeldChannel) {
         guard hasRoom else { return fallBehind() }
+        countDelivery()
         if let made { write(made) } else { write(item) }
-        Counted.add(at: Counter.itemsDelivered)
         guard let extras, phase == .holding else { return }
         extras.sent(self, on: channel)
     }

@@ -16,8 +16,9 @@ extension Hold {
         guard mode == .stream else { return table?.turns.ask(self) ?? () }
         switch phase {
         case .holding where extras?.next != nil:
-            extras?.queue = []
+            _ = extras?.takeQueue()
             table?.turns.ask(self)
+        case .opening: ownExtras.isStale = true
         case .asking: extras?.isStale = true
         case .holding, .queued, .ended: break
         }
@@ -66,8 +67,7 @@ extension Hold {
         phase = .holding
         table.subscribe(self, to: instruction.channels)
         enlistAgain()
-        let queue = extras.queue
-        extras.queue = []
+        let queue = extras.takeQueue()
         if extras.isStale { return update() }
         var isFollowing = false
         for entry in queue where phase == .holding {

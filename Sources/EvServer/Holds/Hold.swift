@@ -9,9 +9,9 @@ import Logging
 
 @LoopActor
 package final class Hold {
-    /// `queued`: the app is to be asked, in its turn. `asking`: it is being asked by a link. Nothing is sent before
-    /// the answer, and what comes meanwhile waits.
-    enum Phase: UInt8 { case holding, queued, asking, ended }
+    /// `opening`: a stream whose app still writes. `queued`: the app is to be asked, in its turn. `asking`: it is being
+    /// asked by a link. Nothing is sent before the answer, and what comes meanwhile waits.
+    enum Phase: UInt8 { case opening, holding, queued, asking, ended }
 
     // MARK: where the answer goes: one of the two
     /// Of a wire that needs it, and while the app has not ended.
@@ -145,8 +145,9 @@ package final class Hold {
     func forget() {
         guard phase != .ended else { return }
         let table = table
+        let isOpening = phase == .opening
         phase = .ended
-        table?.remove(self)
+        table?.remove(self, isOpening: isOpening)
         extras?.link?.giveUp()
         extras?.link = nil
         if let gone = extras?.gone { table?.tellGone(self, gone) }
@@ -241,8 +242,9 @@ final class HoldExtras {
     var link: LinkRequest?
     /// Attempts that have failed in a row.
     var retries = 0
-    /// Messages that have come while the app was asked.
+    /// Messages that have come while the app was asked, and the bytes of their contents.
     var queue: [(item: HeldItem, channel: HeldChannel)] = []
+    var queued = 0
     /// The app is to be asked once more when it has answered.
     var isStale = false
     /// Channels that have brought something since the app was asked.

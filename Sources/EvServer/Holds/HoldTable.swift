@@ -77,22 +77,6 @@ package final class HoldTable: BusSubscriber {
         }
     }
 
-    /// A stream begins: its head and its first bytes leave.
-    func beginStream(
-        _ exchange: Exchange, _ answer: InstructedAnswer, _ instruction: Instruction, _ first: UnsafeRawBufferPointer
-    ) throws(GRIPError) {
-        try check(instruction)
-        exchange.response = .awaited
-        begin(exchange, VisibleAnswer(answer, instruction), Array(first))
-        // There may be no body to stream.
-        if exchange.response == .begun, exchange.length.isNone { answer.instruction = nil }
-    }
-
-    /// Holds a stream whose first bytes have left.
-    func hold(_ exchange: Exchange, _ answer: InstructedAnswer, _ instruction: Instruction) throws(GRIPError) {
-        try hold(exchange, answer, instruction, VisibleAnswer(answer, instruction))
-    }
-
     private func respond(_ exchange: Exchange, _ instruction: Instruction, _ answer: VisibleAnswer) {
         do {
             let body = try content(answer.body, instruction)
@@ -106,7 +90,7 @@ package final class HoldTable: BusSubscriber {
         }
     }
 
-    private func begin(_ exchange: Exchange, _ answer: VisibleAnswer, _ first: [UInt8]) {
+    func begin(_ exchange: Exchange, _ answer: VisibleAnswer, _ first: [UInt8]) {
         do throws(ResponseHeadError) {
             let head = exchange.responseHead
             try head.pointee.begin(
@@ -131,7 +115,7 @@ package final class HoldTable: BusSubscriber {
     }
 
     /// Pushpin finds that out later, and breaks the stream off.
-    private func check(_ instruction: Instruction) throws(GRIPError) {
+    func check(_ instruction: Instruction) throws(GRIPError) {
         guard instruction.hold == .stream, instruction.next == nil else { return }
         for channel in instruction.channels where channel.previousID != nil {
             let name = String(decoding: channel.name, as: UTF8.self)
@@ -139,20 +123,26 @@ package final class HoldTable: BusSubscriber {
         }
     }
 
-    private func hold(
+    func hold(
         _ exchange: Exchange, _ answer: InstructedAnswer, _ instruction: Instruction, _ visible: VisibleAnswer
     ) throws(GRIPError) {
         try check(instruction)
         guard !exchange.isGone else { return }
+        let hold = try makeHold(exchange, answer, instruction, visible)
+        if hold.mode == .response { exchange.response = .held } else { hold.bodySent = exchange.bodySent }
+        exchange.upgrade = .held(hold)
+        exchange.deadline = .infinity
+        begin(hold, instruction)
+    }
+
+    func makeHold(
+        _ exchange: Exchange, _ answer: InstructedAnswer, _ instruction: Instruction, _ visible: VisibleAnswer
+    ) throws(GRIPError) -> Hold {
         let mode = instruction.hold ?? .stream
         guard let terms = terms.take(HoldTerms.pack(instruction, visible, mode)) else {
             throw GRIPError("a hold that cannot be kept")
         }
-        let hold = Hold(exchange, terms, replays: answer.replays)
-        if mode == .response { exchange.response = .held } else { hold.bodySent = exchange.bodySent }
-        exchange.upgrade = .held(hold)
-        exchange.deadline = .infinity
-        begin(hold, instruction)
+        return Hold(exchange, terms, replays: answer.replays)
     }
 
     func note(_ hold: Hold) { if hold.mode == .response { responses += 1 } else { streams += 1 } }
@@ -171,17 +161,22 @@ package final class HoldTable: BusSubscriber {
             }
             return turns.ask(hold)
         }
-        subscribe(hold, to: instruction.channels)
-        for subscription in hold.subscriptions where subscription.previousID != nil {
-            memory.begins(subscription.channel)
-        }
+        listen(hold, instruction)
         enlist(hold)
         if hasConflict { hold.update() }
     }
 
+    /// The hold listens from now on.
+    func listen(_ hold: Hold, _ instruction: Instruction) {
+        subscribe(hold, to: instruction.channels)
+        for subscription in hold.subscriptions where subscription.previousID != nil {
+            memory.begins(subscription.channel)
+        }
+    }
+
     /// Somebody has seen another message last than the app has. What is known of the channel is forgotten then, so that
     /// the app is not asked for ever.
-    private func conflicts(_ instruction: Instruction) -> Bool {
+    func conflicts(_ instruction: Instruction) -> Bool {
         var found = false
         for channel in instruction.channels {
             guard let wanted = channel.previousID, let known = channels[ChannelName(bytes: channel.name)],
@@ -232,8 +227,10 @@ package final class HoldTable: BusSubscriber {
     // MARK: holds end
 
     /// The hold is over.
-    func remove(_ hold: Hold) {
-        if hold.mode == .response { responses -= 1 } else { streams -= 1 }
+    ///
+    /// - Parameter isOpening: it has not been noted.
+    func remove(_ hold: Hold, isOpening: Bool) {
+        if hold.mode == .response { responses -= 1 } else if !isOpening { streams -= 1 }
         deadlines.remove(hold)
         for subscription in hold.subscriptions { leave(hold, subscription) }
         (hold.first, hold.others) = (nil, [])
@@ -299,34 +296,6 @@ package final class HoldTable: BusSubscriber {
         }
     }
 
-    // MARK: WebSockets
-
-    /// Gives a WebSocket the messages of a channel.
-    ///
-    /// - Returns: false where there are too many channels, or the name is none.
-    package func subscribe(_ socket: WebSocketConnection, to name: [UInt8]) -> Bool {
-        guard !name.isEmpty, name.count <= Limits.name, let channel = open(name) else { return false }
-        if channel.sockets == nil {
-            let group = SocketGroup()
-            group.onEmpty = { [weak self, weak channel] in
-                guard let channel else { return }
-                channel.sockets = nil
-                self?.closeIfEmpty(channel)
-            }
-            channel.sockets = group
-        }
-        channel.sockets?.insert(socket)
-        if channel.sockets?.members.isEmpty == true {
-            channel.sockets = nil
-            closeIfEmpty(channel)
-        }
-        return true
-    }
-
-    package func unsubscribe(_ socket: WebSocketConnection, from name: [UInt8]) {
-        channels[ChannelName(bytes: name)]?.sockets?.remove(socket)
-    }
-
     /// The app is told that a client has left, where it has asked for that.
     func tellGone(_ hold: Hold, _ target: [UInt8]) {
         LinkRequest.tell(target, of: hold)
@@ -342,9 +311,4 @@ package final class HoldTable: BusSubscriber {
         }
         return found
     }
-}
-
-extension WebSocketConnection {
-    /// What its worker's WebSockets may listen on; nil without `--grip`.
-    package var channels: HoldTable? { worker.holds }
 }

@@ -33,6 +33,7 @@ extension Connection {
             (record.since, record.limit) = (period.since, period.seconds)
         }
         show(in: &record, options)
+        record.listening = listeningRecord
         return record
     }
 
@@ -132,6 +133,7 @@ extension HTTP2Stream {
         } else {
             connection.show(exchange, in: &record, options)
         }
+        record.listening = listeningRecord
         return record
     }
 }

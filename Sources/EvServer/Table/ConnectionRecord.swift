@@ -37,6 +37,8 @@ package struct ConnectionRecord: Equatable, Sendable {
     package var target: [UInt8]?
     package var isCut = false
     package var requestID: [UInt8]?
+    /// Nil where it listens on no channel.
+    package var listening: ListeningRecord?
     package var bytesIn: UInt64?
     /// Those that the peer's machine has acknowledged.
     package var bytesOut: UInt64?
@@ -59,7 +61,8 @@ extension ConnectionRecord {
     package func append(to bytes: inout [UInt8]) {
         bytes.append(state.rawValue)
         bytes.append(awaited.rawValue)
-        bytes.append((client == nil ? 0 : 1) | (method == nil ? 0 : 2) | (requestID == nil ? 0 : 4) | (isCut ? 8 : 0))
+        let parts = (client == nil ? 0 : 1) | (method == nil ? 0 : 2) | (requestID == nil ? 0 : 4) as UInt8
+        bytes.append(parts | (isCut ? 8 : 0) | (listening == nil ? 0 : 16))
         bytes.append(integer: id)
         peer.append(to: &bytes)
         client?.append(to: &bytes)
@@ -69,6 +72,7 @@ extension ConnectionRecord {
         if let method { bytes.append(text: method) }
         if method != nil { bytes.append(text: target ?? []) }
         if let requestID { bytes.append(text: requestID) }
+        listening?.append(to: &bytes)
     }
 
     /// Takes one from the front of these bytes. Nil if they are not one.
@@ -99,11 +103,15 @@ extension ConnectionRecord {
             guard let text = bytes.takeText() else { return nil }
             requestID = text
         }
+        if flags & 16 != 0 {
+            guard let listening = ListeningRecord(taking: &bytes) else { return nil }
+            self.listening = listening
+        }
     }
 }
 
 extension Double {
-    fileprivate init?(told bits: UInt64) {
+    init?(told bits: UInt64) {
         self.init(bitPattern: bits)
         guard isFinite else { return nil }
     }
@@ -124,7 +132,7 @@ extension [UInt8] {
         Swift.withUnsafeBytes(of: integer) { append(contentsOf: $0) }
     }
 
-    fileprivate mutating func append(text: [UInt8]) {
+    mutating func append(text: [UInt8]) {
         append(integer: UInt16(clamping: text.count))
         append(contentsOf: text.prefix(Int(UInt16.max)))
     }
@@ -141,7 +149,7 @@ extension ArraySlice<UInt8> {
         return integer
     }
 
-    fileprivate mutating func takeText() -> [UInt8]? {
+    mutating func takeText() -> [UInt8]? {
         guard let size = takeInteger(UInt16.self), count >= Int(size) else { return nil }
         let text = Array(prefix(Int(size)))
         removeFirst(Int(size))

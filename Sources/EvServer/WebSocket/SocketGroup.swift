@@ -60,7 +60,7 @@ extension WebSocketConnection {
 
     func leaveGroups() {
         let left = places
-        places = []
+        (places, listening) = ([], nil)
         for place in left { place.group.vacate(place.index) }
     }
 }

@@ -54,6 +54,8 @@ package final class WebSocketConnection: Connection {
     var receiver: (any WebSocketReceiver)?
     @exclusivity(unchecked) var tasks: WaitingTasks?
     @exclusivity(unchecked) var places: [Place] = []
+    /// Nil for one that listens on no channel.
+    var listening: SocketListening?
 
     // MARK: what takes little room, in one place: there are many thousand sockets
     private(set) var phase = Phase.open
@@ -269,6 +271,13 @@ package final class WebSocketConnection: Connection {
         return send(message) == .gone ? .gone : .ok
     }
 
+    /// The same for a control frame, whose payload has 125 bytes at most.
+    func sendNow(_ opcode: Opcode, _ payload: [UInt8]) -> Exchange.WriteResult {
+        guard phase == .open, !isClosed, !isBehind else { return phase == .open && !isClosed ? .full : .gone }
+        payload.withUnsafeBytes { transmit(opcode, $0) }
+        return phase == .over ? .gone : .ok
+    }
+
     private var writeResult: Exchange.WriteResult { phase == .over ? .gone : isBehind ? .full : .ok }
 
     /// The client has not taken enough of what was sent.
@@ -343,8 +352,13 @@ package final class WebSocketConnection: Connection {
 
     /// The worker leaves: the client is to come back to its successor.
     func leave() {
+        dismiss(.serviceRestart)
+    }
+
+    /// Closes it, and neither its client nor its app has asked for that.
+    func dismiss(_ code: CloseCode, reason: String = "") {
         guard phase == .open else { return }
-        close(.serviceRestart)
+        close(code, reason: reason)
         cancelUnlessRead()
     }
 }

@@ -6,52 +6,14 @@ import socket
 
 from . import procfs, wait
 from .foreground import Foreground, binary
+from .gateway import ROOT
 from .gripped import hold
 
 # Of no other address does the kernel give a port away meanwhile.
 HOST = "127.0.0.10"
 KEY = "a key of the tests"
-# What is not said here is as Debian's file has it: times, limits and what is told of clients.
-CONFIGURATION = """
-[global]
-include={{libdir}}/internal.conf
-rundir={directory}/run
-ipc_prefix=p-
-
-[runner]
-services=condure,zurl,pushpin-proxy,pushpin-handler
-http_port={host}:{port}
-logdir={directory}
-log_level=2
-client_buffer_size=8192
-client_maxconn=1000
-
-[proxy]
-routesfile=routes
-debug=false
-sig_iss=pushpin
-sig_key={key}
-updates_check=off
-zurl_out_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-in
-zurl_out_stream_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-in-stream
-zurl_in_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-out
-
-[handler]
-push_in_spec=ipc://{{rundir}}/{{ipc_prefix}}push
-push_in_sub_specs=ipc://{{rundir}}/{{ipc_prefix}}sub
-push_in_http_addr={host}
-push_in_http_port={publish_port}
-push_in_http_max_headers_size=10000
-push_in_http_max_body_size=1000000
-command_spec=ipc://{{rundir}}/{{ipc_prefix}}command
-stats_spec=ipc://{{rundir}}/{{ipc_prefix}}stats
-message_rate=2500
-message_hwm=25000
-message_wait=5000
-id_cache_ttl=60
-connection_subscription_max=20
-subscription_linger=60
-"""
+# With the times, limits and rates of Debian's file.
+CONFIGURATION = ROOT / "scripts" / "loadtest.d" / "apps" / "pushpin.conf"
 
 
 class Pushpin(Foreground):
@@ -62,8 +24,10 @@ class Pushpin(Foreground):
         self.address, self.publish_address = _free(), _free()
         (directory / "run").mkdir()
         (directory / "routes").write_text(f"* {upstream[0]}:{upstream[1]}\n")
-        (directory / "pushpin.conf").write_text(CONFIGURATION.format(
-            directory=directory, host=HOST, port=self.address[1], publish_port=self.publish_address[1], key=KEY))
+        (directory / "pushpin.conf").write_text(CONFIGURATION.read_text().format(
+            folder=directory, address=f"{HOST}:{self.address[1]}", publish_host=HOST,
+            publish_port=self.publish_address[1], key=KEY, connections=1000, log_level=2, message_rate=2500,
+            message_hwm=25000))
         self.command = [binary("pushpin"), "--config", str(directory / "pushpin.conf"), "--merge-output"]
         self.surroundings = {"start_new_session": True}
 

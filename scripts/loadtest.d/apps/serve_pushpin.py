@@ -11,47 +11,9 @@ import sys
 import tempfile
 import time
 
-# Limits are so high that none is reached: what is compared is what it costs.
-CONFIGURATION = """
-[global]
-include={{libdir}}/internal.conf
-rundir={folder}/run
-ipc_prefix=p-
-
-[runner]
-services=condure,zurl,pushpin-proxy,pushpin-handler
-http_port=127.0.0.1:{port}
-logdir={folder}
-log_level=1
-client_buffer_size=8192
-client_maxconn={connections}
-
-[proxy]
-routesfile=routes
-debug=false
-sig_iss=pushpin
-sig_key=a key
-updates_check=off
-zurl_out_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-in
-zurl_out_stream_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-in-stream
-zurl_in_specs=ipc://{{rundir}}/{{ipc_prefix}}zurl-out
-
-[handler]
-push_in_spec=ipc://{{rundir}}/{{ipc_prefix}}push
-push_in_sub_specs=ipc://{{rundir}}/{{ipc_prefix}}sub
-push_in_http_addr=127.0.0.1
-push_in_http_port={publish_port}
-push_in_http_max_headers_size=10000
-push_in_http_max_body_size=1000000
-command_spec=ipc://{{rundir}}/{{ipc_prefix}}command
-stats_spec=ipc://{{rundir}}/{{ipc_prefix}}stats
-message_rate=10000000
-message_hwm=10000000
-message_wait=5000
-id_cache_ttl=60
-connection_subscription_max=20
-subscription_linger=60
-"""
+CONFIGURATION = pathlib.Path(__file__).with_name("pushpin.conf")
+# So high that none is reached: what is compared is what it costs.
+LIMIT = 10_000_000
 ITEM = json.dumps({"items": [{"channel": "all", "formats": {"http-response": {"body": "ready"}}}]})
 
 
@@ -66,8 +28,9 @@ def serve(folder, port, publish_port, connections, command):
         probe.bind(("127.0.0.1", 0))
         bind = "%s:%d" % probe.getsockname()
     (folder / "routes").write_text(f"* {bind}\n")
-    (folder / "pushpin.conf").write_text(CONFIGURATION.format(
-        folder=folder, port=port, publish_port=publish_port, connections=connections))
+    (folder / "pushpin.conf").write_text(CONFIGURATION.read_text().format(
+        folder=folder, address=f"127.0.0.1:{port}", publish_host="127.0.0.1", publish_port=publish_port, key="a key",
+        connections=connections, log_level=1, message_rate=LIMIT, message_hwm=LIMIT))
     server = subprocess.Popen([word.replace("{bind}", bind) for word in command], stdout=subprocess.DEVNULL)
     pushpin = subprocess.Popen(["pushpin", "--config", folder / "pushpin.conf", "--merge-output"],
                                stdout=subprocess.DEVNULL)
