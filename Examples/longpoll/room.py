@@ -17,8 +17,6 @@ class Unavailable(Exception):
 
 
 class Room:
-    connected = True  # False while messages of other workers do not arrive here
-
     def __init__(self):
         self.kept, self.lock = [], threading.Lock()
         self.news = threading.Event()

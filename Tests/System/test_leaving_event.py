@@ -205,7 +205,7 @@ def test_outside_of_a_server_it_is_never_set():
 @pytest.mark.parametrize("worker_class", ["gevent", "threads"])
 def test_chat_ends_its_holds(gateway, worker_class):
     server = gateway("Examples/longpoll/app.py", "-k", worker_class, "--graceful-timeout", 300,
-                     env={"CHAT_HOLD": "300", "REDIS_URL": ""})
+                     env={"CHAT_HOLD": "300", "CHAT_FILE": ""})
     (pid,) = server.worker_pids()
     clients = [server.connect(timeout=120).request("GET", "/messages?after=0") for _ in range(4)]
     assert server.get("/health").status == 200      # and so it has accepted the four

@@ -1,11 +1,9 @@
-"""The long-poll chat in Flask and in Swift: both give the same answers, and use the same Redis."""
+"""The long-poll chat in Flask and in Swift: both give the same answers, and share one file and one bus."""
 
 import json
-import os
 
 import pytest
 
-from support import wait
 from support.chat import FOLDER, Redis, hear, hear_all, say
 
 TWINS = ["flask", "swift"]
@@ -18,24 +16,25 @@ def redis(short_path):
 
 
 @pytest.fixture
+def file(tmp_path):
+    return tmp_path / "messages"
+
+
+@pytest.fixture
 def serve(gateway, example):
-    """Factory: `serve("flask", url)` starts one worker of an app; without a URL, messages are in its memory."""
-    def start(twin, url="", hold=60):
-        env = {"CHAT_HOLD": str(hold), "REDIS_URL": url, "CHAT_PAGE": str(FOLDER / "page" / "index.html")}
+    """Factory: `serve("flask", file)` starts one worker of an app; without a file, messages are in its memory."""
+    def start(twin, file="", *flags, hold=60):
+        env = {"CHAT_HOLD": str(hold), "CHAT_FILE": str(file), "CHAT_PAGE": str(FOLDER / "page" / "index.html")}
         if twin == "swift":
-            return gateway(example("longpoll"), env=env)
-        return gateway("Examples/longpoll/app.py", "-k", "gevent", "--cancel-on-disconnect", env=env)
+            return gateway(example("longpoll"), *flags, env=env)
+        return gateway("Examples/longpoll/app.py", "-k", "gevent", "--cancel-on-disconnect", *flags, env=env)
     return start
 
 
 @pytest.fixture(params=TWINS)
 def chat(request, serve):
-    """One worker without Redis, which holds polls for a short time."""
+    """One worker without a file, which holds polls for a short time."""
     return serve(request.param, hold=0.2)
-
-
-def wait_until_well(server, status=200):
-    wait.until(lambda: server.get("/health").status == status, f"/health is {status}")
 
 
 def waiting(server, after):
@@ -118,10 +117,12 @@ def test_what_is_not_there(chat, method, target, status):
 
 @pytest.mark.parametrize("speaker", TWINS)
 @pytest.mark.parametrize("listener", TWINS)
-def test_workers_share_the_room(serve, redis, speaker, listener):
-    speakers, listeners = serve(speaker, redis.url), serve(listener, redis.url)
-    wait_until_well(listeners)
+def test_servers_share_the_room(serve, file, redis, speaker, listener):
+    speakers, listeners = (serve(twin, file, "--bus", f"unix:{redis.path}") for twin in (speaker, listener))
+    for server in (speakers, listeners):
+        server.wait_for_log("The bus reaches other servers")
     clients = [waiting(listeners, 0) for _ in range(20)]
+    assert listeners.get("/health").status == 200   # and so they wait
     with speakers.connect() as wire:
         assert say(wire, 'to "all": \u00e9\U0001f642').status == 201
     assert [heard(client) for client in clients] == [['to "all": \u00e9\U0001f642']] * 20
@@ -131,66 +132,80 @@ def test_workers_share_the_room(serve, redis, speaker, listener):
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_worker_that_begins_later_knows_the_history(serve, redis, twin):
-    with serve("flask", redis.url).connect() as wire:
+def test_worker_that_begins_later_knows_the_history(serve, file, twin):
+    with serve("flask", file).connect() as wire:
         for number in range(5):
             say(wire, str(number))
-    with serve(twin, redis.url).connect() as wire:
+    with serve(twin, file).connect() as wire:
         assert hear(wire, 3) == (5, ["3", "4"])
         assert hear(wire) == (5, list("01234"))
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_id_from_a_worker_that_is_ahead_waits(serve, redis, twin):
-    """The client has seen a message that this worker has not received yet. The history is not lost."""
-    server = serve(twin, redis.url)
+def test_id_from_a_worker_that_is_ahead_waits(serve, file, twin):
+    """The client has seen a message of which this worker has not been told. The history is not lost."""
+    server = serve(twin, file)
     with server.connect() as wire:
         for number in range(3):
             say(wire, str(number))
-        wait.until(lambda: hear(wire)[0] == 3, "the worker knows all")
-        command(redis, "SET", "chat:last", "4")  # a message whose publish has not arrived yet
+        keep(file, 4)
         ahead = waiting(server, 4)
+        assert server.get("/health").status == 200
         say(wire, "fifth")
         assert heard(ahead) == ["fifth"]
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_redis_may_leave_and_come_back(serve, redis, twin):
-    """While Redis is away, messages are refused and polls stay held. After a loss of the history, clients see it."""
-    server = serve(twin, redis.url)
+def test_lines_that_are_no_messages_are_passed_over(serve, file, twin):
+    file.write_bytes(b'x\n[]\n{"id":0,"name":"ann","text":"a"}\n\0\n')
+    server = serve(twin, file)
     with server.connect() as wire:
-        assert say(wire, "before").status == 201 and hear(wire, 0) == (1, ["before"])
-        held = waiting(server, 1)
-        redis.stop()
-        wait_until_well(server, 503)
-        answer = say(wire, "nobody hears this")
-        assert answer.status == 503 and answer.get("retry-after") == "1"
-        assert list(json.loads(answer.body)) == ["error"]
-        assert hear(wire, 0) == (1, ["before"])  # known messages are still served
-        os.unlink(redis.path)
-        redis.start()
-        wait_until_well(server)
-        assert say(wire, "after").status == 201
-        assert hear(wire, 0) == (1, ["after"])
-    with held:
-        told = json.loads(held.read().body)
-        if told["last"] == 0:  # the history is empty, and the next message is not published yet
-            assert hear(held, 0) == (1, ["after"])
-        else:
-            assert [message["text"] for message in told["messages"]] == ["after"]
+        assert json.loads(say(wire, "sense").body) == {"id": 1}
+        keep(file, 2)
+        with file.open("ab") as lines:
+            lines.write(b'{"id":3,"name":"a writer that was kil')
+        assert json.loads(say(wire, "after").body) == {"id": 3}
+        assert hear(wire, 0) == (3, ["sense", "kept", "after"])
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_without_redis_a_worker_knows_nothing_and_says_so(serve, short_path, twin):
-    server = serve(twin, f"unix://{short_path}/nobody.sock", hold=0.2)
-    assert server.get("/health").status == 503
+def test_file_begins_anew_when_it_is_long(serve, file, twin):
+    server = serve(twin, file)
+    with server.connect() as wire:
+        say(wire, "first")
+        with file.open("ab") as lines:
+            lines.write(b"x" * (8 << 20) + b"\n")
+        say(wire, "second")
+        assert file.stat().st_size < 1000
+        say(wire, "third")
+        assert hear(wire, 0) == (3, ["first", "second", "third"])
 
 
-def command(redis, *words):
-    """Sends one command in Redis's protocol and returns the first line of the answer."""
-    import socket
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(redis.path))
-        connection.sendall(b"*%d\r\n" % len(words) + b"".join(
-            b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words))
-        return connection.recv(4096)
+@pytest.mark.parametrize("twin", TWINS)
+def test_clients_see_that_the_history_was_lost(serve, file, twin):
+    server = serve(twin, file)
+    with server.connect() as wire:
+        for number in range(3):
+            say(wire, str(number))
+        held = waiting(server, 3)
+        assert server.get("/health").status == 200
+        keep(file.with_name("other"), 1)
+        file.with_name("other").replace(file)
+        assert json.loads(say(wire, "after").body) == {"id": 2}
+        assert heard(held) in (["kept"], ["kept", "after"])
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_message_that_cannot_be_kept_is_refused(serve, file, twin):
+    server = serve(twin, file.parent / "missing" / "messages", hold=0.2)
+    with server.connect() as wire:
+        answer = say(wire, "nobody hears this")
+        assert answer.status == 503 and answer.get("retry-after") == "1"
+        assert list(json.loads(answer.body)) == ["error"]
+        assert hear(wire, 0) == (0, [])
+
+
+def keep(file, number):
+    """Adds a message of which nobody is told."""
+    with file.open("a") as lines:
+        lines.write(json.dumps({"id": number, "name": "ann", "text": "kept"}, separators=(",", ":")) + "\n")

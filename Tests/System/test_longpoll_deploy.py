@@ -32,7 +32,7 @@ def installed(tmp_path):
 
 def serves(command, socket, path=None):
     """Runs a command until the chat answers on its unix socket, and ends it."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "VIRTUAL_ENV")}
+    environment = {name: value for name, value in os.environ.items() if name not in ("CHAT_FILE", "VIRTUAL_ENV")}
     environment["VIRTUAL_ENV"] = str(ROOT / ".venv")
     environment["PATH"] = f"{path}:{environment['PATH']}" if path else environment["PATH"]
     server = subprocess.Popen(command, cwd=FOLDER, env=environment, stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The whole service, as `start` runs it: a proxy, two workers, Redis, and a thousand clients."""
+"""The whole service, as `start` runs it: a proxy, two workers, and a thousand clients."""
 
 import json
 import os
@@ -70,8 +70,8 @@ def test_no_client_loses_a_message(short_path, twin, front):
 
 
 @pytest.mark.parametrize("twin", TWINS)
-def test_without_redis_one_worker_remembers(short_path, twin):
-    with Service(short_path, *TWINS[twin], "--no-redis") as service:
+def test_one_worker_remembers_without_a_file(short_path, twin):
+    with Service(short_path, *TWINS[twin], "--memory") as service:
         assert len(service.worker_pids()) == 1
         with service.connect() as wire:
             assert say(wire, "hello").status == 201
@@ -86,10 +86,10 @@ def test_interrupt_from_the_terminal_ends_all_of_it(short_path):
         assert service.process.wait(60) == 0
 
 
-@pytest.mark.parametrize("part", ["redis", "evgateway", "nginx"])
+@pytest.mark.parametrize("part", ["evgateway", "nginx"])
 def test_service_ends_when_a_part_of_it_does(short_path, part):
     with Service(short_path) as service:
-        names = {"redis": "redis-server", "evgateway": service.master, "nginx": "nginx"}
+        names = {"evgateway": service.master, "nginx": "nginx"}
         pid, = [pid for pid in procfs.children(service.process.pid)
                 if names[part] in (pid, pathlib.Path(f"/proc/{pid}/comm").read_text().strip())]
         os.kill(pid, signal.SIGTERM)

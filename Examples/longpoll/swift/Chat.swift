@@ -1,39 +1,41 @@
 // One room: the messages, and the clients that wait for more. Everything here runs on the worker's loop, so it needs no
-// lock. A client that waits is parked: it costs its connection and a small record, and no task.
+// lock. A client that waits is parked: it costs its connection and a small record, and no task. With several workers a
+// file keeps the messages, and the bus tells of new ones.
 import EvGateway
 
 @LoopActor
 final class Chat {
     /// The most messages in one answer, and in the first answer that a client gets.
     private static let (most, first) = (100, 20)
+    private static let channel = "chat"
 
     private(set) var history = History()
     /// Announced when there are new messages, when the history was replaced, and when the worker leaves.
     private let news = LoopCondition()
     private let hold: Duration
-    private let redis: RedisChat?
-    /// False until the history has come from Redis for the first time.
-    private var isFilled: Bool
+    private let file: SharedFile?
+    /// Tells of messages that other workers have written.
+    private var following: BusCallback?
     private var isLeaving = false
-    /// How often the ids have started again, because Redis lost its data.
+    /// How often the ids have started again, because the file was lost.
     private var era = 0
     /// The latest answer. Clients that are woken together get the same bytes, which are made once.
     private var shared: (after: Int, last: Int, response: Response)?
 
     /// - Parameter hold: how long a client waits at most.
-    init(hold: Duration, redis: RedisChat?) {
+    init(hold: Duration, file: SharedFile?) {
         self.hold = hold
-        self.redis = redis
-        isFilled = redis == nil
+        self.file = file
     }
 
-    /// Makes the room of this worker. It has read the history if Redis can be reached, and answers all waiting clients
-    /// when the worker leaves.
-    static func open(_ settings: Settings) async -> Chat {
-        let redis = settings.redis.map { RedisChat($0) }
-        let chat = Chat(hold: settings.hold, redis: redis)
+    /// Makes the room of this worker. It has read the history, and answers all waiting clients when the worker leaves.
+    static func open(_ settings: Settings) throws -> Chat {
+        let chat = Chat(hold: settings.hold, file: settings.file.map { SharedFile($0) })
         Gateway.onLeave { chat.leave() }
-        await redis?.follow(chat)
+        guard chat.file != nil else { return chat }
+        // What is written while the file is read for the first time is not missed.
+        chat.following = try Gateway.bus.subscribe(to: channel) { [weak chat] _ in chat?.hear() }
+        chat.hear()
         return chat
     }
 
@@ -41,79 +43,56 @@ final class Chat {
 
     /// - Parameter fields: the message without its id, `{"name":"ann","text":"hi"}`.
     /// - Returns: its id.
-    func publish(_ fields: [UInt8]) async throws -> Int {
-        guard let redis else {
+    func publish(_ fields: [UInt8]) throws -> Int {
+        guard let file else {
             let message = Message(id: history.last + 1, fields: fields)
-            _ = take(message)
+            take(SharedFile.News(messages: [message]))
             return message.id
         }
-        let id = try await redis.publish(fields)
-        // Every worker gets the message from its subscription. This one takes it at once, before its client asks again.
-        if !take(Message(id: id, fields: fields)) { await hear(of: id) }
-        return id
-    }
-
-    /// Waits until the messages before `id` have arrived, which other workers published a moment earlier.
-    private func hear(of id: Int) async {
-        while history.last < id, (try? await news.wait(atMost: .seconds(1))) == true {}
-    }
-
-    /// Takes a message that was published. Returns false if messages before it are missing.
-    func take(_ message: Message) -> Bool {
-        switch history.append(message) {
-        case .next: news.notifyAll()
-        case .known: break
-        case .beyondGap: return false
+        let message = try file.append { () throws(FileError) in
+            take(try file.read())
+            return (Message(id: history.last + 1, fields: fields), Array(history.newest(History.kept)))
         }
-        return true
+        take(try file.read())
+        try Gateway.bus.publish([], to: Self.channel)
+        return message.id
     }
 
-    /// Replaces the history by that in Redis.
-    func fill(_ messages: [Message]) {
-        let filled = History(messages)
-        let isOther = filled.contradicts(history)
-        if isOther { era += 1 }
-        guard isOther || !isFilled || filled.last != history.last else { return }
-        let isWorthALook = !isFilled || filled.last > 0
-        history = filled
-        isFilled = true
+    /// Takes what others have written.
+    private func hear() {
+        do {
+            if let file { take(try file.read()) }
+        } catch {
+            Gateway.logger.warning("The messages cannot be read: \(error)")
+        }
+    }
+
+    private func take(_ news: SharedFile.News) {
+        guard news.isAll || !news.messages.isEmpty else { return }
+        let taken = news.isAll ? History(news.messages) : history.followed(by: news.messages)
+        if taken.contradicts(history) { era += 1 }
+        history = taken
         shared = nil
-        if isWorthALook { news.notifyAll() }
+        self.news.notifyAll()
     }
 
     /// Called when the worker leaves: answers all clients that wait. They ask again and get another worker.
     func leave() {
         isLeaving = true
-        redis?.unfollow()
+        following?.close()
         news.notifyAll()
     }
-
-    var isWell: Bool { redis?.isSubscribed ?? true }
 
     // MARK: waiting
 
     /// The newest messages, for a client that has seen none.
-    func newest() -> Response {
-        if isFilled || isLeaving { return latest() }
-        return Response(waitingFor: news, atMost: hold) { _ in self.latest() }
-    }
+    func newest() -> Response { answer(history.newest(Self.first)) }
 
-    private func latest() -> Response { answer(history.newest(Self.first)) }
-
-    /// Answers with the messages after `id`, at once or as soon as there are any. Returns nil if the id is above the
-    /// newest one here, so that Redis must be asked.
-    func messages(after id: Int) -> Response? {
-        if isFilled, id > history.last {
-            // The id is from before the ids started again, or from a worker that got the message a moment earlier.
-            guard redis == nil else { return nil }
-            return fromTheStart
-        }
-        return known(after: id) ?? wait(after: id, until: LoopClock().now.advanced(by: hold))
-    }
-
-    /// The same for an id above the newest one here: asks Redis whether it exists.
-    func messages(afterUnknown id: Int) async -> Response {
-        if let last = try? await redis?.last(), id > last { return fromTheStart }
+    /// Answers with the messages after `id`, at once or as soon as there are any.
+    func messages(after id: Int) -> Response {
+        // The id is from a worker that has read a message a moment earlier, or from before the ids started again.
+        if id > history.last { hear() }
+        if id > history.last { return fromTheStart }
         return known(after: id) ?? wait(after: id, until: LoopClock().now.advanced(by: hold))
     }
 

@@ -3,35 +3,28 @@ import EvGateway
 import FoundationEssentials
 
 extension Chat {
-    nonisolated func answer(_ request: Request) async -> Response {
-        let id: Int
-        switch Self.after(request.query) {
+    nonisolated func answer(_ request: Request) -> Response {
         // The handler is on the loop's thread. Without an `await` here, a request is parked, and its task has ended,
         // before the next request is read. With one, the tasks of all clients that ask again would wait at once.
-        case .none: return LoopActor.assumeIsolated { newest() }
-        case .some(nil): return .error("after is a number of 1 to 18 digits", status: .badRequest)
-        case .some(let after?): id = after
+        switch Self.after(request.query) {
+        case .none: LoopActor.assumeIsolated { newest() }
+        case .some(nil): .error("after is a number of 1 to 18 digits", status: .badRequest)
+        case .some(let id?): LoopActor.assumeIsolated { messages(after: id) }
         }
-        if let response = LoopActor.assumeIsolated({ messages(after: id) }) { return response }
-        return await messages(afterUnknown: id)
     }
 
     func post(_ request: Request) async throws -> Response {
         do {
             let said = try Said(json: try await request.body.collect(upTo: 16_384))
-            return .json(#"{"id": \#(try await publish(said.fields))}"#, status: .created)
+            return .json(#"{"id": \#(try publish(said.fields))}"#, status: .created)
         } catch let failure as RequestBodyFailure {
             return .error("the body did not come whole, or is longer than 16 KiB", status: failure.status)
         } catch let error as Said.Invalid {
             return .error(error.reason, status: .badRequest)
-        } catch let error as RedisError {
+        } catch let error as FileError {
             Gateway.logger.warning("A message was refused: \(error)")
-            return .error("Redis does not answer: nothing was said, try again", status: .serviceUnavailable)
+            return .error("the message could not be kept, try again", status: .serviceUnavailable)
         }
-    }
-
-    var health: Response {
-        isWell ? Response("ok") : Response("no subscription to Redis", status: .serviceUnavailable)
     }
 
     /// Returns nil if the parameter is missing, `.some(nil)` if it is not an id.

@@ -1,5 +1,5 @@
 // The newest messages, oldest first, as the bytes that are sent. Ids are consecutive: a gap between two ids shows that
-// messages are missing. A value that knows neither clients nor Redis.
+// messages are missing. A value that knows neither clients nor files.
 
 /// One message: a JSON object that begins with its id, `{"id":17,"name":"ann","text":"hi"}`.
 struct Message: Equatable, Sendable {
@@ -48,16 +48,11 @@ struct History: Sendable {
         return last < newest.id || messages.contains { $0.id == newest.id && $0 != newest }
     }
 
-    enum Place { case next, known, beyondGap }
-
-    /// Adds a message whose id is the next one. Returns where the message belongs; others are not added.
-    mutating func append(_ message: Message) -> Place {
-        guard message.id > last else { return .known }
-        guard message.id == last + 1 else { return .beyondGap }
-        last = message.id
-        messages.append(message)
-        if messages.count > Self.kept { messages.removeFirst() }
-        return .next
+    /// These messages and those that follow, as far as their ids do.
+    func followed(by others: [Message]) -> History {
+        var all = messages
+        for message in others where message.id > all.last?.id ?? 0 { all.append(message) }
+        return History(all)
     }
 
     /// The messages with greater ids, oldest first.

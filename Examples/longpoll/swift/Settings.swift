@@ -9,7 +9,8 @@ struct SettingsError: Error, CustomStringConvertible {
 struct Settings: Sendable {
     /// The longest wait of a client.
     var hold = Duration.seconds(25)
-    var redis: RedisURL?
+    /// The file that keeps the messages; without one, they are in the memory of the worker.
+    var file: String?
     var page: String
 
     /// - Parameter arguments: `--page PATH` or nothing; the page of this example is the default.
@@ -25,7 +26,7 @@ struct Settings: Sendable {
             }
             hold = .seconds(seconds)
         }
-        if let text = environment["REDIS_URL"], !text.isEmpty { redis = try RedisURL(text) }
+        if let path = environment["CHAT_FILE"], !path.isEmpty { file = path }
     }
 
     private static var pageOfThisExample: String {

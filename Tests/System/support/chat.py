@@ -1,4 +1,4 @@
-"""Examples/longpoll under test: the whole service that `start` runs, or only a Redis."""
+"""Examples/longpoll under test: the whole service that `start` runs; and a Redis for whoever needs one."""
 
 import json
 import os
