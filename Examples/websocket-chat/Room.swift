@@ -1,5 +1,6 @@
 // Who is in the room, and what was said last. Everything here runs on the worker's loop, so it needs no lock. Every
-// worker process has a room of its own: run one worker, or publish through a broker as Examples/longpoll does.
+// worker process has a room of its own: run one worker, or let the sockets join a channel, as Examples/websocket-echo
+// does.
 import EvGateway
 
 /// The first message of a client is its name, all others are what it says. To clients go `said`, `came` and `left`,

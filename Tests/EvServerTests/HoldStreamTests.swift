@@ -9,15 +9,19 @@ import Testing
 
 /// Streams whose app goes on for a while when their first bytes have left.
 @Suite struct HoldStreamTests {
-    /// `/late` writes its second part when it is told to; everything else is a stream at once.
+    private struct Mistake: Error {}
+
+    /// `/late` writes its second part when it is told to, `/fails` has none; everything else is a stream at once.
     private static func server(_ gate: AsyncStream<Void>) async throws -> TestServer {
         try await gripServer { request in
-            guard request.path == "/late" else {
+            let fails = request.path == "/fails"
+            guard fails || request.path == "/late" else {
                 return response("begun;", ["Grip-Hold": "stream", "Grip-Channel": "news"])
             }
             var made = Response { writer in
                 try await writer.write("begun;")
                 for await _ in gate { break }
+                if fails { throw Mistake() }
                 try await writer.write("app;")
             }
             made.headerFields[.init("Grip-Hold") ?? .eTag] = "stream"
@@ -61,6 +65,17 @@ import Testing
         let rest = late.receiveToEnd()
         #expect(rest.contains("app;") && !rest.contains("0\r\n\r\n"))
         #expect(await server.holds == 1)
+    }
+
+    @Test func anAppThatFailsMeanwhileHoldsNothing() async throws {
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
+        let server = try await Self.server(gate)
+        let client = await server.connect(sending: "GET /fails HTTP/1.1\r\nHost: test\r\n\r\n")
+        _ = client.receive(until: "begun;\r\n")
+        try await server.publish("news", "one;")
+        open.finish()
+        #expect(client.receiveToEnd() == "")
+        #expect(await server.channels == 0)
     }
 
     @Test func aClientThatLeavesMeanwhileIsForgotten() async throws {
