@@ -85,6 +85,8 @@ final class HoldArrivals {
     func add(_ parcel: Parcel, _ descriptor: Int32, _ position: BusPosition) {
         if isEmpty { worker.bus.keepJournal() }
         waiting.append((parcel, descriptor, position))
+        // Whoever gives more is to know of it.
+        worker.slot.open &+= 1
         readOn()
     }
 
