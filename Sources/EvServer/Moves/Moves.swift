@@ -6,10 +6,19 @@ import EvBus
 package import EvLoop
 import Logging
 
+/// Who takes the connections of a worker that leaves.
+package enum Receivers: Sendable {
+    /// Those of the same master that stay, else those of another one.
+    case all
+    case otherMaster
+}
+
 @LoopActor
 package final class Moves {
     unowned let worker: Worker
     private let siblings: [ScoreboardSlot]
+    private let otherSlots: [ScoreboardSlot]
+    private var receiving = Receivers.all
     private enum State { case staying, leaving, over }
     private var state = State.staying
 
@@ -51,9 +60,10 @@ package final class Moves {
     /// Descriptors that are left to a receiver for its app and for those who connect to it.
     private static let reserve = 192
 
-    init(_ worker: Worker, siblings: [ScoreboardSlot]) {
+    init(_ worker: Worker, siblings: [ScoreboardSlot], others: [ScoreboardSlot]) {
         self.worker = worker
         self.siblings = siblings
+        otherSlots = others
     }
 
     /// From now on connections of other workers are served here.
@@ -132,11 +142,11 @@ package final class Moves {
     private var lastTimer: TimerWatcher?
 
     /// The worker leaves. Connections go as soon as this turn of the loop is over.
-    func begin() {
-        guard state == .staying, worker.loop.canForget, choose() != nil else {
-            state = .over
-            return
-        }
+    ///
+    /// - Parameter receivers: nil for none.
+    func begin(to receivers: Receivers?) {
+        receiving = receivers ?? .all
+        guard state == .staying, receivers != nil, worker.loop.canForget, choose() != nil else { return end() }
         state = .leaving
         isDue = true
         timer.start(after: 0)
@@ -307,17 +317,33 @@ package final class Moves {
 
     // MARK: to whom
 
-    /// The other workers of this server, by the numbers of their places; none without a bus.
+    /// The other workers of this master, by the numbers of their places; none without a bus.
     private(set) lazy var neighbours: [(place: Int, slot: ScoreboardSlot)] = {
         guard let seat = worker.bus.seat else { return [] }
-        return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
+        let first = seat.ground.firstPlace
+        return siblings.enumerated().map { number, slot in
+            (first + (first + number < seat.place ? number : number + 1), slot)
+        }
     }()
+
+    /// Those of another master.
+    private lazy var strangers: [(place: Int, slot: ScoreboardSlot)] = {
+        guard let seat = worker.bus.seat else { return [] }
+        return zip(seat.ground.otherPlaces, otherSlots).map { ($0, $1) }
+    }()
+
+    /// Those of this master, as long as any of them stays.
+    private var takers: [(place: Int, slot: ScoreboardSlot)] {
+        receiving == .all && neighbours.contains { $0.slot.state == .ready } ? neighbours : strangers
+    }
+
+    private func isYounger(_ place: Int, _ seat: BusSeat) -> Bool { seat.ground.age(of: place) > seat.age }
 
     /// The workers that may take connections.
     var candidates: [Int] {
         guard let seat = worker.bus.seat else { return [] }
-        let all = neighbours.filter { $0.slot.state == .ready && seat.ground.isLive($0.place) }
-        let younger = all.filter { $0.slot.age > worker.slot.age }
+        let all = takers.filter { seat.ground.isLive($0.place) && $0.slot.state == .ready }
+        let younger = all.filter { isYounger($0.place, seat) }
         return (younger.isEmpty ? all : younger).map(\.place)
     }
 
@@ -330,13 +356,13 @@ package final class Moves {
         var best: (place: Int, load: Int)?
         var count = 0
         var isYoung = false
-        for (place, slot) in neighbours {
+        for (place, slot) in takers {
             guard slot.state == .ready, slot.isBeating(at: now), hasHeir(place) else { continue }
             let way = ways[place] ?? Way()
             guard way.packets < Self.window, !way.isStuck, seat.ground.isLive(place) else { continue }
             let load = Int(slot.open) + way.connections
             guard load < most else { continue }
-            let isYounger = slot.age > worker.slot.age
+            let isYounger = isYounger(place, seat)
             if isYounger, !isYoung { (best, count, isYoung) = (nil, 0, true) }
             guard isYounger == isYoung else { continue }
             count += 1
