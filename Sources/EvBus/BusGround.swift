@@ -1,5 +1,6 @@
 // What the master makes for the messages of its server before it forks any process: a mailbox for each place, and one
-// shared mapping that says who is there and which channels they want. Nobody waits for anybody here.
+// shared mapping that says who is there and which channels they want. Nobody waits for anybody here. There are places
+// for two masters, so that the next one (USR2) joins the ground of the former, and their processes reach each other.
 // The layout of the mapping is in evg_bus.h.
 
 import CEvLoop
@@ -8,13 +9,31 @@ import Glibc
 
 /// A place is a slot of the scoreboard, or that of the admin process.
 package final class BusGround: Sendable {
-    package let count: Int
-    /// That of the admin process.
-    package var adminPlace: Int { count - 1 }
+    /// Of the form of all that goes between processes: the mapping, the scoreboard, packets, parcels, and what is held.
+    /// To be raised with each change of any of these, because programs of different versions meet here.
+    package static let layout = 1
 
-    // Only atomics stand there, and it is unmapped when nobody can reach it any more.
-    nonisolated(unsafe) private let memory: UnsafeMutableRawPointer
-    private let size: Int
+    /// Places of all masters that it has room for.
+    package let count: Int
+    /// Slots of the scoreboard for which each master has places.
+    package let slots: Int
+    /// 0 or 1: which places are those of this master.
+    package let side: Int
+    /// That of slot 0.
+    package var firstPlace: Int { side * (slots + 1) }
+    /// That of the admin process.
+    package var adminPlace: Int { firstPlace + slots }
+    package var hasRoomForAnotherMaster: Bool { count > slots + 1 }
+    /// Those of another master; the last one is that of its admin process.
+    package var otherPlaces: Range<Int> {
+        guard hasRoomForAnotherMaster else { return 0..<0 }
+        let first = (1 - side) * (slots + 1)
+        return first..<first + slots + 1
+    }
+
+    // Only atomics stand there.
+    private let shared: SharedMemory
+    private var memory: UnsafeMutableRawPointer { shared.start }
     /// Whoever sends to a place writes to this end; the process of the place reads the other one.
     private let sendingEnds: [Int32]
     private let readingEnds: [Int32]
@@ -26,10 +45,15 @@ package final class BusGround: Sendable {
     private static let room: Int32 = 262_144
     private static let filterSize = Int(EVG_BUS_WORDS) * 8
 
-    /// - Parameter slots: of the scoreboard.
+    /// - Parameters:
+    ///   - slots: of the scoreboard.
+    ///   - masters: 1, or 2 where another one may join.
     /// - Throws: when the process is out of descriptors or memory. Then there can be no messages between processes.
-    package init(slots: Int) throws(SystemError) {
-        count = max(slots, 1) + 1
+    package init(slots: Int, masters: Int = 2) throws(SystemError) {
+        self.slots = max(slots, 1)
+        side = 0
+        let fits = 2 * (self.slots + 1) <= Int(EVG_BUS_PLACES)
+        count = (masters > 1 && fits ? 2 : 1) * (self.slots + 1)
         guard count <= Int(EVG_BUS_PLACES) else { throw SystemError("bus", errno: E2BIG) }
         var ends: [(Int32, Int32)] = []
         do throws(SystemError) {
@@ -43,30 +67,74 @@ package final class BusGround: Sendable {
         }
         for (sending, _) in ends { evg_packet_room(sending, Self.room) }
         (sendingEnds, readingEnds) = (ends.map(\.0), ends.map(\.1))
-        size = Self.filtersStart(count) + count * Self.filterSize
-        let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
-        guard let mapped, mapped != MAP_FAILED else {
-            let error = SystemError("mmap")
+        do throws(SystemError) {
+            shared = try SharedMemory(size: Self.size(count))
+        } catch {
             for end in sendingEnds + readingEnds { Socket.close(end) }
             throw error
         }
-        memory = mapped
-        RandomBytes.fill(UnsafeMutableRawBufferPointer(start: mapped, count: 16))
+        RandomBytes.fill(UnsafeMutableRawBufferPointer(start: shared.start, count: 16))
+    }
+
+    /// In a master: joins the ground that the former one has passed on, on the other side of it. Takes the descriptors
+    /// over, unless they are not of a ground: then it returns nil.
+    ///
+    /// - Parameters:
+    ///   - file: of the mapping.
+    ///   - ends: of all mailboxes, as in ``passed``.
+    ///   - side: the former one's.
+    package init?(joining file: Int32, ends: [Int32], side: Int) {
+        let count = ends.count / 2
+        guard ends.count % 4 == 0, count >= 4, count <= Int(EVG_BUS_PLACES), side == 0 || side == 1,
+            let memory = SharedMemory(file: file, size: Self.size(count))
+        else { return nil }
+        shared = memory
+        self.count = count
+        slots = count / 2 - 1
+        self.side = 1 - side
+        sendingEnds = (0..<count).map { ends[2 * $0] }
+        readingEnds = (0..<count).map { ends[2 * $0 + 1] }
     }
 
     deinit {
-        munmap(memory, size)
         for end in sendingEnds { Socket.close(end) }
         for (place, end) in readingEnds.enumerated() where ownPlace == nil || ownPlace == place { Socket.close(end) }
     }
 
     /// How many descriptors the master has of it, and how many every other process.
-    package static func descriptors(slots: Int) -> (master: Int, process: Int) { (2 * slots + 2, slots + 2) }
+    package static func descriptors(slots: Int, masters: Int) -> (master: Int, process: Int) {
+        (2 * masters * (slots + 1) + 1, masters * (slots + 1) + 1)
+    }
+
+    /// For how many masters there is room where a process may open so many files.
+    package static func masters(slots: Int, limit: Int) -> Int {
+        limit >= 4 * descriptors(slots: slots, masters: 2).process ? 2 : 1
+    }
 
     // MARK: in the master
 
+    /// What the next master needs to join: the file of the mapping, and the ends of each mailbox for sending and for
+    /// reading. Nil where it cannot: there is no room, or processes of a master of before live still.
+    package var passed: (file: Int32, ends: [Int32])? {
+        guard hasRoomForAnotherMaster, shared.fileDescriptor >= 0, otherPlaces.allSatisfy({ age(of: $0) == 0 }) else {
+            return nil
+        }
+        return (shared.fileDescriptor, zip(sendingEnds, readingEnds).flatMap { [$0, $1] })
+    }
+
+    /// Of a process that is about to be forked: the ordinal among all of all masters.
+    package func nextAge() -> UInt32 { evg_bus_next_age(head) }
+
+    /// Whether a process that has a place has ended, without a word to its master.
+    package func hasEnded(_ place: Int) -> Bool {
+        guard age(of: place) != 0 else { return false }
+        let pid = evg_bus_pid(record(place))
+        return pid <= 0 || ProcFile.hasEnded(pid)
+    }
+
     /// Gives a place to a process that is about to be forked.
     package func begin(_ place: Int, age: UInt32) {
+        evg_bus_set_pid(record(place), 0)
         evg_bus_clear(record(place), filter(place))
         evg_bus_set_waiting(record(place), 0)
         evg_bus_set_giving(record(place), 0)
@@ -110,6 +178,8 @@ package final class BusGround: Sendable {
     package func enter(_ place: Int) {
         guard ownPlace == nil else { return }
         ownPlace = place
+        evg_bus_set_pid(record(place), getpid())
+        shared.closeFile()
         for (other, end) in readingEnds.enumerated() where other != place { Socket.close(end) }
     }
 
@@ -202,6 +272,8 @@ package final class BusGround: Sendable {
         precondition(place >= 0 && place < count)
         return (memory + Self.filtersStart(count) + place * Self.filterSize).assumingMemoryBound(to: UInt64.self)
     }
+
+    private static func size(_ count: Int) -> Int { filtersStart(count) + count * filterSize }
 
     private static func filtersStart(_ count: Int) -> Int {
         headSize + (count * MemoryLayout<evg_bus_place>.stride + 4095) & ~4095

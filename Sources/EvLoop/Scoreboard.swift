@@ -148,9 +148,15 @@ package struct ScoreboardSlot: Sendable {
     }
 }
 
-/// The mapping with all slots; made by the master before it forks.
+/// The mapping with all slots; made by the master before it forks. There are as many again for another master, which
+/// joins the mapping while both serve.
 package final class Scoreboard: Sendable {
     package let count: Int
+    /// Slots of each master in the mapping.
+    private let room: Int
+    /// 0 or 1: which slots are those of this master.
+    private let side: Int
+    private let memory: SharedMemory
     /// An eventfd for workers that leave connections to their siblings (`ExclusiveWatch`); negative if there is none.
     package let passing: Int32
     nonisolated(unsafe) private let records: UnsafeMutablePointer<evg_slot>
@@ -158,21 +164,43 @@ package final class Scoreboard: Sendable {
     /// Maps `capacity` empty slots, at least one. Pages that no worker writes to cost nothing.
     package init(capacity: Int) throws(SystemError) {
         count = max(capacity, 1)
-        let size = count * MemoryLayout<evg_slot>.stride
-        let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
-        guard let memory, memory != MAP_FAILED else { throw SystemError("mmap") }
-        records = memory.bindMemory(to: evg_slot.self, capacity: count)
+        (room, side) = (count, 0)
+        memory = try SharedMemory(size: Self.size(room))
+        records = memory.start.bindMemory(to: evg_slot.self, capacity: 2 * room)
         passing = evg_eventfd()
     }
 
-    deinit {
-        if passing >= 0 { close(passing) }
-        munmap(records, count * MemoryLayout<evg_slot>.stride)
+    /// Joins the scoreboard of another master, and empties the slots on the side that is not that one's. Takes the
+    /// descriptor over, unless it returns nil.
+    ///
+    /// - Parameters:
+    ///   - room: slots of each master.
+    ///   - count: slots to be used, at most `room`.
+    package init?(joining file: Int32, side: Int, room: Int, count: Int) {
+        guard 1...max(1, room) ~= count, let memory = SharedMemory(file: file, size: Self.size(room)) else {
+            return nil
+        }
+        (self.count, self.room, self.side, self.memory) = (count, room, 1 - side, memory)
+        records = memory.start.bindMemory(to: evg_slot.self, capacity: 2 * room)
+        passing = evg_eventfd()
+        for index in 0..<room { ScoreboardSlot(records + self.side * room + index).reset() }
     }
+
+    deinit { if passing >= 0 { close(passing) } }
+
+    private static func size(_ room: Int) -> Int { 2 * room * MemoryLayout<evg_slot>.stride }
+
+    /// For the next master; negative if there is none.
+    package var fileDescriptor: Int32 { memory.fileDescriptor }
+    /// In a process that executes no successor.
+    package func closeFile() { memory.closeFile() }
 
     /// The slot at `index`, which must be below ``count``.
     package subscript(index: Int) -> ScoreboardSlot {
         precondition(index >= 0 && index < count)
-        return ScoreboardSlot(records + index)
+        return ScoreboardSlot(records + side * room + index)
     }
+
+    /// The slots of the other master, if there is one.
+    package var others: [ScoreboardSlot] { (0..<room).map { ScoreboardSlot(records + (1 - side) * room + $0) } }
 }

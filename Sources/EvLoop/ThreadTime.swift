@@ -33,6 +33,15 @@ package enum ProcessMemory {
 }
 
 package enum ProcFile {
+    /// Whether a process has ended, also one that nobody has waited for.
+    package static func hasEnded(_ pid: Int32) -> Bool {
+        if kill(pid, 0) < 0, errno == ESRCH { return true }
+        guard let text = text(of: "/proc/\(pid)/stat", atMost: 512), let end = text.lastIndex(of: ")") else {
+            return false
+        }
+        return ["Z", "X"].contains(text[end...].dropFirst(2).first)
+    }
+
     /// The numbers of a file of one line; none if it cannot be read.
     package static func numbers(in path: String) -> [Int] {
         (text(of: path, atMost: 128) ?? "").split { $0 == " " || $0 == "\n" }.compactMap { Int($0) }

@@ -45,7 +45,7 @@ package struct ServerConfiguration: Sendable {
 
     /// Nil: every worker serves every request.
     package var sticky: StickyConfiguration?
-    /// Idle connections move to workers that have fewer.
+    /// Idle and held connections move to workers that have fewer.
     package var rebalances = false
 
     /// Requests after which the worker retires, 0 for never, and the random extra on top.

@@ -110,7 +110,8 @@ package final class Worker {
     package var onMaxRequests: (() -> Void)?
 
     /// - Parameters:
-    ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master.
+    ///   - slot: where this worker reports; `siblings` are the slots of the other workers of the same master, `others`
+    ///     those of another master's.
     ///   - passing: the eventfd by which this worker and its siblings wake one another for connections, or -1.
     ///   - report: where it counts; nil if nobody reads that.
     ///   - accessLog: nil writes no access log.
@@ -118,7 +119,8 @@ package final class Worker {
     package init(
         loop: EventLoop, configuration: ServerConfiguration, listeners: [ListeningSocket],
         application: any Application, slot: ScoreboardSlot, siblings: [ScoreboardSlot] = [],
-        passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil, bus: Bus? = nil, logger: Logger
+        others: [ScoreboardSlot] = [], passing: Int32 = -1, report: WorkerReport? = nil, accessLog: AccessLog? = nil,
+        bus: Bus? = nil, logger: Logger
     ) {
         self.loop = loop
         self.bus = bus ?? Bus(loop)
@@ -151,7 +153,7 @@ package final class Worker {
         keepsConnections = configuration.keepAliveTimeout > 0
         deadlines = Deadlines(loop, configuration)
         requestDeadlines = DeadlineHeap(loop, granularity: 0.01)
-        moves = Moves(self, siblings: siblings)
+        moves = Moves(self, siblings: siblings, others: others)
         acceptor = Acceptor(self, listeners: listeners, siblings: siblings, passing: passing)
         sticky = Sticky(self)
         if configuration.grip != nil { holds = HoldTable(self, self.bus) }
@@ -183,14 +185,6 @@ package final class Worker {
         slot.state = .ready
     }
 
-    /// Takes over a connected socket, as if it had been accepted from `listener`. For tests over socket pairs.
-    package func adopt(
-        _ fileDescriptor: Int32, listener: ListeningSocket,
-        stage: @escaping Stage = { HTTP1Connection($0, $1, $2, $3) }
-    ) {
-        open(fileDescriptor, PeerAddress(), Listener(listener, stage: stage))
-    }
-
     /// The first stage of a connection.
     package typealias Stage = @LoopActor @Sendable (Transport, PeerAddress, Listener, Worker) -> Connection
 
@@ -204,18 +198,26 @@ package final class Worker {
         slot.state = .leaving
     }
 
-    /// Stops accepting, lets what runs finish, and answers the rest with 503 after `timeout` seconds.
+    /// Stops accepting, lets what runs finish, and answers the rest with 503 after `timeout` seconds. When it is called
+    /// again, less time may be left.
     ///
-    /// - Parameter takesQueue: nobody else accepts from these sockets, so whoever has connected is served here.
-    package func drain(timeout: Double, takesQueue: Bool = true) {
+    /// - Parameters:
+    ///   - takesQueue: nobody else accepts from these sockets, so whoever has connected is served here.
+    ///   - receivers: who takes connections; nil where nobody does.
+    package func drain(timeout: Double, takesQueue: Bool = true, to receivers: Receivers? = nil) {
+        let end = EventLoop.monotonicNow() + timeout
+        if isDraining, !isQuitting, end < drainDeadline {
+            drainDeadline = end
+            drainTimer?.start(after: timeout)
+        }
         guard !isDraining, !isFinished else { return }
         isDraining = true
         isServerLeaving = isServerLeaving || takesQueue
         keepsConnections = false
-        drainDeadline = EventLoop.monotonicNow() + timeout
+        drainDeadline = end
         slot.state = .draining
-        if takesQueue { moves.end() } else { moves.begin() }
-        application.workerLeaves(before: EventLoop.monotonicNow() + timeout)
+        moves.begin(to: receivers)
+        application.workerLeaves(before: end)
         acceptor.drainAndStop(all: takesQueue)
         // A keep-alive client may be sending its next request now: it gets an answer, with `Connection: close`.
         deadlines.setTimeout(configuration.drainIdleGrace, for: .keepAlive)
@@ -226,9 +228,7 @@ package final class Worker {
         }
         for wait in [Wait.streams, .keepAlive, .head] { deadlines.forEach(wait) { $0.workerLeaves() } }
         farewell = Farewell(self, window: min(configuration.drainWindow, timeout * 0.75))
-        let timer = TimerWatcher(loop) { [unowned self] in
-            self.endDrain()
-        }
+        let timer = TimerWatcher(loop) { [unowned self] in self.endDrain() }
         drainTimer = timer
         timer.start(after: timeout)
         finishIfDone()

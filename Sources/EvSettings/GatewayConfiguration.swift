@@ -137,7 +137,7 @@ package struct GatewayConfiguration: Sendable {
     package var requestID: Bool?
     /// By what a request belongs to a worker; nil for nothing.
     package var sticky: StickyChoice?
-    /// Idle connections move to workers that have fewer.
+    /// Idle and held connections move to workers that have fewer.
     package var rebalances = false
     /// The field of a request's id; nil for `X-Request-ID`.
     package var requestIDHeader: String?

@@ -44,6 +44,7 @@ extension ControlMessage {
         case .hasServed: .maxRequests
         case .hasLived: .lifetime
         case .isLarge: .rss
+        case .isTold: .exit
         case .ready, .closed, .finished, .changed, .reopened: nil
         }
     }

@@ -1,6 +1,7 @@
 // What a master passes on to the next one, as the text of one environment variable: the ids of both processes, and
 // each listening socket with its descriptor and the address that it was opened for. The sockets themselves pass
-// through exec, and so does the channel on which the next master tells how it gets on.
+// through exec, and so do the channel on which the next master tells how it gets on, and the bus. A word of another
+// name is from a later version, and is passed over.
 import EvLoop
 import Glibc
 
@@ -23,12 +24,17 @@ package struct Handover: Equatable {
     package let sockets: [Socket]
     /// On which the next master says that it serves, where somebody waits for that.
     let channel: Int32?
+    /// Nil where the next master's processes cannot reach those of this one.
+    let ground: PassedGround?
 
-    init(process: Int32, master: Int32, sockets: [Socket], channel: Int32? = nil) {
+    init(
+        process: Int32, master: Int32, sockets: [Socket], channel: Int32? = nil, ground: PassedGround? = nil
+    ) {
         self.process = process
         self.master = master
         self.sockets = sockets
         self.channel = channel
+        self.ground = ground
     }
 
     /// Reads the variable's text. Nil if it was meant for another process, such as the one whose environment a program
@@ -39,22 +45,28 @@ package struct Handover: Equatable {
         else { return nil }
         var sockets: [Socket] = []
         var channel: Int32?
+        var ground: PassedGround?
         for field in fields.dropFirst(2) {
             if field.hasPrefix(Self.channelMark) {
                 guard let number = Int32(field.dropFirst(Self.channelMark.count)), number > 2 else { return nil }
                 channel = number
                 continue
             }
+            if field.first?.isLetter == true {
+                ground = PassedGround(field) ?? ground
+                continue
+            }
             guard let socket = Socket(field) else { return nil }
             sockets.append(socket)
         }
-        self.init(process: process, master: master, sockets: sockets, channel: channel)
+        self.init(process: process, master: master, sockets: sockets, channel: channel, ground: ground)
     }
 
-    /// Without a channel, masters that know of none can read it.
+    /// Without a channel and a bus, masters that know of none can read it.
     package var text: String {
         let channel = channel.map { ["\(Self.channelMark)\($0)"] } ?? []
-        return (["\(process)", "\(master)"] + channel + sockets.map(\.text)).joined(separator: " ")
+        let ground = [ground?.text].compactMap(\.self)
+        return (["\(process)", "\(master)"] + channel + ground + sockets.map(\.text)).joined(separator: " ")
     }
 
     private static let channelMark = "channel="
@@ -69,12 +81,12 @@ package struct Handover: Equatable {
 
     /// The same with some of the sockets only.
     func keeping(_ isWanted: (Socket) -> Bool) -> Handover {
-        Handover(process: process, master: master, sockets: sockets.filter(isWanted), channel: channel)
+        Handover(process: process, master: master, sockets: sockets.filter(isWanted), channel: channel, ground: ground)
     }
 
     /// Keeps the sockets from programs that this process executes.
     package func closeOnExec() {
-        for number in sockets.map(\.fileDescriptor) + [channel].compactMap(\.self) {
+        for number in sockets.map(\.fileDescriptor) + [channel].compactMap(\.self) + (ground?.descriptors ?? []) {
             _ = fcntl(number, F_SETFD, FD_CLOEXEC)
         }
     }

@@ -78,7 +78,7 @@ extension Supervisor {
             admin.end = nil
             commands.forgetWhoWaits()
             requests = []
-            if let ground = bus.ground { leaveBus(ground.adminPlace) }
+            leaveBus(nil)
             let pause = admin.keeper.ended(at: now)
             logger.error("The admin process (pid: \(pid)) \(end); next start in \(rounded(pause)) s")
         }
@@ -95,7 +95,7 @@ extension Supervisor {
         var counted = state.tally
         counted.count(.adminStarts)
         counted.publish(to: board.master)
-        let seat = bus.ground.flatMap { joinBus($0.adminPlace, age: bus.nextAdminAge()) }
+        let seat = joinBus(nil)
         do throws(SystemError) {
             ends = try PacketSocket.pair()
             do throws(SystemError) {
@@ -106,7 +106,7 @@ extension Supervisor {
                 throw error
             }
         } catch {
-            if let seat { leaveBus(seat.place) }
+            leaveBus(nil)
             let pause = admin.keeper.ended(at: now)
             logger.error("Cannot start the admin process: \(error); next attempt in \(rounded(pause)) s")
             return
@@ -123,6 +123,7 @@ extension Supervisor {
             let served = servedAddresses
             self.listeners?.close()
             if let seat { seat.ground.enter(seat.place) }
+            scoreboard.closeFile()
             Fork.endWithParent(master)
             let isForPublishing = configuration.isForPublishing
             let context = AdminContext(
@@ -224,6 +225,7 @@ extension Supervisor {
             _ = waitpid(pid, nil, 0)
         }
         admin.child = nil
+        if admin.end != nil { leaveBus(nil) }
     }
 }
 

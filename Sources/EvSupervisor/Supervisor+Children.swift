@@ -48,7 +48,7 @@ extension Supervisor {
         slot.index = UInt32(clamping: index)
         slot.startedAt = EventLoop.monotonicNow()
         slot.heartbeat = EventLoop.monotonicNow()
-        let seat = joinBus(slotIndex, age: UInt32(truncatingIfNeeded: age))
+        let seat = joinBus(slotIndex)
         let master = getpid()
         let pid: Int32?
         do throws(SystemError) {
@@ -68,12 +68,13 @@ extension Supervisor {
             leaveMaster(keepsQuestions: false)
             listeners?.keepOnly(index: index)
             admin.listeners?.close()
-            seat?.ground.enter(slotIndex)
+            if let seat { seat.ground.enter(seat.place) }
+            scoreboard?.closeFile()
             endAfter(master)
             slot.processIdentifier = getpid()
             let siblings = (0..<slotCount).filter { $0 != slotIndex }.compactMap { scoreboard?[$0] }
             let context = WorkerContext(
-                index: index, age: age, listeners: sockets, slot: slot, siblings: siblings,
+                index: index, age: age, listeners: sockets, slot: slot, siblings: siblings, others: otherSlots,
                 passing: scoreboard?.passing ?? -1, controlFileDescriptor: workerEnd, stackDescriptor: stacks?.write,
                 questions: channel?.1, report: admin.board?[slotIndex], bus: seat,
                 gracefulTimeout: configuration.gracefulTimeout)
@@ -189,7 +190,7 @@ extension Supervisor {
         // Nobody else accepts the connections that wait at a socket of its own, or at an address that has been removed.
         let ownsSockets = configuration.reusePort && child.index >= state.target
         let isAlone = ownsSockets || listeners?.hasFormer(forAge: child.age) == true
-        let command = command == .retire && isAlone ? .stop : command
+        let command = command == .retire && isAlone ? .retireAlone : command
         var byte = command.rawValue
         let wasSent = send(child.control, &byte, 1, Int32(MSG_NOSIGNAL)) == 1
         if let number = command.signal, command != .reopenLogs || !wasSent { kill(pid, number) }
@@ -213,7 +214,7 @@ extension Supervisor {
                     let message = ControlMessage(rawValue: byte)
                     switch message {
                     case .ready: enqueue(.workerReady(pid: pid))
-                    case .replaceMe, .hasServed, .hasLived, .isLarge:
+                    case .replaceMe, .hasServed, .hasLived, .isLarge, .isTold:
                         enqueue(.workerWantsReplacement(pid: pid, because: message?.replacementCause))
                     case .closed: enqueue(.workerClosed(pid: pid))
                     case .finished: enqueue(.workerFinished(pid: pid))

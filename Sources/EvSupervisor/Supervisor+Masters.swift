@@ -14,6 +14,7 @@ extension Supervisor {
         }
         let sockets = listeners.handedOver + (admin.listeners?.handedOver ?? [])
         let master = getpid()
+        let ground = passGround()
         let channel: (own: Int32, next: Int32)?
         let pid: Int32?
         do throws(SystemError) {
@@ -37,8 +38,10 @@ extension Supervisor {
             }
             // The descriptors of this process are its own, so the master's stay closed for the programs that it starts.
             for socket in sockets { _ = fcntl(socket.fileDescriptor, F_SETFD, 0) }
-            if let channel { _ = fcntl(channel.next, F_SETFD, 0) }
-            let handover = Handover(process: getpid(), master: master, sockets: sockets, channel: channel?.next)
+            let passed = [channel?.next].compactMap(\.self) + (ground?.descriptors ?? [])
+            for descriptor in passed { _ = fcntl(descriptor, F_SETFD, 0) }
+            let handover = Handover(
+                process: getpid(), master: master, sockets: sockets, channel: channel?.next, ground: ground)
             let code = execute(handover.text)
             logger.error("Cannot execute the next master: \(SystemError.message(code))")
             Fork.exitChild(ExitCode.failure)

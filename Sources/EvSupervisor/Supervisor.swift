@@ -136,8 +136,7 @@ package final class Supervisor {
                 options: configuration.listening,
                 handover: handover?.keeping { [configuration] in !configuration.isOfAdmin($0) })
             closeSurplusSockets()
-            scoreboard = try Scoreboard(capacity: slotCount)
-            openBus()
+            try openBus()
             guard checkThreads(isFatal: !configuration.toleratesThreads) else { return false }
             for socket in listeners?.addresses ?? [] { log(listening: socket) }
             try openAdmin()
@@ -208,9 +207,9 @@ package final class Supervisor {
             }
             let now = EventLoop.monotonicNow()
             keepAdmin(now)
-            sweepBus(now)
             let nextTick = min(lastTick + 1, state.nextDeadline ?? .infinity, admin.keeper.startsAt ?? .infinity)
             let isTick = nextTick <= now
+            sweepBus(now, isTick: isTick)
             if isTick {
                 lastTick = now
                 feed(.tick(heartbeats: heartbeats()))
@@ -254,7 +253,8 @@ package final class Supervisor {
 
     /// Before any of those that leave together is told, so that none gives its connections to another one of them.
     private func announceLeaving(_ action: SupervisorState.Action) {
-        guard case .tell(let pid, let command) = action, [.retire, .stop, .quit].contains(command),
+        guard case .tell(let pid, let command) = action,
+            [.retire, .retireAlone, .handOver, .stop, .quit].contains(command),
             let child = children[pid], let slot = scoreboard?[child.slotIndex], slot.state == .ready
         else { return }
         slot.state = .leaving

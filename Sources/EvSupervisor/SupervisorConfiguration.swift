@@ -92,6 +92,8 @@ package struct WorkerContext: Sendable {
     package let slot: ScoreboardSlot
     /// The slots of all others; those in use have a state other than `.empty`.
     package let siblings: [ScoreboardSlot]
+    /// The slots of the workers of another master, which USR2 has started or which has started this one.
+    package let others: [ScoreboardSlot]
     /// The eventfd that wakes one of them for connections that this worker leaves to others; negative if there is
     /// none.
     package let passing: Int32
@@ -126,6 +128,8 @@ package enum ControlMessage: UInt8, Sendable {
     case hasLived = 0x54  // T
     /// The same, because of the memory that it has.
     case isLarge = 0x53  // S
+    /// The same, because somebody else has told it to end.
+    case isTold = 0x45  // E
     /// The worker ends as it was told to, with exit code 0. Without this, that code means that the app ended it.
     case finished = 0x46  // F
     /// The worker accepts no more connections, as it was told to, and finishes what it has.
@@ -140,8 +144,12 @@ package enum ControlMessage: UInt8, Sendable {
 package enum ControlCommand: UInt8, Sendable {
     /// The whole server stops: accept what waits, finish what runs, exit with 0.
     case stop = 0x53  // S
-    /// The same for this worker alone; others go on accepting.
+    /// The same for this worker alone; others go on accepting, and take its connections.
     case retire = 0x54  // T
+    /// The same, but nobody else accepts from its sockets.
+    case retireAlone = 0x57  // W
+    /// The same as `retire`, in the short time that is left: another master's workers take its connections.
+    case handOver = 0x48  // H
     /// The worker will be told to stop soon: go on accepting, and let each connection end with its answer.
     case announce = 0x41  // A
     /// Exit with 0 at once.
@@ -153,8 +161,8 @@ package enum ControlCommand: UInt8, Sendable {
     /// The signal that means the same, if there is one.
     package var signal: Int32? {
         switch self {
-        case .announce, .certificates: nil
-        case .stop, .retire: SIGTERM
+        case .announce, .certificates, .handOver: nil
+        case .stop, .retire, .retireAlone: SIGTERM
         case .quit: SIGQUIT
         case .reopenLogs: SIGUSR1
         }

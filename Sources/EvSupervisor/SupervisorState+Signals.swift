@@ -95,8 +95,12 @@ extension SupervisorState {
         giveUpReload()
         // When the workers have closed their copies too, new clients are refused and do not wait in the queue.
         actions.append(.closeListeners)
-        if quick {
+        if quick, otherMaster == .none {
             quitAll(now)
+        } else if quick {
+            for position in workers.indices {
+                dismiss(position, .handOver, killAt: now + limits.handOverTimeout, .quickStop)
+            }
         } else {
             // Where another master serves, its workers take what waits.
             retire(now, otherMaster == .none ? .stop : .retire) { _ in true }

@@ -68,6 +68,8 @@ package struct SupervisorState {
         package var gracefulSlack = 1.5
         /// From SIGQUIT to SIGKILL.
         package var quickTimeout = 1.5
+        /// The same where another master's workers take the connections.
+        package var handOverTimeout = 3.5
         /// From SIGABRT to SIGKILL: time for a trace and a core.
         package var abortTimeout = 2.0
         /// A worker that has lived longer than this has not died early.

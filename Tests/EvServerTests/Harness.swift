@@ -149,7 +149,7 @@ final class TestServer: Sendable {
         worker.adopt(fileDescriptor, listener: listener, stage: stage)
     }
     @LoopActor func drain(timeout: Double = 10, takesQueue: Bool = true) {
-        worker.drain(timeout: timeout, takesQueue: takesQueue)
+        worker.drain(timeout: timeout, takesQueue: takesQueue, to: takesQueue ? nil : .all)
     }
     @LoopActor func quit() { worker.quit() }
     @LoopActor var dropped: Int { worker.dropped }

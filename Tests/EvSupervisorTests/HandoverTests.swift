@@ -28,6 +28,24 @@ import Testing
         #expect(Handover(reading: Handover(process: 7, master: 1, sockets: []).text, process: 7)?.sockets == [])
     }
 
+    @Test func passesTheBusOnInFewWords() throws {
+        let ground = PassedGround(layout: 7, side: 1, ground: 5, scoreboard: 6, ends: [9, 10, 11, 12, 20, 30, 31, 8])
+        #expect(ground.text == "bus=7,1,5,6,9-12,20,30-31,8")
+        let handover = Handover(process: 7, master: 1, sockets: [], channel: 4, ground: ground)
+        #expect(Handover(reading: handover.text, process: 7) == handover)
+        let later = "7 1 later=5,-,- bus=1,0,5,6 5,-,-,:80"
+        #expect(Handover(reading: later, process: 7)?.sockets.count == 1, "a word of a later version")
+    }
+
+    @Test(arguments: [
+        "bus=", "bus=1,0,5", "bus=1,0,2,6", "bus=1,0,5,x", "bus=1,0,5,6,", "bus=1,0,5,6,9-", "bus=1,0,5,6,10-9",
+        "bus=1,0,5,6,9-10-11", "bus=1,0,5,6,1-9", "bus=1,0,5,6,9-2147483647", "bus=1,0,5,6,3-60000,3-60000",
+    ])
+    func refusesABusThatNoMasterHasPassedOn(text: String) {
+        #expect(PassedGround(text[...]) == nil)
+        #expect(Handover(reading: "7 1 \(text) 5,-,-,:80", process: 7)?.ground == nil)
+    }
+
     /// A program that an app starts has inherited the variable, perhaps, and is not meant.
     @Test func isForOneProcess() {
         #expect(Handover(reading: Handover(process: 7, master: 1, sockets: []).text, process: 8) == nil)

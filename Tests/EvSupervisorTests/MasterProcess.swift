@@ -106,7 +106,7 @@ struct PlainWorker {
             let count = recv(context.controlFileDescriptor, &byte, 1, Int32(MSG_DONTWAIT))
             guard count != 0 else { return ExitCode.failure }
             if count > 0, let command = ControlCommand(rawValue: byte), command != .reopenLogs, command != .announce {
-                if command == .stop { answerAll() }
+                if command == .stop || command == .retireAlone { answerAll() }
                 for listener in context.listeners { listener.close() }
                 usleep(UInt32(drain * 1e6))
                 tell(.finished)

@@ -54,6 +54,19 @@ import Testing
         #expect(next.send(.signal(SIGTERM)).sent == ["101 retire", "102 retire"])
     }
 
+    /// Whoever leaves already has less time from then on; a further signal ends all.
+    @Test func hasItsConnectionsTakenAtQUIT() {
+        var former = StateHarness()
+        former.send(.signal(SIGUSR2))
+        former.send(.signal(SIGTTOU))
+        #expect(former.send(.signal(SIGQUIT)).sent == ["101 handOver", "102 handOver"])
+        #expect(former.pass(2).sent == [])
+        #expect(former.pass(2).sent == ["101 SIGKILL", "102 SIGKILL"])
+        var next = StateHarness(hasFormerMaster: true)
+        #expect(next.send(.signal(SIGINT)).sent == ["101 handOver", "102 handOver"])
+        #expect(next.send(.signal(SIGINT)).sent == ["101 SIGKILL", "102 SIGKILL"])
+    }
+
     // MARK: WINCH
 
     @Test func ignoresTheSizeOfItsWindow() {

@@ -185,6 +185,25 @@ def test_max_requests_disconnects_nobody(deployed):
         wait.until(replaced, "three workers have been replaced")
 
 
+def test_worker_that_is_told_to_end_is_replaced_first(deployed):
+    """TERM to the only worker, as from an operator or a control group. A second one ends it without a successor."""
+    server = deployed()
+    with connections(server, 10) as wires:
+        assert ask(wires) == [b"one"] * 10
+        server.rewrite("two")
+        (first,) = server.worker_pids()
+        os.kill(first, signal.SIGTERM)
+        (second,) = server.wait_for_workers(1, besides=[first])
+        assert ask(wires) == [b"two"] * 10
+        server.rewrite("three\" + missing + b\"")
+        os.kill(second, signal.SIGTERM)
+        server.wait_for_log("before it was ready")
+        assert ask(wires) == [b"two"] * 10
+        os.kill(second, signal.SIGTERM)
+        wires[0].expect_close()
+        server.wait_for_log(rf"Worker exiting \(pid: {second}\)")
+
+
 def test_code_that_does_not_load_costs_no_connection(deployed):
     server = deployed()
     with connections(server, 5) as wires:

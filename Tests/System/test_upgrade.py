@@ -25,9 +25,9 @@ def app(environ, start_response):
 @pytest.fixture
 def upgrade(gateway):
     """Starts the next master of a server and returns its process id when `workers` of it are ready."""
-    def start(server, workers):
+    def start(server, workers, master=None):
         position = server.log_position()
-        server.signal(signal.SIGUSR2)
+        os.kill(master or server.pid, signal.SIGUSR2)
         pid = int(server.wait_for_log(r"Started the next master \(pid: (\d+)\)", start=position)[1])
         server.wait_for_log(READY, count=workers, start=position)
         return pid

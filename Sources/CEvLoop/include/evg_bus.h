@@ -20,6 +20,8 @@ typedef struct evg_bus_head {
     uint64_t key[2];
     /// A bit for each place whose process reads its mailbox.
     uint64_t live[EVG_BUS_LIVE_WORDS];
+    /// How many processes have had places.
+    uint32_t ages;
 } evg_bus_head;
 
 typedef struct evg_bus_place {
@@ -29,13 +31,16 @@ typedef struct evg_bus_place {
     uint32_t mark;
     /// Whether a bit of the filter has been set since it was emptied.
     uint32_t touched;
-    /// Connections that are on their way from the process to others.
-    uint32_t giving;
+    /// Of the process, which writes it; 0 before it has.
+    int32_t pid;
     /// Messages that wait in it for others, of all receivers.
     uint64_t waiting;
     /// Messages that others have not sent to the process, because it did not read.
     uint64_t dropped;
-    uint64_t padding[4];
+    /// Connections that are on their way from the process to others.
+    uint32_t giving;
+    uint32_t reserved;
+    uint64_t padding[3];
 } evg_bus_place;
 
 _Static_assert(sizeof(evg_bus_head) <= 4096, "the head is one page");
@@ -43,6 +48,11 @@ _Static_assert(sizeof(evg_bus_place) == 64, "a place is a cache line");
 
 static inline uint32_t evg_bus_age(const evg_bus_place *p) { return __atomic_load_n(&p->age, __ATOMIC_ACQUIRE); }
 static inline void evg_bus_set_age(evg_bus_place *p, uint32_t v) { __atomic_store_n(&p->age, v, __ATOMIC_RELEASE); }
+static inline uint32_t evg_bus_next_age(evg_bus_head *h) {
+    return __atomic_add_fetch(&h->ages, 1, __ATOMIC_RELAXED);
+}
+static inline int32_t evg_bus_pid(const evg_bus_place *p) { return __atomic_load_n(&p->pid, __ATOMIC_RELAXED); }
+static inline void evg_bus_set_pid(evg_bus_place *p, int32_t v) { __atomic_store_n(&p->pid, v, __ATOMIC_RELAXED); }
 static inline int evg_bus_marked(const evg_bus_place *p) { return __atomic_load_n(&p->mark, __ATOMIC_SEQ_CST) != 0; }
 static inline void evg_bus_mark(evg_bus_place *p, int v) { __atomic_store_n(&p->mark, (uint32_t)v, __ATOMIC_SEQ_CST); }
 static inline uint32_t evg_bus_giving(const evg_bus_place *p) { return __atomic_load_n(&p->giving, __ATOMIC_RELAXED); }

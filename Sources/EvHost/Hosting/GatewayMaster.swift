@@ -251,7 +251,9 @@ final class GatewayMaster {
     /// Descriptors that a worker may need besides its clients' connections: listeners, logs, the loop, modules being
     /// imported, and a way to send messages to every other process.
     private var ownDescriptors: Int {
-        64 + BusGround.descriptors(slots: supervisorConfiguration(configuration).slotCount).process
+        let slots = supervisorConfiguration(configuration).slotCount
+        let masters = BusGround.masters(slots: slots, limit: DescriptorLimit.current.hard)
+        return 64 + BusGround.descriptors(slots: slots, masters: masters).process
     }
 }
 

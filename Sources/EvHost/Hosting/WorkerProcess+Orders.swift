@@ -24,12 +24,22 @@ extension WorkerProcess {
         case SIGTERM:
             // The master writes a command before it sends the signal, and the command is more exact than the signal.
             readCommands()
-            obey(.stop)
+            endsAlone()
         case SIGINT, SIGQUIT: obey(.quit)
         case SIGUSR1: obey(.reopenLogs)
         // HUP reaches the whole group when a terminal closes or an operator signals it; reloading is the master's.
         default: break
         }
+    }
+
+    /// Somebody has told this worker to end, and not the master; or the master is about to, with the whole group. If it
+    /// goes on, it starts a successor, which takes the connections.
+    private func endsAlone() {
+        guard worker != nil, !isLeaving, patience == nil, context.gracefulTimeout > 0 else { return obey(.stop) }
+        let timer = TimerWatcher(loop) { [unowned self] in LoopActor.assumeIsolated { obey(.stop) } }
+        patience = timer
+        timer.start(after: context.gracefulTimeout)
+        tellMaster(.isTold)
     }
 
     func watchMaster() {
@@ -54,7 +64,8 @@ extension WorkerProcess {
         }
         control?.stop()
         if !isLeaving { logger.warning("The master is gone: finishing open requests (pid: \(getpid()))") }
-        drain(takesQueue: true)
+        // Another master, that of an upgrade, may go on serving.
+        drain(takesQueue: true, to: .otherMaster)
     }
 
     // MARK: What they ask for
@@ -62,13 +73,18 @@ extension WorkerProcess {
     private func obey(_ command: ControlCommand) {
         switch command {
         case .announce: worker?.announce()
-        case .stop: drain(takesQueue: true)
-        case .retire: drain(takesQueue: false)
+        case .stop: drain(takesQueue: true, to: nil)
+        case .retire: drain(takesQueue: false, to: .all)
+        case .retireAlone: drain(takesQueue: true, to: .all)
+        case .handOver: drain(takesQueue: false, within: Self.handOverTime, to: .all)
         case .quit: quit()
         case .reopenLogs: reopenLogs()
         case .certificates: takeCertificates()
         }
     }
+
+    /// Seconds. The master ends whoever takes much longer.
+    private static let handOverTime = 2.0
 
     private func takeCertificates() {
         guard certificates.descriptor >= 0, let material = CertificateKeeper.read(certificates.descriptor) else {

@@ -39,6 +39,8 @@ final class WorkerProcess {
     var descriptors = DescriptorGuard()
     var isLeaving = false
     var wasInterrupted = false
+    /// Somebody has told it to end, and it waits for a successor until then.
+    var patience: TimerWatcher?
     /// Ends what limits the worker's life.
     var lifetime: TimerWatcher?
     /// Resident bytes from which on it is replaced; nil for any.
@@ -213,8 +215,8 @@ final class WorkerProcess {
         let worker = Worker(
             loop: loop, configuration: configuration.server(spool: spool, tls: tls, owners: owners),
             listeners: context.listeners,
-            application: application, slot: context.slot, siblings: context.siblings, passing: context.passing,
-            report: context.report, accessLog: accessLog, bus: bus, logger: logger)
+            application: application, slot: context.slot, siblings: context.siblings, others: context.others,
+            passing: context.passing, report: context.report, accessLog: accessLog, bus: bus, logger: logger)
         worker.onFinished = { [unowned self] in LoopActor.assumeIsolated { self.leave(0) } }
         self.worker = worker
         // Not before: what the app has freed while it was loaded goes back to the kernel.
@@ -277,12 +279,19 @@ final class WorkerProcess {
     }
 
     /// Stops accepting connections, and ends the worker when its open requests are answered.
-    func drain(takesQueue: Bool) {
+    ///
+    /// - Parameters:
+    ///   - seconds: in which they must be; nil for the configured time.
+    ///   - receivers: who takes connections; nil where nobody does.
+    func drain(takesQueue: Bool, within seconds: Double? = nil, to receivers: Receivers?) {
+        if isLeaving, let seconds { worker?.drain(timeout: seconds, takesQueue: takesQueue, to: receivers) }
         guard !isLeaving else { return }
         isLeaving = true
+        patience?.stop()
         forgetListeners()
         guard let worker else { return leave(0) }
-        worker.drain(timeout: context.gracefulTimeout, takesQueue: takesQueue)
+        worker.drain(
+            timeout: min(seconds ?? .infinity, context.gracefulTimeout), takesQueue: takesQueue, to: receivers)
         tellMaster(.closed)
     }
 }

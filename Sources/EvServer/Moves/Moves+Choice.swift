@@ -27,11 +27,20 @@ extension Moves {
 
     private typealias Taker = (place: Int, slot: ScoreboardSlot)
 
+    /// Those of this master, as long as any of them stays.
+    private var others: [Taker] {
+        receiving == .all && neighbours.contains { $0.slot.state == .ready } ? neighbours : strangers
+    }
+
+    private func isYounger(_ place: Int) -> Bool {
+        worker.bus.seat.map { $0.ground.age(of: place) > $0.age } ?? false
+    }
+
     private var takers: (younger: [Taker], elder: [Taker]) {
         guard let seat = worker.bus.seat else { return ([], []) }
         var (younger, elder): ([Taker], [Taker]) = ([], [])
-        for (place, slot) in neighbours where slot.state == .ready && seat.ground.isLive(place) {
-            if slot.age > worker.slot.age { younger.append((place, slot)) } else { elder.append((place, slot)) }
+        for (place, slot) in others where slot.state == .ready && seat.ground.isLive(place) {
+            if isYounger(place) { younger.append((place, slot)) } else { elder.append((place, slot)) }
         }
         return (younger, elder)
     }
@@ -55,7 +64,7 @@ extension Moves {
     /// A worker begins, or is about to become an heir.
     private var isMoreToCome: Bool {
         handover?.asked.isEmpty == false
-            || neighbours.contains { $0.slot.state == .booting && $0.slot.age > worker.slot.age }
+            || others.contains { $0.slot.state == .booting && isYounger($0.place) }
     }
 
     private func choose(of takers: [Taker], at now: Double) -> Choice {

@@ -6,10 +6,19 @@ import EvBus
 package import EvLoop
 import Logging
 
+/// Who takes the connections of a worker that leaves.
+package enum Receivers: Sendable {
+    /// Those of the same master that stay, else those of another one.
+    case all
+    case otherMaster
+}
+
 @LoopActor
 package final class Moves {
     unowned let worker: Worker
-    let siblings: [ScoreboardSlot]
+    private let siblings: [ScoreboardSlot]
+    private let otherSlots: [ScoreboardSlot]
+    private(set) var receiving = Receivers.all
     private enum State { case staying, leaving, over }
     private var state = State.staying
 
@@ -63,9 +72,10 @@ package final class Moves {
     /// Requests that wait for one that does not.
     private static let mostWaiting = 1000
 
-    init(_ worker: Worker, siblings: [ScoreboardSlot]) {
+    init(_ worker: Worker, siblings: [ScoreboardSlot], others: [ScoreboardSlot]) {
         self.worker = worker
         self.siblings = siblings
+        otherSlots = others
     }
 
     /// From now on connections of other workers are served here.
@@ -105,10 +115,19 @@ package final class Moves {
     /// Nil without `--rebalance`.
     private(set) lazy var rebalance = worker.configuration.rebalances ? Rebalance(worker) : nil
 
-    /// The other workers of this server, by the numbers of their places; none without a bus.
+    /// The other workers of this master, by the numbers of their places; none without a bus.
     private(set) lazy var neighbours: [(place: Int, slot: ScoreboardSlot)] = {
         guard let seat = worker.bus.seat else { return [] }
-        return siblings.enumerated().map { ($0.offset < seat.place ? $0.offset : $0.offset + 1, $0.element) }
+        let first = seat.ground.firstPlace
+        return siblings.enumerated().map { number, slot in
+            (first + (first + number < seat.place ? number : number + 1), slot)
+        }
+    }()
+
+    /// Those of another master.
+    private(set) lazy var strangers: [(place: Int, slot: ScoreboardSlot)] = {
+        guard let seat = worker.bus.seat else { return [] }
+        return zip(seat.ground.otherPlaces, otherSlots).map { ($0, $1) }
     }()
 
     // MARK: leaving
@@ -161,11 +180,11 @@ package final class Moves {
     private var lastTimer: TimerWatcher?
 
     /// The worker leaves. Connections go as soon as this turn of the loop is over.
-    func begin() {
-        guard state == .staying, worker.loop.canForget, !candidates.isEmpty else {
-            state = .over
-            return
-        }
+    ///
+    /// - Parameter receivers: nil for none.
+    func begin(to receivers: Receivers?) {
+        receiving = receivers ?? .all
+        guard state == .staying, receivers != nil, worker.loop.canForget, !candidates.isEmpty else { return end() }
         state = .leaving
         progress = EventLoop.monotonicNow()
         askForTurn()

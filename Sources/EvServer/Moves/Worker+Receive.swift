@@ -1,10 +1,18 @@
 // A connection that comes from another process of this server. Law: from here on it is as if it had been accepted here.
 
 import EvBus
-import EvLoop
+package import EvLoop
 import Logging
 
 extension Worker {
+    /// Takes over a connected socket, as if it had been accepted from `listener`. For tests over socket pairs.
+    package func adopt(
+        _ fileDescriptor: Int32, listener: ListeningSocket,
+        stage: @escaping Stage = { HTTP1Connection($0, $1, $2, $3) }
+    ) {
+        open(fileDescriptor, PeerAddress(), Listener(listener, stage: stage))
+    }
+
     /// Takes over a connected socket.
     ///
     /// - Parameter position: how far its giver had read the messages of others.

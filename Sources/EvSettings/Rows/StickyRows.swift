@@ -12,7 +12,7 @@ extension Setting {
                 + "over TLS or HTTP/2 stay where they are."),
         Setting(
             "rebalance", "--rebalance", off: "--no-rebalance", .workers, .toggle(\.rebalances),
-            "Idle connections move from a worker that has held more than others for 10 seconds.",
+            "Idle and held connections move from a worker that has had more than others for 10 seconds.",
             details: "More than 1.25 times as many as the worker with the fewest."),
     ]
 }
