@@ -1,6 +1,7 @@
 @testable import EvGateway
 import EvTestSupport
 import GRIP
+import HTTPCore
 import HTTPTypes
 import Testing
 
@@ -8,7 +9,7 @@ import Testing
 
 /// WebSockets of Swift apps that listen on channels.
 @Suite struct ChannelSocketTests {
-    /// The path names the channels, and the query the user; a text leaves one, and `?` is answered.
+    /// The path names the channels, and the query the user; a text leaves the channel of that name, and comes back.
     private static func server(_ slowClients: WebSocketGroup.SlowClients = .close) async throws -> TestServer {
         try await gripServer { request in
             let parts = request.target.split(separator: "?")
@@ -148,6 +149,20 @@ import Testing
     }
 
     @LoopActor private func channelCount(of socket: WebSocket) -> Int { socket.connection.channels?.channelCount ?? -1 }
+
+    /// Requests that may be held keep them.
+    @Test func aSocketKeepsNoFieldsOfItsRequest() async throws {
+        let server = try await gripServer { request in
+            Response(
+                webSocket: request,
+                onMessage: { socket, _ in
+                    _ = socket.sendNow(.text("\(socket.connection.exchange?.head.fields.count ?? -1)"))
+                })
+        }
+        let client = await WebSocketClient(server)
+        client.send("how many?")
+        #expect(client.frame() == .text("0"))
+    }
 
     @Test func withoutTheSettingThereAreNone() async throws {
         let server = try await TestServer { request in
