@@ -35,7 +35,9 @@ typedef struct evg_bus_place {
     int32_t pid;
     /// Messages that wait in it for others, of all receivers.
     uint64_t waiting;
-    uint64_t padding[5];
+    /// A bit for each address that the process listens at, by its hash.
+    uint64_t addresses[4];
+    uint64_t padding;
 } evg_bus_place;
 
 _Static_assert(sizeof(evg_bus_head) <= 4096, "the head is one page");
@@ -50,6 +52,15 @@ static inline int32_t evg_bus_pid(const evg_bus_place *p) { return __atomic_load
 static inline void evg_bus_set_pid(evg_bus_place *p, int32_t v) { __atomic_store_n(&p->pid, v, __ATOMIC_RELAXED); }
 static inline int evg_bus_marked(const evg_bus_place *p) { return __atomic_load_n(&p->mark, __ATOMIC_SEQ_CST) != 0; }
 static inline void evg_bus_mark(evg_bus_place *p, int v) { __atomic_store_n(&p->mark, (uint32_t)v, __ATOMIC_SEQ_CST); }
+static inline void evg_bus_clear_addresses(evg_bus_place *p) {
+    for (int i = 0; i < 4; i++) evg_store64(&p->addresses[i], 0);
+}
+static inline void evg_bus_add_address(evg_bus_place *p, uint64_t hash) {
+    __atomic_fetch_or(&p->addresses[hash >> 6 & 3], 1ull << (hash & 63), __ATOMIC_RELAXED);
+}
+static inline int evg_bus_has_address(const evg_bus_place *p, uint64_t hash) {
+    return evg_load64(&p->addresses[hash >> 6 & 3]) >> (hash & 63) & 1;
+}
 static inline uint64_t evg_bus_waiting(const evg_bus_place *p) { return evg_load64(&p->waiting); }
 static inline void evg_bus_set_waiting(evg_bus_place *p, uint64_t v) { evg_store64(&p->waiting, v); }
 

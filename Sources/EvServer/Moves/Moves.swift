@@ -19,6 +19,7 @@ package final class Moves {
     private let siblings: [ScoreboardSlot]
     private let otherSlots: [ScoreboardSlot]
     private var receiving = Receivers.all
+    private var abandoned: [[UInt8]] = []
     private enum State { case staying, leaving, over }
     private var state = State.staying
 
@@ -68,6 +69,9 @@ package final class Moves {
 
     /// From now on connections of other workers are served here.
     func open() {
+        if let seat = worker.bus.seat {
+            for name in worker.acceptor.names { seat.ground.listens(seat.place, at: name) }
+        }
         worker.bus.onParcel = { [unowned self] parcel in
             receive(parcel.bytes, parcel.descriptors) { parcel, descriptor, position in
                 self.worker.receive(parcel, descriptor, position)
@@ -110,7 +114,8 @@ package final class Moves {
 
     /// Whether a connection waits to go, or will when it is idle: then nobody tells its client to close it.
     func keeps(_ connection: Connection) -> Bool {
-        guard state == .leaving, !connection.isSpare, case .plain = connection.transport else { return false }
+        guard state == .leaving, !connection.isSpare, case .plain = connection.transport, !isAbandoned(connection)
+        else { return false }
         return connection is HTTP1Connection || connection is ProxyPreface || connection is TLSHandshake
     }
 
@@ -148,6 +153,7 @@ package final class Moves {
         receiving = receivers ?? .all
         guard state == .staying, receivers != nil, worker.loop.canForget, choose() != nil else { return end() }
         state = .leaving
+        abandoned = abandonedAddresses
         isDue = true
         timer.start(after: 0)
     }
@@ -225,7 +231,7 @@ package final class Moves {
         var leaving: [Connection] = []
         while next < queue.count, leaving.count < share {
             let connection = queue[next]
-            if let parcel = connection.parcel, mayGo(parcel, connection) {
+            if !isAbandoned(connection), let parcel = connection.parcel, mayGo(parcel, connection) {
                 if packet.add(parcel, connection.transport.fileDescriptor) {
                     leaving.append(connection)
                 } else if !packet.isEmpty {
@@ -335,6 +341,18 @@ package final class Moves {
     /// Those of this master, as long as any of them stays.
     private var takers: [(place: Int, slot: ScoreboardSlot)] {
         receiving == .all && neighbours.contains { $0.slot.state == .ready } ? neighbours : strangers
+    }
+
+    /// Where nobody listens who takes connections, because the configuration has changed.
+    private var abandonedAddresses: [[UInt8]] {
+        guard let seat = worker.bus.seat else { return [] }
+        let places = candidates
+        return worker.acceptor.names.filter { name in !places.contains { seat.ground.isListening($0, at: name) } }
+    }
+
+    /// Of an address at which nobody listens any more.
+    private func isAbandoned(_ connection: Connection) -> Bool {
+        !abandoned.isEmpty && abandoned.contains(connection.listener.name)
     }
 
     private func isYounger(_ place: Int, _ seat: BusSeat) -> Bool { seat.ground.age(of: place) > seat.age }
