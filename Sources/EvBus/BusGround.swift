@@ -135,6 +135,7 @@ package final class BusGround: Sendable {
     /// Gives a place to a process that is about to be forked.
     package func begin(_ place: Int, age: UInt32) {
         evg_bus_set_pid(record(place), 0)
+        evg_bus_clear_addresses(record(place))
         evg_bus_clear(record(place), filter(place))
         evg_bus_set_waiting(record(place), 0)
         evg_bus_set_giving(record(place), 0)
@@ -241,6 +242,16 @@ package final class BusGround: Sendable {
     package func pretend(_ place: Int, isPublishing: Bool) {
         setLive(place, true)
         mark(place, isPublishing)
+    }
+
+    /// The process of this place listens at an address.
+    package func listens(_ place: Int, at address: [UInt8]) {
+        evg_bus_add_address(record(place), address.withUnsafeBytes { hash($0) })
+    }
+
+    /// Whether it does. Nearly always false if not.
+    package func isListening(_ place: Int, at address: [UInt8]) -> Bool {
+        evg_bus_has_address(record(place), address.withUnsafeBytes { hash($0) }) != 0
     }
 
     // MARK: filters

@@ -44,10 +44,11 @@ extension Supervisor {
         var rest = passed.descriptors
         defer { for descriptor in rest { Socket.close(descriptor) } }
         if passed.layout == BusGround.layout {
-            reason = "there is no room for so many workers"
+            reason = "what it has passed on cannot be used"
             if let ground = BusGround(joining: passed.ground, ends: passed.ends, side: passed.side) {
                 // The ground closes the others.
                 rest = [passed.scoreboard]
+                if ground.slots < slotCount { reason = "it has no room for so many workers" }
                 let scoreboard = Scoreboard(
                     joining: passed.scoreboard, side: passed.side, room: ground.slots, count: slotCount)
                 if let scoreboard {

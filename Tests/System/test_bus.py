@@ -129,6 +129,8 @@ def test_a_stopped_worker_delays_nobody_and_knows_what_it_lost(measured):
     messages = gathered(still, 6001)
     lost = sum(missed for missed, _ in messages)
     assert lost > 0 and len(messages) + lost == 6001
+    # On a busy machine some come while the subscription has no room.
+    lost -= metrics.value("evgateway_bus_subscriber_dropped_total")
     metrics.wait_for(lost, "evgateway_bus_receiver_dropped_total")
     workers = {str(worker["worker"]): worker["pid"] for worker in metrics.status()["workers"]}
     dropped = metrics.labelled("evgateway_bus_receiver_dropped_total", "worker")

@@ -4,11 +4,13 @@ whoever listens misses no message meanwhile. A master that is killed costs nobod
 import contextlib
 import os
 import signal
+import sys
 
 import pytest
 
+from conftest import PYTHON
 from support import procfs, wait, wire
-from support.gateway import READY
+from support.gateway import LAUNCHER, READY, Gateway
 from test_moves import ask, moved, sockets
 from test_upgrade import end, upgrade  # noqa: F401
 
@@ -180,31 +182,68 @@ def test_killed_master_leaves_its_connections_to_the_other_one(deployed, upgrade
     end(third)
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGWINCH], ids=["HUP", "WINCH"])
-def test_master_killed_in_the_middle_leaves_nothing_half_and_nobody_standing(
-        deployed, upgrade, number):  # noqa: F811
-    """A client gets an answer on its connection, or the end of it; every worker of the killed master ends."""
+@pytest.mark.parametrize("killed", ["the only", "the old", "the new"])
+def test_master_killed_in_the_middle_leaves_nothing_half_and_nobody_standing(deployed, upgrade, killed):  # noqa: F811
+    """A client gets an answer on its connection, or the end of it, and the workers of the killed master end. Whichever
+    master lives serves on, and has as many descriptors as before."""
     server = deployed("--graceful-timeout", 5)
     wires = [server.connect() for _ in range(60)]
     ask(wires)
-    other = upgrade(server, 2) if number == signal.SIGWINCH else None
-    position = server.log_position()
-    server.signal(number)
-    if number == signal.SIGHUP:
-        server.wait_for_log("Worker ready", start=position)
-    else:
-        server.wait_for_log("All workers leave", start=position)
-    workers = [pid for pid in procfs.children(server.pid) if pid != other]
-    server.signal(signal.SIGKILL)
+    new = None if killed == "the only" else upgrade(server, 2)
+    victim, survivor = (new, server.pid) if killed == "the new" else (server.pid, new)
+    before, position = survivor and sockets(survivor), server.log_position()
+    server.signal(signal.SIGWINCH if new else signal.SIGHUP)
+    server.wait_for_log("All workers leave" if new else "Worker ready", start=position)
+    workers = [pid for pid in procfs.children(victim) if pid != survivor]
+    os.kill(victim, signal.SIGKILL)
     wait.until(lambda: not any(procfs.alive(pid) for pid in workers), "its workers have ended")
+    if survivor:
+        server.wait_for_log("this one serves alone" if killed == "the old" else "this one goes on alone")
+        wait.until(lambda: len(procfs.children(survivor)) == 2, "the other one has workers")
     answered = 0
     for each in wires:
         with contextlib.suppress(wire.Closed, ConnectionError):
             assert each.get("/").body == b"one"
             answered += 1
         each.close()
-    if other:
-        assert answered == 60
-        wait.until(lambda: sum(procfs.connections_per_process(procfs.children(other), server.port)) == 0,
-                   "no connection is left")
-        end(other)
+    if not survivor:
+        return
+    assert answered == 60 or killed == "the new"
+    assert server.get("/").body == b"one"
+    wait.until(lambda: sum(procfs.connections_per_process(procfs.children(survivor), server.port)) == 0,
+               "no connection is left")
+    wait.until(lambda: sockets(survivor) == before, lambda: f"{before} sockets as before, not {sockets(survivor)}")
+    if killed == "the old":
+        end(survivor)
+
+
+PASSES = """
+import os, socket, sys
+
+ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+file = os.memfd_create("bus")
+numbers = [file, file, *(end.fileno() for end in ends)]
+for number in numbers:
+    os.set_inheritable(number, True)
+words = sys.argv[1].format(*numbers)
+os.environ["EVGATEWAY_HANDOVER"] = f"{os.getpid()} {os.getppid()} {words}"
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("words, reason", [
+    ("bus=99,0,{0},{1},{2},{3} new=1", "its program is of another version"),
+    ("bus=1,0,{0},{1},{2},{3}", "what it has passed on cannot be used")], ids=["version", "not a bus"])
+def test_bus_that_is_not_ours_is_closed(tmp_path, words, reason):
+    """As from a former master of another version: the next one makes a bus of its own, and serves."""
+    (tmp_path / "passes.py").write_text(PASSES)
+    (tmp_path / "upgraded.py").write_text(APP.format(text="one"))
+    server = Gateway(["--python", PYTHON, "-k", "threads", "upgraded:wsgi"], cwd=tmp_path,
+                     program=[sys.executable, tmp_path / "passes.py", words, LAUNCHER])
+    try:
+        server.wait_until_ready()
+        assert len(server.log.matches(f"No connections come from the former master's workers: {reason}")) == 1
+        assert server.get("/").body == b"one"
+        assert not [path for path in procfs.open_paths(server.pid) if path.startswith("/memfd:bus")]
+    finally:
+        server.clean_up()

@@ -10,6 +10,7 @@ import pytest
 from conftest import PYTHON
 from support import procfs, wait
 from support.gateway import APPS, LAUNCHER, READY, Gateway
+from support.wire import Wire
 from test_lifecycle import assert_no_loss, loaded
 
 TELLS = """
@@ -161,11 +162,21 @@ def test_new_master_takes_what_its_configuration_says(gateway, upgrade, tmp_path
     settings.write_text(f"bind = ['unix:{short_path}/stays', 'unix:{short_path}/goes']\n")
     server = gateway("contract", "-c", settings, "--python", PYTHON, "--pythonpath", APPS, bare=True)
     settings.write_text(f"bind = ['unix:{short_path}/comes', 'unix:{short_path}/stays']\nworkers = 2\n")
+    kept, left = (Wire(str(short_path / name)) for name in ("stays", "goes"))
+    assert kept.get("/").status == 200
+    left.send("GET / HTTP/1.1\r\nHo")
     next_master = upgrade(server, 2)
     names = {path.name for path in short_path.iterdir()}
     assert names == {"stays", "goes", "comes"}
     server.signal(signal.SIGTERM)
+    new = [str(pid).encode() for pid in procfs.children(next_master)]
+    wait.until(lambda: kept.get("/pid").body in new, "the connection has moved")
+    # Nobody else could answer this one.
+    left.send("st: test\r\n\r\n")
+    answer = left.read()
+    assert answer.status == 200 and answer.closes
     assert server.wait() == 0
+    assert kept.get("/").status == 200
     wait.until(lambda: not (short_path / "goes").exists(), "the file of the old address is removed")
     for name in ("stays", "comes"):
         server.address = str(short_path / name)

@@ -40,7 +40,8 @@ typedef struct evg_bus_place {
     /// Connections that are on their way from the process to others.
     uint32_t giving;
     uint32_t reserved;
-    uint64_t padding[3];
+    /// A bit for each address that the process listens at, by its hash.
+    uint64_t addresses[3];
 } evg_bus_place;
 
 _Static_assert(sizeof(evg_bus_head) <= 4096, "the head is one page");
@@ -58,6 +59,15 @@ static inline void evg_bus_mark(evg_bus_place *p, int v) { __atomic_store_n(&p->
 static inline uint32_t evg_bus_giving(const evg_bus_place *p) { return __atomic_load_n(&p->giving, __ATOMIC_RELAXED); }
 static inline void evg_bus_set_giving(evg_bus_place *p, uint32_t v) {
     __atomic_store_n(&p->giving, v, __ATOMIC_RELAXED);
+}
+static inline void evg_bus_clear_addresses(evg_bus_place *p) {
+    for (int i = 0; i < 3; i++) evg_store64(&p->addresses[i], 0);
+}
+static inline void evg_bus_add_address(evg_bus_place *p, uint64_t hash) {
+    __atomic_fetch_or(&p->addresses[(hash >> 6) % 3], 1ull << (hash & 63), __ATOMIC_RELAXED);
+}
+static inline int evg_bus_has_address(const evg_bus_place *p, uint64_t hash) {
+    return evg_load64(&p->addresses[(hash >> 6) % 3]) >> (hash & 63) & 1;
 }
 static inline uint64_t evg_bus_waiting(const evg_bus_place *p) { return evg_load64(&p->waiting); }
 static inline void evg_bus_set_waiting(evg_bus_place *p, uint64_t v) { evg_store64(&p->waiting, v); }

@@ -45,6 +45,13 @@ extension Moves {
         return (younger, elder)
     }
 
+    /// Where nobody listens who takes connections, because the configuration has changed.
+    var abandonedAddresses: [[UInt8]] {
+        guard let seat = worker.bus.seat else { return [] }
+        let places = candidates
+        return worker.acceptor.names.filter { name in !places.contains { seat.ground.isListening($0, at: name) } }
+    }
+
     /// The worker with the fewest connections of those that may take some. An elder one only where no younger one can,
     /// or none has taken anything for a while.
     func choose() -> Choice {

@@ -19,6 +19,7 @@ package final class Moves {
     private let siblings: [ScoreboardSlot]
     private let otherSlots: [ScoreboardSlot]
     private(set) var receiving = Receivers.all
+    private var abandoned: [[UInt8]] = []
     private enum State { case staying, leaving, over }
     private var state = State.staying
 
@@ -80,6 +81,9 @@ package final class Moves {
 
     /// From now on connections of other workers are served here.
     func open() {
+        if let seat = worker.bus.seat {
+            for name in worker.acceptor.names { seat.ground.listens(seat.place, at: name) }
+        }
         worker.bus.onParcel = { [unowned self] parcel in
             receive(parcel.bytes, parcel.descriptors) { parcel, descriptor, position in
                 self.worker.receive(parcel, descriptor, position)
@@ -145,7 +149,8 @@ package final class Moves {
 
     /// Whether a connection waits to go, or will when it is idle: then nobody tells its client to close it.
     func keeps(_ connection: Connection) -> Bool {
-        guard state == .leaving, !connection.isSpare, case .plain = connection.transport else { return false }
+        guard state == .leaving, !connection.isSpare, case .plain = connection.transport, !isAbandoned(connection)
+        else { return false }
         return connection is HTTP1Connection || connection is ProxyPreface || connection is TLSHandshake
     }
 
@@ -186,6 +191,7 @@ package final class Moves {
         receiving = receivers ?? .all
         guard state == .staying, receivers != nil, worker.loop.canForget, !candidates.isEmpty else { return end() }
         state = .leaving
+        abandoned = abandonedAddresses
         progress = EventLoop.monotonicNow()
         askForTurn()
     }
@@ -273,7 +279,7 @@ package final class Moves {
         var leaving: [Connection] = []
         while next < queue.count, leaving.count < share {
             let connection = queue[next]
-            if let parcel = connection.parcel, mayGo(parcel, connection) {
+            if !isAbandoned(connection), let parcel = connection.parcel, mayGo(parcel, connection) {
                 if packet.add(parcel, connection.transport.fileDescriptor) {
                     leaving.append(connection)
                 } else if !packet.isEmpty {
@@ -370,4 +376,9 @@ package final class Moves {
 
     /// Something that was sent there has not arrived.
     func isOnTheWay(to place: Int) -> Bool { ways[place].map { $0.packets > 0 } ?? false }
+
+    /// Of an address at which nobody listens any more.
+    private func isAbandoned(_ connection: Connection) -> Bool {
+        !abandoned.isEmpty && abandoned.contains(connection.listener.name)
+    }
 }

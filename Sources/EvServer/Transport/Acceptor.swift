@@ -57,6 +57,9 @@ final class Acceptor {
         self.siblings = siblings
     }
 
+    /// As other processes know them.
+    var names: [[UInt8]] { listeners.map(\.name) }
+
     /// That of an address in another process.
     func listener(named name: [UInt8], _ destination: PeerAddress?) -> Listener? {
         guard let listener = listeners.first(where: { $0.name == name }) else { return nil }
