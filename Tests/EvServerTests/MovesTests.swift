@@ -198,6 +198,7 @@ private struct Family {
         await Self.close(family.servers[1])
         family.ground.end(1)
         family.ground.begin(1, age: 9)
+        for name in await Self.addresses(of: family.servers[1]) { family.ground.listens(1, at: name) }
         let successor = try await Self.bus(BusSeat(ground: family.ground, place: 1, age: 9))
         let client = await family.old.connect()
         await family.leave()
@@ -206,6 +207,7 @@ private struct Family {
     }
 
     @LoopActor private static func close(_ server: TestServer) { server.worker.bus.close() }
+    @LoopActor private static func addresses(of server: TestServer) -> [[UInt8]] { server.worker.acceptor.names }
     /// A process ends before its bus.
     @LoopActor private static var kept: [Bus] = []
     @LoopActor private static func bus(_ seat: BusSeat) throws -> Bus {
