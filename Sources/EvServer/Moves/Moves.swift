@@ -39,6 +39,8 @@ package final class Moves {
     struct Way {
         var packets = 0
         var connections = 0
+        /// Of these, packets and connections for which nobody has asked yet whether they have arrived.
+        var unasked = (packets: 0, connections: 0)
         /// When it last took something, or the first of these was sent.
         var since = 0.0
 
@@ -68,6 +70,8 @@ package final class Moves {
     nonisolated static let limit = 2.0
     /// Seconds between two looks for a worker that is not stuck any more.
     private static let pause = 0.25
+    /// Seconds after which it is asked whether connections have arrived that went alone: a question costs as much.
+    private static let questionDelay = 0.01
     /// Seconds after which nobody asks any more whether something has been taken.
     private static let confirmationLimit = 60.0
     /// Requests that wait for one that does not.
@@ -293,7 +297,9 @@ package final class Moves {
     }
 
     /// The connections are gone from here on, or are here again.
-    private func send(_ packet: ParcelPacket, of connections: [Connection], to place: Int) {
+    ///
+    /// - Parameter asksLater: whether they have arrived, which does not matter at once.
+    private func send(_ packet: ParcelPacket, of connections: [Connection], to place: Int, asksLater: Bool = false) {
         let count = connections.count
         var way = ways[place] ?? Way()
         if way.packets == 0 { way.since = EventLoop.monotonicNow() }
@@ -307,25 +313,34 @@ package final class Moves {
             receive(packet.bytes, packet.descriptors) { parcel, descriptor, _ in
                 self.worker.takeBack(parcel, descriptor)
             }
-            return arrived(at: place, connections: count)
+            return arrived(at: place, (1, count))
         }
         moved += count
         receivers.insert(place)
         Counted.add(UInt64(count), at: Counter.movedOut)
-        worker.bus.confirm(place, limit: Self.confirmationLimit) { [weak self] _ in
-            self?.arrived(at: place, connections: count)
-        }
+        ways[place]?.unasked.packets += 1
+        ways[place]?.unasked.connections += count
+        if !asksLater { ask(place) } else if !question.isActive { question.start(after: Self.questionDelay) }
         // A worker that ends is done when all of it has arrived, or when nobody takes it.
         if worker.isDraining, !isDue { timer.start(after: Self.limit + 0.1) }
     }
 
-    private func arrived(at place: Int, connections: Int) {
+    private lazy var question = TimerWatcher(worker.loop) { [unowned self] in for place in ways.keys { ask(place) } }
+
+    /// Whether all that was sent there has arrived.
+    private func ask(_ place: Int) {
+        guard let unasked = ways[place]?.unasked, unasked.packets > 0 else { return }
+        ways[place]?.unasked = (0, 0)
+        worker.bus.confirm(place, limit: Self.confirmationLimit) { [weak self] _ in self?.arrived(at: place, unasked) }
+    }
+
+    private func arrived(at place: Int, _ sent: (packets: Int, connections: Int)) {
         let now = EventLoop.monotonicNow()
         progress = now
-        ways[place]?.packets -= 1
-        ways[place]?.connections -= connections
+        ways[place]?.packets -= sent.packets
+        ways[place]?.connections -= sent.connections
         ways[place]?.since = now
-        onTheWay -= connections
+        onTheWay -= sent.connections
         if state == .leaving, next < queue.count { schedule() } else { worker.finishIfDone() }
     }
 
@@ -345,7 +360,7 @@ package final class Moves {
         guard worker.bus.seat?.ground.isLive(place) == true, !isTooSlow(place) else { return false }
         var packet = ParcelPacket(worker.bus.position)
         guard packet.add(parcel, connection.transport.fileDescriptor) else { return false }
-        send(packet, of: [connection], to: place)
+        send(packet, of: [connection], to: place, asksLater: true)
         return true
     }
 
