@@ -38,7 +38,7 @@ SHOWN = {
     "workers_max": "worker_life::workers_follow_requests_that_wait_for_a_thread",
     "worker_idle_timeout": "worker_life::workers_follow_requests_that_wait_for_a_thread",
     "sticky": "sticky::session_that_the_app_names_is_served_by_its_worker",
-    "rebalance": "rebalance::idle_connections_move_to_workers_that_have_fewer",
+    "rebalance": "rebalance::connections_move_to_workers_that_have_fewer",
     "shutdown_delay": "rollout::delay_accepts_and_closes_until_a_second_signal",
     "drain_window": "websocket::worker_that_leaves_sends_its_clients_to_the_next",
     "timeout": "lifecycle::hung_worker_is_killed_and_its_request_named",
