@@ -19,7 +19,6 @@ extension Bus {
     }
 
     /// - Returns: whether nothing is left.
-    @discardableResult
     func receive() -> Bool {
         guard let seat else { return true }
         guard !isReceiving else { return false }

@@ -30,14 +30,19 @@ import Testing
         }
     }
 
+    /// The client of a stream that has the first bytes.
+    private static func begun(_ path: String, of server: TestServer) async -> Client {
+        let client = await server.connect(sending: "GET \(path) HTTP/1.1\r\nHost: test\r\n\r\n")
+        _ = client.receive(until: "begun;\r\n")
+        return client
+    }
+
     /// A client that has the first bytes, and another one whose stream stands: what has reached that one has come.
     private static func clients(of server: TestServer) async -> (late: Client, witness: Client) {
         let witness = await server.connect(sending: getHello)
         _ = witness.receive(until: "begun;")
         await server.waitForHolds(1)
-        let late = await server.connect(sending: "GET /late HTTP/1.1\r\nHost: test\r\n\r\n")
-        _ = late.receive(until: "begun;\r\n")
-        return (late, witness)
+        return (await begun("/late", of: server), witness)
     }
 
     @Test func whatIsPublishedBehindTheFirstBytesFollowsTheApp() async throws {
@@ -70,8 +75,7 @@ import Testing
     @Test func anAppThatFailsMeanwhileHoldsNothing() async throws {
         let (gate, open) = AsyncStream.makeStream(of: Void.self)
         let server = try await Self.server(gate)
-        let client = await server.connect(sending: "GET /fails HTTP/1.1\r\nHost: test\r\n\r\n")
-        _ = client.receive(until: "begun;\r\n")
+        let client = await Self.begun("/fails", of: server)
         try await server.publish("news", "one;")
         open.finish()
         #expect(client.receiveToEnd() == "")
@@ -81,8 +85,7 @@ import Testing
     @Test func aClientThatLeavesMeanwhileIsForgotten() async throws {
         let (gate, open) = AsyncStream.makeStream(of: Void.self)
         let server = try await Self.server(gate)
-        let late = await server.connect(sending: "GET /late HTTP/1.1\r\nHost: test\r\n\r\n")
-        _ = late.receive(until: "begun;\r\n")
+        let late = await Self.begun("/late", of: server)
         #expect(await server.channels == 1)
         late.reset()
         while await server.channels != 0 { await LoopTurn.pass() }

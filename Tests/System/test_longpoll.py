@@ -37,6 +37,11 @@ def chat(request, serve):
     return serve(request.param, hold=0.2)
 
 
+def say_numbers(wire, count):
+    for number in range(count):
+        say(wire, str(number))
+
+
 def waiting(server, after):
     """A client that waits for messages after the id `after`."""
     return server.connect().request("GET", f"/messages?after={after}")
@@ -134,8 +139,7 @@ def test_servers_share_the_room(serve, file, redis, speaker, listener):
 @pytest.mark.parametrize("twin", TWINS)
 def test_worker_that_begins_later_knows_the_history(serve, file, twin):
     with serve("flask", file).connect() as wire:
-        for number in range(5):
-            say(wire, str(number))
+        say_numbers(wire, 5)
     with serve(twin, file).connect() as wire:
         assert hear(wire, 3) == (5, ["3", "4"])
         assert hear(wire) == (5, list("01234"))
@@ -146,8 +150,7 @@ def test_id_from_a_worker_that_is_ahead_waits(serve, file, twin):
     """The client has seen a message of which this worker has not been told. The history is not lost."""
     server = serve(twin, file)
     with server.connect() as wire:
-        for number in range(3):
-            say(wire, str(number))
+        say_numbers(wire, 3)
         keep(file, 4)
         ahead = waiting(server, 4)
         assert server.get("/health").status == 200
@@ -185,8 +188,7 @@ def test_file_begins_anew_when_it_is_long(serve, file, twin):
 def test_clients_see_that_the_history_was_lost(serve, file, twin):
     server = serve(twin, file)
     with server.connect() as wire:
-        for number in range(3):
-            say(wire, str(number))
+        say_numbers(wire, 3)
         held = waiting(server, 3)
         assert server.get("/health").status == 200
         keep(file.with_name("other"), 1)

@@ -81,6 +81,8 @@ PyObject *evg_asgi_unsubscribe(PyObject *request, PyObject *channel);
 /* What a response and a WebSocket have in common (send.c). */
 /* Lends the bytes of an object; those of other types than bytes are copied into *temporary, which is the caller's. */
 int evg_asgi_bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary, const char *what);
+/* The UTF-8 of a str, lent. -1 with an exception. */
+int evg_asgi_text_of(PyObject *object, evg_py_text *text, const char *what);
 /* A head of this status and the event's headers. -1 with an exception. */
 int evg_asgi_build_head(evg_response_head *head, int32_t status, PyObject *event);
 PyObject *evg_asgi_start(evg_asgi_request *request, PyObject *event);

@@ -28,6 +28,17 @@ int evg_asgi_bytes_of(PyObject *object, evg_py_text *text, PyObject **temporary,
     return 0;
 }
 
+int evg_asgi_text_of(PyObject *object, evg_py_text *text, const char *what) {
+    if (!PyUnicode_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a str, not %R", what, (PyObject *)Py_TYPE(object));
+        return -1;
+    }
+    Py_ssize_t count;
+    text->base = (const uint8_t *)PyUnicode_AsUTF8AndSize(object, &count);
+    text->count = text->base ? (size_t)count : 0;
+    return text->base ? 0 : -1;
+}
+
 /* Framing is the server's: a Transfer-Encoding of the app's is ignored (ASGI, "Response Start"). */
 static bool is_framing(evg_py_text text) {
     static const char wanted[] = "transfer-encoding";

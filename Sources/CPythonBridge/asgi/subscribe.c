@@ -11,18 +11,6 @@ static struct {
 /* More of them are refused in any case, with a reason of the server's. */
 enum { most_filters = 16, most_meta = 256 };
 
-/* The UTF-8 of a str, lent. */
-static int text_of(PyObject *value, evg_py_text *text, const char *what) {
-    if (!PyUnicode_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "%s must be a str, not %R", what, (PyObject *)Py_TYPE(value));
-        return -1;
-    }
-    Py_ssize_t count;
-    text->base = (const uint8_t *)PyUnicode_AsUTF8AndSize(value, &count);
-    text->count = text->base ? (size_t)count : 0;
-    return text->base ? 0 : -1;
-}
-
 static bool is_given(PyObject *value) { return value && value != Py_None; }
 
 /* -1 with an exception; else the number. */
@@ -33,7 +21,7 @@ static Py_ssize_t filters_of(PyObject *list, evg_py_text *texts) {
         return -1;
     }
     for (Py_ssize_t i = 0; i < count; i++)
-        if (text_of(PyList_GetItem(list, i), &texts[i], "a filter")) return -1;
+        if (evg_asgi_text_of(PyList_GetItem(list, i), &texts[i], "a filter")) return -1;
     return count;
 }
 
@@ -50,7 +38,8 @@ static Py_ssize_t meta_of(PyObject *meta, evg_py_text *texts) {
             PyErr_SetString(PyExc_ValueError, "too many entries of meta");
             return -1;
         }
-        if (text_of(key, &texts[count], "a name of meta") || text_of(value, &texts[count + 1], "a value of meta"))
+        if (evg_asgi_text_of(key, &texts[count], "a name of meta")
+            || evg_asgi_text_of(value, &texts[count + 1], "a value of meta"))
             return -1;
         count += 2;
     }
@@ -91,7 +80,8 @@ static int subscribe(evg_asgi_request *self, PyObject *channel, PyObject *filter
     Py_ssize_t filter_count = filters_of(list, filter_texts);
     Py_ssize_t meta_count = filter_count < 0 ? -1 : meta_of(meta, meta_texts);
     int result = -1;
-    if (meta_count >= 0 && !text_of(channel, &wanted.name, "a channel") && !skips_of(slow_clients, &wanted.skips)) {
+    if (meta_count >= 0 && !evg_asgi_text_of(channel, &wanted.name, "a channel")
+        && !skips_of(slow_clients, &wanted.skips)) {
         wanted.filter_count = (size_t)filter_count;
         wanted.meta_count = (size_t)meta_count;
         char reason[512] = "";
@@ -104,7 +94,7 @@ static int subscribe(evg_asgi_request *self, PyObject *channel, PyObject *filter
 
 static int unsubscribe(evg_asgi_request *self, PyObject *channel) {
     evg_py_text text;
-    if (text_of(channel, &text, "a channel")) return -1;
+    if (evg_asgi_text_of(channel, &text, "a channel")) return -1;
     evg_swift_socket_unsubscribe(self->exchange, text);
     return 0;
 }

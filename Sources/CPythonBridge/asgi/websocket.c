@@ -69,18 +69,11 @@ static PyObject *done(void) {
 }
 
 /* The UTF-8 of a text that may be missing or None, lent from the event; -1 with an exception. */
-static int text_of(PyObject *event, PyObject *key, evg_py_text *text) {
+static int text_of(PyObject *event, PyObject *key, evg_py_text *text, const char *what) {
     *text = (evg_py_text){NULL, 0};
     PyObject *value = PyDict_GetItemWithError(event, key);
     if (!value || value == Py_None) return PyErr_Occurred() ? -1 : 0;
-    if (!PyUnicode_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "%U must be a str, not %R", key, (PyObject *)Py_TYPE(value));
-        return -1;
-    }
-    Py_ssize_t count;
-    text->base = (const uint8_t *)PyUnicode_AsUTF8AndSize(value, &count);
-    text->count = text->base ? (size_t)count : 0;
-    return text->base ? 0 : -1;
+    return evg_asgi_text_of(value, text, what);
 }
 
 /* Whether one of the fields is for the server to say; the subprotocol has a key of its own. */
@@ -99,7 +92,7 @@ static bool answers_handshake(const evg_response_head *head) {
 
 static PyObject *accept_socket(evg_asgi_request *self, PyObject *event) {
     evg_py_text subprotocol;
-    if (text_of(event, name.subprotocol, &subprotocol)) return NULL;
+    if (text_of(event, name.subprotocol, &subprotocol, "subprotocol")) return NULL;
     evg_response_head head = {0};
     PyObject *result = NULL;
     if (!evg_asgi_build_head(&head, 101, event) && answers_handshake(&head)) {
@@ -128,7 +121,7 @@ static PyObject *send_message(evg_asgi_request *self, PyObject *event) {
     evg_py_text payload;
     PyObject *kept = NULL;
     bool is_text = !bytes || bytes == Py_None;
-    if (is_text ? text_of(event, name.text, &payload) : evg_asgi_bytes_of(bytes, &payload, &kept, "bytes"))
+    if (is_text ? text_of(event, name.text, &payload, "text") : evg_asgi_bytes_of(bytes, &payload, &kept, "bytes"))
         return NULL;
     if (is_text && !payload.base) {
         PyErr_SetString(PyExc_KeyError, "websocket.send has neither 'text' nor 'bytes'");
@@ -153,7 +146,7 @@ static PyObject *close_socket(evg_asgi_request *self, PyObject *event) {
     long code = 1000;
     PyObject *value = PyDict_GetItemWithError(event, name.code);
     if (value && value != Py_None) code = PyLong_AsLong(value);
-    if (PyErr_Occurred() || text_of(event, name.reason, &reason)) return NULL;
+    if (PyErr_Occurred() || text_of(event, name.reason, &reason, "reason")) return NULL;
     if (!evg_swift_socket_close(self->exchange, code < 0 || code > 65535 ? 0 : (uint16_t)code, reason)) {
         PyErr_Format(PyExc_ValueError, "%ld may not be sent as a close code", code);
         return NULL;

@@ -41,9 +41,7 @@ extension HoldTable {
         answer.hold = nil
         hold.phase = .holding
         note(hold)
-        hold.bodySent = exchange.bodySent
-        exchange.upgrade = .held(hold)
-        exchange.deadline = .infinity
+        attach(hold, to: exchange)
         hold.keepExtras(of: instruction)
         enlist(hold)
         hold.catchUp()

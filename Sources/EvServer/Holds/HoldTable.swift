@@ -129,10 +129,15 @@ package final class HoldTable: BusSubscriber {
         try check(instruction)
         guard !exchange.isGone else { return }
         let hold = try makeHold(exchange, answer, instruction, visible)
+        attach(hold, to: exchange)
+        begin(hold, instruction)
+    }
+
+    /// The exchange is the hold's from now on, and no deadline of a request ends it.
+    func attach(_ hold: Hold, to exchange: Exchange) {
         if hold.mode == .response { exchange.response = .held } else { hold.bodySent = exchange.bodySent }
         exchange.upgrade = .held(hold)
         exchange.deadline = .infinity
-        begin(hold, instruction)
     }
 
     func makeHold(
